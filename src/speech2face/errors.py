@@ -1,0 +1,48 @@
+"""Every error a user can meet, each with the exit code of the command and the HTTP status.
+
+The message is one line that says what was wrong and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class Speech2FaceError(Exception):
+    """Base of all errors raised on purpose; `str(error)` is one line for the user."""
+
+    exit_code: int = 1
+    http_status: int = 500
+
+
+class UsageError(Speech2FaceError):
+    """The call itself is wrong: arguments, names, an output that exists or cannot be written."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class UnreadableMediaError(Speech2FaceError):
+    """The input is missing, empty, not media, or holds no sound that can be decoded."""
+
+    exit_code = 3
+    http_status = 415
+
+
+class NoSpeechError(Speech2FaceError):
+    """The input is sound, but holds less speech than is needed."""
+
+    exit_code = 4
+    http_status = 422
+
+
+class ModelError(Speech2FaceError):
+    """A model or one of its files is missing, damaged, or does not fit."""
+
+    exit_code = 5
+    http_status = 500
+
+
+class BatchError(Speech2FaceError):
+    """Some inputs of a batch failed; all others were done."""
+
+    exit_code = 6
+    http_status = 207
