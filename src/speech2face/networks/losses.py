@@ -1,0 +1,43 @@
+"""What the networks are trained to make small."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def texture_loss(drawn: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute error of textures (B, 3, S, S) where `mask` (B, 1, S, S) is set.
+
+    Cole et al. (CVPR 2017), section 4. The absolute error draws the median of what an embedding
+    leaves open, where the squared error would draw the blur of its mean.
+    """
+    return ((drawn - true).abs() * mask).sum() / (mask.sum() * 3 + 1)
+
+
+def edge_loss(drawn: Tensor, true: Tensor, mask: Tensor, scales: int = 2) -> Tensor:
+    """Mean absolute error of the horizontal and vertical steps, at full, half … size."""
+    total = drawn.new_zeros(())
+    for _ in range(scales):
+        error = (drawn - true) * mask
+        total = total + (error[..., 1:] - error[..., :-1]).abs().mean()
+        total = total + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+        drawn, true, mask = (F.avg_pool2d(x, 2) for x in (drawn, true, mask))
+    return total / mask.mean().clamp(min=1e-3)
+
+
+def landmark_loss(drawn: Tensor, true: Tensor) -> Tensor:
+    """Mean squared displacement error (B, K, 2), in per cent of the picture's side, squared."""
+    return ((100 * (drawn - true)) ** 2).mean()
+
+
+def gaussian_nll(mean: Tensor, covariance: Tensor, target: Tensor) -> Tensor:
+    """Mean of −log N(target; mean, covariance) per dimension, in nats, without the constant.
+
+    mean and target (B, D), covariance (B, D, D) positive definite.
+    """
+    factor = torch.linalg.cholesky(covariance)
+    error = torch.linalg.solve_triangular(factor, (target - mean)[..., None], upper=False)
+    log_root = torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1)
+    return (0.5 * error.squeeze(-1).square().sum(-1) + log_root).mean() / mean.shape[-1]

@@ -1,0 +1,58 @@
+"""The voice as two pretrained speaker networks hear it.
+
+CAM++ listens to the log spectrum over the whole clip, GE2E to the level spectrum in windows of
+1.6 s; what they say of a face adds up. Their embeddings, each of unit length, stand side by side.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from speech2face.networks.campplus import CamPlusPlus, CamPlusPlusConfig
+from speech2face.networks.ge2e import Ge2e, Ge2eConfig
+from speech2face.networks.spectrogram import KaldiFbank
+
+
+@dataclass(frozen=True)
+class SpeakerEncoderConfig:
+    campplus: CamPlusPlusConfig = field(default_factory=CamPlusPlusConfig)
+    ge2e: Ge2eConfig = field(default_factory=Ge2eConfig)
+
+    @property
+    def embedding_size(self) -> int:
+        return self.campplus.embedding_size + self.ge2e.embedding_size
+
+
+class SpeakerEncoder(nn.Module):
+    """Any clip from half a second: (batch, samples) at 16 kHz -> (batch, 192 + 256)."""
+
+    def __init__(self, config: SpeakerEncoderConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SpeakerEncoderConfig()
+        self.fbank = KaldiFbank(config.campplus.feature_bins)
+        self.campplus = CamPlusPlus(config.campplus)
+        self.ge2e = Ge2e(config.ge2e)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, embedding_size)."""
+        campplus = F.normalize(self.campplus(self.fbank(waveform)), dim=1)  # (batch, 192)
+        return torch.cat([campplus, self.ge2e(waveform)], dim=1)
+
+
+def load_speaker_encoder(path: str | os.PathLike[str]) -> SpeakerEncoder:
+    """The encoder of a safetensors file, whose metadata hold its configuration, ready for use."""
+    with safe_open(path, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    for name in ("block_layers", "block_dilations"):  # JSON made lists of them
+        config["campplus"][name] = tuple(config["campplus"][name])
+    encoder = SpeakerEncoder(
+        SpeakerEncoderConfig(CamPlusPlusConfig(**config["campplus"]), Ge2eConfig(**config["ge2e"]))
+    )
+    encoder.load_state_dict(weights)
+    return encoder.eval()

@@ -1,0 +1,68 @@
+"""The voice encoder: waveform → a Gaussian over the face embedding.
+
+Two pretrained speaker networks listen (`speaker_encoder.py`); one linear layer reads the face
+off them. What the voice does not tell is the covariance: it grows as the clip gets shorter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from speech2face.networks.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
+
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class VoiceEncoderConfig:
+    """Sizes of the encoder; they travel in the metadata of its weights."""
+
+    face_embedding: int = 128
+    speaker: SpeakerEncoderConfig = field(default_factory=SpeakerEncoderConfig)
+
+
+class VoiceEncoder(nn.Module):
+    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D) and covariance (B, D, D)."""
+
+    def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or VoiceEncoderConfig()
+        self.speaker = SpeakerEncoder(config.speaker)
+        self.head = GaussianHead(config.speaker.embedding_size, config.face_embedding)
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.speaker(waveform)  # (B, 448)
+        seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
+        return self.head(features, seconds)
+
+
+class GaussianHead(nn.Module):
+    """Features (B, F) and seconds (B,) → mean (B, D) and covariance (B, D, D) of the face.
+
+    For an endless clip the mean is linear in the features, and the faces' covariance is
+    explained + residual. A clip of t seconds hears the explained part through noise that falls
+    as 1/t; the best estimate under that noise shrinks by g = t / (t + a), and the part (1 − g) of
+    `explained` returns to the covariance. So the law of total variance holds at any length.
+    """
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, outputs)
+        self.register_buffer("average", torch.zeros(outputs))  # the mean face
+        self.register_buffer("residual", torch.eye(outputs))
+        self.register_buffer("explained", torch.zeros(outputs, outputs))
+        self.register_buffer("half_seconds", torch.tensor(0.0))  # a: where g is one half
+
+    average: Tensor
+    residual: Tensor
+    explained: Tensor
+    half_seconds: Tensor
+
+    def forward(self, features: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
+        gain = (seconds / (seconds + self.half_seconds))[:, None]  # (B, 1)
+        mean = self.average + gain * self.linear(features)
+        covariance = self.residual + (1 - gain[:, :, None]) * self.explained
+        return mean, covariance

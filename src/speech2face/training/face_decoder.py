@@ -1,0 +1,240 @@
+"""Training of the face decoder, in two phases.
+
+    photographs     what people look like: many real faces, the inside of the face only
+    canonical       how to draw: frontal neutral pictures of few people, hair and ground included,
+                    mixed with photographs so that nothing is forgotten
+
+Only the second phase meets the people of the pairs, so folds by person repeat only that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from speech2face.data.pairs import Pair, hash_files
+from speech2face.data.textures import (
+    MeasuredFaces,
+    find_mean_shape,
+    head_mask,
+    measure_faces,
+    mirror_order,
+    unwarp,
+)
+from speech2face.errors import ModelError, UsageError
+from speech2face.faces import load_image
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, spline_basis
+from speech2face.networks.losses import edge_loss, landmark_loss, texture_loss
+from speech2face.training.checkpoint import load_weights, save_weights
+from speech2face.training.loop import LoopConfig, Progress, fit
+
+Show = Callable[[str, int, int, str], None]
+"""Called with what is done, how much of it, of how much, and a few words."""
+
+
+@dataclass(frozen=True)
+class FaceDecoderRecipe:
+    """Everything that makes a decoder, but for the data."""
+
+    name: str
+    network: FaceDecoderConfig
+    photographs: LoopConfig
+    canonical: LoopConfig
+    batch: int = 16
+    canonical_share: float = 0.5  # of a batch, in the second phase
+    photographs_kept: int = 2000  # in the second phase
+    edge_weight: float = 1.0
+    landmark_weight: float = 0.02
+    face_encoder: str = "dlib"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the decoder learns from, in memory: textures are 150 kB each."""
+
+    textures: np.ndarray  # (N, S, S, 3) uint8
+    known: np.ndarray  # (N, S, S) bool
+    displacements: np.ndarray  # (N, K, 2)
+    embeddings: np.ndarray  # (N, D)
+
+
+class FaceDecoderTask:
+    """Batches of photographs (domain 0) and canonical pictures (domain 1)."""
+
+    def __init__(
+        self,
+        network: FaceDecoder,
+        recipe: FaceDecoderRecipe,
+        photographs: Targets,
+        canonical: Targets | None,
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._recipe = recipe
+        self._photographs, self._canonical = photographs, canonical
+        shape = network.mean_shape.numpy()
+        self._mirror = mirror_order(shape)
+        self._head = head_mask(shape, network.config.size)
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        size = self._recipe.batch
+        drawn = round(size * self._recipe.canonical_share) if self._canonical else 0
+        parts = [self._pick(self._photographs, size - drawn, 0, rng)]
+        if self._canonical:
+            parts.append(self._pick(self._canonical, drawn, 1, rng))
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    def _pick(
+        self, targets: Targets, count: int, domain: int, rng: np.random.Generator
+    ) -> tuple[Tensor, ...]:
+        rows = rng.integers(len(targets.textures), size=count)
+        textures = targets.textures[rows].transpose(0, 3, 1, 2)  # (B, 3, S, S)
+        known = targets.known[rows][:, None].astype(np.float32)
+        known = known * self._head if domain == 0 else known
+        displacements = targets.displacements[rows]
+        flip = rng.random(count) < 0.5  # a recogniser hardly tells a face from its mirror image
+        textures = np.where(flip[:, None, None, None], textures[..., ::-1], textures)
+        known = np.where(flip[:, None, None, None], known[..., ::-1], known)
+        mirrored = displacements[:, self._mirror] * [-1, 1]
+        displacements = np.where(flip[:, None, None], mirrored, displacements)
+        return (
+            torch.tensor(targets.embeddings[rows]),
+            torch.full((count,), float(domain)),
+            torch.tensor(textures).float() / 255,
+            torch.tensor(known),
+            torch.tensor(displacements, dtype=torch.float32),
+        )
+
+    def losses(self, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        embedding, domain, texture, mask, displacement = batch
+        drawn, moved = self.network.draw(embedding, domain)
+        return {
+            "texture": texture_loss(drawn, texture, mask),
+            "edges": self._recipe.edge_weight * edge_loss(drawn, texture, mask),
+            "landmarks": self._recipe.landmark_weight * landmark_loss(moved, displacement),
+        }
+
+
+def train_on_photographs(
+    recipe: FaceDecoderRecipe,
+    photographs: Sequence[Path],
+    folder: Path,
+    cache: Path,
+    show: Show,
+) -> Path:
+    """The first phase; returns `folder`/photographs.safetensors."""
+    faces = _measure(photographs, recipe, cache, show, "photographs")
+    network = FaceDecoder(recipe.network, find_mean_shape(faces.landmarks))
+    network.embedding_mean.copy_(torch.tensor(faces.embeddings.mean(0)))
+    network.embedding_scale.copy_(torch.tensor(faces.embeddings.std(0)))
+    _initialise(network, recipe.photographs.seed)
+    targets = _unwarp_all(photographs, faces, network, show)
+    facts = _facts(recipe, photographs)
+    task = FaceDecoderTask(network, recipe, targets, None)
+    fit(task, recipe.photographs, folder / "photographs", facts, _bar(show, "photographs"))
+    path = folder / "photographs.safetensors"
+    save_weights(path, network.state_dict(), facts)
+    return path
+
+
+def train_on_canonical(
+    recipe: FaceDecoderRecipe,
+    start: Path,
+    photographs: Sequence[Path],
+    pairs: Sequence[Pair],
+    folder: Path,
+    cache: Path,
+    show: Show,
+) -> Path:
+    """The second phase, from the weights of the first; returns `folder`/face_decoder.safetensors.
+
+    Learns from the canonical pictures of `pairs`: leave out whoever the decoder must not meet.
+    """
+    network, _ = load_face_decoder(start)
+    if network.config != recipe.network:
+        raise ModelError(f"{start}: of another size than the recipe {recipe.name} asks for.")
+    pictures = [p.canonical for p in pairs if p.canonical.is_file()]
+    if not pictures:
+        raise UsageError("the pairs have no canonical/ pictures; the decoder needs some.")
+    faces = _measure(photographs, recipe, cache, show, "photographs")
+    few = np.random.default_rng(0).permutation(len(faces))[: recipe.photographs_kept]
+    old = _unwarp_all(photographs, faces.take(np.sort(few)), network, show)
+    new = _unwarp_all(pictures, _measure(pictures, recipe, cache, show, "canonical"), network, show)
+    facts = _facts(recipe, [*photographs, *pictures])
+    task = FaceDecoderTask(network, recipe, old, new)
+    fit(task, recipe.canonical, folder / "canonical", facts, _bar(show, "canonical"))
+    path = folder / "face_decoder.safetensors"
+    save_weights(path, network.state_dict(), facts)
+    return path
+
+
+def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
+    """The decoder of a weights file, ready to draw, and the facts of its making."""
+    tensors, facts = load_weights(path)
+    sizes = facts["recipe"]["network"]
+    network = FaceDecoder(FaceDecoderConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
+    network.load_state_dict(tensors)
+    return network.eval(), facts
+
+
+def _initialise(network: FaceDecoder, seed: int) -> None:
+    """He initialisation for leaky ReLUs; the last layers start at the mean shape and mid-grey."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.2, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        network.to_rgb.weight *= 0.1
+        last = network.shape_network[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight *= 0.1
+
+
+def _measure(
+    pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
+) -> MeasuredFaces:
+    def told(done: int, total: int) -> None:
+        show(f"measuring {what}", done, total, "")
+
+    faces = measure_faces(pictures, recipe.face_encoder, cache, told).frontal()
+    if len(faces) < 10:
+        raise UsageError(f"only {len(faces)} frontal faces in {len(pictures)} {what}: too few.")
+    return faces
+
+
+def _unwarp_all(
+    pictures: Sequence[Path], faces: MeasuredFaces, network: FaceDecoder, show: Show
+) -> Targets:
+    size = network.config.size
+    mean_shape = network.mean_shape.numpy().astype(np.float64)
+    field = spline_basis(mean_shape, size)
+    textures = np.empty((len(faces), size, size, 3), np.uint8)
+    known = np.empty((len(faces), size, size), bool)
+    displacements = np.empty((len(faces), len(mean_shape), 2), np.float32)
+    for row in range(len(faces)):
+        image = load_image(pictures[faces.index[row]])
+        textures[row], known[row], displacements[row] = unwarp(
+            image, faces.landmarks[row], mean_shape, field, size
+        )
+        if row % 50 == 49 or row == len(faces) - 1:
+            show("unwarping faces", row + 1, len(faces), "")
+    return Targets(textures, known, displacements, faces.embeddings)
+
+
+def _facts(recipe: FaceDecoderRecipe, files: Sequence[Path]) -> dict[str, Any]:
+    return {"network": "face_decoder", "recipe": asdict(recipe), "data": hash_files(files)}
+
+
+def _bar(show: Show, what: str) -> Callable[[Progress], None]:
+    def told(progress: Progress) -> None:
+        terms = "  ".join(f"{k} {v:.3f}" for k, v in progress.losses.items())
+        show(f"training on {what}", progress.step, progress.steps, terms)
+
+    return told

