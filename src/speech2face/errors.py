@@ -46,3 +46,10 @@ class BatchError(Speech2FaceError):
 
     exit_code = 6
     http_status = 207
+
+
+class Interrupted(Speech2FaceError):  # noqa: N818
+    """Long work was asked to stop and has saved its state."""
+
+    exit_code = 130
+    http_status = 503

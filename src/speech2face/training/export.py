@@ -32,9 +32,9 @@ def export_onnx(
     """Writes `module`, as it computes in evaluation mode, to `path`.
 
     `dynamic_shapes` names the axes of each input that vary, as in ({0: "batch", 1: "samples"},);
-    `metadata` goes to the model's `metadata_props`. With `store_fp16`, large tensors which half precision holds exactly are stored
-    in it: runtimes widen them as they load, so nothing changes but the size of the file. Weights
-    profit if they went through `round_to_half` first.
+    `metadata` goes to the model's `metadata_props`. With `store_fp16`, large tensors which half
+    precision holds exactly are stored in it: runtimes widen them as they load, so nothing changes
+    but the size of the file. Weights profit if they went through `round_to_half` first.
     """
     path = Path(path)
     network = copy.deepcopy(module).eval()

@@ -47,7 +47,7 @@ class FaceDecoderRecipe:
     photographs: LoopConfig
     canonical: LoopConfig
     batch: int = 16
-    canonical_share: float = 0.5  # of a batch, in the second phase
+    canonical_share: float = 0.6  # of a batch, in the second phase
     photographs_kept: int = 2000  # in the second phase
     edge_weight: float = 1.0
     landmark_weight: float = 0.02

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speech2face.errors import ModelError
+from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import load_weights, save_weights
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,6 @@ class Progress:
     steps: int
     losses: dict[str, float]
     seconds_left: float
-
-
-class Interrupted(Exception):  # noqa: N818
-    """The run was asked to stop and has saved its state."""
 
 
 def fit(

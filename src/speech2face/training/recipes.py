@@ -11,7 +11,9 @@ from typing import TypeVar
 from speech2face.errors import UsageError
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.training.face_decoder import FaceDecoderRecipe
+from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
+from speech2face.training.voice_encoder import VoiceEncoderRecipe
 
 Recipe = TypeVar("Recipe")
 
@@ -24,8 +26,8 @@ def face_decoder() -> FaceDecoderRecipe:
     return FaceDecoderRecipe(
         name="face-decoder",
         network=FaceDecoderConfig(),
-        photographs=LoopConfig(steps=2500, learning_rate=2e-3, bfloat16=True),
-        canonical=LoopConfig(steps=500, learning_rate=1e-3, bfloat16=True),
+        photographs=LoopConfig(steps=3000, learning_rate=2e-3, bfloat16=True),
+        canonical=LoopConfig(steps=600, learning_rate=1e-3, bfloat16=True),
     )
 
 
@@ -40,6 +42,42 @@ def face_decoder_debug() -> FaceDecoderRecipe:
     )
 
 
+def voice_encoder() -> VoiceEncoderRecipe:
+    """The released encoder: frozen speaker networks, the head in closed form.
+
+    speech2face train voice-encoder --pairs pairs --out runs/voice-encoder
+    """
+    return VoiceEncoderRecipe(name="voice-encoder")
+
+
+def voice_encoder_tuned() -> VoiceEncoderRecipe:
+    """The same with CAM++'s last block tuned by the Gaussian likelihood.
+
+    speech2face train voice-encoder --pairs pairs --out runs/tuned --recipe tuned
+    """
+    return VoiceEncoderRecipe(
+        name="voice-encoder-tuned",
+        tuning=LoopConfig(steps=200, learning_rate=1e-4, weight_decay=0.0, average=0.98),
+    )
+
+
+def voice_encoder_debug() -> VoiceEncoderRecipe:
+    """Seconds on a handful of pairs: shows that everything runs, knows nothing."""
+    return VoiceEncoderRecipe(
+        name="voice-encoder-debug",
+        head=HeadConfig(inner_folds=2),
+        crop_seconds=(0.5,),
+        tuning=LoopConfig(steps=3, learning_rate=1e-4, warmup=1, log_every=1),
+        tuning_batch=2,
+        tuning_seconds=1.0,
+    )
+
+
+VOICE_ENCODERS: Mapping[str, Callable[[], VoiceEncoderRecipe]] = {
+    "default": voice_encoder,
+    "tuned": voice_encoder_tuned,
+    "debug": voice_encoder_debug,
+}
 FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "default": face_decoder,
     "debug": face_decoder_debug,

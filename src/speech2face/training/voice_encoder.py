@@ -6,8 +6,9 @@ solved in closed form, before tuning (a start) and after it (the head that is re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from speech2face.training.checkpoint import float32, load_weights, save_weights
 from speech2face.training.face_decoder import Show
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, Progress, fit
+
+log = logging.getLogger(__name__)
 
 SPEAKER_WEIGHTS = Path(__file__).parents[1] / "assets" / "speaker_encoder.safetensors"
 
@@ -54,11 +57,6 @@ class HeardClips:
     features: np.ndarray  # (M, 448), whole clips first
     seconds: np.ndarray  # (M,)
     clip: np.ndarray  # (M,) the clip of each row
-    unheard: list[Pair]
-
-    def rows_of(self, clips: np.ndarray) -> np.ndarray:
-        """Which rows belong to the clips that are chosen (N,) bool → (M,) bool."""
-        return clips[self.clip]
 
     @property
     def whole(self) -> np.ndarray:
@@ -70,7 +68,7 @@ def hear_clips(
 ) -> HeardClips:
     """Find the speech of each clip and the embedding of its face, and run the frozen networks.
 
-    A clip without speech or face is left out (and, without speech, listed in `unheard`).
+    A clip without speech or face is left out.
     """
 
     def told(done: int, total: int) -> None:
@@ -78,12 +76,12 @@ def hear_clips(
 
     measured = measure_faces([p.face for p in pairs], recipe.face_encoder, cache, told)
     face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
-    kept, speech, faces, unheard = [], [], [], []
+    kept, speech, faces = [], [], []
     for index, pair in enumerate(pairs):
         try:
             samples = find_speech(str(pair.audio)).samples
         except NoSpeechError:
-            unheard.append(pair)
+            log.warning("%s: no speech found; left out", pair.clip)
             continue
         if index in face_of:
             kept.append(pair)
@@ -94,7 +92,7 @@ def hear_clips(
     if len(kept) < 2 * recipe.head.inner_folds:
         raise UsageError(f"only {len(kept)} clips have both speech and a face: too few to train.")
     features, seconds, clip = embed_clips(load_speaker(recipe), recipe, kept, speech, cache, show)
-    return HeardClips(kept, speech, np.array(faces), features, seconds, clip, unheard)
+    return HeardClips(kept, speech, np.array(faces), features, seconds, clip)
 
 
 def load_speaker(recipe: VoiceEncoderRecipe) -> VoiceEncoder:
@@ -153,7 +151,7 @@ def embed_clips(
 
 def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
     """The head for the frozen networks, from the clips that are chosen (N,) bool."""
-    rows = clips.rows_of(chosen)
+    rows = chosen[clips.clip]
     people = [clips.pairs[i].person for i in clips.clip[rows]]
     return solve_head(
         clips.features[rows],
@@ -179,7 +177,7 @@ def train_voice_encoder(
         "people": len({p.person for p in clips.pairs}),
         "clips": len(clips.pairs),
     }
-    head = tune(recipe, network, clips, everyone, folder, facts, show)
+    head, _ = tune(recipe, network, clips, everyone, folder, facts, show)
     set_head(network, head)
     path = folder / "voice_encoder.safetensors"
     save_weights(path, network.state_dict(), facts)
@@ -194,11 +192,14 @@ def tune(
     folder: Path,
     facts: dict[str, Any],
     show: Show,
-) -> HeadSolution:
-    """The head for the chosen clips; before it, tuning of the networks if the recipe asks for it."""
+) -> tuple[HeadSolution, HeardClips]:
+    """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
+
+    Where the recipe asks for it `network` is tuned on the chosen clips first, in place.
+    """
     head = solve(recipe, clips, chosen)
     if recipe.tuning is None:
-        return head
+        return head, clips
     set_head(network, head)
     task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
 
@@ -208,10 +209,8 @@ def tune(
 
     fit(task, recipe.tuning, folder / "tuning", facts, told)
     features, seconds, clip = embed_clips(network, recipe, clips.pairs, clips.speech, None, show)
-    tuned = HeardClips(
-        clips.pairs, clips.speech, clips.faces, features, seconds, clip, clips.unheard
-    )
-    return solve(recipe, tuned, chosen)
+    tuned = replace(clips, features=features, seconds=seconds, clip=clip)
+    return solve(recipe, tuned, chosen), tuned
 
 
 def set_head(network: VoiceEncoder, head: HeadSolution) -> None:

@@ -1,0 +1,330 @@
+"""The command line. Results go to stdout, everything else to stderr.
+
+Exit codes: 0 ok, 2 usage, 3 unreadable media, 4 no speech, 5 model, 6 part of a batch failed,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from speech2face.console import ProgressBars, complain
+from speech2face.errors import BatchError, ModelError, Speech2FaceError, UsageError
+
+if TYPE_CHECKING:
+    from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+
+app = typer.Typer(
+    name="speech2face",
+    help="Draws the average face that a voice suggests. It shows nobody's portrait.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train = typer.Typer(help="Train a network on plain folders of data.", no_args_is_help=True)
+evaluate = typer.Typer(help="Measure how well faces are drawn.", no_args_is_help=True)
+app.add_typer(train, name="train")
+app.add_typer(evaluate, name="evaluate")
+
+Inputs = Annotated[
+    list[str], typer.Argument(help="Recordings or videos; - is standard input.", metavar="INPUT…")
+]
+ModelName = Annotated[str, typer.Option("--model", help="A model's name, or its folder.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.csv.")]
+Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
+Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into one line and an exit code."""
+    logging.basicConfig(format="speech2face: %(message)s", level=logging.WARNING)
+    try:
+        app()
+    except Speech2FaceError as error:
+        complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        complain("interrupted.")
+        sys.exit(130)
+
+
+@app.command()
+def reconstruct(
+    inputs: Inputs,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The picture, for one INPUT.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out-dir", help="Folder for NAME.face.png; made if missing. [default: .]"),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(help="How many more faces to draw that this voice may have.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the samples.", min=0)] = 0,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 224,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object for each INPUT.")
+    ] = False,
+    model: ModelName = "default",
+    force: Force = False,
+) -> None:
+    """Draw the face that each recording suggests, as PNG."""
+    from speech2face.pictures import check_writable, write_png
+
+    targets = _targets(inputs, output, out_dir)
+
+    def draw(network: Speech2Face, source: str) -> dict[str, Any]:
+        path = targets[source]
+        others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
+        for target in [path, *others]:
+            check_writable(target, force)
+        face = network.reconstruct(_source(source), samples=samples, seed=seed, size=size)
+        pictures = zip([path, *others], [face.image, *face.samples], strict=True)
+        for target, picture in pictures:
+            write_png(picture, target, network.card.name, force)
+        row = {"output": str(path), "samples": [str(p) for p in others]}
+        return row | _facts_of(face.voice)
+
+    def tell(row: dict[str, Any]) -> str:
+        return "\n".join([row["output"], *row["samples"]])
+
+    _run_batch(inputs, model, draw, as_json, tell)
+
+
+@app.command()
+def embed(
+    inputs: Inputs,
+    covariance: Annotated[
+        bool, typer.Option("--covariance", help="The whole matrix, not only its diagonal.")
+    ] = False,
+    model: ModelName = "default",
+) -> None:
+    """Print the Gaussian over face embeddings that each voice suggests, one JSON object a line."""
+
+    def listen(network: Speech2Face, source: str) -> dict[str, Any]:
+        voice = network.embed(_source(source))
+        row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
+        row["deviation"] = row["deviation"].tolist()
+        if covariance:
+            row["covariance"] = voice.covariance.tolist()
+        return row | _facts_of(voice)
+
+    _run_batch(inputs, model, listen, as_json=True, tell=str)
+
+
+@app.command()
+def models(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object for each model.")
+    ] = False,
+) -> None:
+    """List the models that are installed; checks their files."""
+    from speech2face.weights import find_model, model_names
+
+    for name in model_names():
+        model = find_model(name)
+        card = model.card
+        if as_json:
+            print(json.dumps({"name": name, "megabytes": round(model.megabytes, 1)} | vars(card)))
+        else:
+            print(f"{name}  {card.version}  {model.megabytes:.1f} MB  {card.licence}")
+            print(f"    {card.summary}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: versions, model files, and one face drawn from a made-up voice."""
+    from speech2face.doctor import examine
+
+    if not examine(print):
+        raise ModelError("something is wrong with this installation; see the lines marked ✗.")
+
+
+@train.command("face-decoder")
+def train_face_decoder(
+    faces: Annotated[Path, typer.Option("--faces", help="Folder with faces.csv.")],
+    pairs: PairsOption,
+    out: Run,
+    recipe: Recipe = "default",
+) -> None:
+    """Train embedding → face on photographs and canonical pictures."""
+    _need_extras()
+    from speech2face.data.pairs import read_pairs, read_photographs
+    from speech2face.training.face_decoder import train_on_canonical, train_on_photographs
+    from speech2face.training.recipes import FACE_DECODERS, find_recipe
+
+    chosen = find_recipe(FACE_DECODERS, recipe)
+    photographs = [p.path for p in read_photographs(faces)]
+    people = read_pairs(pairs)
+    cache = out / "cache"
+    with ProgressBars() as show:
+        first = train_on_photographs(chosen, photographs, out, cache, show)
+        print(train_on_canonical(chosen, first, photographs, people, out, cache, show))
+
+
+@train.command("voice-encoder")
+def train_voice_encoder(pairs: PairsOption, out: Run, recipe: Recipe = "default") -> None:
+    """Train voice → face embedding on pairs."""
+    _need_extras()
+    from speech2face.data.pairs import read_pairs
+    from speech2face.training.recipes import VOICE_ENCODERS, find_recipe
+    from speech2face.training.voice_encoder import train_voice_encoder as run
+
+    chosen = find_recipe(VOICE_ENCODERS, recipe)
+    with ProgressBars() as show:
+        print(run(chosen, read_pairs(pairs), out, out / "cache", show))
+
+
+@app.command()
+def export(
+    voice_encoder: Annotated[Path, typer.Argument(help="voice_encoder.safetensors of a run.")],
+    face_decoder: Annotated[Path, typer.Argument(help="face_decoder.safetensors of a run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
+    name: Annotated[str, typer.Option(help="The model's name, on its card.")] = "mine",
+    licence: Annotated[str, typer.Option(help="On its card.")] = "unstated",
+    summary: Annotated[str, typer.Option(help="One line, on its card.")] = "",
+    force: Force = False,
+) -> None:
+    """Turn trained weights into a model for --model: two ONNX files and a card."""
+    _need_extras()
+    from speech2face.training.release import export_model
+
+    export_model(
+        voice_encoder,
+        face_decoder,
+        out,
+        name=name,
+        licence=licence,
+        summary=summary,
+        force=force,
+    )
+    print(out)
+
+
+@evaluate.command("pairs")
+def evaluate_pairs(
+    folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],
+    decoder: Annotated[
+        Path, typer.Option("--decoder", help="Run of train face-decoder: its first phase is used.")
+    ] = Path("runs/face-decoder"),
+    faces: Annotated[
+        Path | None, typer.Option("--faces", help="Folder with faces.csv. [default: beside FOLDER]")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for results; a stopped run goes on.")
+    ] = Path("runs/evaluate-pairs"),
+    folds: Annotated[int, typer.Option(min=2)] = 5,
+    voice_recipe: Annotated[str, typer.Option(help="Recipe of the voice encoder.")] = "default",
+    decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
+    seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
+) -> None:
+    """Two-way matching by folds by person: no model ever met the person it draws."""
+    _need_extras()
+    from speech2face.data.pairs import read_pairs, read_photographs
+    from speech2face.evaluation.folds import draw_by_folds
+    from speech2face.evaluation.report import report_pairs
+    from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
+
+    with ProgressBars() as show:
+        drawn = draw_by_folds(
+            find_recipe(VOICE_ENCODERS, voice_recipe),
+            find_recipe(FACE_DECODERS, decoder_recipe),
+            read_pairs(folder),
+            [p.path for p in read_photographs(faces or folder.parent / "faces")],
+            decoder / "photographs.safetensors",
+            out,
+            folds,
+            seed,
+            show,
+        )
+        print(report_pairs(drawn, out, seed, show))
+
+
+def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: Any) -> None:
+    """`work(network, input)` on each input; one failing leaves the others done."""
+    from speech2face.reconstruct import load
+
+    network = load(model)
+    failures: list[Speech2FaceError] = []
+    with ProgressBars() as show:
+        for done, source in enumerate(inputs, 1):
+            row: dict[str, Any] = {"input": source}
+            try:
+                row |= work(network, source)
+                row["error"] = None
+            except Speech2FaceError as error:
+                failures.append(error)
+                row |= {"error": str(error), "exit_code": error.exit_code}
+                if not as_json and len(inputs) > 1:
+                    complain(str(error))
+            if as_json:
+                print(json.dumps(row), flush=True)
+            elif row["error"] is None:
+                print(tell(row), flush=True)
+                for warning in row["warnings"]:
+                    complain(f"{source}: {warning}")
+            if len(inputs) > 1:
+                show("recordings", done, len(inputs), "")
+    if failures and len(inputs) == 1:
+        raise failures[0]
+    if failures:
+        raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
+
+
+def _targets(inputs: list[str], output: Path | None, out_dir: Path | None) -> dict[str, Path]:
+    """Where the picture of each input goes. Raises UsageError where that cannot be told."""
+    if output and (out_dir or len(inputs) > 1):
+        raise UsageError("-o names the picture of one input; use --out-dir for several.")
+    if len(set(inputs)) < len(inputs):
+        raise UsageError("an input is given twice.")
+    if output:
+        return {inputs[0]: output}
+    folder = out_dir or Path()
+    names = {source: "stdin" if source == "-" else Path(source).stem for source in inputs}
+    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+        raise UsageError(f"several inputs would become {twice[0]}.face.png; run them apart.")
+    if out_dir:
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{out_dir}: cannot be made ({error.strerror}).") from None
+    return {source: folder / f"{name}.face.png" for source, name in names.items()}
+
+
+def _source(name: str) -> str | Path:
+    return name if name == "-" else Path(name)
+
+
+def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
+    speech = voice.speech
+    return {
+        "speech_seconds": round(speech.seconds, 3),
+        "heard_seconds": round(speech.heard_seconds, 3),
+        "segments": [[round(a, 3), round(b, 3)] for a, b in speech.segments],
+        "model": voice.model,
+        "warnings": list(speech.warnings),
+    }
+
+
+def _need_extras() -> None:
+    """Training and evaluation need torch and OpenCV: say so before anything else."""
+    from importlib.util import find_spec
+
+    missing = [m for m in ("torch", "safetensors", "onnx", "onnxscript", "cv2") if not find_spec(m)]
+    if missing:
+        raise ModelError(
+            f"{', '.join(missing)} not installed: pip install 'speech2face[train,data]'."
+        )
+
+
+if __name__ == "__main__":
+    main()

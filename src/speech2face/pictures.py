@@ -1,0 +1,92 @@
+"""Pictures leave here: marked as generated, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from speech2face.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NOTICE = (
+    "Generated picture: the average face that a voice suggests. "
+    "It shows nobody and is nobody's portrait."
+)
+# The IPTC's word for pictures made by a trained model, which picture libraries look for.
+_XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    "Iptc4xmpExt:DigitalSourceType="
+    '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
+    "</rdf:RDF></x:xmpmeta>"
+)
+
+
+def write_png(image: Image, path: Path, model: str, force: bool = False) -> None:
+    """Write a PNG whose metadata say that it is generated, and by which model.
+
+    Written to a temporary name in the same folder and renamed. Raises UsageError where the file
+    exists (without `force`) or cannot be written.
+    """
+    check_writable(path, force)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            encode_png(image, file, model)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def encode_png(image: Image, file: BinaryIO, model: str) -> None:
+    """The same, into an open file."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from speech2face import __version__
+
+    info = PngInfo()
+    info.add_text("Description", NOTICE)
+    info.add_text("Software", f"speech2face {__version__}, model {model}")
+    info.add_text("Source", "generated")
+    info.add_itxt("XML:com.adobe.xmp", _XMP)
+    image.save(file, format="PNG", pnginfo=info)
+
+
+def check_writable(path: Path, force: bool) -> None:
+    """Raise UsageError where `path` exists (without `force`) or its folder takes no files."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file, or use --out-dir.")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists; --force overwrites it.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: no permission to write there.")
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image]], columns: int = 4) -> Image:
+    """Pictures of one size in rows, each with its name beneath."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    side, line, gap = pictures[0][1].width, 26, 10
+    rows = -(-len(pictures) // columns)
+    width = columns * (side + gap) + gap
+    sheet = Image.new("RGB", (width, rows * (side + line + gap) + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=16)
+    for index, (name, picture) in enumerate(pictures):
+        x = gap + index % columns * (side + gap)
+        y = gap + index // columns * (side + line + gap)
+        sheet.paste(picture, (x, y))
+        draw.text((x + side / 2, y + side + 2), name, "black", font, anchor="ma")
+    return sheet

@@ -1,0 +1,118 @@
+"""The pipeline: recording → speech → a Gaussian over faces → the face at its mean.
+
+import speech2face
+
+model = speech2face.load()
+face = model.reconstruct("recording.m4a")
+face.image.show()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from speech2face.errors import UsageError
+from speech2face.media import Source
+from speech2face.runtime import THREADS, open_session
+from speech2face.speech import Speech, find_speech
+from speech2face.weights import Model, find_model
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIZES = range(16, 2049)  # pixels a side that can be asked for
+MOST_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class VoiceEmbedding:
+    """What a voice says of a face: a Gaussian in the recogniser's space."""
+
+    mean: np.ndarray  # (D,) float32
+    covariance: np.ndarray  # (D, D) float32
+    speech: Speech
+    model: str
+
+    def sample(self, count: int, seed: int = 0) -> np.ndarray:
+        """`count` faces that this voice may have: embeddings (count, D)."""
+        factor = np.linalg.cholesky(self.covariance.astype(np.float64))
+        noise = np.random.default_rng(seed).standard_normal((count, len(self.mean)))
+        return (self.mean + noise @ factor.T).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The face drawn from a recording, and what it rests on."""
+
+    image: Image  # the face at the mean: what is common to all faces this voice may have
+    samples: tuple[Image, ...]  # faces drawn from the Gaussian: how much stays open
+    voice: VoiceEmbedding
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.voice.speech.warnings
+
+
+class Speech2Face:
+    """A voice encoder and a face decoder, loaded and ready. Safe to use from several threads."""
+
+    def __init__(self, model: Model, threads: int = THREADS) -> None:
+        self.card = model.card
+        self._encoder = open_session(model.voice_encoder, threads)
+        self._decoder = open_session(model.face_decoder, threads)
+
+    def embed(self, source: Source) -> VoiceEmbedding:
+        """A path, `-`, bytes or (samples, sample rate) → the Gaussian over face embeddings.
+
+        Raises UnreadableMediaError and NoSpeechError.
+        """
+        speech = find_speech(source)
+        mean, covariance = self.encode(speech.samples[None])
+        return VoiceEmbedding(mean[0], covariance[0], speech, self.card.name)
+
+    def encode(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance (B, D, D)."""
+        mean, covariance = self._encoder.run(None, {"waveform": waveforms.astype(np.float32)})
+        return mean, covariance  # pyright: ignore[reportReturnType]
+
+    def decode(self, embeddings: np.ndarray) -> np.ndarray:
+        """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB."""
+        pixels = np.asarray(
+            self._decoder.run(None, {"embedding": embeddings.astype(np.float32)})[0]
+        )
+        return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+    def reconstruct(
+        self, source: Source, *, samples: int = 0, seed: int = 0, size: int = 224
+    ) -> Reconstruction:
+        """Draw the face that the voice in `source` suggests.
+
+        `samples` more faces are drawn from the Gaussian, the same for the same seed; `size` is the
+        pictures' side in pixels. Raises UnreadableMediaError, NoSpeechError, and UsageError where
+        `samples` or `size` is out of range.
+        """
+        if size not in SIZES:
+            raise UsageError(f"size is {SIZES.start} to {SIZES.stop - 1} pixels, not {size}.")
+        if not 0 <= samples <= MOST_SAMPLES:
+            raise UsageError(f"samples is 0 to {MOST_SAMPLES}, not {samples}.")
+        voice = self.embed(source)
+        embeddings = np.concatenate([voice.mean[None], voice.sample(samples, seed)])
+        image, *others = (_picture(p, size) for p in self.decode(embeddings))
+        return Reconstruction(image, tuple(others), voice)
+
+
+def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:
+    """The model of a name or in a folder. Raises ModelError where it cannot be loaded."""
+    return Speech2Face(find_model(model), threads)
+
+
+def _picture(pixels: np.ndarray, size: int) -> Image:
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    if size != picture.width:
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+    return picture

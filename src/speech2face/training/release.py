@@ -1,0 +1,89 @@
+"""Trained weights → a model that inference can run: two ONNX files and their card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speech2face import __version__
+from speech2face.errors import ModelError, UsageError
+from speech2face.training.export import export_onnx, round_to_half
+from speech2face.training.face_decoder import load_face_decoder
+from speech2face.training.voice_encoder import load_voice_encoder
+from speech2face.weights import FILES, Card, hash_file, write_card
+
+
+def export_model(
+    voice_encoder: Path,
+    face_decoder: Path,
+    folder: Path,
+    *,
+    name: str,
+    licence: str = "Apache-2.0",
+    summary: str = "",
+    force: bool = False,
+) -> Card:
+    """Write `folder` with voice_encoder.onnx, face_decoder.onnx and card.json.
+
+    Raises UsageError where the folder holds a model already (without `force`), and ModelError
+    where the two networks do not live in the same face embedding.
+    """
+    if (folder / "card.json").exists() and not force:
+        raise UsageError(f"{folder} holds a model; --force overwrites it.")
+    encoder, encoder_facts = load_voice_encoder(voice_encoder)
+    decoder, decoder_facts = load_face_decoder(face_decoder)
+    spaces = {facts["recipe"]["face_encoder"] for facts in (encoder_facts, decoder_facts)}
+    if len(spaces) > 1:
+        raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.json").unlink(missing_ok=True)  # no card while the files change
+    round_to_half(encoder)
+    round_to_half(decoder)
+    export_onnx(
+        encoder,
+        folder / FILES[0],
+        (torch.randn(2, 48_000) * 0.05,),
+        ["waveform"],
+        ["mean", "covariance"],
+        ({0: "batch", 1: "samples"},),
+        _metadata(encoder_facts),
+    )
+    export_onnx(
+        _Drawing(decoder),
+        folder / FILES[1],
+        (torch.randn(2, decoder.config.embedding),),
+        ["embedding"],
+        ["picture"],
+        ({0: "batch"},),
+        _metadata(decoder_facts),
+    )
+    card = Card(
+        name=name,
+        version=__version__,
+        licence=licence,
+        summary=summary,
+        face_encoder=spaces.pop(),
+        sha256={file: hash_file(folder / file) for file in FILES},
+        facts={"voice_encoder": encoder_facts, "face_decoder": decoder_facts},
+    )
+    write_card(folder, card)
+    return card
+
+
+class _Drawing(torch.nn.Module):
+    """The decoder as inference uses it: always in the canonical domain."""
+
+    def __init__(self, decoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
+        return self.decoder(embedding)
+
+
+def _metadata(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {"speech2face": json.dumps(facts)}
