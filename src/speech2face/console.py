@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def complain(message: str) -> None:
-    print(f"speech2face: {message}", file=sys.stderr)
+    """One line on stderr, whatever stands in the file names it holds."""
+    print("speech2face:", " ".join(message.splitlines()), file=sys.stderr)
 
 
 class ProgressBars:
@@ -26,28 +27,9 @@ class ProgressBars:
     def __init__(self) -> None:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._last_line = 0.0
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> ProgressBars:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bars = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[words]}"),
-                console=Console(stderr=True),
-            )
-            self._bars.start()
         return self
 
     def __exit__(
@@ -60,11 +42,35 @@ class ProgressBars:
             self._bars.stop()
 
     def __call__(self, what: str, done: int, total: int, words: str) -> None:
-        if self._bars:
+        if sys.stderr.isatty():
+            self._bars = self._bars or _start_bars()
             if what not in self._tasks:
                 self._tasks[what] = self._bars.add_task(what, total=total, words="")
             task = self._tasks[what]
             self._bars.update(task, completed=done, total=total, words=words)
-        elif done == total or time.monotonic() - self._last_line > self.LINE_SECONDS:
+        elif time.monotonic() - self._last_line > self.LINE_SECONDS:
             self._last_line = time.monotonic()
             print(f"{what}: {done} of {total}  {words}".rstrip(), file=sys.stderr, flush=True)
+
+
+def _start_bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),  # else rich sends results to stderr
+    )
+    bars.start()
+    return bars

@@ -194,8 +194,13 @@ class OnnxEncoder:
         self.name, self.config = config.name, config
         self._session = _open_recogniser(Path(path))
         self._input = self._session.get_inputs()[0].name
-        blank = np.zeros((config.input_size, config.input_size, 3), np.uint8)
-        self.size = len(self._run(blank))
+        try:
+            self.size = len(
+                self._run(np.zeros((config.input_size, config.input_size, 3), np.uint8))
+            )
+        except Exception as error:  # onnxruntime raises many types of its own
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{path}: does not run as its TOML says ({reason}).") from None
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         return self._run(align_face(image, landmarks, self.config.points, self.config.input_size))
@@ -224,7 +229,7 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
         raise ModelError(f"{path} and {toml.name} beside it are both needed; see docs/faces.md.")
     try:
         config = OnnxEncoderConfig(**{"name": path.stem, **tomllib.loads(toml.read_text())})
-    except (TypeError, tomllib.TOMLDecodeError) as error:
+    except (TypeError, ValueError) as error:  # TOMLDecodeError among them
         raise ModelError(f"{toml}: {error}.") from None
     return OnnxEncoder(path, config)
 

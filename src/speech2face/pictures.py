@@ -12,6 +12,9 @@ from speech2face.errors import UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SIZES = range(16, 2049)  # pixels a side that can be asked for
+MOST_SAMPLES = 64  # pictures beside the one of the mean
+
 NOTICE = (
     "Generated picture: the average face that a voice suggests. "
     "It shows nobody and is nobody's portrait."
@@ -65,6 +68,8 @@ def check_writable(path: Path, force: bool) -> None:
     """Raise UsageError where `path` exists (without `force`) or its folder takes no files."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file, or use --out-dir.")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: pictures are PNG; end the name in .png.")
     if path.exists() and not force:
         raise UsageError(f"{path} exists; --force overwrites it.")
     folder = path.parent

@@ -16,15 +16,13 @@ import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.media import Source
+from speech2face.pictures import MOST_SAMPLES, SIZES
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import Speech, find_speech
 from speech2face.weights import Model, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SIZES = range(16, 2049)  # pixels a side that can be asked for
-MOST_SAMPLES = 64
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def draw_by_folds(
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again."""
     cache = folder / "cache"
-    clips = hear_clips(voice_recipe, pairs, cache, show)
+    clips = hear_clips(voice_recipe, load_speaker(voice_recipe), pairs, cache, show)
     fold_of = dict(
         zip(
             (p.clip for p in pairs),
@@ -78,10 +78,10 @@ def draw_by_folds(
         log_ratios.append(
             log_likelihood_ratios(head, means[test], seconds[test], clips.faces[test])
         )
-        weights = run / "face_decoder.safetensors"
-        if not weights.is_file():
-            met = [p for p in pairs if fold_of[p.clip] != k]
-            train_on_canonical(decoder_recipe, decoder_start, photographs, met, run, cache, show)
+        met = [p for p in pairs if fold_of[p.clip] != k]
+        weights = train_on_canonical(
+            decoder_recipe, decoder_start, photographs, met, run, cache, show
+        )
         network, _ = load_face_decoder(weights)
         for kind, embeddings in (("voice", means), ("face", clips.faces)):
             (run / kind).mkdir(exist_ok=True)

@@ -14,6 +14,8 @@ from onnx import numpy_helper
 from onnxscript import optimizer
 from torch import Tensor, nn
 
+from speech2face.errors import ModelError
+
 log = logging.getLogger(__name__)
 
 LEAST_HALVED = 1024  # elements; smaller tensors are not worth a Cast
@@ -74,6 +76,32 @@ def round_to_half(module: nn.Module) -> None:
             tensor.copy_(tensor.half())
 
 
+def load_onnx_weights(network: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Put the weights of a file that `export_onnx` wrote back into the network it was made of.
+
+    Raises ModelError where the file lacks one of the network's weights.
+    """
+    graph = onnx.load(path).graph
+    found = {
+        tensor.name.removesuffix(".half"): torch.tensor(numpy_helper.to_array(tensor))
+        for tensor in graph.initializer
+    }
+    for prefix, child in network.named_modules():
+        if isinstance(child, nn.LSTM):
+            for layer in range(child.num_layers):
+                for kind, name in (("inner", "weight_ih"), ("outer", "weight_hh")):
+                    stacked = found.pop(f"{prefix}.{kind}{layer}")[0]
+                    found[f"{prefix}.{name}_l{layer}"] = _restore_gates(stacked)
+                inner, outer = found.pop(f"{prefix}.bias{layer}")[0].chunk(2)
+                found[f"{prefix}.bias_ih_l{layer}"] = _restore_gates(inner)
+                found[f"{prefix}.bias_hh_l{layer}"] = _restore_gates(outer)
+    own = network.state_dict()
+    counts = {name for name in own if name.endswith("num_batches_tracked")}
+    if missing := own.keys() - counts - found.keys():
+        raise ModelError(f"{path}: lacks weights of the network, {sorted(missing)[0]} for one.")
+    network.load_state_dict({n: found[n] for n in own.keys() - counts}, strict=False)
+
+
 class OnnxLstm(nn.Module):
     """Stands in for an LSTM during export and becomes ONNX `LSTM` nodes, one a layer.
 
@@ -115,6 +143,12 @@ def _reorder_gates(stacked: Tensor) -> Tensor:
     """Torch stacks the gates input, forget, cell, output; ONNX input, output, forget, cell."""
     entry, forget, cell, output = stacked.chunk(4)
     return torch.cat([entry, output, forget, cell])
+
+
+def _restore_gates(stacked: Tensor) -> Tensor:
+    """The inverse of `_reorder_gates`."""
+    entry, output, forget, cell = stacked.chunk(4)
+    return torch.cat([entry, forget, cell, output])
 
 
 def _drop_traces(model: onnx.ModelProto) -> None:

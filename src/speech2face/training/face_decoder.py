@@ -9,6 +9,7 @@ Only the second phase meets the people of the pairs, so folds by person repeat o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -128,16 +129,18 @@ def train_on_photographs(
     show: Show,
 ) -> Path:
     """The first phase; returns `folder`/photographs.safetensors."""
+    path = folder / "photographs.safetensors"
+    facts = _facts(recipe, photographs)
+    if _is_done(path, facts):
+        return path
     faces = _measure(photographs, recipe, cache, show, "photographs")
     network = FaceDecoder(recipe.network, find_mean_shape(faces.landmarks))
     network.embedding_mean.copy_(torch.tensor(faces.embeddings.mean(0)))
     network.embedding_scale.copy_(torch.tensor(faces.embeddings.std(0)))
     _initialise(network, recipe.photographs.seed)
     targets = _unwarp_all(photographs, faces, network, show)
-    facts = _facts(recipe, photographs)
     task = FaceDecoderTask(network, recipe, targets, None)
     fit(task, recipe.photographs, folder / "photographs", facts, _bar(show, "photographs"))
-    path = folder / "photographs.safetensors"
     save_weights(path, network.state_dict(), facts)
     return path
 
@@ -161,14 +164,16 @@ def train_on_canonical(
     pictures = [p.canonical for p in pairs if p.canonical.is_file()]
     if not pictures:
         raise UsageError("the pairs have no canonical/ pictures; the decoder needs some.")
+    path = folder / "face_decoder.safetensors"
+    facts = _facts(recipe, [*photographs, *pictures])
+    if _is_done(path, facts):
+        return path
     faces = _measure(photographs, recipe, cache, show, "photographs")
     few = np.random.default_rng(0).permutation(len(faces))[: recipe.photographs_kept]
     old = _unwarp_all(photographs, faces.take(np.sort(few)), network, show)
     new = _unwarp_all(pictures, _measure(pictures, recipe, cache, show, "canonical"), network, show)
-    facts = _facts(recipe, [*photographs, *pictures])
     task = FaceDecoderTask(network, recipe, old, new)
     fit(task, recipe.canonical, folder / "canonical", facts, _bar(show, "canonical"))
-    path = folder / "face_decoder.safetensors"
     save_weights(path, network.state_dict(), facts)
     return path
 
@@ -230,6 +235,11 @@ def _unwarp_all(
 
 def _facts(recipe: FaceDecoderRecipe, files: Sequence[Path]) -> dict[str, Any]:
     return {"network": "face_decoder", "recipe": asdict(recipe), "data": hash_files(files)}
+
+
+def _is_done(path: Path, facts: dict[str, Any]) -> bool:
+    """Whether these very weights are there already."""
+    return path.is_file() and load_weights(path)[1] == json.loads(json.dumps(facts))
 
 
 def _bar(show: Show, what: str) -> Callable[[Progress], None]:

@@ -88,6 +88,7 @@ def fit(
     )
     device = next(iter(trained.values())).device.type
     averages = {k: p.detach().clone() for k, p in trained.items()}
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
     facts = {**facts, "loop": asdict(config)}
     first = _resume(path, facts, trained, averages, optimiser) if path.is_file() else 0

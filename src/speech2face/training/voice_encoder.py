@@ -19,17 +19,19 @@ from torch import Tensor
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.textures import measure_faces
 from speech2face.errors import NoSpeechError, UsageError
+from speech2face.media import load_audio
 from speech2face.networks.losses import gaussian_nll
+from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import SAMPLE_RATE, VoiceEncoder, VoiceEncoderConfig
 from speech2face.speech import find_speech
 from speech2face.training.checkpoint import float32, load_weights, save_weights
+from speech2face.training.export import load_onnx_weights
 from speech2face.training.face_decoder import Show
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, Progress, fit
+from speech2face.weights import find_model
 
 log = logging.getLogger(__name__)
-
-SPEAKER_WEIGHTS = Path(__file__).parents[1] / "assets" / "speaker_encoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,15 @@ class HeardClips:
 
 
 def hear_clips(
-    recipe: VoiceEncoderRecipe, pairs: Sequence[Pair], cache: Path, show: Show
+    recipe: VoiceEncoderRecipe,
+    network: VoiceEncoder,
+    pairs: Sequence[Pair],
+    cache: Path,
+    show: Show,
 ) -> HeardClips:
-    """Find the speech of each clip and the embedding of its face, and run the frozen networks.
+    """Find the speech of each clip and the embedding of its face, and run the speaker networks.
 
-    A clip without speech or face is left out.
+    A clip in which no face is found, or shorter than 0.5 s, is left out.
     """
 
     def told(done: int, total: int) -> None:
@@ -80,10 +86,10 @@ def hear_clips(
     for index, pair in enumerate(pairs):
         try:
             samples = find_speech(str(pair.audio)).samples
-        except NoSpeechError:
-            log.warning("%s: no speech found; left out", pair.clip)
-            continue
-        if index in face_of:
+        except NoSpeechError:  # the table says that someone speaks here: singing, or over music
+            log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
+            samples = load_audio(str(pair.audio)).samples[: 10 * SAMPLE_RATE]
+        if index in face_of and len(samples) >= SAMPLE_RATE // 2:
             kept.append(pair)
             speech.append(samples)
             faces.append(face_of[index])
@@ -91,15 +97,21 @@ def hear_clips(
             show("finding speech", index + 1, len(pairs), "")
     if len(kept) < 2 * recipe.head.inner_folds:
         raise UsageError(f"only {len(kept)} clips have both speech and a face: too few to train.")
-    features, seconds, clip = embed_clips(load_speaker(recipe), recipe, kept, speech, cache, show)
+    features, seconds, clip = embed_clips(network, recipe, kept, speech, cache, show)
     return HeardClips(kept, speech, np.array(faces), features, seconds, clip)
 
 
-def load_speaker(recipe: VoiceEncoderRecipe) -> VoiceEncoder:
-    """The encoder with the pretrained speaker networks and an empty head."""
+def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> VoiceEncoder:
+    """The encoder with pretrained speaker networks and an empty head.
+
+    The networks are those of `speaker`, a file that scripts/import_speaker_networks.py makes, or
+    else those inside the released model.
+    """
     network = VoiceEncoder(recipe.network)
-    tensors, _ = load_weights(SPEAKER_WEIGHTS)
-    network.speaker.load_state_dict(float32(tensors))
+    if speaker:
+        network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
+    else:
+        load_onnx_weights(network, find_model().voice_encoder)
     return network.eval()
 
 
@@ -164,11 +176,16 @@ def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> 
 
 
 def train_voice_encoder(
-    recipe: VoiceEncoderRecipe, pairs: Sequence[Pair], folder: Path, cache: Path, show: Show
+    recipe: VoiceEncoderRecipe,
+    pairs: Sequence[Pair],
+    speaker: Path | None,
+    folder: Path,
+    cache: Path,
+    show: Show,
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
-    clips = hear_clips(recipe, pairs, cache, show)
-    network = load_speaker(recipe)
+    network = load_speaker(recipe, speaker)
+    clips = hear_clips(recipe, network, pairs, cache, show)
     everyone = np.ones(len(clips.pairs), bool)
     facts = {
         "network": "voice_encoder",

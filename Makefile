@@ -1,0 +1,35 @@
+# make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
+# make test    all tests          make lint    style and types
+# make bench   latency of inference, on a machine that does nothing else
+
+PYTHON ?= python3
+INSTALL = -m pip install --quiet -c constraints.txt -e
+
+.PHONY: demo test lint bench clean
+
+demo: .venv-demo/installed
+	.venv-demo/bin/python examples/demo.py
+
+test: .venv/installed
+	.venv/bin/python -m pytest
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright --pythonpath .venv/bin/python
+
+bench: .venv/installed
+	.venv/bin/python benchmarks/latency.py
+
+clean:
+	rm -rf .venv .venv-demo out
+
+.venv-demo/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(INSTALL) .
+	touch $@
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(INSTALL) '.[dev]'
+	touch $@

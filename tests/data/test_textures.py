@@ -1,0 +1,291 @@
+"""Shape and texture of faces: splines, unwarping, mean shapes, and measuring that goes on."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from drawn import draw_faces
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from speech2face.data import textures
+from speech2face.data.textures import (
+    LANDMARKS,
+    MAX_YAW,
+    find_mean_shape,
+    head_mask,
+    measure_faces,
+    mirror_order,
+    unwarp,
+)
+from speech2face.faces import TEMPLATES
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, spline_basis
+
+SIZE = 96
+
+
+def make_shape() -> np.ndarray:
+    """66 points of a made-up face, symmetric about x = 0.5, in the order of LANDMARKS."""
+    spots = {}
+    pairs = [(oval, 1) for oval in zip(textures._OVAL[1:9], textures._OVAL[:9:-1], strict=True)]
+    for i, ((right, left), _) in enumerate(pairs):
+        angle = np.pi * (i + 1) / 9
+        spots[right] = (0.5 + 0.22 * np.sin(angle), 0.56 - 0.28 * np.cos(angle))
+        spots[left] = (1 - spots[right][0], spots[right][1])
+    spots[10], spots[152] = (0.5, 0.28), (0.5, 0.84)
+    for i, (left, right) in enumerate(zip(textures._EYES[:8], textures._EYES[8:], strict=True)):
+        x = 0.33 + 0.08 * (i / 4 if i <= 4 else (8 - i) / 4)
+        spots[left] = (x, 0.468 + (0.015 if 0 < i < 4 else 0 if i in (0, 4) else -0.015))
+        spots[right] = (1 - x, spots[left][1])
+    for i, (left, right) in enumerate(zip(textures._BROWS[:5], textures._BROWS[5:], strict=True)):
+        spots[left] = (0.3 + 0.03 * i, 0.42 - 0.004 * i)
+        spots[right] = (1 - spots[left][0], spots[left][1])
+    for i, point in enumerate((168, 6, 197, 195, 4, 2)):
+        spots[point] = (0.5, 0.46 + 0.03 * i)
+    for (left, right), x, y in (((98, 327), 0.46, 0.61), ((129, 358), 0.45, 0.58)):
+        spots[left], spots[right] = (x, y), (1 - x, y)
+    lips = ((61, 291, 0.42, 0.71), (91, 321, 0.45, 0.74), (84, 314, 0.48, 0.75))
+    for left, right, x, y in (*lips, (40, 270, 0.45, 0.69), (37, 267, 0.48, 0.68)):
+        spots[left], spots[right] = (x, y), (1 - x, y)
+    spots[17], spots[0] = (0.5, 0.755), (0.5, 0.685)
+    return np.array([spots[i] for i in LANDMARKS])
+
+
+SHAPE = make_shape()
+
+
+def bend(strength: float, seed: int = 0) -> np.ndarray:
+    """Displacements (66, 2) that vary smoothly over the face, of about `strength`."""
+    rng = np.random.default_rng(seed)
+    x, y = (2 * np.pi * SHAPE).T
+    waves = np.stack([np.ones_like(x), np.sin(x), np.cos(y), np.sin(x) * np.cos(y)])
+    return strength * (waves.T @ rng.normal(size=(4, 2))) / 2
+
+
+def paint(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A smooth picture as a function of place (fractions of its side) → (…, 3) in 0 … 255."""
+    waves = [np.sin(9 * x + 2 * y), np.cos(7 * y - 3 * x), np.sin(6 * (x + y))]
+    return 127.5 + 110 * np.stack(waves, axis=-1)
+
+
+def picture(size: int) -> np.ndarray:
+    line = (np.arange(size) + 0.5) / size
+    y, x = np.meshgrid(line, line, indexing="ij")
+    return paint(x, y).round().astype(np.uint8)
+
+
+def test_the_landmarks_are_66_different_points():
+    assert len(set(LANDMARKS)) == len(LANDMARKS) == len(SHAPE) == 66
+    assert len({tuple(p) for p in SHAPE.round(6)}) == 66
+
+
+# Splines -----------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 100))
+def test_the_spline_goes_through_the_displacements_of_landmarks(seed):
+    grid = 64
+    rng = np.random.default_rng(seed)
+    cells = rng.permutation(16)[:8]  # landmarks at cell centres, far apart
+    shape = (np.stack(np.divmod(cells, 4), 1) * 12 + 14.5) / grid
+    displacement = rng.normal(scale=0.02, size=shape.shape)
+    field = (spline_basis(shape, grid) @ displacement).reshape(grid, grid, 2)
+    column, row = (shape * grid).astype(int).T
+    np.testing.assert_allclose(field[row, column], displacement, atol=0.002)
+
+
+def test_the_spline_leaves_the_border_where_it_is():
+    grid = 128
+    field = (spline_basis(SHAPE, grid) @ bend(0.03)).reshape(grid, grid, 2)
+    inside = np.abs(field[40:90, 40:90]).max()
+    border = np.concatenate([field[0], field[-1], field[:, 0], field[:, -1]])
+    assert inside > 0.02
+    assert np.abs(border).max() < 0.1 * inside
+    knots = [0, 31, 32, 63, 64, 95, 96, 127]  # nearest to the points that are held
+    assert np.abs(field[0, knots]).max() < 0.03 * inside
+
+
+def test_the_spline_is_linear_and_zero_for_zero():
+    basis = spline_basis(SHAPE, 16)
+    assert basis.shape == (256, 66)
+    # Moving everything moves the middle of the face by the same.
+    moved = (basis @ np.full((66, 2), [0.02, -0.01])).reshape(16, 16, 2)
+    np.testing.assert_allclose(moved[8, 8], [0.02, -0.01], atol=0.001)
+
+
+# Unwarping ---------------------------------------------------------------------------------------
+
+
+def unwarp_bent(strength, seed, scale=150.0, angle=0.3, shift=(40.0, 10.0), size=300):
+    """A picture with bent landmarks at a similarity → what unwarp gives, and where the face lay."""
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    matrix = np.array([[c, -s], [s, c]])
+    middle = np.array([size / 2, size / 2]) + shift - matrix @ [0.5, 0.5]
+    landmarks = (SHAPE + bend(strength, seed)) @ matrix.T + middle
+    result = unwarp(picture(size), landmarks, SHAPE, spline_basis(SHAPE, SIZE), SIZE)
+    return *result, landmarks
+
+
+@pytest.mark.parametrize(("strength", "seed"), [(0.0, 0), (0.01, 1), (0.02, 2), (0.02, 3)])
+def test_warping_by_the_decoder_undoes_unwarping(strength, seed):
+    texture, known, displacement, landmarks = unwarp_bent(strength, seed)
+    network = FaceDecoder(FaceDecoderConfig(size=SIZE, warp_grid=48, channels=(8, 8, 8)), SHAPE)
+    pixels = torch.tensor(texture).permute(2, 0, 1)[None].float() / 255
+    drawn = network.warp(pixels, torch.tensor(displacement)[None])[0].permute(1, 2, 0).numpy() * 255
+    # What it must be: the picture itself, looked at through the similarity alone.
+    line = (np.arange(SIZE) + 0.5) / SIZE
+    canvas = np.stack(np.meshgrid(line, line), axis=-1)
+    placed = SHAPE + displacement  # of the landmarks on the canvas: a similarity of the picture's
+    fit = np.linalg.lstsq(np.hstack([placed, np.ones((66, 1))]), landmarks, rcond=None)[0]
+    wanted = paint(*np.moveaxis((canvas @ fit[:2] + fit[2]) / 300, -1, 0))
+    inside = (slice(SIZE // 5, -SIZE // 10), slice(SIZE // 5, -SIZE // 5))
+    assert known[inside].all()
+    error = np.abs(drawn - wanted)[inside]
+    assert error.mean() < 1.5
+    assert error.max() < 12
+    if strength:  # and without the warp it would be another picture
+        assert np.abs(texture - wanted)[inside].mean() > 3 * error.mean()
+
+
+def test_displacements_are_what_a_similarity_cannot_explain():
+    *_, displacement, _ = unwarp_bent(0.0, 0, scale=80, angle=-1.0)
+    assert np.abs(displacement).max() < 1e-6
+    *_, displacement, _ = unwarp_bent(0.02, 2)
+    assert displacement.dtype == np.float32
+    assert np.abs(displacement.mean(0)).max() < 1e-6
+    assert 0.003 < np.abs(displacement).max() < 0.06
+
+
+def test_what_lies_outside_the_picture_is_not_known():
+    texture, known, *_ = unwarp_bent(0.0, 0, scale=150, angle=0.0, shift=(-150.0, 0.0))
+    assert texture.shape == (SIZE, SIZE, 3)
+    middle = SIZE // 2  # the left half of the canvas lies beyond the picture's left edge
+    assert not known[:, : middle - 1].any()
+    assert known[:, middle + 1 :].all()
+    assert (texture[:, : middle - 2] == texture[:, :1]).all()  # its edge is repeated
+
+
+def test_the_head_mask_covers_the_face_and_not_the_corners():
+    mask = head_mask(SHAPE, SIZE)
+    assert mask.shape == (SIZE, SIZE)
+    assert mask.dtype == np.float32
+    column, row = (SHAPE[18:] * SIZE).astype(int).T  # all but the oval
+    assert mask[row, column].min() > 0.95
+    column, row = (SHAPE[:18] * SIZE).astype(int).T
+    assert mask[row, column].min() > 0.5
+    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    assert edge.max() < 0.01
+    assert mask.max() <= 1
+
+
+# Mean shapes -------------------------------------------------------------------------------------
+
+
+def test_mirror_order_of_a_symmetric_shape():
+    order = mirror_order(SHAPE)
+    np.testing.assert_array_equal(order[order], np.arange(66))
+    np.testing.assert_allclose(SHAPE[order] * [-1, 1] + [1, 0], SHAPE, atol=1e-9)
+    for left, right in ((33, 263), (61, 291), (70, 300), (234, 454)):
+        assert order[LANDMARKS.index(left)] == LANDMARKS.index(right)
+    assert order[LANDMARKS.index(4)] == LANDMARKS.index(4)
+
+
+def scatter(count: int, noise: float, seed: int = 0) -> np.ndarray:
+    """SHAPE with noise, each at a similarity of its own: (count, 66, 2) pixels."""
+    rng = np.random.default_rng(seed)
+    shapes = []
+    for _ in range(count):
+        angle, scale = rng.normal(scale=0.4), rng.uniform(50, 400)
+        c, s = scale * np.cos(angle), scale * np.sin(angle)
+        bent = SHAPE + rng.normal(scale=noise, size=SHAPE.shape)
+        shapes.append(bent @ np.array([[c, s], [-s, c]]) + rng.uniform(-100, 500, size=2))
+    return np.array(shapes)
+
+
+def on_canvas(mean: np.ndarray) -> np.ndarray:
+    return np.stack([mean[[LANDMARKS.index(i) for i in index]].mean(0) for index in textures._FIVE])
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_the_mean_shape_is_found_under_random_similarities(noise):
+    mean = find_mean_shape(scatter(80, noise))
+    # SHAPE itself, brought onto the canvas: what scatter planted, up to a similarity.
+    wanted = find_mean_shape(SHAPE[None])
+    np.testing.assert_allclose(mean, wanted, atol=1e-6 + 0.4 * noise)
+    # A similarity of SHAPE, no other change: its distances keep their proportions.
+    a, b = (np.linalg.norm(s[:, None] - s[None], axis=-1).ravel() for s in (mean, SHAPE))
+    assert np.corrcoef(a, b)[0, 1] > 1 - 0.001
+
+
+def test_the_mean_shape_is_symmetric_and_on_the_canvas():
+    mean = find_mean_shape(scatter(40, 0.01, seed=3))
+    order = mirror_order(mean)
+    np.testing.assert_allclose(mean[order] * [-1, 1] + [1, 0], mean, atol=1e-6)
+    np.testing.assert_allclose(on_canvas(mean), TEMPLATES["canvas"], atol=0.03)
+
+
+# Measuring ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Seven pictures, two of them without a face."""
+    for number, face in enumerate(draw_faces(5)):
+        Image.fromarray(face).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "1-empty.png")
+    Image.new("RGB", (90, 120), "white").save(tmp_path / "5-empty.png")
+    return tmp_path
+
+
+def test_faces_are_measured_by_chunks_that_are_kept(folder, monkeypatch):
+    paths = sorted(folder.glob("*.png"))  # 0, 1-empty, 1, 2, 3, 4, 5-empty
+    monkeypatch.setattr(textures, "CHUNK", 3)
+    cache, told = folder / "cache", []
+    first = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
+    assert told == [(3, 7), (6, 7), (7, 7)]
+    assert first.index.tolist() == [0, 2, 3, 4, 5]
+    assert first.landmarks.shape == (5, 66, 2)
+    assert first.embeddings.shape == (5, 128)
+    assert len(first.frontal()) == 5
+    assert np.abs(first.yaw).max() < MAX_YAW
+    for points in first.landmarks:  # in pixels of the picture
+        middle = points.mean(0) / 224
+        np.testing.assert_allclose(middle, [0.5, 0.57], atol=0.08)
+
+    # One chunk is lost: only that one is measured again, all else stays as it is.
+    chunks = sorted(cache.glob("faces-*.npz"))
+    assert len(chunks) == 3
+    stamps = {chunk: chunk.stat().st_mtime_ns for chunk in chunks}
+    lost = cache / f"faces-{textures._chunk_key(paths[3:6], 'sface')}.npz"
+    lost.unlink()
+    told.clear()
+    again = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
+    assert told == [(7, 7)]
+    assert [c for c in chunks if c.stat().st_mtime_ns != stamps[c]] == [lost]
+    for name in ("index", "landmarks", "yaw", "embeddings"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+
+    # All there: nothing is measured, and no progress is told.
+    told.clear()
+    measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
+    assert told == []
+    assert not list(cache.glob("*.part*"))
+
+
+def test_chunks_belong_to_their_pictures_and_recogniser(folder):
+    paths = sorted(folder.glob("*.png"))
+    key = textures._chunk_key(paths, "sface")
+    assert textures._chunk_key(paths, "dlib") != key
+    assert textures._chunk_key(paths[1:], "sface") != key
+    shutil.copy(paths[2], paths[1])  # another picture under the same name
+    assert textures._chunk_key(paths, "sface") != key
+
+
+def test_pictures_without_any_face(folder):
+    empty = [folder / "1-empty.png", folder / "5-empty.png"]
+    measured = measure_faces(empty, "sface", folder / "cache", workers=1)
+    assert len(measured) == 0
+    assert measured.landmarks.shape == (0, 66, 2)
+    assert len(measured.frontal()) == 0

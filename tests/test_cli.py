@@ -1,0 +1,386 @@
+"""The command as its users meet it: real processes, their exit codes and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sounds import RATE, encode, example_speech, noise
+from speech2face import __version__
+from speech2face.weights import find_model
+
+COMMAND = [sys.executable, "-W", "error", "-m", "speech2face.cli"]
+AS_ROOT = os.geteuid() == 0
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def succeed(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    done = run(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def refuse(exit_code: int, *arguments: object, **options) -> str:
+    """Run what must fail with this exit code and one line on stderr; gives the line."""
+    done = run(*arguments, **options)
+    assert done.returncode == exit_code, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("speech2face: ")
+    return line
+
+
+def read_rows(done: subprocess.CompletedProcess[str]) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def size_of(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture that can be read to its end."""
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.size
+
+
+def speak(rate: int = RATE) -> np.ndarray:
+    """Five seconds of speech, float32 (n,), at `rate` Hz."""
+    import soxr
+
+    samples, original = example_speech()
+    return soxr.resample(samples, original, rate)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+# What cannot be drawn
+
+
+def wav(samples: np.ndarray) -> bytes:
+    return encode(samples.astype(np.float32), RATE, "wav", "pcm_s16le")
+
+
+BAD_INPUTS: dict[str, tuple[int, str, Callable[[], bytes]]] = {
+    "empty.wav": (3, "is empty", bytes),
+    "notes.wav": (3, "is not sound", lambda: b"Dear diary,\n" * 100),
+    "picture.png": (3, "is not sound", lambda: b"\x89PNG\r\n\x1a\n" + bytes(100)),
+    "start.mp3": (3, "cut off", lambda: encode(speak(), RATE, "mp3", "libmp3lame")[:60]),
+    "mute.mp4": (3, "no sound", lambda: encode(np.empty(0), RATE, "mp4", "aac", video=True)),
+    "short.wav": (4, "lasts only 0.2 s", lambda: wav(speak()[RATE : RATE * 6 // 5])),
+    "silence.wav": (4, "silence", lambda: wav(np.zeros(5 * RATE))),
+    "noise.wav": (4, "no speech", lambda: wav(noise(5))),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_a_bad_recording_is_named_in_one_line(name: str, tmp_path: Path, out: Path) -> None:
+    exit_code, words, make = BAD_INPUTS[name]
+    (tmp_path / name).write_bytes(make())
+    line = refuse(exit_code, "reconstruct", tmp_path / name, "--out-dir", out)
+    assert str(tmp_path / name) in line
+    assert words in line
+    assert list(out.iterdir()) == []
+
+
+def test_what_cannot_be_opened_is_named_in_one_line(tmp_path: Path, out: Path) -> None:
+    for source, words in ((tmp_path, "is a directory"), (tmp_path / "no.wav", "does not exist")):
+        assert words in refuse(3, "reconstruct", source, "--out-dir", out)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.skipif(AS_ROOT, reason="root may read and write everything")
+def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(wav(speak()))
+    secret.chmod(0)
+    assert "may not be read" in refuse(3, "reconstruct", secret, "-o", tmp_path / "face.png")
+    locked = tmp_path / "locked"
+    locked.mkdir(0o555)
+    assert "no permission" in refuse(2, "reconstruct", recording, "--out-dir", locked)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing command"),
+        (["paint"], "No such command 'paint'"),
+        (["--nonsense"], "No such option: --nonsense"),
+        (["reconstruct"], "Missing argument"),
+        (["reconstruct", "a.wav", "--nonsense"], "No such option: --nonsense"),
+        (["reconstruct", "a.wav", "--size", "0"], "--size"),
+        (["reconstruct", "a.wav", "--samples", "1000000000"], "--samples"),
+        (["reconstruct", "a.wav", "--seed", "one"], "--seed"),
+        (["reconstruct", "a.wav", "b.wav", "-o", "face.png"], "-o names the picture of one input"),
+        (["reconstruct", "a.wav", "-o", "face.png", "--out-dir", "."], "-o names the picture"),
+        (["reconstruct", "a.wav", "a.wav"], "given twice"),
+        (["reconstruct", "a/x.wav", "b/x.mp3"], "several inputs would become x.face.png"),
+        (["reconstruct", "a.wav", "-o", "face.jpg"], "pictures are PNG"),
+        (["reconstruct", "a.wav", "-o", "no/face.png"], "no: no such folder"),
+        (["reconstruct", "a.wav", "-o", "."], "is a folder"),
+        (["reconstruct", "a.wav", "--out-dir", "/dev/null/faces"], "cannot be made"),
+        (["embed"], "Missing argument"),
+        (["train"], "Missing command"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    assert words in refuse(2, *arguments, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_there_or_damaged(tmp_path: Path, recording: Path) -> None:
+    face = tmp_path / "face.png"
+    call = ["reconstruct", recording, "-o", face, "--model"]
+    assert "no model nobody" in refuse(5, *call, "nobody")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(find_model().folder, damaged)
+    with (damaged / "face_decoder.onnx").open("r+b") as file:
+        file.truncate(1000)
+    line = refuse(5, *call, damaged)
+    assert "face_decoder.onnx is not the file on its card" in line
+    assert not face.exists()
+
+
+def test_nothing_is_overwritten_unless_forced(tmp_path: Path, recording: Path) -> None:
+    face = tmp_path / "face.png"
+    face.write_text("mine")
+    assert "--force overwrites it" in refuse(2, "reconstruct", recording, "-o", face)
+    assert face.read_text() == "mine"
+    succeed("reconstruct", recording, "-o", face, "--force")
+    assert size_of(face) == (224, 224)
+    assert list(tmp_path.iterdir()) == [face]
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(out: Path, recording: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    arguments = ["reconstruct", recording, "--out-dir", out]
+    assert "cannot be written" in refuse(2, *arguments, preexec_fn=limit)
+    assert list(out.iterdir()) == []
+
+
+# What can
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("telephone.wav", lambda: encode(speak(8_000), 8_000, "wav", "pcm_u8")),
+        ("studio.flac", lambda: encode(speak(96_000), 96_000, "flac", "flac")),
+        (
+            "surround.wav",
+            lambda: encode(np.stack([speak()] * 6), RATE, "wav", "pcm_s16le", layout="5.1"),
+        ),
+        ("video.mp4", lambda: encode(speak(48_000), 48_000, "mp4", "aac", video=True)),
+        ("no suffix, ünlaut", lambda: encode(speak(48_000), 48_000, "ogg", "libopus")),
+    ],
+)
+def test_all_kinds_of_recordings_are_drawn(
+    name: str, data: Callable[[], bytes], tmp_path: Path, out: Path
+) -> None:
+    source = tmp_path / name
+    source.write_bytes(data())
+    done = succeed("reconstruct", source, "--out-dir", out)
+    face = out / f"{source.stem}.face.png"
+    assert done.stdout == f"{face}\n"
+    assert done.stderr == ""
+    assert size_of(face) == (224, 224)
+    assert sorted(tmp_path.iterdir()) == sorted([source, out])
+
+
+def test_damage_is_told_as_a_warning(tmp_path: Path) -> None:
+    mp3 = encode(speak(44_100), 44_100, "mp3", "libmp3lame")
+    (tmp_path / "half.mp3").write_bytes(mp3[: len(mp3) // 2])
+    doubles = bytearray(encode(speak(), RATE, "wav", "pcm_f64le", sample_format="dbl"))
+    doubles[-8000:-7920] = np.full(10, np.nan).tobytes()
+    (tmp_path / "nan.wav").write_bytes(doubles)
+    for name, words in (("half.mp3", "the file ends early"), ("nan.wav", "10 samples were not")):
+        done = succeed("reconstruct", tmp_path / name, "-o", tmp_path / f"{name}.png")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"speech2face: {tmp_path / name}: {words}")
+
+
+def test_two_hours_are_heard_only_as_far_as_needed(tmp_path: Path, out: Path) -> None:
+    samples = np.resize(speak(), 40 * RATE)
+    sound = wav(samples)
+    seconds = 2 * 3600
+    header = sound[: -2 * len(samples) - 4]
+    path = tmp_path / "meeting.wav"
+    with path.open("wb") as file:
+        size = 2 * RATE * seconds
+        file.write(header[:4] + (len(header) + size).to_bytes(4, "little") + header[8:])
+        file.write(size.to_bytes(4, "little") + sound[-2 * len(samples) :])
+        file.truncate(len(header) + 4 + size)  # the rest is a hole
+    (row,) = read_rows(succeed("reconstruct", path, "--out-dir", out, "--json"))
+    assert row["warnings"] == []
+    assert 9 < row["speech_seconds"] <= 10
+    assert row["heard_seconds"] < 100
+
+
+def test_a_batch_goes_on_after_a_bad_input(tmp_path: Path, out: Path, recording: Path) -> None:
+    bad, last = tmp_path / "bad.wav", tmp_path / "last.wav"
+    bad.write_bytes(b"")
+    last.write_bytes(wav(speak()))
+    inputs = [recording, bad, last]
+    done = run("reconstruct", *inputs, "--out-dir", out, "--json")
+    assert done.returncode == 6
+    assert done.stderr == "speech2face: 1 of 3 inputs failed; all others were done.\n"
+    rows = read_rows(done)
+    assert [row["input"] for row in rows] == list(map(str, inputs))
+    for row in (rows[0], rows[2]):
+        assert row["error"] is None
+        assert row["output"] == str(out / f"{Path(row['input']).stem}.face.png")
+        assert size_of(row["output"]) == (224, 224)
+        assert 4 < row["speech_seconds"] < 6
+        assert row["model"] == find_model().card.name
+        assert row["warnings"] == []
+    assert rows[1]["error"] == f"{bad} is empty; give a recording"
+    assert rows[1]["exit_code"] == 3
+    assert len(list(out.iterdir())) == 2
+    done = run("reconstruct", *inputs, "--out-dir", out, "--force")
+    assert done.returncode == 6
+    assert done.stdout.splitlines() == [rows[0]["output"], rows[2]["output"]]
+    assert done.stderr.splitlines()[0] == f"speech2face: {rows[1]['error']}"
+
+
+def test_standard_input_is_drawn_as_the_file(tmp_path: Path, recording: Path) -> None:
+    succeed("reconstruct", recording, "-o", tmp_path / "file.png")
+    with recording.open("rb") as file:
+        done = succeed("reconstruct", "-", cwd=tmp_path, stdin=file)
+    assert done.stdout == "stdin.face.png\n"
+    assert (tmp_path / "stdin.face.png").read_bytes() == (tmp_path / "file.png").read_bytes()
+
+
+def test_samples_are_those_of_their_seed(tmp_path: Path, recording: Path) -> None:
+    def draw(folder: str, seed: int) -> list[bytes]:
+        face = tmp_path / folder / "face.png"
+        face.parent.mkdir()
+        options = ["--samples", 2, "--seed", seed, "--size", 64]
+        done = succeed("reconstruct", recording, "-o", face, *options)
+        paths = [face, face.with_name("face.sample1.png"), face.with_name("face.sample2.png")]
+        assert done.stdout.splitlines() == list(map(str, paths))
+        assert all(size_of(path) == (64, 64) for path in paths)
+        return [path.read_bytes() for path in paths]
+
+    first, again, other = draw("first", 1), draw("again", 1), draw("other", 2)
+    assert first == again
+    assert len(set(first + other)) == 5  # the mean is the same for all seeds
+
+
+def test_embeddings_are_printed(recording: Path) -> None:
+    (row,) = read_rows(succeed("embed", recording, "--covariance"))
+    covariance = np.array(row["covariance"])
+    assert covariance.shape == (len(row["mean"]),) * 2
+    np.testing.assert_allclose(row["deviation"], covariance.diagonal() ** 0.5, rtol=1e-5)
+    assert row["error"] is None
+
+
+def test_a_file_name_need_not_be_text(tmp_path: Path, recording: Path) -> None:
+    source = os.fsencode(tmp_path) + b"/na\xefve\n.flac"
+    shutil.copy(recording, source)
+    command = [*COMMAND, "reconstruct", source]
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, check=True, timeout=120)
+    assert done.stdout == b"na\xefve\n.face.png\n"
+    assert (tmp_path / os.fsdecode(b"na\xefve\n.face.png")).is_file()
+
+
+def test_results_stay_on_stdout_where_stderr_is_a_terminal(tmp_path: Path, recording: Path) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(wav(speak()))
+    terminal, end = pty.openpty()
+    command = [*COMMAND, "embed", str(recording), str(other)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, check=True, timeout=120)
+    os.close(end)
+    assert [json.loads(line)["error"] for line in done.stdout.splitlines()] == [None, None]
+    assert b"recordings" in os.read(terminal, 10_000)
+    os.close(terminal)
+
+
+def test_ctrl_c_ends_a_batch_with_whole_files_only(
+    tmp_path: Path, out: Path, recording: Path
+) -> None:
+    inputs = [tmp_path / f"{number}.flac" for number in range(200)]
+    for path in inputs:
+        path.symlink_to(recording)
+    command = [*COMMAND, "reconstruct", *map(str, inputs), "--out-dir", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == f"{out / '0.face.png'}\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors == "speech2face: interrupted.\n"
+    faces = list(out.iterdir())
+    assert 0 < len(faces) < len(inputs)
+    for face in faces:
+        assert face.match("*.face.png")
+        assert size_of(face) == (224, 224)
+
+
+# What surrounds it
+
+
+def modules_after(*arguments: object) -> set[str]:
+    """Top-level modules that are imported once a command has run."""
+    code = (
+        "import sys; from speech2face.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(*(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return set(done.stderr.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "onnxruntime", "av", "PIL", "rich", "torch"}
+    assert not modules_after("--help") & heavy
+    assert not modules_after("reconstruct", "--help") & heavy
+
+
+def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) -> None:
+    modules = modules_after("reconstruct", recording, "-o", tmp_path / "face.png")
+    assert "onnxruntime" in modules
+    assert not modules & {"torch", "onnx", "onnxscript", "safetensors", "cv2", "scipy"}
+
+
+def test_version_and_help() -> None:
+    assert succeed("--version").stdout == f"speech2face {__version__}\n"
+    for command in ("reconstruct", "embed", "models", "doctor", "export", "train", "evaluate"):
+        assert command in succeed("--help").stdout
+        assert "Usage: " in succeed(command, "--help").stdout
+    package = [sys.executable, "-m", "speech2face", "--version"]
+    assert subprocess.run(package, capture_output=True, check=True).stdout.endswith(b"\n")
+
+
+def test_models_are_listed() -> None:
+    card = find_model().card
+    assert succeed("models").stdout.startswith(f"default  {card.version}  ")
+    assert card.licence in succeed("models").stdout
+    row = read_rows(succeed("models", "--json"))[0]
+    assert row["sha256"] == card.sha256
+
+
+def test_doctor_finds_nothing_wrong() -> None:
+    done = succeed("doctor")
+    assert "✗" not in done.stdout
+    assert done.stderr == ""

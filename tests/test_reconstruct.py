@@ -1,0 +1,129 @@
+"""The Python interface: a recording in, faces and what they rest on out."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import speech2face
+from sounds import EXAMPLES, example_speech, music
+from speech2face import Reconstruction, Speech2Face
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.pictures import MOST_SAMPLES
+
+
+@pytest.fixture(scope="module")
+def face(model: Speech2Face, recording: Path) -> Reconstruction:
+    return model.reconstruct(recording, samples=3, seed=5)
+
+
+def test_a_face_and_what_it_rests_on(face: Reconstruction, model: Speech2Face) -> None:
+    assert (face.image.mode, face.image.size) == ("RGB", (224, 224))
+    assert np.asarray(face.image).std() > 10
+    assert len(face.samples) == 3
+    assert face.warnings == ()
+    voice = face.voice
+    assert voice.model == model.card.name
+    assert 4 < voice.speech.seconds < 6
+    assert voice.mean.dtype == voice.covariance.dtype == np.float32
+    assert voice.covariance.shape == (len(voice.mean),) * 2
+    np.testing.assert_allclose(voice.covariance, voice.covariance.T, atol=1e-6)
+    assert np.linalg.eigvalsh(voice.covariance.astype(np.float64)).min() > 0
+
+
+def test_every_way_in_gives_the_same_face(model: Speech2Face) -> None:
+    samples, rate = example_speech()
+    path = sorted(EXAMPLES.glob("*.flac"))[0]
+    sources = [path, str(path), path.read_bytes(), (samples, rate)]
+    first, *others = (np.asarray(model.reconstruct(source).image) for source in sources)
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+def test_voices_differ_and_so_do_their_faces(model: Speech2Face) -> None:
+    faces = [model.reconstruct(path) for path in sorted(EXAMPLES.glob("*.flac"))[:3]]
+    assert len({face.image.tobytes() for face in faces}) == 3
+
+
+def test_samples_are_drawn_from_the_gaussian(face: Reconstruction) -> None:
+    voice = face.voice
+    drawn = voice.sample(20_000).astype(np.float64)
+    deviation = voice.covariance.diagonal() ** 0.5
+    assert np.abs((drawn.mean(axis=0) - voice.mean) / deviation).max() < 0.05
+    found, wanted = np.cov(drawn.T), voice.covariance
+    assert np.abs((found - wanted) / np.outer(deviation, deviation)).max() < 0.06
+
+
+def test_seeds(model: Speech2Face, recording: Path, face: Reconstruction) -> None:
+    again = model.reconstruct(recording, samples=3, seed=5)
+    assert again.samples == face.samples
+    fewer = model.reconstruct(recording, samples=1, seed=5)
+    assert fewer.samples == face.samples[:1]
+    other = model.reconstruct(recording, samples=3, seed=6)
+    assert other.image == face.image
+    assert not set(map(_bytes, other.samples)) & set(map(_bytes, face.samples))
+
+
+@pytest.mark.parametrize("size", [16, 100, 512])
+def test_size(model: Speech2Face, recording: Path, size: int) -> None:
+    face = model.reconstruct(recording, samples=1, size=size)
+    assert face.image.size == face.samples[0].size == (size, size)
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 15}, {"size": 2049}, {"samples": -1}, {"samples": MOST_SAMPLES + 1}]
+)
+def test_refuses_what_is_out_of_range(
+    model: Speech2Face, recording: Path, options: dict[str, int]
+) -> None:
+    with pytest.raises(UsageError):
+        model.reconstruct(recording, **options)
+
+
+def test_refuses_recordings_without_a_voice(model: Speech2Face, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableMediaError):
+        model.reconstruct(tmp_path / "missing.wav")
+    with pytest.raises(UnreadableMediaError):
+        model.reconstruct(b"")
+    with pytest.raises(NoSpeechError):
+        model.reconstruct((music(3), 16_000))
+
+
+def test_warnings_are_passed_on(model: Speech2Face) -> None:
+    samples, rate = example_speech()
+    loud = np.clip(30 * samples, -1, 1)
+    assert "clipped" in model.reconstruct((loud, rate)).warnings[0]
+
+
+def test_waveforms_of_any_length_in_batches(model: Speech2Face) -> None:
+    samples, _ = example_speech()
+    for seconds in (0.5, 1.37, 3.0):
+        clip = samples[8_000:][: round(seconds * 16_000)]
+        mean, covariance = model.encode(np.stack([clip, clip[::-1]]))
+        alone, _ = model.encode(clip[None])
+        assert mean.shape == (2, covariance.shape[-1])
+        np.testing.assert_allclose(mean[:1], alone, atol=1e-4)
+        pixels = model.decode(mean)
+        assert (pixels.dtype, pixels.shape) == (np.uint8, (2, 224, 224, 3))
+
+
+def test_threads_may_share_a_model(model: Speech2Face) -> None:
+    paths = sorted(EXAMPLES.glob("*.flac"))[:4]
+    alone = [model.reconstruct(path).image for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        together = [face.image for face in pool.map(model.reconstruct, paths)]
+    assert together == alone
+
+
+def test_public_names() -> None:
+    for name in speech2face.__all__:
+        assert getattr(speech2face, name)
+    with pytest.raises(AttributeError, match="has no attribute 'paint'"):
+        speech2face.paint  # noqa: B018
+
+
+def _bytes(picture) -> bytes:
+    return picture.tobytes()
