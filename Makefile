@@ -16,7 +16,7 @@ test: .venv/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/pyright
 
 bench: .venv/installed
 	.venv/bin/python benchmarks/latency.py

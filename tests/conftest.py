@@ -3,10 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import speech2face
 from sounds import EXAMPLES
 from speech2face import Speech2Face
+
+settings.register_profile("house", deadline=None)  # no test judges how long anything takes
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

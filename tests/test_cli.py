@@ -177,6 +177,14 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(out: Path, recording: P
     assert list(out.iterdir()) == []
 
 
+def test_a_full_disk_under_stdout_is_told(recording: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "embed", str(recording)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "speech2face: [Errno 28] No space left on device.\n"
+
+
 # What can
 
 
@@ -219,16 +227,14 @@ def test_damage_is_told_as_a_warning(tmp_path: Path) -> None:
 
 
 def test_two_hours_are_heard_only_as_far_as_needed(tmp_path: Path, out: Path) -> None:
-    samples = np.resize(speak(), 40 * RATE)
-    sound = wav(samples)
-    seconds = 2 * 3600
-    header = sound[: -2 * len(samples) - 4]
+    sound = wav(np.resize(speak(), 40 * RATE))
     path = tmp_path / "meeting.wav"
     with path.open("wb") as file:
-        size = 2 * RATE * seconds
-        file.write(header[:4] + (len(header) + size).to_bytes(4, "little") + header[8:])
-        file.write(size.to_bytes(4, "little") + sound[-2 * len(samples) :])
-        file.truncate(len(header) + 4 + size)  # the rest is a hole
+        header = sound.index(b"data") + 8
+        size = header + 2 * RATE * 2 * 3600
+        file.write(b"RIFF" + (size - 8).to_bytes(4, "little") + sound[8 : header - 4])
+        file.write((size - header).to_bytes(4, "little") + sound[header:])
+        file.truncate(size)  # the rest is a hole
     (row,) = read_rows(succeed("reconstruct", path, "--out-dir", out, "--json"))
     assert row["warnings"] == []
     assert 9 < row["speech_seconds"] <= 10

@@ -72,7 +72,7 @@ def test_refuses_what_it_must_not_write(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "face.png"
     write_png(paint(0), path, "mine")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="face.png exists; --force overwrites it"):
+    with pytest.raises(UsageError, match=r"face\.png exists; --force overwrites it"):
         write_png(paint(1), path, "mine")
     assert path.read_bytes() == before
     with pytest.raises(UsageError, match="pictures are PNG"):

@@ -54,9 +54,9 @@ def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    assert (
-        refusal("nobody") == "no model nobody: give one of default, or a folder with a card.json."
-    )
+    names = ", ".join(model_names())
+    remedy = f"give one of {names}, or a folder with a card.json."
+    assert refusal("nobody") == f"no model nobody: {remedy}"
     assert "no model" in refusal(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """The command line. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 ok, 2 usage, 3 unreadable media, 4 no speech, 5 model, 6 part of a batch failed,
-130 interrupted.
+Exit codes: 0 ok, 1 the system failed (a full disk), 2 usage, 3 unreadable media, 4 no speech,
+5 model, 6 part of a batch failed, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped r
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
     logging.basicConfig(format="speech2face: %(message)s", level=logging.WARNING)
-    assert isinstance(sys.stdout, io.TextIOWrapper)
-    sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be text
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be text
     try:
         exit_code = app(standalone_mode=False)  # None, or 130: typer catches Ctrl-C
     except typer.TyperException as error:
@@ -58,6 +58,9 @@ def main() -> None:
     except Speech2FaceError as error:
         complain(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk under stdout or a run
+        complain(f"{error}.")
+        sys.exit(1)
     if exit_code == 130:
         complain("interrupted.")
     sys.exit(exit_code)

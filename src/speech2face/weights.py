@@ -65,6 +65,7 @@ def find_model(name_or_folder: str = "default") -> Model:
         folder = Path(name_or_folder)
     try:
         card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
+        hashes = dict(card.sha256)
     except FileNotFoundError:
         names = ", ".join(model_names())
         raise ModelError(
@@ -76,7 +77,7 @@ def find_model(name_or_folder: str = "default") -> Model:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{path} is missing; install the package, or export, again.")
-        if hash_file(path) != card.sha256.get(name):
+        if hash_file(path) != hashes.get(name):
             raise ModelError(f"{path} is not the file on its card (damaged or changed).")
     return Model(folder, card)
 

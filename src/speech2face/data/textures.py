@@ -7,6 +7,7 @@ texture is the picture warped so that every face has the mean shape (Cole et al.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -77,7 +78,9 @@ def measure_faces(
     todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if not f.is_file()]
     done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
     if todo:
-        with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+        # Not forked: OpenCV's and torch's threads do not survive a fork, and the child would hang.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers or os.cpu_count(), context) as pool:
             for count in pool.map(_measure_chunk, todo):
                 done += count
                 if show:
@@ -87,7 +90,7 @@ def measure_faces(
         with np.load(file) as data:
             part = MeasuredFaces(*(data[f.name] for f in fields(MeasuredFaces)))
         parts.append((place * CHUNK, part))
-    parts = [(start, part) for start, part in parts if len(part)]
+    parts = [(start, part) for start, part in parts if len(part)] or parts[:1]
     columns = {
         f.name: np.concatenate([getattr(part, f.name) for _, part in parts])
         for f in fields(MeasuredFaces)
@@ -120,7 +123,9 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
         else:
             yaw = _yaw(points)
         rows.append((index, points[list(LANDMARKS)], yaw, encoder.embed(image, face.landmarks)))
-    columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [[]] * 4
+    # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
+    blank = (0, np.zeros((len(LANDMARKS), 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
+    columns = [np.array(column)[:-1] for column in zip(*rows, blank, strict=True)]
     partial = file.with_suffix(".part.npz")
     np.savez(partial, **{f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)})  # pyright: ignore[reportArgumentType]
     os.replace(partial, file)

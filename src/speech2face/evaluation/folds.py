@@ -78,9 +78,15 @@ def draw_by_folds(
         log_ratios.append(
             log_likelihood_ratios(head, means[test], seconds[test], clips.faces[test])
         )
-        met = [p for p in pairs if fold_of[p.clip] != k]
         weights = train_on_canonical(
-            decoder_recipe, decoder_start, photographs, met, run, cache, show
+            decoder_recipe,
+            decoder_start,
+            photographs,
+            pairs,
+            run,
+            cache,
+            show,
+            without={p.person for p in pairs if fold_of[p.clip] == k},
         )
         network, _ = load_face_decoder(weights)
         for kind, embeddings in (("voice", means), ("face", clips.faces)):

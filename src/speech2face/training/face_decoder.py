@@ -10,7 +10,7 @@ Only the second phase meets the people of the pairs, so folds by person repeat o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,24 @@ Show = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)
+class CanonicalPhase:
+    """The second phase."""
+
+    loop: LoopConfig
+    share: float = 0.75  # of canonical pictures in a batch; the rest are photographs
+    morphs: float = 0.5  # share of the canonical pictures that are means of several people's
+    photographs: int = 2000  # that are kept
+
+
+@dataclass(frozen=True)
 class FaceDecoderRecipe:
     """Everything that makes a decoder, but for the data."""
 
     name: str
     network: FaceDecoderConfig
     photographs: LoopConfig
-    canonical: LoopConfig
+    canonical: CanonicalPhase
     batch: int = 16
-    canonical_share: float = 0.6  # of a batch, in the second phase
-    photographs_kept: int = 2000  # in the second phase
     edge_weight: float = 1.0
     landmark_weight: float = 0.02
     face_encoder: str = "dlib"
@@ -84,7 +92,7 @@ class FaceDecoderTask:
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
         size = self._recipe.batch
-        drawn = round(size * self._recipe.canonical_share) if self._canonical else 0
+        drawn = round(size * self._recipe.canonical.share) if self._canonical else 0
         parts = [self._pick(self._photographs, size - drawn, 0, rng)]
         if self._canonical:
             parts.append(self._pick(self._canonical, drawn, 1, rng))
@@ -94,19 +102,27 @@ class FaceDecoderTask:
         self, targets: Targets, count: int, domain: int, rng: np.random.Generator
     ) -> tuple[Tensor, ...]:
         rows = rng.integers(len(targets.textures), size=count)
-        textures = targets.textures[rows].transpose(0, 3, 1, 2)  # (B, 3, S, S)
+        textures = targets.textures[rows].transpose(0, 3, 1, 2).astype(np.float32)  # (B, 3, S, S)
         known = targets.known[rows][:, None].astype(np.float32)
         known = known * self._head if domain == 0 else known
-        displacements = targets.displacements[rows]
+        displacements, embeddings = targets.displacements[rows], targets.embeddings[rows]
+        if domain == 1:
+            morphed = np.flatnonzero(rng.random(count) < self._recipe.canonical.morphs)
+            for i in morphed:
+                group = _choose_alike(targets.embeddings, rows[i], rng)
+                textures[i] = targets.textures[group].mean(0).transpose(2, 0, 1)
+                known[i] = targets.known[group].all(0)
+                displacements[i] = targets.displacements[group].mean(0)
+                embeddings[i] = targets.embeddings[group].mean(0)
         flip = rng.random(count) < 0.5  # a recogniser hardly tells a face from its mirror image
         textures = np.where(flip[:, None, None, None], textures[..., ::-1], textures)
         known = np.where(flip[:, None, None, None], known[..., ::-1], known)
         mirrored = displacements[:, self._mirror] * [-1, 1]
         displacements = np.where(flip[:, None, None], mirrored, displacements)
         return (
-            torch.tensor(targets.embeddings[rows]),
+            torch.tensor(embeddings),
             torch.full((count,), float(domain)),
-            torch.tensor(textures).float() / 255,
+            torch.tensor(textures) / 255,
             torch.tensor(known),
             torch.tensor(displacements, dtype=torch.float32),
         )
@@ -121,6 +137,20 @@ class FaceDecoderTask:
         }
 
 
+def _choose_alike(
+    embeddings: np.ndarray, row: int, rng: np.random.Generator, most: int = 10, among: int = 100
+) -> np.ndarray:
+    """`row` and 1 to `most` − 1 others, the most alike of `among` faces chosen at random.
+
+    A voice's mean lies nearer the average than anybody's face. Means of like people's pictures
+    teach the decoder what to draw there (after the morphs of Cole et al., CVPR 2017).
+    """
+    others = rng.permutation(len(embeddings))[:among]
+    distance = ((embeddings[others] - embeddings[row]) ** 2).sum(1)
+    nearest = others[np.argsort(distance)][: rng.integers(1, most)]
+    return np.append(nearest, row)
+
+
 def train_on_photographs(
     recipe: FaceDecoderRecipe,
     photographs: Sequence[Path],
@@ -131,6 +161,7 @@ def train_on_photographs(
     """The first phase; returns `folder`/photographs.safetensors."""
     path = folder / "photographs.safetensors"
     facts = _facts(recipe, photographs)
+    del facts["recipe"]["canonical"]  # the second phase has no part in these weights
     if _is_done(path, facts):
         return path
     faces = _measure(photographs, recipe, cache, show, "photographs")
@@ -153,27 +184,33 @@ def train_on_canonical(
     folder: Path,
     cache: Path,
     show: Show,
+    without: Collection[str] = (),
 ) -> Path:
     """The second phase, from the weights of the first; returns `folder`/face_decoder.safetensors.
 
-    Learns from the canonical pictures of `pairs`: leave out whoever the decoder must not meet.
+    Learns from the canonical pictures of `pairs`, except of the people in `without`: those are
+    measured (once for all folds), but the decoder never meets them.
     """
     network, _ = load_face_decoder(start)
     if network.config != recipe.network:
         raise ModelError(f"{start}: of another size than the recipe {recipe.name} asks for.")
-    pictures = [p.canonical for p in pairs if p.canonical.is_file()]
-    if not pictures:
+    pairs = [p for p in pairs if p.canonical.is_file()]
+    if not pairs:
         raise UsageError("the pairs have no canonical/ pictures; the decoder needs some.")
     path = folder / "face_decoder.safetensors"
-    facts = _facts(recipe, [*photographs, *pictures])
+    met = [p.canonical for p in pairs if p.person not in without]
+    facts = _facts(recipe, [*photographs, *met])
     if _is_done(path, facts):
         return path
     faces = _measure(photographs, recipe, cache, show, "photographs")
-    few = np.random.default_rng(0).permutation(len(faces))[: recipe.photographs_kept]
+    few = np.random.default_rng(0).permutation(len(faces))[: recipe.canonical.photographs]
     old = _unwarp_all(photographs, faces.take(np.sort(few)), network, show)
-    new = _unwarp_all(pictures, _measure(pictures, recipe, cache, show, "canonical"), network, show)
+    pictures = [p.canonical for p in pairs]
+    drawn = _measure(pictures, recipe, cache, show, "canonical")
+    drawn = drawn.take(np.array([pairs[i].person not in without for i in drawn.index]))
+    new = _unwarp_all(pictures, drawn, network, show)
     task = FaceDecoderTask(network, recipe, old, new)
-    fit(task, recipe.canonical, folder / "canonical", facts, _bar(show, "canonical"))
+    fit(task, recipe.canonical.loop, folder / "canonical", facts, _bar(show, "canonical"))
     save_weights(path, network.state_dict(), facts)
     return path
 

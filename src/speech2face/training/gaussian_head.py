@@ -18,7 +18,7 @@ class HeadConfig:
     """Chosen by folds over the people of the pairs; see MODEL_CARD.md."""
 
     ridge: float = 10.0
-    shrinkage: float = 0.05  # of the residual covariance towards its mean eigenvalue
+    shrinkage: float = 0.3  # of the residual's correlations between principal directions
     inner_folds: int = 5
     least_seconds: float = 2.0  # shorter crops serve only to learn how noise falls with length
 
@@ -82,7 +82,7 @@ def solve_head(
 
     errors = rotated[whole] - held_out[whole]
     residual = np.cov(errors.T)
-    residual += config.shrinkage * np.trace(residual) / len(residual) * np.eye(len(residual))
+    residual += config.shrinkage * (np.diag(residual.diagonal()) - residual)
     explained = np.cov(held_out[whole].T)
     half = _fit_half_seconds(held_out, rotated, seconds, residual, explained)
     # What was measured at the whole clips' length is brought to endless clips.

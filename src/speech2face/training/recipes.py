@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from speech2face.errors import UsageError
 from speech2face.networks.face_decoder import FaceDecoderConfig
-from speech2face.training.face_decoder import FaceDecoderRecipe
+from speech2face.training.face_decoder import CanonicalPhase, FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
 from speech2face.training.voice_encoder import VoiceEncoderRecipe
@@ -27,7 +27,7 @@ def face_decoder() -> FaceDecoderRecipe:
         name="face-decoder",
         network=FaceDecoderConfig(),
         photographs=LoopConfig(steps=3000, learning_rate=2e-3, bfloat16=True),
-        canonical=LoopConfig(steps=400, learning_rate=1e-3, bfloat16=True),
+        canonical=CanonicalPhase(LoopConfig(steps=1000, learning_rate=1e-3, bfloat16=True)),
     )
 
 
@@ -37,7 +37,7 @@ def face_decoder_debug() -> FaceDecoderRecipe:
         name="face-decoder-debug",
         network=FaceDecoderConfig(size=64, channels=(16, 12, 8), hidden=32, warp_grid=16),
         photographs=LoopConfig(steps=6, warmup=2, log_every=1),
-        canonical=LoopConfig(steps=4, warmup=2, log_every=1),
+        canonical=CanonicalPhase(LoopConfig(steps=4, warmup=2, log_every=1), photographs=8),
         batch=4,
     )
 

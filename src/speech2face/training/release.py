@@ -41,7 +41,7 @@ def export_model(
         raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)  # no card while the files change
-    round_to_half(encoder)
+    round_to_half(encoder.speaker)  # the head stays whole: a rounded covariance may not be one
     round_to_half(decoder)
     export_onnx(
         encoder,

@@ -1,0 +1,177 @@
+"""The face decoder: what comes out, and where the warp moves it."""
+
+import warnings
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from jaxtyping import Float, jaxtyped
+from beartype import beartype
+
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.training.export import export_onnx
+
+SMALL = FaceDecoderConfig(
+    embedding=16, landmarks=25, size=64, hidden=24, channels=(16, 12, 8), warp_grid=32
+)
+LINE = np.linspace(0.25, 0.75, 5)
+SHAPE = np.stack(np.meshgrid(LINE, LINE), axis=-1).reshape(25, 2)  # a lattice in the middle
+
+
+@pytest.fixture(scope="module")
+def network() -> FaceDecoder:
+    torch.manual_seed(0)
+    network = FaceDecoder(SMALL, SHAPE).eval().requires_grad_(False)
+    network.embedding_mean.copy_(torch.randn(16))
+    network.embedding_scale.copy_(torch.rand(16) + 0.5)
+    network.shape_network[-1].weight *= 5  # so that shapes differ visibly
+    return network
+
+
+@pytest.mark.parametrize("config", [SMALL, FaceDecoderConfig(embedding=16)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_shapes_and_range(config, batch):
+    torch.manual_seed(0)
+    shape = SHAPE if config is SMALL else np.random.default_rng(0).uniform(0.2, 0.8, (66, 2))
+    network = FaceDecoder(config, shape).eval()
+
+    @jaxtyped(typechecker=beartype)
+    def draw(
+        embedding: Float[torch.Tensor, "b d"],
+    ) -> tuple[
+        Float[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "b k 2"]
+    ]:
+        return network(embedding), *network.draw(embedding)
+
+    with torch.inference_mode():
+        picture, texture, displacement = draw(torch.randn(batch, 16) * 3)
+    assert picture.shape == texture.shape == (batch, 3, config.size, config.size)
+    assert displacement.shape == (batch, config.landmarks, 2)
+    for pixels in (picture, texture):
+        assert pixels.min() >= 0
+        assert pixels.max() <= 1
+        assert pixels.std() > 0.01
+
+
+def test_drawing_is_at_domain_one(network):
+    embedding = torch.randn(2, 16)
+    torch.testing.assert_close(network(embedding), network(embedding, torch.ones(2)))
+    assert (network(embedding) - network(embedding, torch.zeros(2))).abs().max() > 0.01
+
+
+def test_each_row_is_drawn_by_itself(network):
+    embedding, domain = torch.randn(3, 16), torch.tensor([1.0, 0.0, 1.0])
+    alone = torch.cat([network(embedding[i : i + 1], domain[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(network(embedding, domain), alone, atol=1e-4, rtol=1e-4)
+    assert (alone[0] - alone[2]).abs().max() > 0.01
+
+
+def test_the_embedding_is_standardised(network):
+    """The decoder of faces of another mean and scale draws the same of the same standing."""
+    torch.manual_seed(1)
+    standing = torch.randn(1, 16)
+    first = network(network.embedding_mean + network.embedding_scale * standing)
+    other = FaceDecoder(SMALL, SHAPE).eval()
+    other.load_state_dict(network.state_dict())
+    other.embedding_mean.fill_(7.0)
+    other.embedding_scale.fill_(0.1)
+    torch.testing.assert_close(other(7 + 0.1 * standing), first, atol=1e-3, rtol=1e-3)
+
+
+# The warp ----------------------------------------------------------------------------------------
+
+
+def blob(size: int, x: float, y: float, width: float = 0.03) -> torch.Tensor:
+    """(1, 3, S, S), bright about (x, y), fractions of the side."""
+    line = (torch.arange(size) + 0.5) / size
+    light = torch.exp(-((line - x) ** 2 + (line[:, None] - y) ** 2) / (2 * width**2))
+    return light.expand(1, 3, size, size).contiguous()
+
+
+def centre(picture: torch.Tensor) -> np.ndarray:
+    """Where the light of (3, S, S) is centred, fractions of the side (x, y)."""
+    light = picture[0].double()
+    line = (torch.arange(light.shape[0]) + 0.5) / light.shape[0]
+    return np.array([(light.sum(0) * line).sum(), (light.sum(1) * line).sum()]) / light.sum().item()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_no_displacement_is_the_identity(steps):
+    network = FaceDecoder(FaceDecoderConfig(landmarks=25, warp_steps=steps), SHAPE)
+    texture = torch.rand(2, 3, 224, 224)
+    torch.testing.assert_close(
+        network.warp(texture, torch.zeros(2, 25, 2)), texture, atol=1e-4, rtol=0
+    )
+
+
+@pytest.mark.parametrize("move", [(0.04, 0.0), (0.0, -0.04), (-0.03, 0.05)])
+def test_moving_all_landmarks_moves_the_texture_by_as_much(move):
+    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128, channels=(8, 8, 8)), SHAPE)
+    drawn = network.warp(blob(128, 0.5, 0.5), torch.tensor(move).expand(1, 25, 2))
+    np.testing.assert_allclose(centre(drawn[0]) - 0.5, move, atol=0.004)  # half a pixel
+
+
+def test_moving_one_landmark_moves_only_what_is_near():
+    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128, channels=(8, 8, 8)), SHAPE)
+    displacement = torch.zeros(2, 25, 2)
+    displacement[0, 12] = torch.tensor([0.03, 0.02])  # the one at (0.5, 0.5), of the first row
+    here = blob(128, 0.5, 0.5, 0.01).expand(2, -1, -1, -1)
+    there = blob(128, 0.25, 0.75, 0.01).expand(2, -1, -1, -1)
+    moved, still = network.warp(here, displacement), network.warp(there, displacement)
+    np.testing.assert_allclose(centre(moved[0]) - 0.5, [0.03, 0.02], atol=0.004)
+    np.testing.assert_allclose(centre(moved[1]) - 0.5, 0, atol=0.001)
+    np.testing.assert_allclose(centre(still[0]), [0.25, 0.75], atol=0.002)
+
+
+def test_the_picture_carries_the_landmarks_of_the_displaced_shape(network):
+    """Paint dots at the mean shape's landmarks: they must come out where `draw` puts them."""
+    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=256, channels=(8, 8, 8)), SHAPE)
+    x, y = 2 * np.pi * SHAPE.T
+    displacement = 0.025 * np.stack([np.sin(y), np.cos(x)], axis=1)
+    for landmark in (0, 7, 12, 18, 24):
+        spot = SHAPE[landmark]
+        drawn = network.warp(
+            blob(256, *spot, width=0.012), torch.tensor(displacement[None], dtype=torch.float32)
+        )
+        wanted = spot + displacement[landmark]
+        np.testing.assert_allclose(centre(drawn[0]), wanted, atol=0.005)
+
+
+def test_the_border_stays():
+    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128, channels=(8, 8, 8)), SHAPE)
+    line = (torch.arange(128) + 0.5) / 128
+    texture = torch.stack([line.expand(128, 128), line[:, None].expand(128, 128)]).repeat(2, 1, 1)
+    drawn = network.warp(texture[None, :3], torch.full((1, 25, 2), 0.04))[0]
+    error = (drawn - texture[:3]).abs()
+    assert error[:, 64, 64].max() > 0.03
+    for edge in (error[:, 0], error[:, -1], error[..., 0], error[..., -1]):
+        assert edge.max() < 0.01
+
+
+def test_gradients_reach_shape_and_texture(network):
+    torch.manual_seed(0)
+    network = FaceDecoder(SMALL, SHAPE)
+    target = torch.rand(2, 3, 64, 64)
+    (network(torch.randn(2, 16)) - target).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+# ONNX --------------------------------------------------------------------------------------------
+
+
+def test_onnx_draws_the_same_at_any_batch(network, tmp_path):
+    path = tmp_path / "decoder.onnx"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        export_onnx(
+            network, path, (torch.randn(2, 16),), ["embedding"], ["picture"], ({0: "batch"},), {}
+        )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch in (1, 3):
+        embedding = torch.randn(batch, 16)
+        (drawn,) = session.run(None, {"embedding": embedding.numpy()})
+        np.testing.assert_allclose(drawn, network(embedding).numpy(), atol=1e-4)

@@ -1,0 +1,77 @@
+"""What is made small: known values, masks, and the Gaussian likelihood."""
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from speech2face.networks.losses import edge_loss, gaussian_nll, landmark_loss, texture_loss
+
+
+def test_texture_loss_is_the_mean_error_under_the_mask():
+    true = torch.zeros(2, 3, 40, 40)
+    drawn = torch.full_like(true, 0.9)
+    mask = torch.zeros(2, 1, 40, 40)
+    mask[:, :, :20] = 1
+    drawn[:, :, :20] = 0.25
+    assert texture_loss(drawn, true, mask).item() == pytest.approx(0.25, rel=1e-3)
+    assert texture_loss(true, true, mask).item() == 0
+    assert texture_loss(drawn, true, mask * 0).item() == 0  # nothing known: no NaN
+
+
+def test_edge_loss_sees_edges_and_no_level():
+    mask = torch.ones(1, 1, 32, 32)
+    flat = torch.full((1, 3, 32, 32), 0.3)
+    assert edge_loss(flat + 0.2, flat, mask).item() == pytest.approx(0, abs=1e-6)
+    stripes = flat.clone()
+    stripes[..., 16:] += 0.31  # one step of 0.31 in 31 at full size, 15 at half
+    wanted = 0.31 / 31 + 0.31 / 15
+    assert edge_loss(stripes, flat, mask).item() == pytest.approx(wanted, rel=1e-4)
+    turned = stripes.transpose(2, 3)
+    assert edge_loss(turned, flat, mask).item() == pytest.approx(wanted, rel=1e-4)
+    assert edge_loss(stripes, stripes, mask).item() == 0
+
+
+@pytest.mark.parametrize("loss", [texture_loss, edge_loss])
+def test_masked_pixels_have_no_gradient(loss):
+    torch.manual_seed(0)
+    drawn = torch.rand(2, 3, 32, 32, requires_grad=True)
+    true = torch.rand(2, 3, 32, 32)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, 8:20, 4:28] = 1
+    loss(drawn, true, mask).backward()
+    known = mask.expand_as(drawn).bool()
+    assert drawn.grad is not None
+    assert (drawn.grad[~known] == 0).all()
+    # Along a border two steps may cancel; nearly all known pixels learn.
+    assert (drawn.grad[known] != 0).float().mean() > 0.5
+
+
+def test_landmark_loss_is_in_square_per_cent():
+    true = torch.zeros(3, 66, 2)
+    assert landmark_loss(true + 0.02, true).item() == pytest.approx(4)
+    one = true.clone()
+    one[0, 0, 0] = 0.01
+    assert landmark_loss(one, true).item() == pytest.approx(1 / (3 * 66 * 2))
+
+
+def test_gaussian_nll_is_that_of_torch_without_the_constant():
+    torch.manual_seed(0)
+    factor = torch.randn(5, 8, 8, dtype=torch.float64)
+    covariance = factor @ factor.transpose(1, 2) + 0.1 * torch.eye(8)
+    mean, target = torch.randn(2, 5, 8, dtype=torch.float64)
+    known = -MultivariateNormal(mean, covariance).log_prob(target).mean() / 8
+    constant = 0.5 * torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64))
+    found = gaussian_nll(mean, covariance, target)
+    torch.testing.assert_close(found, known - constant)
+
+
+def test_gaussian_nll_is_least_at_the_true_mean_and_spread():
+    torch.manual_seed(0)
+    target = torch.tensor([1.0, -2.0]) + 0.5 * torch.randn(4000, 2)
+
+    def nll(shift: float, spread: float) -> float:
+        mean = (torch.tensor([1.0, -2.0]) + shift).expand(4000, 2)
+        return gaussian_nll(mean, spread**2 * torch.eye(2).expand(4000, 2, 2), target).item()
+
+    best = nll(0, 0.5)
+    assert all(best < nll(*other) for other in ((0.2, 0.5), (-0.2, 0.5), (0, 0.4), (0, 0.62)))
