@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speech2face.faces import TEMPLATES, fit_similarity
+
 
 @dataclass(frozen=True)
 class FaceDecoderConfig:
@@ -124,6 +126,16 @@ class UpBlock(nn.Module):
         skip = F.interpolate(self.skip(x), scale_factor=2.0, mode="bilinear")
         x = F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2.0, mode="nearest")
         return skip + F.leaky_relu(self.conv(x), 0.2)
+
+
+def crop_canvas(pictures: Tensor, template: str, size: int) -> Tensor:
+    """Drawn pictures (B, 3, S, S) → crops (B, 3, size, size) as a recogniser's template asks."""
+    matrix = fit_similarity(TEMPLATES[template], TEMPLATES["canvas"])  # crop → canvas, fractions
+    # The same between the coordinates of grid_sample, which run from −1 to 1.
+    matrix[:, 2] = 2 * matrix[:, 2] + matrix[:, :2].sum(1) - 1
+    theta = torch.tensor(matrix, dtype=pictures.dtype).expand(len(pictures), 2, 3)
+    grid = F.affine_grid(theta, [len(pictures), 3, size, size], align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
 def spline_basis(shape: np.ndarray, grid: int, border: int = 5) -> np.ndarray:

@@ -32,6 +32,15 @@ def landmark_loss(drawn: Tensor, true: Tensor) -> Tensor:
     return ((100 * (drawn - true)) ** 2).mean()
 
 
+def likeness_loss(seen: Tensor, meant: Tensor, average: Tensor) -> Tensor:
+    """1 − cosine between two sets of embeddings (B, D), taken from the `average` face (D,).
+
+    From the origin all faces are alike; from the average face the cosine sees what sets a face
+    apart, however little that is. After Cole et al. (CVPR 2017), section 4.
+    """
+    return 1 - F.cosine_similarity(seen - average, meant - average).mean()
+
+
 def gaussian_nll(mean: Tensor, covariance: Tensor, target: Tensor) -> Tensor:
     """Mean of −log N(target; mean, covariance) per dimension, in nats, without the constant.
 

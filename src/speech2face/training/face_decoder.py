@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,16 @@ from speech2face.data.textures import (
     unwarp,
 )
 from speech2face.errors import ModelError, UsageError
-from speech2face.faces import load_image
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, spline_basis
-from speech2face.networks.losses import edge_loss, landmark_loss, texture_loss
+from speech2face.faces import dlib_weights, load_image
+from speech2face.networks.dlib_resnet import SIZE as DLIB_SIZE
+from speech2face.networks.dlib_resnet import DlibResNet, load_dlib_resnet
+from speech2face.networks.face_decoder import (
+    FaceDecoder,
+    FaceDecoderConfig,
+    crop_canvas,
+    spline_basis,
+)
+from speech2face.networks.losses import edge_loss, landmark_loss, likeness_loss, texture_loss
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.loop import LoopConfig, Progress, fit
 
@@ -45,7 +52,8 @@ class CanonicalPhase:
 
     loop: LoopConfig
     share: float = 0.75  # of canonical pictures in a batch; the rest are photographs
-    morphs: float = 0.5  # share of the canonical pictures that are means of several people's
+    morphs: float = 0.3  # share of the canonical pictures that are means of several people's
+    likeness_weight: float = 0.3  # of the recogniser's look at what is drawn; dlib only
     photographs: int = 2000  # that are kept
 
 
@@ -70,7 +78,7 @@ class Targets:
     textures: np.ndarray  # (N, S, S, 3) uint8
     known: np.ndarray  # (N, S, S) bool
     displacements: np.ndarray  # (N, K, 2)
-    embeddings: np.ndarray  # (N, D)
+    embeddings: np.ndarray  # (N, V, D): V views of each person, any of which may be the input
 
 
 class FaceDecoderTask:
@@ -82,10 +90,12 @@ class FaceDecoderTask:
         recipe: FaceDecoderRecipe,
         photographs: Targets,
         canonical: Targets | None,
+        recogniser: DlibResNet | None = None,
     ) -> None:
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._recipe = recipe
         self._photographs, self._canonical = photographs, canonical
+        self._recogniser = recogniser
         shape = network.mean_shape.numpy()
         self._mirror = mirror_order(shape)
         self._head = head_mask(shape, network.config.size)
@@ -105,15 +115,17 @@ class FaceDecoderTask:
         textures = targets.textures[rows].transpose(0, 3, 1, 2).astype(np.float32)  # (B, 3, S, S)
         known = targets.known[rows][:, None].astype(np.float32)
         known = known * self._head if domain == 0 else known
-        displacements, embeddings = targets.displacements[rows], targets.embeddings[rows]
+        displacements = targets.displacements[rows]
+        view = rng.integers(targets.embeddings.shape[1])
+        embeddings = targets.embeddings[rows, view]
         if domain == 1:
             morphed = np.flatnonzero(rng.random(count) < self._recipe.canonical.morphs)
             for i in morphed:
-                group = _choose_alike(targets.embeddings, rows[i], rng)
+                group = _choose_alike(targets.embeddings[:, view], rows[i], rng)
                 textures[i] = targets.textures[group].mean(0).transpose(2, 0, 1)
                 known[i] = targets.known[group].all(0)
                 displacements[i] = targets.displacements[group].mean(0)
-                embeddings[i] = targets.embeddings[group].mean(0)
+                embeddings[i] = targets.embeddings[group, view].mean(0)
         flip = rng.random(count) < 0.5  # a recogniser hardly tells a face from its mirror image
         textures = np.where(flip[:, None, None, None], textures[..., ::-1], textures)
         known = np.where(flip[:, None, None, None], known[..., ::-1], known)
@@ -130,11 +142,18 @@ class FaceDecoderTask:
     def losses(self, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         embedding, domain, texture, mask, displacement = batch
         drawn, moved = self.network.draw(embedding, domain)
-        return {
+        terms = {
             "texture": texture_loss(drawn, texture, mask),
             "edges": self._recipe.edge_weight * edge_loss(drawn, texture, mask),
             "landmarks": self._recipe.landmark_weight * landmark_loss(moved, displacement),
         }
+        if self._recogniser:
+            canonical = domain == 1
+            pictures = self.network.warp(drawn[canonical].float(), moved[canonical].float())
+            seen = self._recogniser(crop_canvas(pictures, "dlib", DLIB_SIZE)).float()
+            likeness = likeness_loss(seen, embedding[canonical], self.network.embedding_mean)
+            terms["likeness"] = self._recipe.canonical.likeness_weight * likeness
+        return terms
 
 
 def _choose_alike(
@@ -209,7 +228,13 @@ def train_on_canonical(
     drawn = _measure(pictures, recipe, cache, show, "canonical")
     drawn = drawn.take(np.array([pairs[i].person not in without for i in drawn.index]))
     new = _unwarp_all(pictures, drawn, network, show)
-    task = FaceDecoderTask(network, recipe, old, new)
+    new = _add_views(
+        new, drawn, _measure_all([p.face for p in pairs], recipe, cache, show, "faces")
+    )
+    recogniser = None
+    if recipe.face_encoder == "dlib" and recipe.canonical.likeness_weight:
+        recogniser = load_dlib_resnet(dlib_weights())
+    task = FaceDecoderTask(network, recipe, old, new, recogniser)
     fit(task, recipe.canonical.loop, folder / "canonical", facts, _bar(show, "canonical"))
     save_weights(path, network.state_dict(), facts)
     return path
@@ -242,13 +267,30 @@ def _initialise(network: FaceDecoder, seed: int) -> None:
 def _measure(
     pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
 ) -> MeasuredFaces:
-    def told(done: int, total: int) -> None:
-        show(f"measuring {what}", done, total, "")
-
-    faces = measure_faces(pictures, recipe.face_encoder, cache, told).frontal()
+    faces = _measure_all(pictures, recipe, cache, show, what).frontal()
     if len(faces) < 10:
         raise UsageError(f"only {len(faces)} frontal faces in {len(pictures)} {what}: too few.")
     return faces
+
+
+def _measure_all(
+    pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
+) -> MeasuredFaces:
+    def told(done: int, total: int) -> None:
+        show(f"measuring {what}", done, total, "")
+
+    return measure_faces(pictures, recipe.face_encoder, cache, told)
+
+
+def _add_views(targets: Targets, drawn: MeasuredFaces, faces: MeasuredFaces) -> Targets:
+    """Beside the canonical picture's embedding that of the face as it was filmed.
+
+    Voices are trained towards filmed faces, which lie elsewhere in the space than redrawn ones.
+    Where no face was found in the film, the canonical embedding stands in.
+    """
+    filmed = dict(zip(faces.index.tolist(), faces.embeddings, strict=True))
+    views = [filmed.get(i, e) for i, e in zip(drawn.index.tolist(), drawn.embeddings, strict=True)]
+    return replace(targets, embeddings=np.stack([drawn.embeddings, np.array(views)], axis=1))
 
 
 def _unwarp_all(
@@ -267,7 +309,7 @@ def _unwarp_all(
         )
         if row % 50 == 49 or row == len(faces) - 1:
             show("unwarping faces", row + 1, len(faces), "")
-    return Targets(textures, known, displacements, faces.embeddings)
+    return Targets(textures, known, displacements, faces.embeddings[:, None])
 
 
 def _facts(recipe: FaceDecoderRecipe, files: Sequence[Path]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def face_decoder() -> FaceDecoderRecipe:
         name="face-decoder",
         network=FaceDecoderConfig(),
         photographs=LoopConfig(steps=3000, learning_rate=2e-3, bfloat16=True),
-        canonical=CanonicalPhase(LoopConfig(steps=1000, learning_rate=1e-3, bfloat16=True)),
+        canonical=CanonicalPhase(LoopConfig(steps=700, learning_rate=1e-3, bfloat16=True)),
     )
 
 

@@ -1,0 +1,180 @@
+"""Evaluation by folds: whoever is drawn was never met, neither by voice nor by face."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from made_up import make_pairs
+from PIL import Image
+from torch.distributions import MultivariateNormal
+
+from speech2face.data.pairs import read_pairs
+from speech2face.data.textures import MeasuredFaces
+from speech2face.errors import ModelError
+from speech2face.evaluation.folds import draw_by_folds, log_likelihood_ratios
+from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.training import face_decoder, voice_encoder
+from speech2face.training.checkpoint import save_weights
+from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
+
+NOBODY = 100  # the place of photographs: of none of the people
+SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
+
+
+class Spies:
+    """Faces that tell whose they are, and a record of the people each training meets."""
+
+    def __init__(self, folder, monkeypatch):
+        self.pairs = read_pairs(make_pairs(folder, clips=2, faces=False))
+        first = self.pairs[0]
+        soundfile.write(first.audio, np.zeros(4_800), 16_000)  # too short: left out
+        self.faceless = self.pairs[5]
+        self.names = sorted({p.person for p in self.pairs})
+        self.photographs = []
+        for number in range(12):
+            self.photographs.append(folder / f"photograph{number}.png")
+            Image.new("RGB", (16, 16)).save(self.photographs[-1])
+        self.start = folder / "photographs.safetensors"
+        recipe = face_decoder_debug()
+        network = FaceDecoder(recipe.network, SHAPE)
+        save_weights(self.start, network.state_dict(), {"recipe": asdict(recipe)})
+
+        self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
+        self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
+        for module in (voice_encoder, face_decoder):
+            monkeypatch.setattr(module, "measure_faces", self.measure)
+        solve, task = voice_encoder.solve_head, face_decoder.FaceDecoderTask.__init__
+        batch = voice_encoder.TuningTask.batch
+
+        def solve_head(features, seconds, targets, people, whole, config):
+            assert self.whose(targets) == set(people)
+            self.met.append(("head", set(people)))
+            return solve(features, seconds, targets, people, whole, config)
+
+        def tuning_batch(own, step, rng):
+            waveform, faces = batch(own, step, rng)
+            self.met.append(("tuning", self.whose(faces.numpy())))
+            return waveform, faces
+
+        def start_decoder(own, network, recipe, photographs, canonical):
+            assert self.whose(photographs.embeddings) == set()
+            self.met.append(("decoder", self.whose(canonical.embeddings)))
+            task(own, network, recipe, photographs, canonical)
+
+        monkeypatch.setattr(voice_encoder, "solve_head", solve_head)
+        monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)
+        monkeypatch.setattr(face_decoder.FaceDecoderTask, "__init__", start_decoder)
+
+    def measure(self, paths, encoder, cache, show=None):
+        """In place of `measure_faces`: one number of an embedding stands out, the person's."""
+        cache.mkdir(parents=True, exist_ok=True)
+        person = {path: p.person for p in self.pairs for path in (p.face, p.canonical)}
+        index = [i for i, path in enumerate(paths) if path != self.faceless.face]
+        rng = np.random.default_rng(0)
+        embeddings = rng.normal(scale=0.3, size=(len(index), 128)).astype(np.float32)
+        for row, i in enumerate(index):
+            name = person.get(paths[i])
+            embeddings[row, NOBODY if name is None else self.names.index(name)] = 20
+        shapes = np.tile((SHAPE * 8).astype(np.float32), (len(index), 1, 1))
+        return MeasuredFaces(np.array(index), shapes, np.zeros(len(index)), embeddings)
+
+    def whose(self, embeddings) -> set[str]:
+        assert (embeddings.max(1) > 10).all()
+        return {self.names[i] for i in embeddings.argmax(1) if i != NOBODY}
+
+    def show(self, what, done, total, words):
+        if what == "folds":
+            self.folds.append(self.met)
+            self.met = []
+
+    def draw(self, folder, folds=2, seed=0):
+        recipes = voice_encoder_debug(), face_decoder_debug()
+        return draw_by_folds(
+            *recipes, self.pairs, self.photographs, self.start, folder, folds, seed, self.show
+        )
+
+
+@pytest.fixture
+def spies(tmp_path, monkeypatch) -> Spies:
+    return Spies(tmp_path / "data", monkeypatch)
+
+
+def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
+    drawn = spies.draw(tmp_path / "out")
+    everyone = set(spies.names)
+    tested: list[set[str]] = []
+    for k, met in enumerate(spies.folds):
+        tested.append(set(drawn.people[drawn.fold == k]))
+        assert {kind for kind, _ in met} == {"head", "tuning", "decoder"}
+        for kind, people in met:
+            assert people, kind
+            assert not people & tested[k], kind
+            if kind != "tuning":  # which draws few clips
+                assert people == everyone - tested[k], kind
+    assert len(tested) == 2
+    assert tested[0] | tested[1] == everyone
+    assert not tested[0] & tested[1]
+
+    # Each clip has its own face beside it, though two clips before it were left out.
+    left_out = {spies.pairs[0].clip, spies.faceless.clip}
+    assert {p.clip for p in drawn.left_out} == left_out
+    assert [p.clip for p in drawn.pairs] == [
+        p.clip for p in spies.pairs if p.clip not in left_out
+    ]
+    for pair, face, person in zip(drawn.pairs, drawn.faces, drawn.people, strict=True):
+        assert pair.person == person == spies.names[face.argmax()]
+    for pair, fold, picture, copy in zip(
+        drawn.pairs, drawn.fold, drawn.pictures, drawn.copies, strict=True
+    ):
+        assert picture == tmp_path / "out" / f"fold{fold}" / "voice" / f"{pair.clip}.png"
+        assert copy == tmp_path / "out" / f"fold{fold}" / "face" / f"{pair.clip}.png"
+        assert picture.is_file()
+        assert copy.is_file()
+    for k, scores in enumerate(drawn.log_ratios):
+        assert scores.shape == ((drawn.fold == k).sum(),) * 2
+        assert np.isfinite(scores).all()
+
+    # The same again: no training is repeated, and the outcome is the same.
+    spies.folds.clear()
+    again = spies.draw(tmp_path / "out")
+    assert {kind for met in spies.folds for kind, _ in met} == {"head"}
+    np.testing.assert_array_equal(again.means, drawn.means)
+
+    # Other folds in the same folder: what was trained there met other people, and is not used.
+    for other in ({"folds": 4}, {"seed": 1}):
+        with pytest.raises(ModelError, match="of another recipe or other data"):
+            spies.draw(tmp_path / "out", **other)
+
+
+def test_likelihood_ratios_are_those_of_the_gaussians():
+    rng = np.random.default_rng(0)
+    size = 6
+    residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
+    zeros = np.zeros((size, 3))
+    head = HeadSolution(
+        zeros, zeros[:, 0], rng.normal(size=size), residual, explained, half_seconds=0.8
+    )
+    means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
+    seconds = np.array([0.5, 1.0, 3.0, 6.0])
+    ratios = log_likelihood_ratios(head, means, seconds, faces)
+
+    def density(mean, covariance):
+        gaussian = MultivariateNormal(torch.tensor(mean), torch.tensor(covariance))
+        return gaussian.log_prob(torch.tensor(faces)).numpy()
+
+    for row in range(4):
+        covariance = residual + (1 - seconds[row] / (seconds[row] + 0.8)) * explained
+        wanted = density(means[row], covariance) - density(head.average, residual + explained)
+        np.testing.assert_allclose(ratios[row], wanted)
+
+
+def test_a_voice_that_tells_nothing_changes_no_odds():
+    zeros = np.zeros((4, 4))
+    average = np.arange(4.0)
+    head = HeadSolution(zeros, zeros[0], average, np.eye(4), zeros, half_seconds=0.5)
+    faces = np.random.default_rng(0).normal(size=(7, 4))
+    ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
+    np.testing.assert_allclose(ratios, 0, atol=1e-12)

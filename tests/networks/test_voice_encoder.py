@@ -1,0 +1,98 @@
+"""The voice encoder: speaker networks and the Gaussian head on them, in torch and as ONNX."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from beartype import beartype
+from jaxtyping import Float, jaxtyped
+from voice import make_voice
+
+from speech2face.networks.voice_encoder import GaussianHead, VoiceEncoder
+from speech2face.training.recipes import voice_encoder_debug
+from speech2face.training.voice_encoder import load_speaker
+from speech2face.weights import find_model
+
+
+def fill(head: GaussianHead, seed: int = 0) -> GaussianHead:
+    """A head with numbers in it, its covariances positive definite."""
+    generator = torch.Generator().manual_seed(seed)
+    size = len(head.average)
+    for name in ("residual", "explained"):
+        factor = torch.randn(size, size, generator=generator) / size**0.5
+        getattr(head, name).copy_(factor @ factor.T + 0.1 * torch.eye(size))
+    head.average.copy_(torch.randn(size, generator=generator))
+    head.half_seconds.fill_(0.7)
+    return head.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VoiceEncoder:
+    encoder = load_speaker(voice_encoder_debug())
+    torch.manual_seed(0)
+    encoder.head.linear.reset_parameters()
+    fill(encoder.head)
+    return encoder.requires_grad_(False).eval()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_shapes_and_positive_definite_covariances(encoder, batch, seconds):
+    @jaxtyped(typechecker=beartype)
+    def listen(
+        waveform: Float[torch.Tensor, "b samples"],
+    ) -> tuple[Float[torch.Tensor, "b 128"], Float[torch.Tensor, "b 128 128"]]:
+        return encoder(waveform)
+
+    voices = np.stack([make_voice(seconds) * (0.5 + n) for n in range(batch)])
+    mean, covariance = listen(torch.tensor(voices))
+    assert torch.isfinite(mean).all()
+    torch.testing.assert_close(covariance, covariance.mT)
+    assert torch.linalg.eigvalsh(covariance.double()).min() > 0
+
+
+def test_seconds_are_counted_from_the_samples(encoder):
+    """The same features in a longer clip would be trusted more: the gain is t / (t + a)."""
+    for seconds in (0.5, 1.0, 4.0):
+        waveform = torch.tensor(make_voice(seconds))[None]
+        features = encoder.speaker(waveform)
+        gain = seconds / (seconds + 0.7)
+        mean, covariance = encoder(waveform)
+        head = encoder.head
+        torch.testing.assert_close(mean, head.average + gain * head.linear(features))
+        wanted = head.residual + (1 - gain) * head.explained
+        torch.testing.assert_close(covariance[0], wanted)
+
+
+def test_a_head_that_hears_for_ever_and_one_that_just_begins():
+    head = fill(GaussianHead(6, 4))
+    features = torch.randn(2, 6)
+    mean, covariance = head(features, torch.tensor([1e9, 1e-9]))
+    torch.testing.assert_close(mean[0], head.average + head.linear(features)[0])
+    torch.testing.assert_close(covariance[0], head.residual)
+    torch.testing.assert_close(mean[1], head.average)
+    torch.testing.assert_close(covariance[1], head.residual + head.explained)
+
+
+def test_a_new_head_knows_nothing_and_says_so():
+    head = GaussianHead(6, 4)
+    _, covariance = head(torch.randn(1, 6), torch.tensor([3.0]))
+    torch.testing.assert_close(covariance[0], torch.eye(4))
+
+
+def test_speaker_networks_are_those_of_the_released_model():
+    """`load_speaker` takes them out of the released ONNX: both must hear the same.
+
+    The head is compared too: it is in that file, and the network has a place for it.
+    """
+    network = load_speaker(voice_encoder_debug()).requires_grad_(False)
+    session = onnxruntime.InferenceSession(
+        find_model().voice_encoder, providers=["CPUExecutionProvider"]
+    )
+    for batch, seconds in ((1, 0.5), (2, 2.3)):
+        voices = np.stack([make_voice(seconds) * (n + 1) for n in range(batch)])
+        mean, covariance = session.run(None, {"waveform": voices})
+        wanted_mean, wanted_covariance = network(torch.tensor(voices))
+        spread = float(wanted_mean.std())
+        np.testing.assert_allclose(mean, wanted_mean, atol=1e-3 * spread)
+        np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-7)

@@ -1,0 +1,116 @@
+"""Weights on disk: whole, with their facts, and never anybody else's."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from speech2face.errors import ModelError
+from speech2face.networks.face_decoder import FaceDecoderConfig
+from speech2face.training import checkpoint
+from speech2face.training.checkpoint import float32, load_weights, save_weights
+
+TENSORS = {
+    "a": torch.arange(6, dtype=torch.float32).reshape(2, 3),
+    "half": torch.tensor([0.1, 2.0], dtype=torch.float16),
+    "count": torch.tensor(7),
+}
+
+
+def test_tensors_and_facts_come_back(tmp_path):
+    path = tmp_path / "new" / "folder" / "x.safetensors"
+    facts = {
+        "recipe": {"name": "é", "network": FaceDecoderConfig(size=64)},
+        "file": Path("some/where/x"),
+        "step": 3,
+    }
+    transposed = TENSORS | {"t": TENSORS["a"].T, "p": torch.nn.Parameter(torch.ones(2))}
+    save_weights(path, transposed, facts)
+    tensors, found = load_weights(path)
+    assert tensors.keys() == transposed.keys()
+    for name, tensor in transposed.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+    assert found["recipe"]["name"] == "é"
+    assert found["recipe"]["network"]["size"] == 64
+    assert found["file"] == "x"  # names, no paths of a machine
+    assert [p.name for p in path.parent.iterdir()] == ["x.safetensors"]
+
+
+def test_float32_widens_half_precision_only():
+    widened = float32(TENSORS)
+    assert [widened[n].dtype for n in TENSORS] == [torch.float32, torch.float32, torch.int64]
+    assert torch.equal(widened["half"], TENSORS["half"].float())
+
+
+def fail_midway(tensors, path, metadata):
+    Path(path).write_bytes(b"half of it")
+    raise OSError("No space left on device")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.safetensors"
+    save_weights(path, TENSORS, {"step": 1})
+    monkeypatch.setattr(checkpoint, "save_file", fail_midway)
+    with pytest.raises(OSError, match="No space"):
+        save_weights(path, {"a": torch.zeros(9)}, {"step": 2})
+    monkeypatch.undo()
+    tensors, facts = load_weights(path)
+    assert facts == {"step": 1}
+    assert torch.equal(tensors["a"], TENSORS["a"])
+    save_weights(path, TENSORS, {"step": 3})  # what the failure left is no obstacle
+    assert load_weights(path)[1] == {"step": 3}
+
+
+def test_facts_that_are_no_json_are_refused_before_writing(tmp_path):
+    with pytest.raises(TypeError, match="cannot be written as JSON"):
+        save_weights(tmp_path / "x.safetensors", TENSORS, {"what": object()})
+    assert not list(tmp_path.iterdir())
+
+
+def write_foreign(path: Path, kind: str) -> None:
+    match kind:
+        case "nothing":
+            pass
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("weights")
+        case "pickle":
+            path.write_bytes(pickle.dumps(TENSORS))
+        case "torch":
+            torch.save(TENSORS, path)
+        case "no metadata":
+            save_file(TENSORS, path)
+        case "other metadata":
+            save_file(TENSORS, path, {"format": "pt"})
+        case "no JSON":
+            save_file(TENSORS, path, {"speech2face": "{"})
+        case "cut":
+            save_weights(path, TENSORS, {})
+            path.write_bytes(path.read_bytes()[:-5])
+        case "folder":
+            path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    "nothing,empty,text,pickle,torch,no metadata,other metadata,no JSON,cut,folder".split(","),
+)
+def test_foreign_files_are_refused(tmp_path, kind):
+    path = tmp_path / "x.safetensors"
+    write_foreign(path, kind)
+    with pytest.raises(ModelError, match=r"x\.safetensors: not weights of speech2face"):
+        load_weights(path)
+
+
+def test_facts_are_plain_json_in_the_header(tmp_path):
+    """Anything can read them, without this package."""
+    path = tmp_path / "x.safetensors"
+    save_weights(path, TENSORS, {"step": 1})
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert json.loads(header["__metadata__"]["speech2face"]) == {"step": 1}

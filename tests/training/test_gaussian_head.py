@@ -1,0 +1,193 @@
+"""The head in closed form, in a world where the truth is known.
+
+A face is `average` + B z + what no voice tells; a voice of t seconds is heard as z + √(a/t) noise.
+That is the world the head assumes, so it must find B, a and how sure it may be.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from speech2face.networks.voice_encoder import GaussianHead
+from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+
+D, F, TOLD = 10, 16, 4  # the first TOLD of F features tell of the face
+HALF = 0.8
+LENGTHS = (5.0, 0.5, 1.0, 2.0, 3.0)
+CONFIG = HeadConfig(ridge=1.0, shrinkage=0.0)
+
+_rng = np.random.default_rng(0)
+AVERAGE = _rng.normal(size=D)
+WEIGHT = np.zeros((D, F))
+WEIGHT[:6, :TOLD] = _rng.normal(size=(6, TOLD))  # voices tell nothing of the last four
+RESIDUAL = np.diag(np.linspace(0.5, 3.0, D))
+TRUTH = WEIGHT @ WEIGHT.T + RESIDUAL
+
+
+@dataclass(frozen=True)
+class World:
+    """Whole clips of each person (the first length), then crops."""
+
+    features: np.ndarray
+    seconds: np.ndarray
+    faces: np.ndarray
+    people: list[str]
+    whole: np.ndarray
+
+
+def make_world(people: int, seed: int, lengths: tuple[float, ...] = LENGTHS) -> World:
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(people, F))
+    faces = AVERAGE + latent @ WEIGHT.T + rng.multivariate_normal(np.zeros(D), RESIDUAL, people)
+    # Each length is heard by itself: noise of its own.
+    heard = [
+        latent + np.sqrt(HALF / length) * rng.normal(size=latent.shape) for length in lengths
+    ]
+    count = len(lengths)
+    return World(
+        np.concatenate(heard),
+        np.repeat(lengths, people),
+        np.tile(faces, (count, 1)),
+        [f"p{i}" for i in range(people)] * count,
+        np.arange(people * count) < people,
+    )
+
+
+def solve(world: World, config: HeadConfig = CONFIG) -> HeadSolution:
+    return solve_head(
+        world.features, world.seconds, world.faces, world.people, world.whole, config
+    )
+
+
+@pytest.fixture(scope="module")
+def head() -> HeadSolution:
+    return solve(make_world(1500, seed=1))
+
+
+def test_the_planted_map_and_noise_are_found(head):
+    np.testing.assert_allclose(head.average, AVERAGE, atol=0.25)
+    assert HALF / 1.8 < head.half_seconds < HALF * 1.8
+    error = np.linalg.norm(head.weight - WEIGHT) / np.linalg.norm(WEIGHT)
+    assert error < 0.2
+
+
+def test_what_voices_do_not_tell_gets_no_weight(head):
+    told = np.linalg.norm(head.weight[:6, :TOLD])
+    assert np.linalg.norm(head.weight[6:]) < 0.15 * told  # of these directions nothing
+    assert np.linalg.norm(head.weight[:, TOLD:]) < 0.15 * told  # from these features nothing
+    assert np.diag(head.explained)[6:].max() < 0.1 * np.diag(head.explained)[:6].max()
+
+
+def test_voices_that_tell_nothing_give_the_average_face():
+    world = make_world(400, seed=2)
+    shuffled = np.tile(np.random.default_rng(0).permutation(400), len(LENGTHS))
+    shuffled += np.repeat(np.arange(len(LENGTHS)) * 400, 400)
+    head = solve(replace(world, features=world.features[shuffled]))
+    assert np.trace(head.explained) < 0.05 * np.trace(TRUTH)
+    fresh = make_world(300, seed=3, lengths=(5.0,))
+    guesses = head.predict(fresh.features, fresh.seconds) - head.average
+    assert (guesses**2).sum(1).mean() < 0.05 * np.trace(TRUTH)
+
+
+@pytest.mark.parametrize("length", [0.5, 1.0, 3.0, 5.0, 20.0])
+def test_the_head_is_as_sure_as_it_may_be_of_people_it_never_met(head, length):
+    fresh = make_world(3000, seed=4, lengths=(length,))
+    errors = fresh.faces - head.predict(fresh.features, fresh.seconds)
+    covariance = head.covariance(length)
+    squared = (errors * np.linalg.solve(covariance, errors.T).T).sum(1)
+    assert 0.88 < squared.mean() / D < 1.12
+    within = (squared < np.quantile(_chi_squared(), 0.9)).mean()
+    assert 0.85 < within < 0.95  # of 90 % regions
+    # Not only on the whole: along and across what voices tell.
+    ratio = errors.var(0) / np.diag(covariance)
+    assert ratio.min() > 0.75
+    assert ratio.max() < 1.3
+
+
+def _chi_squared() -> np.ndarray:
+    return (np.random.default_rng(0).normal(size=(200_000, D)) ** 2).sum(1)
+
+
+@pytest.mark.parametrize("people", [60, 120])
+def test_few_people_do_not_make_it_overconfident(people):
+    """Inner folds: with as many features as a quarter of the people, still calibrated."""
+    ratios = []
+    for seed in range(4):
+        head = solve(make_world(people, seed=10 + seed))
+        fresh = make_world(1000, seed=5, lengths=(5.0,))
+        errors = fresh.faces - head.predict(fresh.features, fresh.seconds)
+        squared = (errors * np.linalg.solve(head.covariance(5.0), errors.T).T).sum(1)
+        ratios.append(squared.mean() / D)
+    # A covariance of n faces in D directions is itself off by about D / n.
+    assert 0.85 < np.mean(ratios) < 1.15 + 1.5 * D / people
+
+
+def test_the_law_of_total_variance_holds(head):
+    np.testing.assert_allclose(head.prior, TRUTH, atol=0.16 * np.diag(TRUTH).max())
+    assert np.trace(head.prior) == pytest.approx(np.trace(TRUTH), rel=0.1)
+    gain = 2.0 / (2.0 + head.half_seconds)
+    fresh = make_world(4000, seed=6, lengths=(2.0,))
+    explained = np.cov(head.predict(fresh.features, fresh.seconds).T)
+    assert np.trace(explained) == pytest.approx(gain * np.trace(head.explained), rel=0.15)
+
+
+def test_shorter_clips_are_less_certain_and_none_is_certain(head):
+    volumes = []
+    for seconds in (0.5, 1.0, 2.0, 5.0, 10.0, 1e6):
+        covariance = head.covariance(seconds)
+        np.testing.assert_allclose(covariance, covariance.T, atol=1e-9)
+        assert np.linalg.eigvalsh(covariance).min() > 0
+        # Never less sure than without a voice.
+        assert np.linalg.eigvalsh(head.prior - covariance).min() > -1e-9
+        volumes.append(np.linalg.slogdet(covariance)[1])
+    assert volumes == sorted(volumes, reverse=True)
+    assert volumes[0] - volumes[-1] > 0.5
+    assert volumes[0] < np.linalg.slogdet(head.prior)[1]
+    means = [
+        np.linalg.norm(head.predict(np.ones((1, F)), np.array([s])) - head.average)
+        for s in (0.5, 1.0, 5.0)
+    ]
+    assert means == sorted(means)  # and their faces lie nearer the average
+
+
+@pytest.mark.parametrize("people", [12, 30, 200])
+@pytest.mark.parametrize("config", [HeadConfig(inner_folds=2), HeadConfig()])
+def test_covariances_are_positive_definite_whatever_the_data(people, config):
+    """Fewer people than directions included, as a debug run has."""
+    world = make_world(people, seed=people)
+    wide = np.random.default_rng(0).normal(size=(D, 40))  # faces in 40 directions, of rank 10
+    head = solve(replace(world, faces=world.faces @ wide), config)
+    for seconds in (0.5, 3.0, 10.0):
+        np.linalg.cholesky(head.covariance(seconds))
+    assert all(np.isfinite(v).all() for v in vars(head).values())
+
+
+def test_shrinkage_keeps_variances_and_weakens_correlations():
+    world = make_world(300, seed=7)
+    plain, shrunk = solve(world, CONFIG), solve(world, replace(CONFIG, shrinkage=0.5))
+    assert np.trace(shrunk.residual) == pytest.approx(np.trace(plain.residual), rel=0.05)
+    plainly, less = (np.linalg.cond(h.residual) for h in (plain, shrunk))
+    assert less < plainly
+
+
+def test_the_network_computes_what_was_solved(head):
+    module = GaussianHead(F, D)
+    module.load_state_dict(
+        {
+            "linear.weight": torch.tensor(head.weight),
+            "linear.bias": torch.tensor(head.bias),
+            **{k: torch.tensor(getattr(head, k)) for k in ("average", "residual", "explained")},
+            "half_seconds": torch.tensor(head.half_seconds),
+        }
+    )
+    fresh = make_world(5, seed=8, lengths=(0.5, 2.0, 7.0))
+    mean, covariance = module(
+        torch.tensor(fresh.features, dtype=torch.float32),
+        torch.tensor(fresh.seconds, dtype=torch.float32),
+    )
+    wanted = head.predict(fresh.features, fresh.seconds)
+    np.testing.assert_allclose(mean.detach().numpy(), wanted, atol=1e-4)
+    for row, seconds in enumerate(fresh.seconds):
+        np.testing.assert_allclose(covariance[row], head.covariance(seconds), atol=1e-4)

@@ -1,0 +1,158 @@
+"""Trained weights → a model for inference: the same numbers at any length and batch."""
+
+import copy
+import json
+import warnings
+from dataclasses import asdict, replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from speech2face.errors import ModelError, UsageError
+from speech2face.networks.campplus import CamPlusPlusConfig
+from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.networks.ge2e import Ge2eConfig
+from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.training import release
+from speech2face.training.checkpoint import save_weights
+from speech2face.training.face_decoder import load_face_decoder
+from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
+from speech2face.training.release import export_model
+from speech2face.weights import FILES, find_model, hash_file
+
+TINY = VoiceEncoderConfig(
+    speaker=SpeakerEncoderConfig(
+        CamPlusPlusConfig(
+            front_channels=4, entry_channels=16, growth=4, bottleneck=8, block_layers=(1, 1, 1)
+        ),
+        Ge2eConfig(hidden_size=32, layers=2),
+    )
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    """The warnings of torch's exporter, to itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        yield
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VoiceEncoder:
+    torch.manual_seed(0)
+    encoder = VoiceEncoder(TINY).requires_grad_(False).eval()
+    factor = torch.randn(128, 256)
+    encoder.head.residual.copy_(factor @ factor.T / 256 + 1e-3 * torch.eye(128))
+    encoder.head.explained.copy_(factor[:, :64] @ factor[:, :64].T / 256)
+    encoder.head.average.copy_(torch.randn(128))
+    encoder.head.half_seconds.fill_(0.7)
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def decoder_weights(tmp_path_factory):
+    torch.manual_seed(0)
+    recipe = face_decoder_debug()
+    network = FaceDecoder(recipe.network, np.random.default_rng(0).uniform(0.2, 0.8, (66, 2)))
+    path = tmp_path_factory.mktemp("decoder") / "face_decoder.safetensors"
+    save_weights(path, network.state_dict(), {"recipe": asdict(recipe), "data": "abc"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(encoder, decoder_weights, tmp_path_factory):
+    """The card and the folder of a model with a tiny encoder."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    facts = {"recipe": asdict(voice_encoder_debug()), "people": 8}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "load_voice_encoder", lambda _: (copy.deepcopy(encoder), facts))
+        arguments = decoder_weights.with_name("voice_encoder.safetensors"), decoder_weights
+        card = export_model(*arguments, folder, name="tiny", licence="MIT", summary="For tests.")
+    return card, folder
+
+
+def open_session(path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_the_model_can_be_found_and_its_card_says_what_it_is(exported):
+    card, folder = exported
+    model = find_model(str(folder))
+    assert asdict(model.card) == json.loads(json.dumps(asdict(card)))
+    assert (card.name, card.licence, card.summary) == ("tiny", "MIT", "For tests.")
+    assert card.face_encoder == "dlib"
+    assert card.sha256 == {name: hash_file(folder / name) for name in FILES}
+    assert card.facts["voice_encoder"]["people"] == 8
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES, "card.json"])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 3.7])
+def test_the_encoder_hears_the_same_at_any_length_and_batch(exported, encoder, batch, seconds):
+    generator = torch.Generator().manual_seed(batch)
+    waveform = 0.1 * torch.randn(batch, round(seconds * 16_000), generator=generator)
+    session = open_session(exported[1] / FILES[0])
+    mean, covariance = session.run(None, {"waveform": waveform.numpy()})
+    wanted_mean, wanted_covariance = encoder(waveform)
+    # The speaker networks are stored in half precision, the head in full.
+    spread = float((wanted_mean - encoder.head.average).std())
+    np.testing.assert_allclose(mean, wanted_mean, atol=0.02 * spread)
+    np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-6)
+    for matrix in covariance:
+        np.linalg.cholesky(matrix.astype(np.float64))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_decoder_draws_the_same_at_any_batch_in_the_canonical_domain(
+    exported, decoder_weights, batch
+):
+    network, _ = load_face_decoder(decoder_weights)
+    embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
+    (picture,) = open_session(exported[1] / FILES[1]).run(None, {"embedding": embedding.numpy()})
+    with torch.inference_mode():
+        wanted = network(embedding, torch.ones(batch)).numpy()
+        photograph = network(embedding, torch.zeros(batch)).numpy()
+    assert picture.shape == (batch, 3, 64, 64)
+    np.testing.assert_allclose(picture, wanted, atol=0.004)  # one level of 255
+    assert np.abs(picture - photograph).max() > 0.02
+
+
+def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):
+    _, folder = exported
+    before = hash_file(folder / "card.json")
+    with pytest.raises(UsageError, match="holds a model; --force overwrites it"):
+        export_model(decoder_weights, decoder_weights, folder, name="other")
+    assert hash_file(folder / "card.json") == before
+
+
+def test_networks_of_different_spaces_are_refused(encoder, decoder_weights, tmp_path, monkeypatch):
+    recipe = replace(voice_encoder_debug(), face_encoder="sface")
+    facts = {"recipe": asdict(recipe)}
+    monkeypatch.setattr(release, "load_voice_encoder", lambda _: (encoder, facts))
+    with pytest.raises(ModelError, match="live in different spaces: "):
+        export_model(tmp_path / "x", decoder_weights, tmp_path / "model", name="x")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_export_that_fails_leaves_no_card(exported, encoder, decoder_weights, monkeypatch):
+    """Files of two models under one card would be worse than none."""
+    facts = {"recipe": asdict(voice_encoder_debug())}
+    folder = decoder_weights.parent / "half"
+    folder.mkdir()
+    (folder / "card.json").write_text((exported[1] / "card.json").read_text())
+
+    def fail(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(release, "load_voice_encoder", lambda _: (encoder, facts))
+    monkeypatch.setattr(release, "export_onnx", fail)
+    with pytest.raises(OSError, match="No space"):
+        export_model(decoder_weights, decoder_weights, folder, name="x", force=True)
+    assert not (folder / "card.json").exists()
+    with pytest.raises(ModelError, match="no model"):
+        find_model(str(folder))

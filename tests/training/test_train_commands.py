@@ -1,0 +1,159 @@
+"""Training, export and evaluation as a user runs them: real commands on a small made-up folder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import make_pairs, make_photographs
+from PIL import Image
+from sounds import EXAMPLES
+
+from speech2face.training.face_decoder import load_face_decoder
+from speech2face.training.voice_encoder import load_voice_encoder
+from speech2face.weights import find_model
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "speech2face.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def succeed(*arguments: object) -> str:
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.strip()
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """8 people with 3 clips each, and 14 photographs."""
+    folder = tmp_path_factory.mktemp("data")
+    make_pairs(folder)
+    make_photographs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory) -> Path:
+    """Both networks, trained by the debug recipes."""
+    folder = tmp_path_factory.mktemp("runs")
+    encoder = ("train", "voice-encoder", "--pairs", data / "pairs", "--out", folder / "voice")
+    out = succeed(*encoder, "--recipe", "debug")
+    assert out == str(folder / "voice" / "voice_encoder.safetensors")
+    decoder = ("train", "face-decoder", "--faces", data / "faces", "--pairs", data / "pairs")
+    out = succeed(*decoder, "--out", folder / "face", "--recipe", "debug")
+    assert out == str(folder / "face" / "face_decoder.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(runs, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "mine"
+    weights = (
+        runs / "voice" / "voice_encoder.safetensors",
+        runs / "face" / "face_decoder.safetensors",
+    )
+    assert succeed("export", *weights, "--out", folder, "--name", "toy") == str(folder)
+    return folder
+
+
+def test_the_voice_encoder_is_trained(runs):
+    network, facts = load_voice_encoder(runs / "voice" / "voice_encoder.safetensors")
+    assert (facts["people"], facts["clips"]) == (8, 24)
+    rows = read_log(runs / "voice" / "tuning")
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert all(np.isfinite(row["nll"]) for row in rows)
+    head = network.head
+    for seconds in (0.5, 10.0):
+        gain = seconds / (seconds + float(head.half_seconds))
+        np.linalg.cholesky((head.residual + (1 - gain) * head.explained).double().numpy())
+
+
+def test_the_face_decoder_is_trained_in_two_phases(runs):
+    first, facts = load_face_decoder(runs / "face" / "photographs.safetensors")
+    second, _ = load_face_decoder(runs / "face" / "face_decoder.safetensors")
+    assert facts["recipe"]["name"] == "face-decoder-debug"
+    assert [row["step"] for row in read_log(runs / "face" / "photographs")] == list(range(6))
+    assert [row["step"] for row in read_log(runs / "face" / "canonical")] == list(range(4))
+    assert (first.mean_shape == second.mean_shape).all()  # one shape, one space of textures
+    assert (first.to_rgb.weight != second.to_rgb.weight).any()
+    assert (first.mean_shape > 0.1).all()
+    assert (first.mean_shape < 0.9).all()
+
+
+def test_the_same_command_finds_its_work_done(runs, data):
+    path = runs / "voice" / "voice_encoder.safetensors"
+    before = path.read_bytes()
+    out = ("--pairs", data / "pairs", "--out", runs / "voice", "--recipe", "debug")
+    assert succeed("train", "voice-encoder", *out) == str(path)
+    assert len(read_log(runs / "voice" / "tuning")) == 3  # no step was taken again
+    assert path.read_bytes() == before
+
+
+def test_an_exported_model_draws(model, tmp_path):
+    card = find_model(str(model)).card
+    assert (card.name, card.licence, card.face_encoder) == ("toy", "unstated", "dlib")
+    assert card.facts["voice_encoder"]["clips"] == 24
+    target = tmp_path / "face.png"
+    succeed("reconstruct", EXAMPLES / "emma.flac", "--model", model, "-o", target)
+    with Image.open(target) as picture:
+        assert picture.size == (224, 224)
+        assert "model toy" in picture.text["Software"]
+
+
+def test_a_model_is_not_overwritten_unasked(model, runs):
+    before = (model / "card.json").read_bytes()
+    missing = runs / "no.safetensors"
+    done = run("export", missing, missing, "--out", model)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    done = run("export", missing, missing, "--out", model, "--force")
+    assert done.returncode == 5  # and what cannot be exported leaves the model that was there
+    assert (model / "card.json").read_bytes() == before
+
+
+def test_pairs_are_evaluated_by_folds(runs, data, tmp_path):
+    out = tmp_path / "evaluation"
+    recipes = ("--voice-recipe", "debug", "--decoder-recipe", "debug", "--folds", 2)
+    told = succeed(
+        *("evaluate", "pairs", data / "pairs", "--decoder", runs / "face", "--out", out), *recipes
+    )
+    assert told.startswith("Two-way matching, 8 people, 24 clips, 2 folds by person")
+    report = json.loads((out / "report.json").read_text())
+    assert (report["people"], report["clips"], report["folds"]) == (8, 24, 2)
+    assert report["left_out"] == []
+    for name, figure in report["two_way"].items():
+        assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1, name
+    drawn = sorted(path.name for path in out.glob("fold?/voice/*.png"))
+    assert len(drawn) == len(set(drawn)) == 24  # each clip in one fold
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.width == 1120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "voice-encoder", "--pairs", "{}", "--out", "{}/o", "--recipe", "x"), "debug"),
+        (("train", "voice-encoder", "--pairs", "{}", "--out", "{}/o"), "pairs.csv: not found"),
+        (
+            ("train", "face-decoder", "--faces", "{}", "--pairs", "{}", "--out", "{}/o"),
+            "faces.csv: not found",
+        ),
+        (("evaluate", "pairs", "{}", "--out", "{}/o"), "pairs.csv: not found"),
+    ],
+)
+def test_what_is_missing_is_told_at_once(arguments, message, tmp_path):
+    done = run(*(a.format(tmp_path) for a in arguments))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("speech2face: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
