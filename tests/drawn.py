@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from sounds import example_speech
 
 import speech2face
+from sounds import example_speech
 
 
 @cache

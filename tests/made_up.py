@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from drawn import draw_faces
 from PIL import Image
+
+from drawn import draw_faces
 from sounds import EXAMPLES
 
 

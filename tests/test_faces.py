@@ -3,12 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from drawn import draw_faces
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from drawn import draw_faces
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.faces import (
     MESH_FIVE,
@@ -278,7 +278,7 @@ def test_a_face_that_fills_the_picture_is_found(faces, five):
     low, high = round(0.27 * side), round(0.82 * side)
     found = FaceDetector().largest(np.ascontiguousarray(faces[0][low:high, low - 10 : high - 10]))
     assert found is not None
-    back = found.landmarks + [low - 10, low]
+    back = found.landmarks + np.array([low - 10, low])
     np.testing.assert_allclose(back, five[0], atol=0.05 * side)
 
 

@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from drawn import draw_faces
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from drawn import draw_faces
 from speech2face.data import textures
 from speech2face.data.textures import (
     LANDMARKS,

@@ -6,10 +6,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from jaxtyping import Float, jaxtyped
 from beartype import beartype
+from jaxtyping import Float, jaxtyped
 
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.faces import TEMPLATES, align_face
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, crop_canvas
 from speech2face.training.export import export_onnx
 
 SMALL = FaceDecoderConfig(
@@ -157,6 +158,21 @@ def test_gradients_reach_shape_and_texture(network):
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("template", ["dlib", "arcface"])
+def test_crops_of_the_canvas_are_those_that_recognisers_see(template):
+    line = (np.arange(224) + 0.5) / 224
+    x, y = np.meshgrid(line, line)
+    waves = [np.sin(9 * x + 2 * y), np.cos(7 * y - 3 * x), np.sin(6 * (x + y))]
+    picture = np.round(127.5 + 110 * np.stack(waves, axis=-1)).astype(np.uint8)
+    wanted = align_face(picture, TEMPLATES["canvas"] * 224, template, 150)
+    pixels = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
+    crop = crop_canvas(pixels.repeat(2, 1, 1, 1), template, 150)
+    assert crop.shape == (2, 3, 150, 150)
+    error = np.abs(crop[1].permute(1, 2, 0).numpy() * 255 - wanted)
+    assert error.mean() < 2.5  # half a pixel's difference in where a pixel's middle is
+    assert error.max() < 12
 
 
 # ONNX --------------------------------------------------------------------------------------------

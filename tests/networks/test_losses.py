@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from speech2face.networks.losses import edge_loss, gaussian_nll, landmark_loss, texture_loss
+from speech2face.networks.losses import (
+    edge_loss,
+    gaussian_nll,
+    landmark_loss,
+    likeness_loss,
+    texture_loss,
+)
 
 
 def test_texture_loss_is_the_mean_error_under_the_mask():
@@ -52,6 +58,18 @@ def test_landmark_loss_is_in_square_per_cent():
     one = true.clone()
     one[0, 0, 0] = 0.01
     assert landmark_loss(one, true).item() == pytest.approx(1 / (3 * 66 * 2))
+
+
+def test_likeness_is_seen_from_the_average_face():
+    average = torch.tensor([5.0, 5.0])  # far from the origin, as all faces are
+    meant = average + torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    assert likeness_loss(meant, meant, average).item() == pytest.approx(0, abs=1e-6)
+    weaker = average + 0.1 * (meant - average)
+    assert likeness_loss(weaker, meant, average).item() == pytest.approx(0, abs=1e-5)
+    across = average + torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert likeness_loss(across, meant, average).item() == pytest.approx(1)
+    opposite = 2 * average - meant
+    assert likeness_loss(opposite, meant, average).item() == pytest.approx(2)
 
 
 def test_gaussian_nll_is_that_of_torch_without_the_constant():

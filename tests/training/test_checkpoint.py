@@ -98,7 +98,18 @@ def write_foreign(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    "nothing,empty,text,pickle,torch,no metadata,other metadata,no JSON,cut,folder".split(","),
+    [
+        "nothing",
+        "empty",
+        "text",
+        "pickle",
+        "torch",
+        "no metadata",
+        "other metadata",
+        "no JSON",
+        "cut",
+        "folder",
+    ],
 )
 def test_foreign_files_are_refused(tmp_path, kind):
     path = tmp_path / "x.safetensors"

@@ -42,9 +42,7 @@ def make_world(people: int, seed: int, lengths: tuple[float, ...] = LENGTHS) -> 
     latent = rng.normal(size=(people, F))
     faces = AVERAGE + latent @ WEIGHT.T + rng.multivariate_normal(np.zeros(D), RESIDUAL, people)
     # Each length is heard by itself: noise of its own.
-    heard = [
-        latent + np.sqrt(HALF / length) * rng.normal(size=latent.shape) for length in lengths
-    ]
+    heard = [latent + np.sqrt(HALF / length) * rng.normal(size=latent.shape) for length in lengths]
     count = len(lengths)
     return World(
         np.concatenate(heard),
@@ -56,9 +54,7 @@ def make_world(people: int, seed: int, lengths: tuple[float, ...] = LENGTHS) -> 
 
 
 def solve(world: World, config: HeadConfig = CONFIG) -> HeadSolution:
-    return solve_head(
-        world.features, world.seconds, world.faces, world.people, world.whole, config
-    )
+    return solve_head(world.features, world.seconds, world.faces, world.people, world.whole, config)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import FACTS, STEPS, Toy, config
 from torch import Tensor
+from toy import FACTS, STEPS, Toy, config
 
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import make_pairs, make_photographs
 from PIL import Image
-from sounds import EXAMPLES
 
+from made_up import make_pairs, make_photographs
+from sounds import EXAMPLES
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
 from speech2face.weights import find_model

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from speech2face.data.pairs import Pair
+from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.splits import split_people
 from speech2face.pictures import write_png
+from speech2face.reconstruct import stretch_mean
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
     Show,
@@ -71,7 +72,8 @@ def draw_by_folds(
         test = fold == k
         run = folder / f"fold{k}"
         run.mkdir(parents=True, exist_ok=True)
-        facts = {"fold": k, "seed": seed}
+        data = hash_files([p.audio for p in pairs])
+        facts = {"fold": k, "folds": folds, "seed": seed, "data": data}
         head, tuned = tune(voice_recipe, load_speaker(voice_recipe), clips, ~test, run, facts, show)
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
@@ -89,7 +91,8 @@ def draw_by_folds(
             without={p.person for p in pairs if fold_of[p.clip] == k},
         )
         network, _ = load_face_decoder(weights)
-        for kind, embeddings in (("voice", means), ("face", clips.faces)):
+        shown = stretch_mean(means, head.average)
+        for kind, embeddings in (("voice", shown), ("face", clips.faces)):
             (run / kind).mkdir(exist_ok=True)
             for i in np.flatnonzero(test):
                 places[kind, i] = run / kind / f"{clips.pairs[i].clip}.png"

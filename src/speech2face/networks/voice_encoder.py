@@ -25,7 +25,10 @@ class VoiceEncoderConfig:
 
 
 class VoiceEncoder(nn.Module):
-    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D) and covariance (B, D, D)."""
+    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average (D,).
+
+    The average is the mean face of all people, which is the mean where a voice tells nothing.
+    """
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
         super().__init__()
@@ -33,10 +36,11 @@ class VoiceEncoder(nn.Module):
         self.speaker = SpeakerEncoder(config.speaker)
         self.head = GaussianHead(config.speaker.embedding_size, config.face_embedding)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.speaker(waveform)  # (B, 448)
         seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
-        return self.head(features, seconds)
+        mean, covariance = self.head(features, seconds)
+        return mean, covariance, self.head.average
 
 
 class GaussianHead(nn.Module):

@@ -51,9 +51,9 @@ class CanonicalPhase:
     """The second phase."""
 
     loop: LoopConfig
-    share: float = 0.75  # of canonical pictures in a batch; the rest are photographs
+    share: float = 0.5  # of canonical pictures in a batch; the rest are photographs
     morphs: float = 0.3  # share of the canonical pictures that are means of several people's
-    likeness_weight: float = 0.3  # of the recogniser's look at what is drawn; dlib only
+    likeness_weight: float = 0.04  # of the recogniser's look at what is drawn; dlib only
     photographs: int = 2000  # that are kept
 
 
@@ -148,10 +148,12 @@ class FaceDecoderTask:
             "landmarks": self._recipe.landmark_weight * landmark_loss(moved, displacement),
         }
         if self._recogniser:
-            canonical = domain == 1
-            pictures = self.network.warp(drawn[canonical].float(), moved[canonical].float())
-            seen = self._recogniser(crop_canvas(pictures, "dlib", DLIB_SIZE)).float()
-            likeness = likeness_loss(seen, embedding[canonical], self.network.embedding_mean)
+            pictures = self.network.warp(drawn.float(), moved.float())
+            crops = crop_canvas(pictures, "dlib", DLIB_SIZE)
+            if torch.rand(()) < 0.5:  # against what only one side's recogniser would take for it
+                crops = crops.flip(3)
+            seen = self._recogniser(crops).float()
+            likeness = likeness_loss(seen, embedding, self.network.embedding_mean)
             terms["likeness"] = self._recipe.canonical.likeness_weight * likeness
         return terms
 
@@ -165,6 +167,7 @@ def _choose_alike(
     teach the decoder what to draw there (after the morphs of Cole et al., CVPR 2017).
     """
     others = rng.permutation(len(embeddings))[:among]
+    others = others[others != row]
     distance = ((embeddings[others] - embeddings[row]) ** 2).sum(1)
     nearest = others[np.argsort(distance)][: rng.integers(1, most)]
     return np.append(nearest, row)

@@ -84,9 +84,10 @@ def solve_head(
     residual = np.cov(errors.T)
     residual += config.shrinkage * (np.diag(residual.diagonal()) - residual)
     explained = np.cov(held_out[whole].T)
-    half = _fit_half_seconds(held_out, rotated, seconds, residual, explained)
-    # What was measured at the whole clips' length is brought to endless clips.
-    gain = float(np.mean(seconds[whole] / (seconds[whole] + half)))
+    reference = float(1 / np.mean(1 / seconds[long]))  # noise falls as 1/t
+    half = _fit_half_seconds(held_out, rotated, seconds, residual, explained, reference)
+    # What was measured at that length is brought to endless clips.
+    gain = reference / (reference + half)
     residual, explained = residual - (1 / gain - 1) * explained, explained / gain
     residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
     weight, bias = axes @ (gains[:, None] * weight) / gain, axes @ (gains * bias) / gain
@@ -114,9 +115,12 @@ def _fit_half_seconds(
     seconds: np.ndarray,
     residual: np.ndarray,
     explained: np.ndarray,
+    reference: float,
 ) -> float:
-    """The a of g = t / (t + a) with the greatest likelihood of held-out crops of all lengths."""
-    reference = float(np.median(seconds))
+    """The a of g = t / (t + a) with the greatest likelihood of held-out crops of all lengths.
+
+    `reference` is the length in seconds at which the other figures were measured.
+    """
     # Residual and explained share their generalised eigenvectors: one decomposition serves all a.
     root = np.linalg.inv(np.linalg.cholesky(residual + explained))
     share, turn = np.linalg.eigh(root @ explained @ root.T)

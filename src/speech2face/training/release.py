@@ -48,7 +48,7 @@ def export_model(
         folder / FILES[0],
         (torch.randn(2, 48_000) * 0.05,),
         ["waveform"],
-        ["mean", "covariance"],
+        ["mean", "covariance", "average"],
         ({0: "batch", 1: "samples"},),
         _metadata(encoder_facts),
     )

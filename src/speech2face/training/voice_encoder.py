@@ -6,7 +6,9 @@ solved in closed form, before tuning (a start) and after it (the head that is re
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -138,7 +140,7 @@ def embed_clips(
     path = None
     features: dict[int, np.ndarray] = {}
     if cache:
-        key = hash_files([p.audio for p in pairs])
+        key = hash_files([p.audio for p in pairs]) + _hash_weights(network)
         path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
         if path.is_file():
             with np.load(path) as data:
@@ -151,14 +153,22 @@ def embed_clips(
         if row % 100 == 99 or row == len(rows) - 1:
             show("embedding voices", row + 1, len(rows), "")
             if path:
-                np.savez(
-                    path, row=np.array(list(features)), features=np.array([*features.values()])
-                )
+                partial = path.with_suffix(".part.npz")
+                values = np.array([*features.values()])
+                np.savez(partial, row=np.array([*features]), features=values)
+                os.replace(partial, path)
     return (
         np.array([features[row] for row in range(len(rows))]),
         np.array([len(samples) / SAMPLE_RATE for _, samples in rows]),
         np.array([i for i, _ in rows]),
     )
+
+
+def _hash_weights(network: VoiceEncoder) -> str:
+    digest = hashlib.sha256()
+    for tensor in network.speaker.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
@@ -280,7 +290,7 @@ class TuningTask:
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         self.network.eval()
         waveform, face = batch
-        mean, covariance = self.network(waveform)
+        mean, covariance, _ = self.network(waveform)
         return {"nll": gaussian_nll(mean, covariance, face)}
 
 

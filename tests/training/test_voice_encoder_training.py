@@ -1,0 +1,139 @@
+"""Hearing clips for the voice encoder: crops, caches, and the head in the network."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from made_up import make_pairs
+from speech2face.data.pairs import read_pairs
+from speech2face.data.textures import MeasuredFaces
+from speech2face.errors import UsageError
+from speech2face.training import voice_encoder
+from speech2face.training.recipes import voice_encoder_debug
+from speech2face.training.voice_encoder import (
+    TuningTask,
+    embed_clips,
+    hear_clips,
+    load_speaker,
+    set_head,
+)
+
+RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5, 1.0))
+
+
+class Listener:
+    """In place of the speaker networks: three numbers of each sound, and how often it was asked."""
+
+    def __init__(self, patience: int = 10**9) -> None:
+        self.asked, self.patience = 0, patience
+
+    def speaker(self, waveform: torch.Tensor) -> torch.Tensor:
+        if self.asked == self.patience:
+            raise KeyboardInterrupt
+        self.asked += 1
+        return torch.stack([waveform.sum(1), waveform[:, 0], waveform[:, -1]], dim=1)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return read_pairs(make_pairs(tmp_path, clips=1, faces=False))
+
+
+def make_speech(seconds) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=round(s * 16_000)).astype(np.float32) for s in seconds]
+
+
+def quiet(*_) -> None:
+    pass
+
+
+def test_whole_clips_come_first_then_crops_of_those_that_are_longer(pairs):
+    speech = make_speech([2.0, 0.8, 1.5])
+    features, seconds, clip = embed_clips(Listener(), RECIPE, pairs[:3], speech, None, quiet)
+    np.testing.assert_allclose(seconds, [2, 0.8, 1.5, 0.5, 0.5, 0.5, 1, 1])
+    assert clip.tolist() == [0, 1, 2, 0, 1, 2, 0, 2]
+    for row, whole in enumerate(speech):
+        np.testing.assert_allclose(features[row], [whole.sum(), whole[0], whole[-1]], rtol=1e-3)
+    for row in range(3, 8):  # a crop lies in its own clip, in one piece
+        whole = speech[clip[row]]
+        (start,) = np.flatnonzero(whole == features[row, 1])
+        end = start + round(seconds[row] * 16_000)
+        assert whole[end - 1] == features[row, 2]
+    again = embed_clips(Listener(), RECIPE, pairs[:3], speech, None, quiet)
+    np.testing.assert_array_equal(again[0], features)
+
+
+def test_finished_clips_are_kept_and_a_stopped_run_goes_on(pairs, tmp_path):
+    many = [pairs[i % len(pairs)] for i in range(60)]
+    speech = make_speech(np.linspace(0.6, 2.0, 60))
+    wanted, *_ = embed_clips(Listener(), RECIPE, many, speech, None, quiet)
+    assert len(wanted) > 130
+    with pytest.raises(KeyboardInterrupt):
+        embed_clips(Listener(patience=120), RECIPE, many, speech, tmp_path, quiet)
+    rest = Listener()
+    features, *_ = embed_clips(rest, RECIPE, many, speech, tmp_path, quiet)
+    np.testing.assert_array_equal(features, wanted)
+    assert rest.asked == len(wanted) - 100  # kept by hundreds
+    nothing = Listener()
+    features, *_ = embed_clips(nothing, RECIPE, many, speech, tmp_path, quiet)
+    np.testing.assert_array_equal(features, wanted)
+    assert nothing.asked == 0
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_too_few_clips_are_told(pairs, tmp_path, monkeypatch):
+    def measure(paths, *_):
+        shapes = np.zeros((2, 66, 2))
+        return MeasuredFaces(np.array([0, 1]), shapes, np.zeros(2), np.zeros((2, 128)))
+
+    monkeypatch.setattr(voice_encoder, "measure_faces", measure)
+    with pytest.raises(UsageError, match="only 2 clips have both speech and a face"):
+        hear_clips(RECIPE, Listener(), pairs, tmp_path, quiet)
+
+
+def test_the_network_gets_the_head_that_was_solved():
+    network = load_speaker(RECIPE)
+    rng = np.random.default_rng(0)
+    solved = SimpleNamespace(
+        weight=rng.normal(size=(128, 448)),
+        bias=rng.normal(size=128),
+        average=rng.normal(size=128),
+        residual=np.eye(128) * 2,
+        explained=np.eye(128),
+        half_seconds=0.6,
+    )
+    set_head(network, solved)
+    features = torch.randn(1, 448)
+    mean, covariance = network.head(features, torch.tensor([0.6]))
+    wanted = solved.average + 0.5 * (solved.weight @ features[0].numpy() + solved.bias)
+    np.testing.assert_allclose(mean[0].detach(), wanted, atol=1e-3)
+    np.testing.assert_allclose(covariance[0], 2.5 * np.eye(128), atol=1e-5)
+
+
+def test_tuning_moves_the_last_block_and_the_head_only(pairs):
+    network = load_speaker(RECIPE)
+    speech = make_speech([0.7] * 4)
+    faces = np.random.default_rng(0).normal(size=(4, 128)).astype(np.float32)
+    clips = SimpleNamespace(speech=speech, faces=faces)
+    network.head.residual.copy_(torch.eye(128))
+    task = TuningTask(replace(RECIPE, tuning_batch=2), network, clips, np.array([1, 3]))
+    waveform, face = task.batch(0, np.random.default_rng(0))
+    assert waveform.shape == (2, 16_000)  # a clip shorter than that is repeated
+    assert {tuple(row) for row in face.numpy()} == {tuple(faces[1]), tuple(faces[3])}
+    statistics = {k: v.clone() for k, v in network.named_buffers() if "running" in k}
+    loss = task.losses((waveform, face))["nll"]
+    loss.backward()
+    moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
+    assert moved == {"speaker", "head"}
+    for name, parameter in network.speaker.named_parameters():
+        late = name.startswith(
+            ("campplus.blocks.2.", "campplus.transitions.2.", "campplus.exit.", "campplus.embed.")
+        )
+        assert (parameter.grad is not None) == late, name
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            assert torch.equal(buffer, statistics[name]), name
