@@ -9,20 +9,19 @@ import pytest
 import torch
 from voice import make_voice
 
-import speech2face
 from speech2face.networks.campplus import CamPlusPlus
 from speech2face.networks.ge2e import Ge2e
-from speech2face.networks.speaker_encoder import SpeakerEncoder, load_speaker_encoder
+from speech2face.networks.speaker_encoder import SpeakerEncoder
 from speech2face.training.export import export_onnx
+from speech2face.training.voice_encoder import VoiceEncoderRecipe, load_speaker
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_speaker_encoder.json").read_text())
-WEIGHTS = Path(speech2face.__file__).parent / "assets" / "speaker_encoder.safetensors"
 CAMPPLUS, GE2E = slice(0, 192), slice(192, 448)
 
 
 @pytest.fixture(scope="module")
 def encoder() -> SpeakerEncoder:
-    return load_speaker_encoder(WEIGHTS).requires_grad_(False)
+    return load_speaker(VoiceEncoderRecipe(name="test")).speaker.requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def hear_clips(
 
 
 def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> VoiceEncoder:
-    """The encoder with pretrained speaker networks and an empty head.
+    """The encoder with pretrained speaker networks; its head is not to be used.
 
     The networks are those of `speaker`, a file that scripts/import_speaker_networks.py makes, or
     else those inside the released model.
