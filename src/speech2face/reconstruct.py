@@ -73,11 +73,11 @@ class Speech2Face:
         """
         speech = find_speech(source)
         mean, covariance, average = self.encode(speech.samples[None])
-        return VoiceEmbedding(mean[0], covariance[0], average, speech, self.card.name)
+        return VoiceEmbedding(mean[0], covariance[0], average[0], speech, self.card.name)
 
     def encode(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance
-        (B, D, D), and the average face (D,)."""
+        (B, D, D), and the average face (B, D)."""
         outputs = self._encoder.run(None, {"waveform": waveforms.astype(np.float32)})
         mean, covariance, average = (np.asarray(output) for output in outputs)
         return mean, covariance, average

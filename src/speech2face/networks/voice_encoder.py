@@ -25,9 +25,9 @@ class VoiceEncoderConfig:
 
 
 class VoiceEncoder(nn.Module):
-    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average (D,).
+    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average (B, D).
 
-    The average is the mean face of all people, which is the mean where a voice tells nothing.
+    The average is the mean face of all people: what the mean is where a voice tells nothing.
     """
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
@@ -40,7 +40,7 @@ class VoiceEncoder(nn.Module):
         features = self.speaker(waveform)  # (B, 448)
         seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
         mean, covariance = self.head(features, seconds)
-        return mean, covariance, self.head.average
+        return mean, covariance, self.head.average.expand_as(mean)
 
 
 class GaussianHead(nn.Module):

@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,20 @@ def export_onnx(
     for name, child in list(network.named_modules()):
         if isinstance(child, nn.LSTM):
             network.set_submodule(name, OnnxLstm(child))
-    program = torch.onnx.export(
-        network,
-        example_inputs,
-        input_names=input_names,
-        output_names=output_names,
-        dynamic_shapes=dynamic_shapes,
-        dynamo=True,
-        optimize=False,  # done below, without folding norms into weights: half would not hold them
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # The exporter warns of its own future and of packages it could have used.
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            network,
+            example_inputs,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_shapes=dynamic_shapes,
+            dynamo=True,
+            optimize=False,  # done below, without folding norms: half precision would not hold them
+            verbose=False,
+        )
     assert program is not None
     optimizer.fold_constants(program.model)
     optimizer.remove_unused_nodes(program.model)
