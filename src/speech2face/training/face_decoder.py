@@ -327,6 +327,7 @@ def _is_done(path: Path, facts: dict[str, Any]) -> bool:
 def _bar(show: Show, what: str) -> Callable[[Progress], None]:
     def told(progress: Progress) -> None:
         terms = "  ".join(f"{k} {v:.3f}" for k, v in progress.losses.items())
-        show(f"training on {what}", progress.step, progress.steps, terms)
+        words = f"{terms}  {progress.seconds_left:.0f} s left"
+        show(f"training on {what}", progress.step, progress.steps, words)
 
     return told

@@ -231,7 +231,7 @@ def tune(
     task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
 
     def told(progress: Progress) -> None:
-        words = f"nll {progress.losses['nll']:.3f}"
+        words = f"nll {progress.losses['nll']:.3f}  {progress.seconds_left:.0f} s left"
         show("tuning the voice encoder", progress.step, progress.steps, words)
 
     fit(task, recipe.tuning, folder / "tuning", facts, told)
