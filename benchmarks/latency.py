@@ -84,7 +84,7 @@ def measure_stages() -> dict[str, Any]:
 
     sound = load_audio(RECORDING).samples
     speech = find_speech((sound, SAMPLE_RATE)).samples[None]
-    mean, _ = model.encode(speech)
+    mean, *_ = model.encode(speech)
     image = model.reconstruct(RECORDING).image
     stages = {
         "decode": lambda: load_audio(RECORDING),

@@ -102,9 +102,9 @@ def test_waveforms_of_any_length_in_batches(model: Speech2Face) -> None:
     samples, _ = example_speech()
     for seconds in (0.5, 1.37, 3.0):
         clip = samples[8_000:][: round(seconds * 16_000)]
-        mean, covariance = model.encode(np.stack([clip, clip[::-1]]))
-        alone, _ = model.encode(clip[None])
-        assert mean.shape == (2, covariance.shape[-1])
+        mean, covariance, average = model.encode(np.stack([clip, clip[::-1]]))
+        alone, *_ = model.encode(clip[None])
+        assert mean.shape == average.shape == (2, covariance.shape[-1])
         np.testing.assert_allclose(mean[:1], alone, atol=1e-4)
         pixels = model.decode(mean)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (2, 224, 224, 3))

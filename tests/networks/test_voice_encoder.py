@@ -41,12 +41,17 @@ def test_shapes_and_positive_definite_covariances(encoder, batch, seconds):
     @jaxtyped(typechecker=beartype)
     def listen(
         waveform: Float[torch.Tensor, "b samples"],
-    ) -> tuple[Float[torch.Tensor, "b 128"], Float[torch.Tensor, "b 128 128"]]:
+    ) -> tuple[
+        Float[torch.Tensor, "b 128"],
+        Float[torch.Tensor, "b 128 128"],
+        Float[torch.Tensor, "b 128"],
+    ]:
         return encoder(waveform)
 
     voices = np.stack([make_voice(seconds) * (0.5 + n) for n in range(batch)])
-    mean, covariance = listen(torch.tensor(voices))
+    mean, covariance, average = listen(torch.tensor(voices))
     assert torch.isfinite(mean).all()
+    torch.testing.assert_close(average, encoder.head.average.expand(batch, -1))
     torch.testing.assert_close(covariance, covariance.mT)
     assert torch.linalg.eigvalsh(covariance.double()).min() > 0
 
@@ -57,7 +62,7 @@ def test_seconds_are_counted_from_the_samples(encoder):
         waveform = torch.tensor(make_voice(seconds))[None]
         features = encoder.speaker(waveform)
         gain = seconds / (seconds + 0.7)
-        mean, covariance = encoder(waveform)
+        mean, covariance, _ = encoder(waveform)
         head = encoder.head
         torch.testing.assert_close(mean, head.average + gain * head.linear(features))
         wanted = head.residual + (1 - gain) * head.explained
@@ -91,8 +96,9 @@ def test_speaker_networks_are_those_of_the_released_model():
     )
     for batch, seconds in ((1, 0.5), (2, 2.3)):
         voices = np.stack([make_voice(seconds) * (n + 1) for n in range(batch)])
-        mean, covariance = session.run(None, {"waveform": voices})
-        wanted_mean, wanted_covariance = network(torch.tensor(voices))
+        mean, covariance, average = session.run(None, {"waveform": voices})
+        wanted_mean, wanted_covariance, wanted_average = network(torch.tensor(voices))
+        np.testing.assert_allclose(average, wanted_average)
         spread = float(wanted_mean.std())
         np.testing.assert_allclose(mean, wanted_mean, atol=1e-3 * spread)
         np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-7)

@@ -86,7 +86,7 @@ def test_the_face_decoder_is_trained_in_two_phases(runs):
     assert (first.mean_shape == second.mean_shape).all()  # one shape, one space of textures
     assert (first.to_rgb.weight != second.to_rgb.weight).any()
     assert (first.mean_shape > 0.1).all()
-    assert (first.mean_shape < 0.9).all()
+    assert (first.mean_shape < 0.95).all()  # the oval's lowest points, where few faces are known
 
 
 def test_the_same_command_finds_its_work_done(runs, data):

@@ -24,13 +24,18 @@ from speech2face.training.voice_encoder import (
 RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5, 1.0))
 
 
-class Listener:
+class Listener(torch.nn.Module):
     """In place of the speaker networks: three numbers of each sound, and how often it was asked."""
 
     def __init__(self, patience: int = 10**9) -> None:
+        super().__init__()
         self.asked, self.patience = 0, patience
 
-    def speaker(self, waveform: torch.Tensor) -> torch.Tensor:
+    @property
+    def speaker(self) -> torch.nn.Module:
+        return self
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         if self.asked == self.patience:
             raise KeyboardInterrupt
         self.asked += 1

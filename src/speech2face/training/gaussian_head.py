@@ -80,17 +80,19 @@ def solve_head(
     gains = _gains(held_out[whole], rotated[whole])
     held_out *= gains
 
-    errors = rotated[whole] - held_out[whole]
-    residual = np.cov(errors.T)
-    residual += config.shrinkage * (np.diag(residual.diagonal()) - residual)
-    explained = np.cov(held_out[whole].T)
-    reference = float(1 / np.mean(1 / seconds[long]))  # noise falls as 1/t
+    reference = float(1 / np.mean(1 / seconds[long]))  # s that `weight` is best for
+    residual, explained = _split_variance(rotated[whole], held_out[whole], config.shrinkage)
     half = _fit_half_seconds(held_out, rotated, seconds, residual, explained, reference)
-    # What was measured at that length is brought to endless clips.
-    gain = reference / (reference + half)
-    residual, explained = residual - (1 / gain - 1) * explained, explained / gain
+    # Now that the noise is known: each whole clip at its own gain, then brought to endless clips.
+    gain = seconds[whole] / (seconds[whole] + half)
+    gain_at_reference = reference / (reference + half)
+    best = held_out[whole] * (gain / gain_at_reference)[:, None]
+    residual, explained = _split_variance(rotated[whole], best, config.shrinkage)
+    lost = (1 / gain.mean() - 1) * explained
+    residual, explained = residual - lost, explained + lost
     residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
-    weight, bias = axes @ (gains[:, None] * weight) / gain, axes @ (gains * bias) / gain
+    gains /= gain_at_reference
+    weight, bias = axes @ (gains[:, None] * weight), axes @ (gains * bias)
     return HeadSolution(
         weight, bias, average, axes @ residual @ axes.T, axes @ explained @ axes.T, half
     )
@@ -102,6 +104,15 @@ def _ridge(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[np.ndarray, n
     x, y = x - x_mean, y - y_mean
     weight = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y).T
     return weight, y_mean - weight @ x_mean
+
+
+def _split_variance(
+    true: np.ndarray, predicted: np.ndarray, shrinkage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance (D, D) of what predictions (N, D) miss, its correlations shrunk, and of them."""
+    residual = np.cov((true - predicted).T)
+    residual += shrinkage * (np.diag(residual.diagonal()) - residual)
+    return residual, np.cov(predicted.T)
 
 
 def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
