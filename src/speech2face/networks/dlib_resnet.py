@@ -125,7 +125,8 @@ def _read_tensor(data: bytes, position: int, layer: bytes) -> np.ndarray:
         return value
 
     if layer == b"fc_2":  # has its two sizes before the tensor
-        number(), number()
+        number()
+        number()
     number()  # version
     count = int(np.prod([number() for _ in range(4)]))
     return np.frombuffer(data, "<f4", count, position)
