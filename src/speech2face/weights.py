@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from speech2face.errors import ModelError
 
@@ -27,7 +28,7 @@ class Card:
     summary: str
     face_encoder: str  # whose embedding space it lives in
     sha256: dict[str, str]  # of each file
-    facts: dict[str, dict[str, object]]  # of each network: recipe, seed, data, people
+    facts: dict[str, dict[str, Any]]  # of each network: recipe, seed, data, people
 
 
 @dataclass(frozen=True)

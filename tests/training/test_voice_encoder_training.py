@@ -10,7 +10,7 @@ import torch
 from made_up import make_pairs
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import MeasuredFaces
-from speech2face.errors import UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.training import voice_encoder
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import (
@@ -20,6 +20,7 @@ from speech2face.training.voice_encoder import (
     load_speaker,
     set_head,
 )
+from speech2face.weights import find_model
 
 RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5, 1.0))
 
@@ -142,3 +143,12 @@ def test_tuning_moves_the_last_block_and_the_head_only(pairs):
     for name, buffer in network.named_buffers():
         if "running" in name:
             assert torch.equal(buffer, statistics[name]), name
+
+
+def test_networks_that_met_everyone_are_no_start(monkeypatch):
+    """Folds that began with tuned networks would know their test people."""
+    model = find_model()
+    model.card.facts["voice_encoder"]["recipe"]["tuning"] = {"steps": 200}
+    monkeypatch.setattr(voice_encoder, "find_model", lambda: model)
+    with pytest.raises(ModelError, match="--speaker"):
+        load_speaker(RECIPE)

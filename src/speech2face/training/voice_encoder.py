@@ -20,7 +20,7 @@ from torch import Tensor
 
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.textures import measure_faces
-from speech2face.errors import NoSpeechError, UsageError
+from speech2face.errors import ModelError, NoSpeechError, UsageError
 from speech2face.media import load_audio
 from speech2face.networks.losses import gaussian_nll
 from speech2face.networks.speaker_encoder import load_speaker_encoder
@@ -107,13 +107,20 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
     """The encoder with pretrained speaker networks; its head is not to be used.
 
     The networks are those of `speaker`, a file that scripts/import_speaker_networks.py makes, or
-    else those inside the released model.
+    else those inside the released model. Raises ModelError where those were tuned: they have met
+    everybody in the pairs, and whatever starts from them would know its test people.
     """
     network = VoiceEncoder(recipe.network)
     if speaker:
         network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
     else:
-        load_onnx_weights(network, find_model().voice_encoder)
+        model = find_model()
+        if model.card.facts["voice_encoder"]["recipe"]["tuning"]:
+            raise ModelError(
+                "the released speaker networks are tuned; give --speaker with the original ones "
+                "(scripts/import_speaker_networks.py)."
+            )
+        load_onnx_weights(network, model.voice_encoder)
     return network.eval()
 
 
