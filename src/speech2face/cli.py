@@ -42,6 +42,10 @@ ModelName = Annotated[str, typer.Option("--model", help="A model's name, or its 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.csv.")]
 Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
+Speaker = Annotated[
+    Path | None,
+    typer.Option(help="Speaker networks to start from. [default: the released model's]"),
+]
 Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
 
 
@@ -213,10 +217,7 @@ def train_voice_encoder(
     pairs: PairsOption,
     out: Run,
     recipe: Annotated[str, typer.Option("--recipe", help="default, tuned, or debug.")] = "default",
-    speaker: Annotated[
-        Path | None,
-        typer.Option(help="Speaker networks to start from. [default: the released model's]"),
-    ] = None,
+    speaker: Speaker = None,
 ) -> None:
     """Train voice → face embedding on pairs."""
     _need_extras()
@@ -273,6 +274,7 @@ def evaluate_pairs(
     folds: Annotated[int, typer.Option(min=2)] = 5,
     voice_recipe: Annotated[str, typer.Option(help="Recipe of the voice encoder.")] = "default",
     decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
+    speaker: Speaker = None,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
 ) -> None:
     """Two-way matching by folds by person: no model ever met the person it draws."""
@@ -293,6 +295,7 @@ def evaluate_pairs(
             folds,
             seed,
             show,
+            speaker,
         )
         print(report_pairs(drawn, out, seed, show))
 

@@ -54,10 +54,14 @@ def draw_by_folds(
     folds: int,
     seed: int,
     show: Show,
+    speaker: Path | None = None,
 ) -> DrawnFolds:
-    """Train and draw fold by fold; finished parts found in `folder` are not made again."""
+    """Train and draw fold by fold; finished parts found in `folder` are not made again.
+
+    `speaker`: see `load_speaker`.
+    """
     cache = folder / "cache"
-    clips = hear_clips(voice_recipe, load_speaker(voice_recipe), pairs, cache, show)
+    clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), pairs, cache, show)
     fold_of = dict(
         zip(
             (p.clip for p in pairs),
@@ -74,7 +78,9 @@ def draw_by_folds(
         run.mkdir(parents=True, exist_ok=True)
         data = hash_files([p.audio for p in pairs])
         facts = {"fold": k, "folds": folds, "seed": seed, "data": data}
-        head, tuned = tune(voice_recipe, load_speaker(voice_recipe), clips, ~test, run, facts, show)
+        head, tuned = tune(
+            voice_recipe, load_speaker(voice_recipe, speaker), clips, ~test, run, facts, show
+        )
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
         log_ratios.append(
