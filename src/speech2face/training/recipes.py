@@ -22,6 +22,9 @@ def face_decoder() -> FaceDecoderRecipe:
     """The released decoder, first version.
 
     speech2face train face-decoder --faces faces --pairs pairs --out runs/face-decoder
+
+    Measuring 12,200 pictures 14 min, first phase 8 to 15 min, second 3 min. Faces drawn from
+    voices, two-way by five folds: dlib .816 [.804, .828], SFace .639 [.620, .659].
     """
     return FaceDecoderRecipe(
         name="face-decoder",
@@ -46,6 +49,9 @@ def voice_encoder() -> VoiceEncoderRecipe:
     """The released encoder: frozen speaker networks, the head in closed form.
 
     speech2face train voice-encoder --pairs pairs --out runs/voice-encoder
+
+    6 min, most of it listening. By five folds over 775 people: likelihood ratio .842
+    [.831, .852], cosine .830 [.819, .841].
     """
     return VoiceEncoderRecipe(name="voice-encoder")
 
@@ -54,6 +60,9 @@ def voice_encoder_tuned() -> VoiceEncoderRecipe:
     """The same with CAM++'s last block tuned by the Gaussian likelihood.
 
     speech2face train voice-encoder --pairs pairs --out runs/tuned --recipe tuned
+
+    200 steps take 1.5 min. By likelihood ratio on two of five folds, whole clips: .843
+    [.827, .859], where frozen networks have .833 [.815, .850] (difference +.010 [.005, .016]).
     """
     return VoiceEncoderRecipe(
         name="voice-encoder-tuned",
