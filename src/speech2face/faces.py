@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
+from speech2face.runtime import open_session
 
 # Five-point templates as fractions of a square crop.
 # "dlib": where YuNet's points fall in dlib's own chips (150 px, padding 0.25), median of 139 faces.
@@ -245,13 +246,7 @@ class FaceMesh:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
-        path = Path(__file__).parent / "assets" / "face_mesh.onnx"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(Path(__file__).parent / "assets" / "face_mesh.onnx", threads=1)
 
     def landmarks(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
         """RGB image and five landmarks → mesh (468, 2) in pixels; None where no face is seen."""

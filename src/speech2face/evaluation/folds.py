@@ -41,7 +41,7 @@ class DrawnFolds:
     log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), log p(face | voice) / p(face)
     pictures: list[Path]  # (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
-    left_out: list[Pair]  # no speech was found, or no face
+    left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
 
 
 def draw_by_folds(
@@ -72,11 +72,11 @@ def draw_by_folds(
     fold = np.array([fold_of[p.clip] for p in clips.pairs])
     means = np.empty_like(clips.faces)
     log_ratios, places = [], {}
+    data = hash_files([p.audio for p in pairs])
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
         run.mkdir(parents=True, exist_ok=True)
-        data = hash_files([p.audio for p in pairs])
         facts = {"fold": k, "folds": folds, "seed": seed, "data": data}
         head, tuned = tune(
             voice_recipe, load_speaker(voice_recipe, speaker), clips, ~test, run, facts, show

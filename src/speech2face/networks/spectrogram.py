@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SAMPLE_RATE = 16_000
+from speech2face.media import SAMPLE_RATE
+
 FRAME_LENGTH = 400  # 25 ms
 HOP_LENGTH = 160  # 10 ms
 

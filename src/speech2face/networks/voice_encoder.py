@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
-
-SAMPLE_RATE = 16_000
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from torch import Tensor
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, NoSpeechError, UsageError
-from speech2face.media import load_audio
+from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.losses import gaussian_nll
 from speech2face.networks.speaker_encoder import load_speaker_encoder
-from speech2face.networks.voice_encoder import SAMPLE_RATE, VoiceEncoder, VoiceEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.speech import find_speech
 from speech2face.training.checkpoint import float32, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
