@@ -1,7 +1,8 @@
 """Models by name or by folder, each with a card, each file checked against its sha256.
 
-A model is a folder with voice_encoder.onnx, face_decoder.onnx and card.json. The released model
-lies in the package; `speech2face export` makes such folders.
+A model is a folder with voice_encoder.onnx, face_decoder.onnx and card.json, and, for whoever
+trains from it, untuned.safetensors where its speaker networks were tuned. The released model lies
+in the package; `speech2face export` makes such folders.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from speech2face.errors import ModelError
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")
+UNTUNED = "untuned.safetensors"  # of a tuned model: the weights that tuning changed, as they were
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,12 @@ class Model:
         return self.folder / FILES[1]
 
     @property
+    def untuned(self) -> Path | None:
+        return self.folder / UNTUNED if UNTUNED in self.card.sha256 else None
+
+    @property
     def megabytes(self) -> float:
-        return sum((self.folder / name).stat().st_size for name in FILES) / 1e6
+        return sum((self.folder / name).stat().st_size for name in self.card.sha256) / 1e6
 
 
 def model_names() -> list[str]:
@@ -74,7 +80,7 @@ def find_model(name_or_folder: str = "default") -> Model:
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None
-    for name in FILES:
+    for name in {*FILES, *hashes}:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{path} is missing; install the package, or export, again.")

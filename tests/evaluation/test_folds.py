@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal
 
 from made_up import make_pairs
 from speech2face.data.pairs import read_pairs
-from speech2face.data.textures import MeasuredFaces
+from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import ModelError
 from speech2face.evaluation.folds import draw_by_folds, log_likelihood_ratios
 from speech2face.networks.face_decoder import FaceDecoder
@@ -78,8 +78,9 @@ class Spies:
         for row, i in enumerate(index):
             name = person.get(paths[i])
             embeddings[row, NOBODY if name is None else self.names.index(name)] = 20
-        shapes = np.tile((SHAPE * 8).astype(np.float32), (len(index), 1, 1))
-        return MeasuredFaces(np.array(index), shapes, np.zeros(len(index)), embeddings)
+        mesh = np.zeros((len(index), 468, 2), np.float32)
+        mesh[:, LANDMARKS] = SHAPE * 8
+        return MeasuredFaces(np.array(index), mesh, np.zeros(len(index)), embeddings)
 
     def whose(self, embeddings) -> set[str]:
         embeddings = embeddings.reshape(-1, 128)  # all views of a face

@@ -9,6 +9,7 @@ from jaxtyping import Float, jaxtyped
 from voice import make_voice
 
 from speech2face.networks.voice_encoder import GaussianHead, VoiceEncoder
+from speech2face.training.export import load_onnx_weights
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import load_speaker
 from speech2face.weights import find_model
@@ -85,15 +86,12 @@ def test_a_new_head_knows_nothing_and_says_so():
     torch.testing.assert_close(covariance[0], torch.eye(4))
 
 
-def test_speaker_networks_are_those_of_the_released_model():
-    """`load_speaker` takes them out of the released ONNX: both must hear the same.
-
-    The head is compared too: it is in that file, and the network has a place for it.
-    """
-    network = load_speaker(voice_encoder_debug()).requires_grad_(False)
-    session = onnxruntime.InferenceSession(
-        find_model().voice_encoder, providers=["CPUExecutionProvider"]
-    )
+def test_the_released_encoder_hears_what_its_torch_twin_hears():
+    """The twin's weights come out of the released ONNX file, the head's too."""
+    released = find_model().voice_encoder
+    network = VoiceEncoder().requires_grad_(False).eval()
+    load_onnx_weights(network, released)
+    session = onnxruntime.InferenceSession(released, providers=["CPUExecutionProvider"])
     for batch, seconds in ((1, 0.5), (2, 2.3)):
         voices = np.stack([make_voice(seconds) * (n + 1) for n in range(batch)])
         mean, covariance, average = session.run(None, {"waveform": voices})

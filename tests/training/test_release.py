@@ -17,11 +17,11 @@ from speech2face.networks.ge2e import Ge2eConfig
 from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.training import release
-from speech2face.training.checkpoint import save_weights
+from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
 from speech2face.training.release import export_model
-from speech2face.weights import FILES, find_model, hash_file
+from speech2face.weights import FILES, UNTUNED, find_model, hash_file
 
 TINY = VoiceEncoderConfig(
     speaker=SpeakerEncoderConfig(
@@ -69,6 +69,9 @@ def exported(encoder, decoder_weights, tmp_path_factory):
     """The card and the folder of a model with a tiny encoder."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     facts = {"recipe": asdict(voice_encoder_debug()), "people": 8}
+    # Before tuning one weight was 0.1: what the model's file says of it must be that.
+    tensors = encoder.state_dict() | {"untuned/campplus.exit.0.weight": torch.tensor([0.1])}
+    save_weights(decoder_weights.with_name("voice_encoder.safetensors"), tensors, facts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(release, "load_voice_encoder", lambda _: (copy.deepcopy(encoder), facts))
         arguments = decoder_weights.with_name("voice_encoder.safetensors"), decoder_weights
@@ -86,9 +89,13 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported):
     assert asdict(model.card) == json.loads(json.dumps(asdict(card)))
     assert (card.name, card.licence, card.summary) == ("tiny", "MIT", "For tests.")
     assert card.face_encoder == "dlib"
-    assert card.sha256 == {name: hash_file(folder / name) for name in FILES}
+    files = [*FILES, UNTUNED]
+    assert card.sha256 == {name: hash_file(folder / name) for name in files}
     assert card.facts["voice_encoder"]["people"] == 8
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES, "card.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*files, "card.json"])
+    assert model.untuned == folder / UNTUNED
+    before, _ = load_weights(folder / UNTUNED)
+    assert before == {"campplus.exit.0.weight": torch.tensor([0.1]).half()}
 
 
 @pytest.mark.parametrize("batch", [1, 3])

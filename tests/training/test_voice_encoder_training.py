@@ -1,5 +1,6 @@
 """Hearing clips for the voice encoder: crops, caches, and the head in the network."""
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,9 @@ from made_up import make_pairs
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import MeasuredFaces
 from speech2face.errors import ModelError, UsageError
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training import voice_encoder
+from speech2face.training.checkpoint import save_weights
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import (
     TuningTask,
@@ -20,7 +23,7 @@ from speech2face.training.voice_encoder import (
     load_speaker,
     set_head,
 )
-from speech2face.weights import find_model
+from speech2face.weights import UNTUNED, Model, find_model
 
 RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5, 1.0))
 
@@ -75,15 +78,17 @@ def test_whole_clips_come_first_then_crops_of_those_that_are_longer(pairs):
 
 def test_finished_clips_are_kept_and_a_stopped_run_goes_on(pairs, tmp_path):
     many = [pairs[i % len(pairs)] for i in range(60)]
-    speech = make_speech(np.linspace(0.6, 2.0, 60))
-    wanted, *_ = embed_clips(Listener(), RECIPE, many, speech, None, quiet)
+    speech = make_speech(np.linspace(0.6, 2.0, 60))  # of 60 lengths; crops are of two
+    whole = Listener()
+    wanted, *_ = embed_clips(whole, RECIPE, many, speech, None, quiet)
     assert len(wanted) > 130
+    assert 60 < whole.asked < 75  # crops of one length are heard together
     with pytest.raises(KeyboardInterrupt):
-        embed_clips(Listener(patience=120), RECIPE, many, speech, tmp_path, quiet)
+        embed_clips(Listener(patience=58), RECIPE, many, speech, tmp_path, quiet)
     rest = Listener()
     features, *_ = embed_clips(rest, RECIPE, many, speech, tmp_path, quiet)
     np.testing.assert_array_equal(features, wanted)
-    assert rest.asked == len(wanted) - 100  # kept by hundreds
+    assert rest.asked == whole.asked - 50  # kept by fifties
     nothing = Listener()
     features, *_ = embed_clips(nothing, RECIPE, many, speech, tmp_path, quiet)
     np.testing.assert_array_equal(features, wanted)
@@ -93,7 +98,7 @@ def test_finished_clips_are_kept_and_a_stopped_run_goes_on(pairs, tmp_path):
 
 def test_too_few_clips_are_told(pairs, tmp_path, monkeypatch):
     def measure(paths, *_):
-        shapes = np.zeros((2, 66, 2))
+        shapes = np.zeros((2, 468, 2))
         return MeasuredFaces(np.array([0, 1]), shapes, np.zeros(2), np.zeros((2, 128)))
 
     monkeypatch.setattr(voice_encoder, "measure_faces", measure)
@@ -145,10 +150,19 @@ def test_tuning_moves_the_last_block_and_the_head_only(pairs):
             assert torch.equal(buffer, statistics[name]), name
 
 
-def test_networks_that_met_everyone_are_no_start(monkeypatch):
+def test_networks_that_met_everyone_are_no_start(tmp_path, monkeypatch):
     """Folds that began with tuned networks would know their test people."""
-    model = find_model()
-    model.card.facts["voice_encoder"]["recipe"]["tuning"] = {"steps": 200}
-    monkeypatch.setattr(voice_encoder, "find_model", lambda: model)
+    folder = shutil.copytree(find_model().folder, tmp_path / "model")
+    (folder / UNTUNED).unlink(missing_ok=True)
+    card = find_model().card
+    card.facts["voice_encoder"]["recipe"]["tuning"] = {"steps": 200}
+    card.sha256.pop(UNTUNED, None)
+    monkeypatch.setattr(voice_encoder, "find_model", lambda: Model(folder, card))
     with pytest.raises(ModelError, match="--speaker"):
         load_speaker(RECIPE)
+    # With the weights as they were before, these are what training starts from.
+    name = "campplus.embed.0.weight"
+    before = torch.rand_like(VoiceEncoder().speaker.state_dict()[name]).half()
+    save_weights(folder / UNTUNED, {name: before}, {})
+    card.sha256[UNTUNED] = ""
+    assert torch.equal(load_speaker(RECIPE).speaker.state_dict()[name], before.float())

@@ -46,12 +46,17 @@ class MeasuredFaces:
     """What was measured of the pictures in which a face was seen, one row each."""
 
     index: np.ndarray  # (N,) of the picture in the list that was measured
-    landmarks: np.ndarray  # (N, 66, 2) pixels of the picture
+    mesh: np.ndarray  # (N, 468, 2) pixels of the picture
     yaw: np.ndarray  # (N,) see `_yaw`
     embeddings: np.ndarray  # (N, D) of the recogniser
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(N, 66, 2) pixels of the picture."""
+        return self.mesh[:, LANDMARKS]
 
     def take(self, rows: np.ndarray) -> MeasuredFaces:
         return MeasuredFaces(*(getattr(self, f.name)[rows] for f in fields(self)))
@@ -122,9 +127,9 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
             points, yaw = np.zeros((468, 2), np.float32), np.inf
         else:
             yaw = _yaw(points)
-        rows.append((index, points[list(LANDMARKS)], yaw, encoder.embed(image, face.landmarks)))
+        rows.append((index, points, yaw, encoder.embed(image, face.landmarks)))
     # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
-    blank = (0, np.zeros((len(LANDMARKS), 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
+    blank = (0, np.zeros((468, 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
     columns = [np.array(column)[:-1] for column in zip(*rows, blank, strict=True)]
     partial = file.with_suffix(".part.npz")
     np.savez(partial, **{f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)})  # pyright: ignore[reportArgumentType]

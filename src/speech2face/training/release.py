@@ -11,10 +11,11 @@ import torch
 
 from speech2face import __version__
 from speech2face.errors import ModelError, UsageError
+from speech2face.training.checkpoint import save_weights
 from speech2face.training.export import export_onnx, round_to_half
 from speech2face.training.face_decoder import load_face_decoder
-from speech2face.training.voice_encoder import load_voice_encoder
-from speech2face.weights import FILES, Card, hash_file, write_card
+from speech2face.training.voice_encoder import load_untuned, load_voice_encoder
+from speech2face.weights import FILES, UNTUNED, Card, hash_file, write_card
 
 
 def export_model(
@@ -28,6 +29,8 @@ def export_model(
     force: bool = False,
 ) -> Card:
     """Write `folder` with voice_encoder.onnx, face_decoder.onnx and card.json.
+
+    Of a tuned encoder also untuned.safetensors.
 
     Raises UsageError where the folder holds a model already (without `force`), and ModelError
     where the two networks do not live in the same face embedding.
@@ -61,13 +64,18 @@ def export_model(
         ({0: "batch"},),
         _metadata(decoder_facts),
     )
+    files = [*FILES]
+    (folder / UNTUNED).unlink(missing_ok=True)
+    if untuned := load_untuned(voice_encoder):
+        save_weights(folder / UNTUNED, {k: v.half() for k, v in untuned.items()}, encoder_facts)
+        files.append(UNTUNED)
     card = Card(
         name=name,
         version=__version__,
         licence=licence,
         summary=summary,
         face_encoder=spaces.pop(),
-        sha256={file: hash_file(folder / file) for file in FILES},
+        sha256={file: hash_file(folder / file) for file in files},
         facts={"voice_encoder": encoder_facts, "face_decoder": decoder_facts},
     )
     write_card(folder, card)

@@ -31,9 +31,11 @@ from speech2face.training.export import load_onnx_weights
 from speech2face.training.face_decoder import Show
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, Progress, fit
-from speech2face.weights import find_model
+from speech2face.weights import UNTUNED, find_model
 
 log = logging.getLogger(__name__)
+
+BATCH = 16  # clips of one length that the speaker networks hear at once
 
 
 @dataclass(frozen=True)
@@ -107,20 +109,20 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
     """The encoder with pretrained speaker networks; its head is not to be used.
 
     The networks are those of `speaker`, a file that scripts/import_speaker_networks.py makes, or
-    else those inside the released model. Raises ModelError where those were tuned: they have met
-    everybody in the pairs, and whatever starts from them would know its test people.
+    else those that the released model was tuned from. Tuned ones are never a start: they have met
+    everybody in the pairs, and folds that began with them would know their test people.
     """
     network = VoiceEncoder(recipe.network)
     if speaker:
         network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
     else:
         model = find_model()
-        if model.card.facts["voice_encoder"]["recipe"]["tuning"]:
-            raise ModelError(
-                "the released speaker networks are tuned; give --speaker with the original ones "
-                "(scripts/import_speaker_networks.py)."
-            )
         load_onnx_weights(network, model.voice_encoder)
+        if model.card.facts["voice_encoder"]["recipe"]["tuning"]:
+            if not model.untuned:
+                raise ModelError(f"{model.folder}: tuned, and without {UNTUNED}; give --speaker.")
+            untuned, _ = load_weights(model.untuned)
+            network.speaker.load_state_dict(float32(untuned), strict=False)
     return network.eval()
 
 
@@ -152,17 +154,20 @@ def embed_clips(
         if path.is_file():
             with np.load(path) as data:
                 features = dict(zip(data["row"].tolist(), data["features"], strict=True))
+    alike: dict[int, list[int]] = {}  # rows of the same length are heard together
     for row, (_, samples) in enumerate(rows):
-        if row in features:
-            continue
+        if row not in features:
+            alike.setdefault(len(samples), []).append(row)
+    batches = [same[i : i + BATCH] for same in alike.values() for i in range(0, len(same), BATCH)]
+    for place, batch in enumerate(batches):
+        waveforms = torch.from_numpy(np.stack([rows[row][1] for row in batch]))
         with torch.inference_mode():
-            features[row] = network.speaker(torch.from_numpy(samples)[None])[0].numpy()
-        if row % 100 == 99 or row == len(rows) - 1:
-            show("embedding voices", row + 1, len(rows), "")
+            features |= zip(batch, network.speaker(waveforms).numpy(), strict=True)
+        if place % 50 == 49 or place == len(batches) - 1:
+            show("embedding voices", len(features), len(rows), "")
             if path:
                 partial = path.with_suffix(".part.npz")
-                values = np.array([*features.values()])
-                np.savez(partial, row=np.array([*features]), features=values)
+                np.savez(partial, row=[*features], features=np.array([*features.values()]))
                 os.replace(partial, path)
     return (
         np.array([features[row] for row in range(len(rows))]),
@@ -211,10 +216,13 @@ def train_voice_encoder(
         "people": len({p.person for p in clips.pairs}),
         "clips": len(clips.pairs),
     }
+    before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
     head, _ = tune(recipe, network, clips, everyone, folder, facts, show)
     set_head(network, head)
+    tuned = network.speaker.state_dict()
+    untuned = {f"untuned/{k}": v for k, v in before.items() if not torch.equal(v, tuned[k])}
     path = folder / "voice_encoder.safetensors"
-    save_weights(path, network.state_dict(), facts)
+    save_weights(path, network.state_dict() | untuned, facts)
     return path
 
 
@@ -242,7 +250,7 @@ def tune(
         show("tuning the voice encoder", progress.step, progress.steps, words)
 
     fit(task, recipe.tuning, folder / "tuning", facts, told)
-    features, seconds, clip = embed_clips(network, recipe, clips.pairs, clips.speech, None, show)
+    features, seconds, clip = embed_clips(network, recipe, clips.pairs, clips.speech, folder, show)
     tuned = replace(clips, features=features, seconds=seconds, clip=clip)
     return solve(recipe, tuned, chosen), tuned
 
@@ -301,9 +309,16 @@ class TuningTask:
         return {"nll": gaussian_nll(mean, covariance, face)}
 
 
+def load_untuned(path: Path) -> dict[str, Tensor]:
+    """The speaker networks' weights that tuning changed, as they were before; may be none."""
+    tensors, _ = load_weights(path)
+    return {k.removeprefix("untuned/"): v for k, v in tensors.items() if k.startswith("untuned/")}
+
+
 def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
     """The encoder of a weights file, ready to listen, and the facts of its making."""
     tensors, facts = load_weights(path)
+    tensors = {k: v for k, v in tensors.items() if not k.startswith("untuned/")}
     network = VoiceEncoder(
         VoiceEncoderConfig(face_embedding=facts["recipe"]["network"]["face_embedding"])
     )
