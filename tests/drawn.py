@@ -22,7 +22,8 @@ def sample_embeddings(count: int, seed: int = 0) -> np.ndarray:
 
 @cache
 def _draw(count: int, seed: int) -> np.ndarray:
-    return _model().decode(sample_embeddings(count, seed))
+    pictures, _ = _model().decode(sample_embeddings(count, seed))
+    return pictures
 
 
 def draw_faces(count: int, seed: int = 0) -> list[np.ndarray]:

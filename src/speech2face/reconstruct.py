@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speech2face.cartoon import draw_cartoon
 from speech2face.errors import UsageError
 from speech2face.media import Source
 from speech2face.pictures import MOST_SAMPLES, SIZES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 STRETCH = 1.6  # see `stretch_mean`
+STYLES = ("plain", "cartoon")
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,33 @@ class Speech2Face:
         mean, covariance, average = (np.asarray(output) for output in outputs)
         return mean, covariance, average
 
-    def decode(self, embeddings: np.ndarray) -> np.ndarray:
-        """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB."""
-        pixels = np.asarray(
-            self._decoder.run(None, {"embedding": embeddings.astype(np.float32)})[0]
-        )
-        return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    def decode(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, 66, 2).
+
+        Landmarks are fractions of the picture's side, in the order of the decoder's training.
+        """
+        outputs = self._decoder.run(None, {"embedding": embeddings.astype(np.float32)})
+        pixels, landmarks = (np.asarray(output) for output in outputs)
+        pictures = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        return pictures, landmarks
 
     def reconstruct(
-        self, source: Source, *, samples: int = 0, seed: int = 0, size: int = 224
+        self,
+        source: Source,
+        *,
+        samples: int = 0,
+        seed: int = 0,
+        size: int = 224,
+        style: str = "plain",
     ) -> Reconstruction:
         """Draw the face that the voice in `source` suggests.
 
         `samples` more faces are drawn from the Gaussian, the same for the same seed; `size` is the
-        pictures' side in pixels. Raises UnreadableMediaError, NoSpeechError, and UsageError where
-        `samples` or `size` is out of range.
+        pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. Raises
+        UnreadableMediaError, NoSpeechError, and UsageError where one of these is out of range.
         """
+        if style not in STYLES:
+            raise UsageError(f"style is {' or '.join(STYLES)}, not {style}.")
         if size not in SIZES:
             raise UsageError(f"size is {SIZES.start} to {SIZES.stop - 1} pixels, not {size}.")
         if not 0 <= samples <= MOST_SAMPLES:
@@ -105,7 +118,8 @@ class Speech2Face:
         voice = self.embed(source)
         shown = stretch_mean(voice.mean, voice.average)
         embeddings = np.concatenate([shown[None], voice.sample(samples, seed)])
-        image, *others = (_picture(p, size) for p in self.decode(embeddings))
+        faces = zip(*self.decode(embeddings), strict=True)
+        image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)
         return Reconstruction(image, tuple(others), voice)
 
 
@@ -124,10 +138,12 @@ def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:
     return Speech2Face(find_model(model), threads)
 
 
-def _picture(pixels: np.ndarray, size: int) -> Image:
+def _picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:
     from PIL import Image
 
     picture = Image.fromarray(pixels)
+    if style == "cartoon":
+        return draw_cartoon(picture, landmarks, size)
     if size != picture.width:
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return picture

@@ -41,12 +41,16 @@ def test_shapes_and_range(config, batch):
     def draw(
         embedding: Float[torch.Tensor, "b d"],
     ) -> tuple[
-        Float[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "b k 2"]
+        Float[torch.Tensor, "b 3 s s"],
+        Float[torch.Tensor, "b k 2"],
+        Float[torch.Tensor, "b 3 s s"],
+        Float[torch.Tensor, "b k 2"],
     ]:
-        return network(embedding), *network.draw(embedding)
+        return *network(embedding), *network.draw(embedding)
 
     with torch.inference_mode():
-        picture, texture, displacement = draw(torch.randn(batch, 16) * 3)
+        picture, landmarks, texture, displacement = draw(torch.randn(batch, 16) * 3)
+    torch.testing.assert_close(landmarks, network.mean_shape + displacement)
     assert picture.shape == texture.shape == (batch, 3, config.size, config.size)
     assert displacement.shape == (batch, config.landmarks, 2)
     for pixels in (picture, texture):
@@ -57,14 +61,18 @@ def test_shapes_and_range(config, batch):
 
 def test_drawing_is_at_domain_one(network):
     embedding = torch.randn(2, 16)
-    torch.testing.assert_close(network(embedding), network(embedding, torch.ones(2)))
-    assert (network(embedding) - network(embedding, torch.zeros(2))).abs().max() > 0.01
+    drawn = network(embedding)
+    for output, same, other in zip(
+        drawn, network(embedding, torch.ones(2)), network(embedding, torch.zeros(2)), strict=True
+    ):
+        torch.testing.assert_close(output, same)
+        assert (output - other).abs().max() > 0.01
 
 
 def test_each_row_is_drawn_by_itself(network):
     embedding, domain = torch.randn(3, 16), torch.tensor([1.0, 0.0, 1.0])
-    alone = torch.cat([network(embedding[i : i + 1], domain[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(network(embedding, domain), alone, atol=1e-4, rtol=1e-4)
+    alone = torch.cat([network(embedding[i : i + 1], domain[i : i + 1])[0] for i in range(3)])
+    torch.testing.assert_close(network(embedding, domain)[0], alone, atol=1e-4, rtol=1e-4)
     assert (alone[0] - alone[2]).abs().max() > 0.01
 
 
@@ -77,7 +85,8 @@ def test_the_embedding_is_standardised(network):
     other.load_state_dict(network.state_dict())
     other.embedding_mean.fill_(7.0)
     other.embedding_scale.fill_(0.1)
-    torch.testing.assert_close(other(7 + 0.1 * standing), first, atol=1e-3, rtol=1e-3)
+    for drawn, wanted in zip(other(7 + 0.1 * standing), first, strict=True):
+        torch.testing.assert_close(drawn, wanted, atol=1e-3, rtol=1e-3)
 
 
 # The warp ----------------------------------------------------------------------------------------
@@ -154,7 +163,7 @@ def test_gradients_reach_shape_and_texture(network):
     torch.manual_seed(0)
     network = FaceDecoder(SMALL, SHAPE)
     target = torch.rand(2, 3, 64, 64)
-    (network(torch.randn(2, 16)) - target).square().mean().backward()
+    (network(torch.randn(2, 16))[0] - target).square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
@@ -183,11 +192,11 @@ def test_onnx_draws_the_same_at_any_batch(network, tmp_path):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
         warnings.filterwarnings("ignore", category=FutureWarning)
-        export_onnx(
-            network, path, (torch.randn(2, 16),), ["embedding"], ["picture"], ({0: "batch"},), {}
-        )
+        names = ["picture", "landmarks"]
+        export_onnx(network, path, (torch.randn(2, 16),), ["embedding"], names, ({0: "batch"},), {})
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch in (1, 3):
         embedding = torch.randn(batch, 16)
-        (drawn,) = session.run(None, {"embedding": embedding.numpy()})
-        np.testing.assert_allclose(drawn, network(embedding).numpy(), atol=1e-4)
+        drawn = session.run(None, {"embedding": embedding.numpy()})
+        for output, wanted in zip(drawn, network(embedding), strict=True):
+            np.testing.assert_allclose(output, wanted.numpy(), atol=1e-4)

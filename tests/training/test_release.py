@@ -120,13 +120,15 @@ def test_the_decoder_draws_the_same_at_any_batch_in_the_canonical_domain(
 ):
     network, _ = load_face_decoder(decoder_weights)
     embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
-    (picture,) = open_session(exported[1] / FILES[1]).run(None, {"embedding": embedding.numpy()})
+    session = open_session(exported[1] / FILES[1])
+    picture, landmarks = session.run(None, {"embedding": embedding.numpy()})
     with torch.inference_mode():
-        wanted = network(embedding, torch.ones(batch)).numpy()
-        photograph = network(embedding, torch.zeros(batch)).numpy()
+        wanted, places = network(embedding, torch.ones(batch))
+        photograph, _ = network(embedding, torch.zeros(batch))
     assert picture.shape == (batch, 3, 64, 64)
     np.testing.assert_allclose(picture, wanted, atol=0.004)  # one level of 255
-    assert np.abs(picture - photograph).max() > 0.02
+    np.testing.assert_allclose(landmarks, places, atol=1e-3)
+    assert np.abs(picture - photograph.numpy()).max() > 0.02
 
 
 def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.splits import split_people
 from speech2face.pictures import write_png
 from speech2face.reconstruct import stretch_mean
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
-    Show,
     load_face_decoder,
     train_on_canonical,
 )
@@ -103,8 +103,8 @@ def draw_by_folds(
             for i in np.flatnonzero(test):
                 places[kind, i] = run / kind / f"{clips.pairs[i].clip}.png"
                 with torch.inference_mode():
-                    picture = network(torch.tensor(embeddings[i : i + 1], dtype=torch.float32))[0]
-                pixels = (picture * 255).round().byte().permute(1, 2, 0).numpy()
+                    picture, _ = network(torch.tensor(embeddings[i : i + 1], dtype=torch.float32))
+                pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
                 write_png(Image.fromarray(pixels), places[kind, i], f"fold {k}", force=True)
         show("folds", k + 1, folds, "")
     count = len(clips.pairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from speech2face.console import Show
 from speech2face.data.textures import measure_faces
 from speech2face.evaluation.folds import DrawnFolds
 from speech2face.evaluation.matching import (
@@ -17,7 +18,6 @@ from speech2face.evaluation.matching import (
     centred_cosine,
     two_way,
 )
-from speech2face.training.face_decoder import Show
 
 JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
 SHEET = 40

