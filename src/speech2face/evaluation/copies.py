@@ -26,8 +26,9 @@ from speech2face.data.pairs import Photograph, hash_files
 from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
-from speech2face.evaluation.matching import Estimate, bootstrap_people, centred_cosine, two_way
-from speech2face.evaluation.report import JUDGES
+from speech2face.evaluation.intervals import Estimate, bootstrap_people
+from speech2face.evaluation.judges import JUDGES
+from speech2face.evaluation.retrieval import centred_cosine, two_way
 from speech2face.faces import FaceDetector, align_face, load_image
 from speech2face.pictures import write_png
 from speech2face.runtime import open_session

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image
 from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.splits import split_people
+from speech2face.evaluation.leaks import check_split
+from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.reconstruct import stretch_mean
 from speech2face.training.face_decoder import (
@@ -22,11 +26,46 @@ from speech2face.training.face_decoder import (
 )
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.voice_encoder import (
+    HeardClips,
     VoiceEncoderRecipe,
+    embed_clips,
+    hash_weights,
     hear_clips,
     load_speaker,
     tune,
 )
+from speech2face.weights import hash_file
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The voice encoder of one fold: it never met the people of that fold."""
+
+    recipe: VoiceEncoderRecipe
+    network: VoiceEncoder
+    head: HeadSolution
+    clips: HeardClips  # all, as this network hears them
+    folder: Path
+
+    def hear(
+        self, pairs: Sequence[Pair], speak: Callable[[], list[np.ndarray]], name: str, show: Show
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clips, or what became of them → means (n, D), seconds (n,).
+
+        `speak` gives the speech; it is called only where nothing is kept under `name` yet.
+        """
+        key = hash_files([p.audio for p in pairs]) + hash_weights(self.network)
+        path = self.folder / "heard" / f"{name}-{key}.npz"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = replace(self.recipe, crop_seconds=())
+            features, seconds, _ = embed_clips(self.network, whole, pairs, speak(), None, show)
+            partial = path.with_suffix(".part.npz")
+            np.savez(partial, features=features, seconds=seconds)
+            partial.replace(path)
+        with np.load(path) as data:
+            features, seconds = data["features"], data["seconds"]
+        return self.head.predict(features, seconds), seconds
 
 
 @dataclass(frozen=True)
@@ -42,6 +81,7 @@ class DrawnFolds:
     pictures: list[Path]  # (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
     left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
+    listeners: list[Listener]  # of each fold
 
 
 def draw_by_folds(
@@ -58,7 +98,7 @@ def draw_by_folds(
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
-    `speaker`: see `load_speaker`.
+    `speaker`: see `load_speaker`. Raises UsageError before any training where `check_split` does.
     """
     cache = folder / "cache"
     clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), pairs, cache, show)
@@ -70,17 +110,30 @@ def draw_by_folds(
         )
     )
     fold = np.array([fold_of[p.clip] for p in clips.pairs])
+    people = np.array([p.person for p in clips.pairs])
+    names = np.array([p.clip for p in clips.pairs])
+    for k in range(folds):
+        test = fold == k
+        check_split(
+            people[~test],
+            people[test],
+            clips.faces[~test],
+            clips.faces[test],
+            voice_recipe.face_encoder,
+            clips_train=names[~test],
+            clips_test=names[test],
+        )
     means = np.empty_like(clips.faces)
-    log_ratios, places = [], {}
+    log_ratios, places, listeners = [], {}, []
     data = hash_files([p.audio for p in pairs])
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
         run.mkdir(parents=True, exist_ok=True)
         facts = {"fold": k, "folds": folds, "seed": seed, "data": data}
-        head, tuned = tune(
-            voice_recipe, load_speaker(voice_recipe, speaker), clips, ~test, run, facts, show
-        )
+        network = load_speaker(voice_recipe, speaker)
+        head, tuned = tune(voice_recipe, network, clips, ~test, run, facts, show)
+        listeners.append(Listener(voice_recipe, network, head, tuned, run))
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
         log_ratios.append(
@@ -97,21 +150,17 @@ def draw_by_folds(
             without={p.person for p in pairs if fold_of[p.clip] == k},
         )
         network, _ = load_face_decoder(weights)
-        shown = stretch_mean(means, head.average)
+        shown = {i: stretch_mean(means[i], head.average) for i in np.flatnonzero(test)}
         for kind, embeddings in (("voice", shown), ("face", clips.faces)):
-            (run / kind).mkdir(exist_ok=True)
-            for i in np.flatnonzero(test):
-                places[kind, i] = run / kind / f"{clips.pairs[i].clip}.png"
-                with torch.inference_mode():
-                    picture, _ = network(torch.tensor(embeddings[i : i + 1], dtype=torch.float32))
-                pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
-                write_png(Image.fromarray(pixels), places[kind, i], f"fold {k}", force=True)
+            wanted = {i: np.float32(embeddings[i]) for i in np.flatnonzero(test)}
+            made = draw_faces(network, hash_file(weights), wanted, clips.pairs, run, kind)
+            places |= {(kind, i): path for i, path in made.items()}
         show("folds", k + 1, folds, "")
     count = len(clips.pairs)
     heard = {p.clip for p in clips.pairs}
     return DrawnFolds(
         clips.pairs,
-        np.array([p.person for p in clips.pairs]),
+        people,
         fold,
         clips.faces,
         means,
@@ -119,7 +168,29 @@ def draw_by_folds(
         [places["voice", i] for i in range(count)],
         [places["face", i] for i in range(count)],
         [p for p in pairs if p.clip not in heard],
+        listeners,
     )
+
+
+def draw_faces(
+    network: FaceDecoder,
+    weights: str,
+    embeddings: dict[int, np.ndarray],
+    pairs: Sequence[Pair],
+    run: Path,
+    kind: str,
+) -> dict[int, Path]:
+    """Draw the face at each clip's embedding (D,); what the same `weights` drew of it is kept."""
+    digest = hashlib.sha256(weights.encode() + np.stack([*embeddings.values()]).tobytes())
+    folder = run / f"{kind}-{digest.hexdigest()[:8]}"
+    folder.mkdir(exist_ok=True)
+    places = {i: folder / f"{pairs[i].clip}.png" for i in embeddings}
+    for i in (i for i, path in places.items() if not path.is_file()):
+        with torch.inference_mode():
+            picture, _ = network(torch.tensor(embeddings[i][None]))
+        pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
+        write_png(Image.fromarray(pixels), places[i], run.name)
+    return places
 
 
 def log_likelihood_ratios(

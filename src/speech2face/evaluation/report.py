@@ -1,116 +1,186 @@
-"""What the folds showed: two-way matching from pictures and embeddings, as text, JSON, a sheet."""
+"""What the suite measured, as text, JSON and one page: report.json and report.html.
+
+The figures of `report.json` are those of suite.py; everything shown is made of them alone, so a
+page or a model card can be written again from the file.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from speech2face.console import Show
-from speech2face.data.textures import measure_faces
-from speech2face.evaluation.folds import DrawnFolds
-from speech2face.evaluation.matching import (
-    Estimate,
-    bootstrap_people,
-    centred_cosine,
-    two_way,
-)
+from speech2face.errors import UsageError
+from speech2face.evaluation.judges import JUDGES
+from speech2face.evaluation.suite import Subjects
 
-JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
-SHEET = 40
+SYSTEMS = {"voice": "ours", "published": "published", "pictures": "the pictures"}
+RECOGNISERS = {"sface": "SFace", "dlib": "dlib"}
+PAPER = 12  # craniofacial ratios of the paper: the first; philtrum width it left out
+SHEET = 40  # clips of the gallery
+
+Estimated = dict[str, float | None] | None
 
 
-def report_pairs(drawn: DrawnFolds, folder: Path, seed: int, show: Show) -> str:
-    """Judge all pictures; write report.json and sheet.png in `folder`; return the table."""
-    wins: dict[str, np.ndarray] = {}  # of each figure: (N,), NaN where a face is missing
-    undetected: dict[str, int] = {}
-    for judge in JUDGES:
-        true = _embed(judge, [p.face for p in drawn.pairs], folder, show)
-        kinds = {"voice": drawn.pictures, "face": drawn.copies}
-        if all(p.published.is_file() for p in drawn.pairs):
-            kinds["published"] = [p.published for p in drawn.pairs]
-        for kind, pictures in kinds.items():
-            made = _embed(judge, pictures, folder, show)
-            undetected[kind] = int(np.isnan(made[:, 0]).sum())
-            wins[f"{kind}, {judge}"] = _match(made, true, drawn)
-    ratios = np.full(len(drawn.pairs), np.nan)
-    cosines = np.full(len(drawn.pairs), np.nan)
-    for k, scores in enumerate(drawn.log_ratios):
-        rows = drawn.fold == k
-        ratios[rows] = two_way(scores, drawn.people[rows])
-        cosines[rows] = two_way(
-            centred_cosine(drawn.means[rows], drawn.faces[rows]), drawn.people[rows]
-        )
-    wins["embedding, likelihood ratio"], wins["embedding, cosine"] = ratios, cosines
-    for judge in JUDGES:
-        if f"published, {judge}" in wins:
-            difference = wins[f"voice, {judge}"] - wins[f"published, {judge}"]
-            wins[f"voice − published, {judge}"] = difference
+@dataclass(frozen=True)
+class Row:
+    """A line of the main table: a figure of each system."""
 
-    figures = {name: _estimate(w, drawn.people, seed) for name, w in wins.items()}
-    people = len(set(drawn.people))
-    facts = {
-        "people": people,
-        "clips": len(drawn.pairs),
-        "left_out": [p.clip for p in drawn.left_out],
-        "folds": len(drawn.log_ratios),
-        "chance": 0.5,
-        "undetected": undetected,
-        "two_way": {name: asdict(figure) for name, figure in figures.items()},
-    }
-    (folder / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    _sheet(drawn).save(folder / "sheet.png")
-    lines = [
-        f"Two-way matching, {people} people, {len(drawn.pairs)} clips, "
-        f"{len(drawn.log_ratios)} folds by person; 95 % intervals over people; chance .500",
-        *(f"  {name:<32} {figure}" for name, figure in figures.items()),
-        f"  pictures without a face found: {undetected}; clips left out: {len(drawn.left_out)}",
+    name: str
+    figures: list[str]  # by system
+    difference: str  # of the first system and the second, on the same clips
+    chance: str  # what chance, or always the most frequent answer, gives
+
+
+def write_report(facts: dict[str, Any], folder: Path, page: str) -> None:
+    """report.json and report.html in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"report.json": json.dumps(facts, indent=2) + "\n", "report.html": page}
+    for name, text in texts.items():
+        partial = folder / f"{name}.part"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / name)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What `write_report` wrote as JSON. Raises UsageError where it is none."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a report that can be read ({error}).") from None
+    if not isinstance(facts, dict) or not {"two_way", "retrieval", "systems"} <= facts.keys():
+        raise UsageError(f"{path}: not the report.json of `evaluate pairs`.")
+    return facts
+
+
+def tell(facts: dict[str, Any]) -> str:
+    """The main table as text."""
+    systems = [SYSTEMS[name] for name in facts["systems"]]
+    header = ["", *systems, *(["difference"] if len(systems) > 1 else []), "chance"]
+    lines = [header] + [
+        [r.name, *r.figures, *([r.difference] if len(systems) > 1 else []), r.chance]
+        for r in main_table(facts)
     ]
-    return "\n".join(lines)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    table = [
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join(
+        [
+            f"{describe(facts)}",
+            *table,
+            f"  pictures without a face found: {facts['undetected']}; "
+            f"clips left out: {facts['left_out']}",
+        ]
+    )
 
 
-def _embed(judge: str, pictures: list[Path], folder: Path, show: Show) -> np.ndarray:
-    """Embeddings (N, D) by a judge; a row of NaN where no face is found."""
-
-    def told(done: int, total: int) -> None:
-        show(f"judging by {judge}", done, total, "")
-
-    measured = measure_faces(pictures, judge, folder / "cache", told)
-    embeddings = np.full((len(pictures), measured.embeddings.shape[1]), np.nan)
-    embeddings[measured.index] = measured.embeddings
-    return embeddings
+def describe(facts: dict[str, Any]) -> str:
+    """Who was measured, in a line."""
+    return (
+        f"{facts['people']} people, {facts['clips']} clips, {facts['folds']} folds by person, "
+        f"galleries of {min(facts['galleries'])} to {max(facts['galleries'])}; "
+        "95 % intervals over people"
+    )
 
 
-def _match(made: np.ndarray, true: np.ndarray, drawn: DrawnFolds) -> np.ndarray:
-    """Wins (N,) within each fold. A picture in which no face is found wins nothing."""
-    wins = np.zeros(len(made))
-    for k in range(len(drawn.log_ratios)):
-        rows = np.flatnonzero((drawn.fold == k) & ~np.isnan(made[:, 0]) & ~np.isnan(true[:, 0]))
-        wins[rows] = two_way(centred_cosine(made[rows], true[rows]), drawn.people[rows])
-    wins[np.isnan(true[:, 0])] = np.nan
-    return wins
+def main_table(facts: dict[str, Any]) -> list[Row]:
+    """The table that matters: each system beside the others and beside chance."""
+    systems, rows = facts["systems"], []
+
+    def add(name: str, figures: Sequence[Estimated], chance: str, difference: Any = None) -> None:
+        if any(figures):
+            rows.append(Row(name, [show(f) for f in figures], show(difference), chance))
+
+    for stratum, wins in facts["two_way"].items():
+        among = "" if stratum == "everybody" else f", {stratum}"
+        for judge in JUDGES:
+            difference = None
+            if len(systems) > 1:
+                name = f"{systems[0]} − {systems[1]}, {judge}"
+                difference = facts["differences"][stratum][name]
+            figures = [wins[f"{name}, {judge}"] for name in systems]
+            add(f"two-way{among}, {RECOGNISERS[judge]}", figures, ".500", difference)
+    for judge in JUDGES:
+        found = [facts["retrieval"][f"{name}, {judge}"]["everybody"] for name in systems]
+        within = [f["recall_at_percent"]["10"] for f in found]
+        chance = _decimal(within[0]["chance"], 3)
+        add(f"within 10 % of the gallery, {RECOGNISERS[judge]}", within, chance)
+    for judge in JUDGES:
+        bits = [facts["bits"][f"{name}, {judge}"]["disclosure"]["histogram"] for name in systems]
+        add(f"bits disclosed, {RECOGNISERS[judge]}", bits, "0")
+    judged = [facts["attributes"].get(f"{name} beside true") for name in systems]
+    groups = [facts["probe"].get("groups", {}).get(f"{name} beside true") for name in systems]
+    for name, labels in (
+        ("same sex, by the judge", [one and one["sex"] for one in judged]),
+        ("same ten years of age, by the judge", [one and one["age"]["bands"] for one in judged]),
+        ("same group, by the probe", groups),
+    ):
+        majority = next((one["majority"] for one in labels if one), None)
+        add(name, [one and one["accuracy"] for one in labels], show(majority, interval=False))
+    ratios = [_mean_r(facts["craniofacial"].get(name)) for name in systems]
+    add("craniofacial r, mean of 12", ratios, "0")
+    return rows
 
 
-def _estimate(wins: np.ndarray, people: np.ndarray, seed: int) -> Estimate:
-    known = ~np.isnan(wins)
-    return bootstrap_people(wins[known], people[known], seed)
+def show(estimate: Estimated, digits: int = 3, interval: bool = True) -> str:
+    """'.645 [.625, .664]', or a dash where there is none."""
+    if estimate is None or estimate["value"] is None:
+        return "–"
+    text = _decimal(estimate["value"], digits)
+    low, high = estimate.get("low"), estimate.get("high")
+    if not interval or low is None or high is None:
+        return text
+    return f"{text} [{_decimal(low, digits)}, {_decimal(high, digits)}]"
 
 
-def _sheet(drawn: DrawnFolds) -> Image.Image:
-    """Forty clips, evenly chosen: the true face, the one drawn from the voice, the published."""
-    chosen = np.linspace(0, len(drawn.pairs) - 1, min(SHEET, len(drawn.pairs))).astype(int)
+def name_score(score: str) -> str:
+    """'voice, sface' → 'ours, SFace'."""
+    what, by = score.split(", ") if ", " in score else (score, "")
+    what = {"face": "ours from the true face", "embedding": "embeddings"}.get(
+        what, SYSTEMS.get(what, what)
+    )
+    return f"{what}, {RECOGNISERS.get(by, by)}" if by else what
+
+
+def make_gallery(subjects: Subjects, seed: int = 0) -> str:
+    """Forty clips, by lot: the true face, and beneath it each system's picture; JPEG as base64.
+
+    It shows people: only for the eyes of whoever holds the data.
+    """
+    count = len(subjects.pairs)
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:SHEET])
     side, columns = 112, 10
-    rows = -(-len(chosen) // columns)
-    sheet = Image.new("RGB", (columns * side, rows * (3 * side + 8)), "white")
+    lines = [[p.face for p in subjects.pairs], *subjects.systems.values()]
+    height = len(lines) * side + 8
+    sheet = Image.new("RGB", (columns * side, -(-len(chosen) // columns) * height), "white")
     for place, i in enumerate(chosen):
-        pair = drawn.pairs[i]
-        for line, path in enumerate((pair.face, drawn.pictures[i], pair.published)):
-            if path.is_file():
-                with Image.open(path) as picture:
-                    small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
-                corner = (place % columns * side, place // columns * (3 * side + 8) + line * side)
-                sheet.paste(small, corner)
-    return sheet
+        for line, pictures in enumerate(lines):
+            with Image.open(pictures[i]) as picture:
+                small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            corner = (place % columns * side, place // columns * height + line * side)
+            sheet.paste(small, corner)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=88)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _decimal(value: float, digits: int) -> str:
+    """Without the nought before the point: .645, −.02, 1.000."""
+    text = f"{value:.{digits}f}".replace("-", "−")
+    if not float(text.replace("−", "-")):
+        text = text.lstrip("−")
+    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
+
+
+def _mean_r(correlations: dict[str, Any] | None) -> Estimated:
+    known = [c["r"]["value"] for c in list((correlations or {}).values())[:PAPER] if c["r"]]
+    return {"value": float(np.mean(known))} if known else None

@@ -149,7 +149,7 @@ def embed_clips(
     path = None
     features: dict[int, np.ndarray] = {}
     if cache:
-        key = hash_files([p.audio for p in pairs]) + _hash_weights(network)
+        key = hash_files([p.audio for p in pairs]) + hash_weights(network)
         path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
         if path.is_file():
             with np.load(path) as data:
@@ -176,7 +176,8 @@ def embed_clips(
     )
 
 
-def _hash_weights(network: VoiceEncoder) -> str:
+def hash_weights(network: VoiceEncoder) -> str:
+    """Which speaker networks these are, in eight letters."""
     digest = hashlib.sha256()
     for tensor in network.speaker.state_dict().values():
         digest.update(tensor.numpy().tobytes())

@@ -1,0 +1,97 @@
+"""What judges say of pictures: two recognisers, the face mesh, and a judge of age and sex.
+
+A judge's word is an estimate, no label. All of it is kept on disk, so pictures are judged once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.console import Show
+from speech2face.data.textures import measure_faces
+from speech2face.errors import ModelError
+from speech2face.evaluation.age_sex import AgeSexJudge
+from speech2face.evaluation.craniofacial import measure_ratios
+from speech2face.faces import FaceDetector, load_image
+from speech2face.weights import hash_file
+
+JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
+SAVED = 100  # pictures after which the words of the judge of age and sex are saved
+
+
+@dataclass(frozen=True)
+class JudgedPictures:
+    """What was said of N pictures; a row of NaN where no face is found."""
+
+    embeddings: dict[str, np.ndarray]  # by recogniser: (N, D)
+    ratios: np.ndarray  # (N, 13), see craniofacial.py
+    age_sex: np.ndarray  # (N, 2) years and probability of male; all NaN without the judge
+
+    @property
+    def found(self) -> np.ndarray:
+        """In which pictures there is a face (N,)."""
+        return np.isfinite(self.embeddings[JUDGES[0]][:, 0])
+
+
+def judge_pictures(
+    pictures: Sequence[Path], judge: AgeSexJudge | None, cache: Path, show: Show, what: str
+) -> JudgedPictures:
+    """Embeddings, craniofacial ratios, age and sex of the largest face of each picture."""
+    embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
+    for name in JUDGES:
+        embeddings[name], mesh = embed_pictures(pictures, name, cache, show, what)
+        known = np.isfinite(mesh[:, 0, 0])
+        ratios[known] = measure_ratios(mesh[known])
+    age_sex = np.full((len(pictures), 2), np.nan)
+    if judge:
+        age_sex = judge_age_sex(pictures, judge, cache / "age_sex.json", show, what)
+    return JudgedPictures(embeddings, ratios, age_sex)
+
+
+def embed_pictures(
+    pictures: Sequence[Path], recogniser: str, cache: Path, show: Show, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, D) and meshes (N, 468, 2)."""
+
+    def told(done: int, total: int) -> None:
+        show(f"{what} by {recogniser}", done, total, "")
+
+    measured = measure_faces(pictures, recogniser, cache, told)
+    embeddings = np.full((len(pictures), measured.embeddings.shape[1]), np.nan)
+    mesh = np.full((len(pictures), 468, 2), np.nan)
+    embeddings[measured.index], mesh[measured.index] = measured.embeddings, measured.mesh
+    return embeddings, mesh
+
+
+def find_judge() -> AgeSexJudge | None:
+    """The judge of age and sex, where its package is installed."""
+    try:
+        return AgeSexJudge()
+    except ModelError:
+        return None
+
+
+def judge_age_sex(
+    pictures: Sequence[Path], judge: AgeSexJudge, file: Path, show: Show, what: str
+) -> np.ndarray:
+    """Age in years and probability of male (N, 2); `file` keeps them by the pictures' content."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    hashes = [hash_file(path) for path in pictures]
+    new = [i for i, name in enumerate(hashes) if name not in known]
+    detector = FaceDetector() if new else None
+    for done, i in enumerate(new, 1):
+        image = load_image(pictures[i])
+        face = detector.largest(image) if detector else None
+        known[hashes[i]] = judge.judge(image, face.landmarks) if face else None
+        if done % SAVED == 0 or done == len(new):
+            partial = file.with_suffix(".part")
+            partial.write_text(json.dumps(known))
+            partial.replace(file)
+            show(f"{what}, age and sex", len(pictures) - len(new) + done, len(pictures), "")
+    return np.array([known[name] or (np.nan, np.nan) for name in hashes]).reshape(-1, 2)

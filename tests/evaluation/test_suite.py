@@ -1,0 +1,200 @@
+"""The suite on made-up people: what must come out of perfect, shuffled and missing pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from subjects import FOLDS, PEOPLE, MadeUp, make_actors, make_folds
+
+from speech2face.data.pairs import Photograph
+from speech2face.errors import UsageError
+from speech2face.evaluation import listening, suite
+from speech2face.evaluation.suite import Suite, find_pictures, subjects_of, to_plain
+
+DRAWS = 40
+
+
+def be_silent(*_) -> None:
+    pass
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch) -> MadeUp:
+    monkeypatch.setattr(suite, "FITS", 10)
+    return MadeUp(tmp_path / "data", monkeypatch)
+
+
+def shuffle(count: int) -> np.ndarray:
+    return np.roll(np.arange(count), 7)
+
+
+def test_perfect_pictures_are_always_matched_and_shuffled_ones_by_chance(made_up, tmp_path):
+    count = len(made_up.pairs)
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    order = shuffle(count)
+    other = made_up.paint("other", made_up.faces[order], order)
+    subjects = made_up.subjects(perfect, published=other)
+    facts = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS).measure()
+    json.dumps(facts, allow_nan=False)
+
+    assert (facts["people"], facts["clips"], facts["folds"]) == (PEOPLE, count, FOLDS)
+    for stratum in ("everybody", "same sex", "same sex and age"):
+        assert facts["two_way"][stratum]["voice, sface"]["value"] == pytest.approx(1)
+    shuffled = facts["two_way"]["everybody"]["published, sface"]
+    assert 0.3 < shuffled["value"] < 0.7
+    difference = facts["differences"]["everybody"]["voice − published, sface"]
+    assert difference["value"] == pytest.approx(1 - shuffled["value"])
+
+    told = facts["retrieval"]["voice, dlib"]
+    assert told["everybody"]["median_rank"]["value"] == 1
+    assert told["face to voice"]["two_way"]["value"] == pytest.approx(1)
+    assert told["curve"][0] == 0  # 1 % of 20 is nobody
+    assert told["curve"][5:] == pytest.approx([1] * 95)
+    assert told["same sex"]["gallery"] == pytest.approx(10.5, abs=1)
+
+    bits = facts["bits"]["voice, sface"]
+    assert bits["disclosure"]["histogram"]["value"] > 3
+    assert facts["bits"]["published, sface"]["disclosure"]["histogram"]["value"] < 1
+    # A third of one fold are women, of the other two thirds: .7 log2(.7 / .35) bits.
+    assert bits["by_sex"]["sex_alone"]["value"] == pytest.approx(0.7, abs=0.1)
+
+    right = facts["attributes"]["voice beside true"]
+    assert right["sex"]["accuracy"]["value"] == right["age"]["bands"]["accuracy"]["value"] == 1
+    wrong = facts["attributes"]["published beside true"]["sex"]["accuracy"]["value"]
+    assert wrong == pytest.approx(np.mean(order % 2 == np.arange(count) % 2), abs=0.1)
+    ratio = facts["craniofacial"]["voice"]["jaw width"]
+    assert ratio["r"]["value"] == pytest.approx(1)
+    assert set(ratio["within"]) == {"Female", "Male"}
+    assert facts["similarity"]["voice, sface"]["true"]["angle"]["value"] == pytest.approx(0)
+
+    groups = facts["fairness"]["voice, sface"]["groups"]
+    assert {"sex Female", "sex Male", "age 20-29", "age 60-69"} <= groups.keys()
+    assert groups["sex Female"]["people"] == PEOPLE // 2
+    assert "length" not in facts
+
+
+def test_a_picture_without_a_face_loses_and_a_clip_without_a_true_face_is_left_out(
+    made_up, tmp_path
+):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    made_up.hide(perfect[5])
+    made_up.hide(made_up.pairs[9].face)
+    measured = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, draws=DRAWS)
+    wins = measured._wins("voice, sface")
+    assert wins[5] == 0
+    assert np.isnan(wins[9])
+    assert np.nanmin(np.delete(wins, 5)) == 1
+    facts = measured.facts()
+    assert facts["undetected"] == {"voice": 1}
+    assert facts["without_a_true_face"] == 1
+
+
+def test_pictures_without_any_face_disclose_nothing(made_up, tmp_path):
+    blank = made_up.paint("blank", made_up.faces, end="png")
+    for picture in blank:
+        made_up.hide(picture)
+    facts = Suite(made_up.subjects(blank), tmp_path, 0, be_silent, draws=DRAWS).measure()
+    assert facts["two_way"]["everybody"]["voice, dlib"]["value"] == 0
+    assert facts["bits"]["voice, dlib"]["disclosure"]["fitted"]["value"] < 0.2
+    assert "voice beside true" not in facts["attributes"]
+    assert "voice, dlib" not in facts["similarity"]
+
+
+def test_without_the_judge_nothing_is_said_of_sex_and_age(made_up, tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "find_judge", lambda: None)
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, draws=DRAWS).measure()
+    assert list(facts["two_way"]) == ["everybody"]
+    assert facts["attributes"] == {}
+    assert facts["judges"]["age_sex"] is None
+    assert "by_sex" not in facts["bits"]["voice, sface"]
+    assert facts["fairness"]["voice, sface"]["groups"] == {}
+
+
+def test_pictures_are_judged_once(made_up, tmp_path):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    for _ in range(2):
+        Suite(made_up.subjects(perfect), tmp_path, 0, be_silent)
+        assert made_up.judged == 2 * len(made_up.pairs)  # the true faces and the pictures
+
+
+def test_groups_are_read_by_a_probe_that_tells_how_right_it_is(made_up, tmp_path):
+    photographs = []
+    for pair, face in zip(made_up.pairs, made_up.faces, strict=True):
+        race = "one" if face[1] > 0 else "other"
+        photographs += [Photograph(pair.face, split=split, race=race) for split in ("train", "val")]
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    subjects = made_up.subjects(perfect)
+    facts = Suite(subjects, tmp_path, 0, be_silent, photographs=photographs, draws=DRAWS).measure()
+    assert facts["probe"]["on_photographs"]["accuracy"]["value"] > 0.9
+    assert facts["probe"]["groups"]["voice beside true"]["accuracy"]["value"] == 1
+    assert {"group one", "group other"} <= facts["fairness"]["voice, dlib"]["groups"].keys()
+
+
+def test_pictures_made_elsewhere_are_found_by_clip(made_up):
+    made = made_up.paint("elsewhere", made_up.faces, end="png")
+    subjects = find_pictures(made_up.pairs, made[0].parent, FOLDS, 0)
+    assert subjects.systems == {"pictures": made}
+    np.testing.assert_array_equal(subjects.fold, made_up.subjects(made).fold)
+    made_up.paint("published", made_up.faces)
+    made_up.paint("canonical", made_up.faces)
+    subjects = find_pictures(made_up.pairs, made[0].parent, FOLDS, 0)
+    assert list(subjects.systems) == ["pictures", "published"]
+    assert subjects.copies["pictures"] == [p.canonical for p in made_up.pairs]
+    made[3].unlink()
+    with pytest.raises(UsageError, match=r"holds no picture clip03.png, nor .jpg"):
+        find_pictures(made_up.pairs, made[0].parent, FOLDS, 0)
+
+
+# By folds ----------------------------------------------------------------------------------------
+
+
+def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkeypatch):
+    harmless = {"quieter": lambda sound, _: sound / 8, "gone": lambda sound, s: noise(sound, s)}
+    noise = lambda sound, s: np.random.default_rng(s).normal(size=len(sound)).astype("f4")  # noqa: E731
+    monkeypatch.setattr(listening, "DEGRADATIONS", harmless)
+    drawn = make_folds(made_up, tmp_path)
+    ear = drawn.listeners[0].network
+    subjects = subjects_of(drawn)
+    how = {"drawn": drawn, "draws": DRAWS, "actors": make_actors(made_up, monkeypatch)}
+    facts = Suite(subjects, tmp_path, 0, be_silent, **how).measure()
+    json.dumps(facts, allow_nan=False)
+    whole = facts["two_way"]["everybody"]["embedding, likelihood ratio"]
+    assert whole["value"] > 0.9
+    assert facts["two_way"]["everybody"]["face, dlib"]["value"] == pytest.approx(1)
+
+    lengths = facts["length"]
+    assert list(lengths) == ["0.5", "1", "2", "everything"]  # no clip is longer than 3 s
+    assert lengths["everything"]["two_way"] == whole
+    assert [lengths[t]["clips"] for t in ("0.5", "1", "2")] == [41, 27, 13]
+    moved = [told["moved"]["value"] for told in lengths.values()]
+    assert moved == sorted(moved)
+    assert moved[-1] == 1
+
+    worse = facts["robustness"]
+    assert worse["quieter"]["moved"]["value"] == pytest.approx(1, abs=1e-6)
+    assert worse["quieter"]["less"]["value"] == pytest.approx(0, abs=1e-6)
+    assert worse["gone"]["two_way"]["value"] < 0.7
+    assert worse["gone"]["less"]["high"] < 0
+
+    calibration = facts["calibration"]
+    assert calibration["stated_bits"]["value"] > 0
+    assert len(calibration["confidence"]["bins"]) == 5
+
+    stays = facts["manner"]
+    assert (stays["actors"], stays["clips"]) == (4, 8)
+    assert stays["other_emotion"]["value"] == pytest.approx(1)
+    assert stays["strangers"]["value"] < 0.5
+    assert stays["nearer"]["value"] == 1
+    assert [e["value"] for e in stays["two_way"].values()] == [1, 1]
+
+    # The same again: nothing is heard again, and the figures are the same.
+    heard = ear.heard
+    again = Suite(subjects, tmp_path, 0, be_silent, **how).measure()
+    assert ear.heard == heard
+    assert again == facts
+
+
+def test_numbers_become_what_json_holds():
+    value = {1: (np.float64(0.5), np.nan), "two": np.array([[1, 2]]), "three": np.int64(3)}
+    assert to_plain(value) == {"1": [0.5, None], "two": [[1, 2]], "three": 3}

@@ -1,0 +1,84 @@
+"""A model on a list: embeddings kept, what is not found told, no figure from it."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from speech2face.data.textures import MeasuredFaces
+from speech2face.errors import NoSpeechError, UsageError
+from speech2face.evaluation import judges
+from speech2face.evaluation.trial_lists import score_list, tell_scores
+from speech2face.evaluation.trials import PairScores, TripletScores
+
+PEOPLE = 8
+
+
+@dataclass
+class Parrot:
+    """Hears in a file the vector that its person has; counts what it hears."""
+
+    vectors: np.ndarray
+    heard: int = 0
+    deaf: str = ""
+
+    def __post_init__(self):
+        self.card = SimpleNamespace(face_encoder="dlib", sha256={"all": "0" * 64})
+
+    def embed(self, source: str):
+        self.heard += 1
+        if self.deaf and source.endswith(self.deaf):
+            raise NoSpeechError("nobody speaks.")
+        return SimpleNamespace(mean=self.vectors[int(source.split("/p")[-1][0])])
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(PEOPLE, 6))
+    for n in range(PEOPLE):
+        (tmp_path / f"p{n}").mkdir()
+        (tmp_path / f"p{n}" / "a.wav").write_text(f"voice {n}")
+        (tmp_path / f"p{n}" / "a.jpg").write_text(f"face {n}")
+
+    def measure(paths, recogniser, cache, show=None):
+        index = [i for i, path in enumerate(paths) if path.parent.name != "p7"]  # no face there
+        whose = [int(paths[i].parent.name[1]) for i in index]
+        mesh = np.zeros((len(index), 468, 2))
+        return MeasuredFaces(np.array(index), mesh, np.zeros(len(index)), vectors[whose])
+
+    monkeypatch.setattr(judges, "measure_faces", measure)
+    return tmp_path, Parrot(vectors)
+
+
+def score(world, text, **options):
+    folder, model = world
+    (folder / "list.csv").write_text(text)
+    return score_list(
+        folder / "list.csv", folder, model, folder / "run", lambda *_: None, **options
+    )
+
+
+def test_pairs_are_scored_and_nothing_is_heard_twice(world):
+    rows = [f"p{n}/a.wav,p{n}/a.jpg,1\np{n}/a.wav,p{(n + 1) % 7}/a.jpg,0\n" for n in range(7)]
+    told = score(world, "".join(rows))
+    assert (told.trials, told.voices, told.faces) == (14, 7, 7)
+    assert (told.without_speech, told.without_a_face) == (0, 0)
+    assert isinstance(told.scores, PairScores)
+    assert told.scores.auc.value == pytest.approx(1)
+    assert "equal error rate    0.000" in tell_scores(told)
+    assert world[1].heard == 7
+    assert score(world, "".join(rows)) == told
+    assert world[1].heard == 7
+
+
+def test_what_is_not_found_ties(world):
+    world[1].deaf = "p0/a.wav"
+    rows = [f"p{n}/a.wav p{n}/a.jpg p{(n + 1) % 8}/a.jpg\n" for n in range(8)]
+    told = score(world, "".join(rows), right=1)
+    assert (told.without_speech, told.without_a_face) == (1, 1)
+    assert isinstance(told.scores, TripletScores)
+    assert told.scores.accuracy.value == pytest.approx((0.5 + 7) / 8, abs=0.13)
+    assert "1 without speech" in tell_scores(told)
+    with pytest.raises(UsageError, match="no speech, or no face"):
+        score(world, "p0/a.wav p0/a.jpg p1/a.jpg\n", right=1)
