@@ -150,9 +150,10 @@ def draw_by_folds(
             without={p.person for p in pairs if fold_of[p.clip] == k},
         )
         network, _ = load_face_decoder(weights)
-        shown = {i: stretch_mean(means[i], head.average) for i in np.flatnonzero(test)}
+        own = np.flatnonzero(test).tolist()
+        shown = {i: stretch_mean(means[i], head.average) for i in own}
         for kind, embeddings in (("voice", shown), ("face", clips.faces)):
-            wanted = {i: np.float32(embeddings[i]) for i in np.flatnonzero(test)}
+            wanted = {i: np.asarray(embeddings[i], np.float32) for i in own}
             made = draw_faces(network, hash_file(weights), wanted, clips.pairs, run, kind)
             places |= {(kind, i): path for i, path in made.items()}
         show("folds", k + 1, folds, "")
