@@ -1,9 +1,8 @@
 """Attributes: the paper's own figures, labels drawn by lot, and a probe with a known optimum."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.attributes import (
@@ -178,9 +177,7 @@ def test_a_direction_without_spread_does_no_harm():
         GroupProbe.fit(x, np.full(200, "a"))
 
 
-@pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
 def test_the_probe_is_scikit_learns():
-    from sklearn.linear_model import LogisticRegression
 
     x, labels = make_groups(400, 4)
     probe = GroupProbe.fit(x, labels)

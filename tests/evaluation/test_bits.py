@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import mutual_info_score
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.bits import (
@@ -217,3 +218,11 @@ def test_mutual_information_of_known_tables():
 def test_a_sex_heard_right_in_94_of_100_is_worth_less_than_two_thirds_of_a_bit():
     table = np.array([[0.626 - 0.03, 0.03], [0.03, 0.374 - 0.03]])  # the majority is .626
     assert mutual_information(table) == pytest.approx(0.64, abs=0.02)
+
+
+def test_mutual_information_is_that_of_scikit_learn():
+    rng = np.random.default_rng(4)
+    true = rng.integers(4, size=500)
+    seen = np.where(rng.random(500) < 0.6, true, rng.integers(4, size=500))
+    counts = np.bincount(true * 4 + seen, minlength=16).reshape(4, 4)
+    assert mutual_information(counts) == pytest.approx(mutual_info_score(true, seen) / np.log(2))

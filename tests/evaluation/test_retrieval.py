@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.intervals import bootstrap_people, bootstrap_statistic
@@ -28,6 +29,7 @@ from speech2face.evaluation.retrieval import (
     two_way,
     weighted_median,
 )
+from speech2face.evaluation.trials import auc_and_eer
 
 FOUR = np.array(["a", "b", "c", "d"])
 
@@ -296,3 +298,17 @@ def test_the_empty_label_is_like_no_other_and_whoever_has_no_opponent_is_left_ou
         measure_retrieval(np.eye(4), people, np.array(list("wxyz")))
     with pytest.raises(UsageError, match="NaN"):
         measure_retrieval(np.full((4, 4), np.nan), people, people)
+
+
+def test_areas_and_precision_are_those_of_scikit_learn():
+    rng = np.random.default_rng(3)
+    people = rng.integers(6, size=30)
+    scores = rng.normal(size=(30, 30)) + (people[:, None] == people[None])
+    true, others = sort_pairs(people, people)
+    precision = average_precision(scores, true, others)
+    for probe in range(30):
+        either = true[probe] | others[probe]
+        wanted = average_precision_score(true[probe][either], scores[probe][either])
+        assert precision[probe] == pytest.approx(wanted)
+    same, values = true[true | others], scores[true | others]
+    assert auc_and_eer(values, same)[0] == pytest.approx(roc_auc_score(same, values))

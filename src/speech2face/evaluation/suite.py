@@ -59,7 +59,7 @@ from speech2face.evaluation.retrieval import (
 from speech2face.evaluation.similarity import Similarity, measure_similarity
 
 DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
-PROBED = 5_000  # photographs that the probe of groups is fitted on
+PROBED = 2_000  # photographs that the probe of groups is fitted on
 FITS = 300  # draws in which the rank model is fitted again
 LOST = -1e3  # the score of a picture in which no face is found; a cosine is never so low
 
