@@ -367,6 +367,12 @@ def evaluate_trials(
         int | None,
         typer.Option(help="Where the right one of two stands if the list has no label: 1 or 2."),
     ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            "--people", help="Table: file,person. Without, a file's first folder is its person."
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for embeddings; a stopped run goes on.")
     ] = Path("runs/trials"),
@@ -378,10 +384,12 @@ def evaluate_trials(
     from dataclasses import asdict
 
     from speech2face.evaluation.trial_lists import score_list, tell_scores
+    from speech2face.evaluation.trials import read_people
     from speech2face.reconstruct import load
 
+    named = read_people(people) if people else None
     with ProgressBars() as show:
-        told = score_list(trials, root, load(model), out, show, right, seed)
+        told = score_list(trials, root, load(model), out, show, right, named, seed)
     print(json.dumps(asdict(told)) if as_json else tell_scores(told))
 
 

@@ -10,9 +10,16 @@ from speech2face.data.textures import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import judges
 from speech2face.evaluation.trial_lists import score_list, tell_scores
-from speech2face.evaluation.trials import PairScores, TripletScores
+from speech2face.evaluation.trials import (
+    PairScores,
+    TripletScores,
+    check_people,
+    read_people,
+    read_trials,
+)
 
 PEOPLE = 8
+KINDS = (("voices", "wav"), ("faces", "jpg"))
 
 
 @dataclass
@@ -82,3 +89,25 @@ def test_what_is_not_found_ties(world):
     assert "1 without speech" in tell_scores(told)
     with pytest.raises(UsageError, match="no speech, or no face"):
         score(world, "p0/a.wav p0/a.jpg p1/a.jpg\n", right=1)
+
+
+def test_people_may_be_named_in_a_table_and_are_checked_before_anything_is_heard(world):
+    folder, model = world
+    for kind, ending in KINDS:
+        (folder / kind).mkdir()
+        for n in range(6):
+            (folder / f"p{n}" / f"a.{ending}").rename(folder / kind / f"p{n}.{ending}")
+    text = "voices/p1.wav,faces/p1.jpg,1\nvoices/p1.wav,faces/p2.jpg,0\n"
+    with pytest.raises(UsageError, match=r"voices/p1.wav and faces/p1.jpg .* --people"):
+        score(world, text)
+    assert model.heard == 0
+    table = folder / "people.csv"
+    named = [f"{kind}/p{n}.{e},person {n}" for kind, e in KINDS for n in range(6)]
+    table.write_text("\n".join(["file,person", *named]))
+    people = read_people(table)
+    assert people["faces/p2.jpg"] == "person 2"
+    check_people(read_trials(folder / "list.csv", folder), people)
+    for wrong in ("file\nx\n", "file,person\n"):
+        table.write_text(wrong)
+        with pytest.raises(UsageError, match="needs rows with the columns file and person"):
+            read_people(table)

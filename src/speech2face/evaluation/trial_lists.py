@@ -7,7 +7,7 @@ every trial with them is a tie; how many there are is told.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from speech2face.evaluation.trials import (
     PairTrial,
     TripletScores,
     TripletTrial,
+    check_people,
     is_voice,
     read_trials,
     score_pairs,
@@ -51,10 +52,12 @@ def score_list(
     folder: Path,
     show: Show,
     right: int | None = None,
+    people: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> ListScores:
     """The list at `path`, its files beneath `root`; see trials.py. `folder` keeps embeddings."""
     trials = read_trials(path, root, right)
+    check_people(trials, people)  # before anything is heard
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
     voices = embed_voices([root / f for f in spoken], model, folder / "voices.json", show)
@@ -76,9 +79,9 @@ def score_list(
         len(seen),
         int((~known[0]).sum()),
         int((~known[1]).sum()),
-        score_pairs(pairs, of_voice, of_face, seed=seed)
+        score_pairs(pairs, of_voice, of_face, people, seed)
         if pairs
-        else score_triplets(triplets, of_voice, of_face, seed=seed),
+        else score_triplets(triplets, of_voice, of_face, people, seed),
     )
 
 

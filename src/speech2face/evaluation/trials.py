@@ -151,6 +151,30 @@ def read_trials(
     return read_triplet_trials(path, root, right)
 
 
+def read_people(path: Path) -> dict[str, str]:
+    """A table with the columns file and person → person of each file, or of each first folder."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read as a table ({error}).") from None
+    if not rows or {"file", "person"} - rows[0].keys():
+        raise UsageError(f"{path}: needs rows with the columns file and person.")
+    return {row["file"]: row["person"] for row in rows}
+
+
+def check_people(
+    trials: Sequence[PairTrial | TripletTrial], people: Mapping[str, str] | None
+) -> None:
+    """Raise UsageError where a trial's label contradicts who is in its files."""
+    for trial in trials:
+        if isinstance(trial, PairTrial):
+            _find_people([(trial.voice, trial.face, trial.same)], people)
+        else:
+            _find_people([(trial.probe, trial.right, True)], people)
+            _find_people([(trial.probe, trial.wrong, False)], people)
+
+
 def score_pairs(
     trials: Sequence[PairTrial],
     voices: Embeddings,
@@ -183,7 +207,7 @@ def score_triplets(
     """Accuracy over all trials. `people`: file or first folder → person."""
     if not trials:
         raise UsageError("no trials; one or more are needed to score.")
-    _find_people([(t.probe, t.right, True) for t in trials], people)
+    check_people(trials, people)
     who = _find_people([(t.probe, t.wrong, False) for t in trials], people)
     asked = [(t.probe, t.right) for t in trials] + [(t.probe, t.wrong) for t in trials]
     asked = [files if is_voice(files[0]) else files[::-1] for files in asked]
@@ -250,7 +274,7 @@ def _find_people(
         if same != (names[0] == names[1]):
             raise UsageError(
                 f"{files[0]} and {files[1]} are of {'one person' if same else 'two people'} by the "
-                f"list, but of {' and '.join(names)} by name; give a mapping of files to people."
+                f"list, but of {' and '.join(names)} by name; name them by --people."
             )
         found.append([numbers.setdefault(name, len(numbers)) for name in names])
     return np.array(found)
