@@ -42,6 +42,7 @@ ModelName = Annotated[str, typer.Option("--model", help="A model's name, or its 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.csv.")]
 Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
+Seed = Annotated[int, typer.Option(help="Of the bootstrap.")]
 Speaker = Annotated[
     Path | None,
     typer.Option(help="Speaker networks to start from. [default: the released, as before tuning]"),
@@ -376,7 +377,7 @@ def evaluate_trials(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for embeddings; a stopped run goes on.")
     ] = Path("runs/trials"),
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A model on a public list of trials: does this voice go with this face?"""
@@ -404,7 +405,7 @@ def evaluate_copies(
         list[Path] | None,
         typer.Option("--beside", help="Folder of pictures whose sharpness is told too."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """How well photographs are drawn from their own embeddings.
 

@@ -23,11 +23,10 @@ from PIL import Image
 
 from speech2face.console import Show
 from speech2face.data.pairs import Photograph, hash_files
-from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
-from speech2face.evaluation.judges import JUDGES
+from speech2face.evaluation.judges import JUDGES, embed_pictures
 from speech2face.evaluation.retrieval import centred_cosine, two_way
 from speech2face.faces import FaceDetector, align_face, load_image
 from speech2face.pictures import write_png
@@ -71,7 +70,8 @@ def report_copies(
         raise UsageError(f"{empty[0]}: no pictures there.")
     cache = cache or folder / "cache"
     every = [p.path for p in photographs]
-    embeddings, noses = _measure(every, face_encoder, cache, show, "photographs")
+    own = embed_pictures(every, face_encoder, cache, show, "photographs")
+    embeddings, noses = own.embeddings, own.yaw
     seen = [int(i) for i in np.flatnonzero(np.isfinite(embeddings[:, 0]))]
     if len(seen) < 2:
         raise UsageError(f"a face is found in {len(seen)} photographs; two or more are needed.")
@@ -79,11 +79,13 @@ def report_copies(
     run = folder / f"drawn-{hash_file(decoder)[:8]}-{hash_files(every)[:8]}"
     pictures = [run / f"{i}-{every[i].stem}.png" for i in seen]
     draw_copies(decoder, embeddings[seen], pictures, show)
-    true = {name: _measure(every, name, cache, show, "photographs")[0] for name in JUDGES}
-    made = {name: _measure(pictures, name, cache, show, "copies") for name in JUDGES}
-    if any(np.isfinite(faces[:, 0]).sum() < 2 for faces, _ in made.values()):
+    true = {
+        name: embed_pictures(every, name, cache, show, "photographs").embeddings for name in JUDGES
+    }
+    made = {name: embed_pictures(pictures, name, cache, show, "copies") for name in JUDGES}
+    if any(np.isfinite(faces.embeddings[:, 0]).sum() < 2 for faces in made.values()):
         raise ModelError(f"{decoder}: no faces are found in what it draws.")
-    wins = {name: match_copies(made[name][0], true[name][seen]) for name in JUDGES}
+    wins = {name: match_copies(made[name].embeddings, true[name][seen]) for name in JUDGES}
 
     chosen = [photographs[i] for i in seen]
     original = look_at([p.path for p in chosen], judge, show, "photographs")
@@ -97,7 +99,7 @@ def report_copies(
         "two_way": groups,
         "worst_group": {name: find_worst(groups, name) for name in JUDGES},
         "detected": float(drawn.detected.mean()),
-        "nose": {"drawn": _median(abs(made["dlib"][1])), "photographs": _median(abs(noses[seen]))},
+        "nose": {"drawn": _median(abs(made["dlib"].yaw)), "photographs": _median(abs(noses[seen]))},
         "sharpness": {
             "drawn": _median(drawn.sharpness),
             "photographs": _median(original.sharpness),
@@ -215,22 +217,6 @@ def tell(facts: dict[str, Any]) -> str:
         estimates = "  ".join(str(Estimate(**row[name])) for name in JUDGES)
         lines.append(f"  {group:<24} {row['n']:>5}  {estimates}")
     return "\n".join([*lines, f"  lowest of the groups of {FEWEST} or more: {lowest}"])
-
-
-def _measure(
-    pictures: Sequence[Path], judge: str, cache: Path, show: Show, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (N, D) by a judge and noses (N,), see `yaw_of`; NaN where no face is found."""
-
-    def told(done: int, total: int) -> None:
-        show(f"{what} by {judge}", done, total, "")
-
-    measured = measure_faces(pictures, judge, cache, told)
-    embeddings = np.full((len(pictures), measured.embeddings.shape[1]), np.nan)
-    noses = np.full(len(pictures), np.nan)
-    embeddings[measured.index] = measured.embeddings
-    noses[measured.index] = measured.yaw
-    return embeddings, noses
 
 
 def _median(values: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.textures import measure_faces
+from speech2face.data.textures import MeasuredFaces, measure_faces
 from speech2face.errors import ModelError
 from speech2face.evaluation.age_sex import AgeSexJudge
 from speech2face.evaluation.craniofacial import measure_ratios
@@ -44,9 +44,9 @@ def judge_pictures(
     """Embeddings, craniofacial ratios, age and sex of the largest face of each picture."""
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
     for name in JUDGES:
-        embeddings[name], mesh = embed_pictures(pictures, name, cache, show, what)
-        known = np.isfinite(mesh[:, 0, 0])
-        ratios[known] = measure_ratios(mesh[known])
+        faces = embed_pictures(pictures, name, cache, show, what)
+        embeddings[name], known = faces.embeddings, np.isfinite(faces.mesh[:, 0, 0])
+        ratios[known] = measure_ratios(faces.mesh[known])
     age_sex = np.full((len(pictures), 2), np.nan)
     if judge:
         age_sex = judge_age_sex(pictures, judge, cache / "age_sex.json", show, what)
@@ -55,17 +55,19 @@ def judge_pictures(
 
 def embed_pictures(
     pictures: Sequence[Path], recogniser: str, cache: Path, show: Show, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (N, D) and meshes (N, 468, 2)."""
+) -> MeasuredFaces:
+    """The largest face of each picture, one row each; of NaN where none is found."""
 
     def told(done: int, total: int) -> None:
         show(f"{what} by {recogniser}", done, total, "")
 
     measured = measure_faces(pictures, recogniser, cache, told)
-    embeddings = np.full((len(pictures), measured.embeddings.shape[1]), np.nan)
-    mesh = np.full((len(pictures), 468, 2), np.nan)
-    embeddings[measured.index], mesh[measured.index] = measured.embeddings, measured.mesh
-    return embeddings, mesh
+    columns = []
+    for found in (measured.mesh, measured.yaw, measured.embeddings):
+        column = np.full((len(pictures), *found.shape[1:]), np.nan)
+        column[measured.index] = found
+        columns.append(column)
+    return MeasuredFaces(np.arange(len(pictures)), *columns)
 
 
 def find_judge() -> AgeSexJudge | None:

@@ -83,7 +83,8 @@ def measure_manner(
         return [find_speech(str(pair.audio)).samples for pair in pairs]
 
     means, seconds = listener.hear(pairs, speak, "actors", show)
-    faces, _ = embed_pictures([pair.face for pair in pairs], face_encoder, cache, show, "actors")
+    pictures = [pair.face for pair in pairs]
+    faces = embed_pictures(pictures, face_encoder, cache, show, "actors").embeddings
     known = np.isfinite(faces[:, 0])
     ratios = log_likelihood_ratios(listener.head, means, seconds, faces[known])
     first = np.unique(actors[known], return_index=True)[1]  # each face once

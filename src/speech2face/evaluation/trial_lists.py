@@ -61,9 +61,9 @@ def score_list(
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
     voices = embed_voices([root / f for f in spoken], model, folder / "voices.json", show)
-    faces, _ = embed_pictures(
+    faces = embed_pictures(
         [root / f for f in seen], model.card.face_encoder, folder / "cache", show, "faces"
-    )
+    ).embeddings
     known = [np.isfinite(rows[:, 0]) for rows in (voices, faces)]
     if not all(k.any() for k in known):
         raise UsageError(f"{path}: no speech, or no face, is found in any of its files.")
