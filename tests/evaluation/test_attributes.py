@@ -13,6 +13,7 @@ from speech2face.evaluation.attributes import (
     compare_ages,
     compare_judged,
     compare_labels,
+    judge_clips,
 )
 
 ABC = ("a", "b", "c")
@@ -123,6 +124,9 @@ def test_what_the_judge_says_is_compared_where_both_faces_are_found():
     assert age.years_apart.value == pytest.approx(7 / 3)
     np.testing.assert_array_equal(sex.confusion, [[1, 1], [0, 1]])
     assert sex.accuracy.value == sex.majority.value == pytest.approx(2 / 3)
+    same, years = judge_clips(drawn, original)
+    np.testing.assert_array_equal(same, [1, 0, 1, nan, nan])
+    np.testing.assert_array_equal(years, [5, 2, 0, nan, nan])
 
 
 # The probe ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from sklearn.metrics import mutual_info_score
 from speech2face.errors import UsageError
 from speech2face.evaluation.bits import (
     BetaBinomial,
+    compare_disclosure,
     explain_by_sex,
     fit_ranks,
     histogram_bits,
@@ -193,6 +194,27 @@ def test_a_voice_whose_sex_is_heard_wrong_gives_less():
     found = explain_by_sex(SAME.astype(float), PEOPLE, PEOPLE, heard, SEX, SEX, draws=50)
     assert 0.5 < found.sex_alone.value < 0.9
     assert found.whole.value > 0.95
+
+
+def test_two_systems_are_compared_on_the_same_draws():
+    rng = np.random.default_rng(10)
+    noise = rng.normal(size=(120, 120))
+    weak, strong, perfect = (noise + k * np.eye(120) for k in (1, 2, 99))
+    same = compare_disclosure(strong, strong, PEOPLE, PEOPLE, draws=50)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+    alone = [measure_disclosure(s, PEOPLE, PEOPLE, draws=50).histogram for s in (strong, weak)]
+    less = compare_disclosure(strong, weak, PEOPLE, PEOPLE, draws=50)
+    assert less.value == pytest.approx(alone[0].value - alone[1].value)
+    assert 0 < less.low < less.value < less.high
+    assert less.high - less.low < sum(e.high - e.low for e in alone)
+    back = compare_disclosure(weak, strong, PEOPLE, PEOPLE, draws=50)
+    assert (back.value, back.low, back.high) == pytest.approx((-less.value, -less.high, -less.low))
+
+    whole = compare_disclosure(perfect, noise, PEOPLE, PEOPLE, bins=8, draws=50)
+    assert whole.value == pytest.approx(3, abs=0.1)  # log2(8) less chance
+    within = compare_disclosure(perfect, SAME * 9.0, PEOPLE, PEOPLE, same=SAME, bins=8, draws=50)
+    assert within.value == pytest.approx(3)  # of sex alone nothing is left
 
 
 def test_what_has_no_rank_is_told():

@@ -21,7 +21,6 @@ from speech2face.evaluation import age_sex, copies
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
 from speech2face.evaluation.copies import (
     CROP,
-    find_worst,
     match_copies,
     match_groups,
     measure_sharpness,
@@ -77,7 +76,7 @@ def make_labels(count: int) -> list[Photograph]:
 
 def test_groups_add_up_to_all():
     wins = np.random.default_rng(0).uniform(size=45)
-    groups = match_groups({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
+    groups, _ = match_groups({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
     assert groups["all"]["n"] == 45
     assert groups["all"]["sface"]["value"] == pytest.approx(wins.mean())
     for label, count in (("age", 3), ("gender", 2), ("race", 2)):
@@ -95,16 +94,16 @@ def test_the_worst_group_is_large_enough_to_be_named():
     wins = np.ones(45)
     wins[20:40] = 0.5  # those of 30-39
     wins[40:] = 0  # those of 70+, too few
-    groups = match_groups({"dlib": wins}, make_labels(45), seed=0)
+    groups, worst = match_groups({"dlib": wins}, make_labels(45), seed=0)
     assert groups["age 70+"] == {"n": 5, "dlib": {"value": 0, "low": 0, "high": 0}}
-    assert find_worst(groups, "dlib") == "age 30-39"
+    assert worst == {"dlib": "age 30-39"}
 
 
 def test_photographs_without_labels_are_in_no_group():
     unlabelled = [Photograph(Path(f"{i}.jpg")) for i in range(12)]
-    groups = match_groups({"dlib": np.ones(12)}, unlabelled, seed=0)
+    groups, worst = match_groups({"dlib": np.ones(12)}, unlabelled, seed=0)
     assert list(groups) == ["all"]
-    assert find_worst(groups, "dlib") is None
+    assert worst == {"dlib": None}
 
 
 # Sharpness ---------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ import pytest
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import (
+    MEAN,
     MIDLINE,
     PAIRED,
     RATIOS,
+    compare_ratios,
     correlate_ratios,
     measure_ratios,
     pearson,
@@ -106,6 +108,11 @@ def test_pearson_is_numpys():
         assert told[name].r.low < told[name].r.value < told[name].r.high
         assert told[name].n == 50
         assert told[name].within == {}
+    known = np.mean([told[name].r.value for name in RATIOS])
+    assert told[MEAN].r.value == pytest.approx(known)
+    widths = [told[name].r.high - told[name].r.low for name in RATIOS]
+    assert 0 < told[MEAN].r.high - told[MEAN].r.low < np.mean(widths)
+    assert tuple(told) == (*RATIOS, MEAN)
 
 
 def test_the_same_faces_go_together_wholly_and_others_not_at_all():
@@ -135,11 +142,27 @@ def test_within_a_sex_nothing_is_left_of_what_sex_explains():
         assert abs(part.r.value) < 0.3
 
 
+def test_two_systems_are_compared_by_the_mean_over_ratios():
+    people = np.arange(60)  # of one clip each
+    a, good = make_pair(60, 0.9)
+    _, poor = make_pair(60, 0.0, seed=3)
+    same = compare_ratios((a, good), (a, good), people)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    less = compare_ratios((a, good), (a, poor), people)
+    means = [correlate_ratios(a, b, people)[MEAN].r.value for b in (good, poor)]
+    assert less.value == pytest.approx(means[0] - means[1])
+    assert less.value == pytest.approx(0.9, abs=0.1)
+    assert 0.5 < less.low < less.value < less.high
+    own = compare_ratios((a, 2 * a), (good, good - 1), people)  # each beside its own copies
+    assert (own.value, own.low, own.high) == pytest.approx((0, 0, 0))
+
+
 def test_a_side_that_does_not_vary_has_no_correlation():
     a, b = make_pair(20, 0.5)
     b[:, 3] = 0.7
     told = correlate_ratios(a, b, np.arange(20))["nose height"]
     assert (told.n, told.r, told.shuffled) == (20, None, None)
+    assert correlate_ratios(a, b, np.arange(20))[MEAN].r is None
     assert np.isnan(pearson(a[:, 0], b[:, 3]))
 
 
@@ -150,6 +173,7 @@ def test_faces_without_a_shape_are_left_out():
     assert (told[RATIOS[0]].n, told[RATIOS[1]].n) == (18, 19)
     rows = np.delete(np.arange(20), 4)
     assert told[RATIOS[1]].r.value == pytest.approx(np.corrcoef(a[rows, 1], b[rows, 1])[0, 1])
+    assert told[MEAN].n == 18  # of whom all are known
     b[:] = np.nan
     assert correlate_ratios(a, b, np.arange(20))["nose area"].r is None
 

@@ -15,7 +15,7 @@ from speech2face import cli
 from speech2face.errors import UsageError
 from speech2face.evaluation import listening, suite
 from speech2face.evaluation.card import END, START, check_card, write_card
-from speech2face.evaluation.page import draw_page
+from speech2face.evaluation.page import MEASURES, draw_page
 from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
 from speech2face.evaluation.report import (
     main_table,
@@ -124,10 +124,43 @@ def test_the_table_sets_systems_beside_each_other_and_chance(measured):
     assert first.figures == [show(wins["voice, sface"]), show(wins["published, sface"])]
     assert first.chance == ".500"
     assert first.difference.startswith((".", "1"))
-    assert "same sex, by the judge" in rows
+    paired = facts["paired"]
+    for row, measure, judge in (
+        ("within 10 % of the gallery, dlib", "recall_at_10_percent", "dlib"),
+        ("bits disclosed, SFace", "bits", "sface"),
+        ("same sex, by the judge", "same_sex", "age_sex"),
+        ("craniofacial r, mean of 13", "craniofacial", "landmarks"),
+    ):
+        assert rows[row].difference == show(paired[measure][f"voice − published, {judge}"])
     lines = tell(facts).splitlines()
     assert lines[0].startswith("40 people, 41 clips, 2 folds by person")
     assert lines[1].split() == ["ours", "published", "difference", "chance"]
+
+
+def test_the_page_shows_each_difference_where_systems_are_compared(measured):
+    _, facts = measured
+    page = draw_page(facts)
+    assert "<th>ours − published</th>" in page
+    strata = {f"two-way, {k}": told for k, told in facts["differences"].items()}
+    strata["two-way"] = strata.pop("two-way, everybody")
+    paired = {MEASURES[k]: told for k, told in facts["paired"].items()}
+    judges = {"sface": "SFace", "dlib": "dlib", **facts["judges"]}
+    for measure, told in (strata | paired).items():
+        for name, less in told.items():
+            judge = judges[name.split(", ")[1]]
+            cells = (measure, judge, show(less), str(less["people"]))
+            assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+
+    del facts["paired"]  # as in older reports
+    assert "ours − published" not in draw_page(facts)
+    assert {row.name for row in main_table(facts)} >= {"same sex, by the judge"}
+
+
+def test_a_report_without_a_mean_over_ratios_shows_that_of_the_papers(measured):
+    _, facts = measured
+    for told in facts["craniofacial"].values():
+        del told["mean over ratios"]
+    assert "craniofacial r, mean of 12" in {row.name for row in main_table(facts)}
 
 
 def test_figures_are_written_as_the_field_does():

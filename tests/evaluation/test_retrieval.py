@@ -21,6 +21,7 @@ from speech2face.evaluation.retrieval import (
     measure_retrieval,
     n_way,
     rank_matches,
+    rank_probes,
     recall_at_percent,
     recall_at_rank,
     same_label,
@@ -97,6 +98,14 @@ def test_the_best_of_several_true_matches_is_ranked_among_other_people():
     np.testing.assert_array_equal(ranks.rank, [3.5, 4.5])  # a: behind b and c, beside d
     np.testing.assert_array_equal(ranks.tied, [1, 1])
     np.testing.assert_array_equal(ranks.gallery, [4, 5])
+
+
+def test_whoever_has_no_match_or_no_opponent_has_no_rank():
+    people, labels = np.array(["a", "b", "c", "c"]), np.array(["x", "x", "y", "y"])
+    ranks = rank_probes(np.eye(4), people, people, same_label(labels, labels))
+    np.testing.assert_array_equal(ranks.probe, [0, 1])  # among those of y there is only c
+    np.testing.assert_array_equal(ranks.rank, [1, 1])
+    assert not len(rank_probes(np.eye(4), FOUR, np.array(list("efgh"))).probe)
 
 
 def test_ranks_agree_with_sorting():

@@ -9,6 +9,7 @@ from subjects import FOLDS, PEOPLE, MadeUp, make_actors, make_folds
 from speech2face.data.pairs import Photograph
 from speech2face.errors import UsageError
 from speech2face.evaluation import listening, suite
+from speech2face.evaluation.craniofacial import MEAN, correlate_ratios
 from speech2face.evaluation.suite import Suite, find_pictures, subjects_of, to_plain
 
 DRAWS = 40
@@ -44,6 +45,7 @@ def test_perfect_pictures_are_always_matched_and_shuffled_ones_by_chance(made_up
     assert 0.3 < shuffled["value"] < 0.7
     difference = facts["differences"]["everybody"]["voice − published, sface"]
     assert difference["value"] == pytest.approx(1 - shuffled["value"])
+    assert difference["people"] == PEOPLE
 
     told = facts["retrieval"]["voice, dlib"]
     assert told["everybody"]["median_rank"]["value"] == 1
@@ -71,6 +73,62 @@ def test_perfect_pictures_are_always_matched_and_shuffled_ones_by_chance(made_up
     assert {"sex Female", "sex Male", "age 20-29", "age 60-69"} <= groups.keys()
     assert groups["sex Female"]["people"] == PEOPLE // 2
     assert "length" not in facts
+
+
+def test_a_system_beside_itself_differs_in_nothing(made_up, tmp_path):
+    order = shuffle(len(made_up.pairs))
+    shuffled = made_up.paint("shuffled", made_up.faces[order], order, end="png")
+    subjects = made_up.subjects(shuffled, published=shuffled)
+    subjects.copies["published"] = made_up.paint("copies", made_up.faces)
+    subjects.copies["voice"] = subjects.copies["published"]
+    whole = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS)
+    paired = whole.paired()
+    assert list(paired) == [
+        *("recall_at_10_percent", "recall_at_rank_10", "bits"),
+        *("same_sex", "years_apart", "craniofacial"),
+    ]
+    for told in [*whole.differences().values(), *paired.values()]:
+        for less in told.values():
+            assert to_plain(less) == {"value": 0, "low": 0, "high": 0, "people": PEOPLE}
+
+
+def test_a_perfect_system_is_better_than_a_shuffled_one_by_the_gap_of_their_figures(
+    made_up, tmp_path
+):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    order = shuffle(len(made_up.pairs))
+    shuffled = made_up.paint("published", made_up.faces[order], order)
+    subjects = made_up.subjects(perfect, published=shuffled)
+    subjects.copies["published"] = perfect
+    made_up.hide(shuffled[3])
+    whole = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS)
+    whole.made["published"].age_sex[3] = np.nan
+    paired, retrieval, bits = whole.paired(), whole.retrieval(), whole.bits()
+    for judge in ("sface", "dlib"):
+        one, other = (retrieval[f"{name}, {judge}"]["everybody"] for name in subjects.systems)
+        told, beside = (bits[f"{name}, {judge}"]["disclosure"] for name in subjects.systems)
+        for measure, best, figure in (
+            ("recall_at_10_percent", one.recall_at_percent[10], other.recall_at_percent[10]),
+            ("recall_at_rank_10", one.recall_at_rank[10], other.recall_at_rank[10]),
+            ("bits", told.histogram, beside.histogram),
+        ):
+            less = paired[measure][f"voice − published, {judge}"]
+            assert less.value == pytest.approx(best.value - figure.value)
+            assert 0.2 < less.low < less.value < less.high
+            assert less.people == PEOPLE
+
+    # One of the other's pictures shows no face: that clip is in neither mean.
+    judged = whole.attributes()["published beside true"]
+    drawn = whole.made["published"].ratios
+    mean = correlate_ratios(whole.copies["published"].ratios, drawn, made_up.people)[MEAN].r
+    for measure, judge, wanted in (
+        ("same_sex", "age_sex", 1 - judged["sex"].accuracy.value),
+        ("years_apart", "age_sex", -judged["age"].years_apart.value),
+        ("craniofacial", "landmarks", 1 - mean.value),
+    ):
+        less = paired[measure][f"voice − published, {judge}"]
+        assert less.value == pytest.approx(wanted)
+        assert less.people == PEOPLE - 1
 
 
 def test_a_picture_without_a_face_loses_and_a_clip_without_a_true_face_is_left_out(
@@ -104,7 +162,7 @@ def test_without_the_judge_nothing_is_said_of_sex_and_age(made_up, tmp_path, mon
     perfect = made_up.paint("perfect", made_up.faces, end="png")
     facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, draws=DRAWS).measure()
     assert list(facts["two_way"]) == ["everybody"]
-    assert facts["attributes"] == {}
+    assert facts["attributes"] == facts["paired"] == {}
     assert facts["judges"]["age_sex"] is None
     assert "by_sex" not in facts["bits"]["voice, sface"]
     assert facts["fairness"]["voice, sface"]["groups"] == {}

@@ -131,6 +131,17 @@ def compare_judged(
     )
 
 
+def judge_clips(drawn: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `AgeSexJudge` says of two pictures of each clip (n, 2) → of each clip, twice (n,).
+
+    Whether the sex is the same (1 or 0), and years apart; NaN where a face is not found in both.
+    """
+    known = np.isfinite(drawn).all(1) & np.isfinite(original).all(1)
+    same = (drawn[:, 1] > 0.5) == (original[:, 1] > 0.5)
+    years = abs(drawn[:, 0] - original[:, 0])
+    return np.where(known, same, np.nan), np.where(known, years, np.nan)
+
+
 @dataclass(frozen=True)
 class GroupProbe:
     """Embedding → the label of a group, linear; for evaluation only, see the module."""

@@ -145,14 +145,34 @@ def explain_by_sex(
     own = same_label(sex, face_sex)
 
     def bits(scores: np.ndarray, opponents: np.ndarray | None) -> np.ndarray:
-        ranks = _rank(scores, probe_people, gallery_people, opponents)
-        people = probe_people[ranks.probe]
-        return histogram_bits(ranks, people, weigh_people(people, seed=seed, draws=draws), bins)
+        return _draw_bits(scores, probe_people, gallery_people, opponents, bins, seed, draws)
 
     whole = bits(scores, same)
     alone = bits(same_label(heard, face_sex).astype(float), same)
     within = bits(scores, own if same is None else own & same)
     return SexDisclosure(*map(summarise, (whole, alone, within, alone / whole)))
+
+
+def compare_disclosure(
+    scores: np.ndarray,
+    other: np.ndarray,
+    probe_people: np.ndarray,
+    gallery_people: np.ndarray,
+    *,
+    same: np.ndarray | None = None,
+    bins: int = BINS,
+    seed: int = 0,
+    draws: int = 1000,
+) -> Estimate:
+    """Scores of two systems (n, m), the rest as above → bits of the first less the other's.
+
+    By histogram, both on the same draws.
+    """
+    first, second = (
+        _draw_bits(system, probe_people, gallery_people, same, bins, seed, draws)
+        for system in (scores, other)
+    )
+    return summarise(first - second)
 
 
 def histogram_bits(
@@ -223,6 +243,21 @@ def mutual_information(confusion: np.ndarray) -> float:
     alone = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     met = joint > 0
     return float((joint[met] * np.log2(joint[met] / alone[met])).sum())
+
+
+def _draw_bits(
+    scores: np.ndarray,
+    probe_people: np.ndarray,
+    gallery_people: np.ndarray,
+    same: np.ndarray | None,
+    bins: int,
+    seed: int,
+    draws: int,
+) -> np.ndarray:
+    """Bits by histogram, of all and then of each draw (1 + draws,)."""
+    ranks = _rank(scores, probe_people, gallery_people, same)
+    people = probe_people[ranks.probe]
+    return histogram_bits(ranks, people, weigh_people(people, seed=seed, draws=draws), bins)
 
 
 def _rank(

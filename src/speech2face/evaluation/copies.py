@@ -25,7 +25,8 @@ from speech2face.console import Show
 from speech2face.data.pairs import Photograph, hash_files
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
-from speech2face.evaluation.intervals import Estimate, bootstrap_people
+from speech2face.evaluation.fairness import FEWEST, compare_groups
+from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures
 from speech2face.evaluation.retrieval import centred_cosine, two_way
 from speech2face.faces import FaceDetector, align_face, load_image
@@ -34,7 +35,6 @@ from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
 BATCH = 8  # faces drawn at a time
-FEWEST = 10  # photographs of a group that may be named the worst
 CROP = 112  # pixels a side of the crop in which sharpness is measured
 SHEET = 60  # photographs on the sheet
 
@@ -90,14 +90,14 @@ def report_copies(
     chosen = [photographs[i] for i in seen]
     original = look_at([p.path for p in chosen], judge, show, "photographs")
     drawn = look_at(pictures, judge, show, "copies")
-    groups = match_groups(wins, chosen, seed)
+    groups, worst = match_groups(wins, chosen, seed)
     facts = {
         "decoder": hash_file(decoder),
         "photographs": len(seen),
         "without_a_face": len(every) - len(seen),
         "chance": 0.5,
         "two_way": groups,
-        "worst_group": {name: find_worst(groups, name) for name in JUDGES},
+        "worst_group": worst,
         "detected": float(drawn.detected.mean()),
         "nose": {"drawn": _median(abs(made["dlib"].yaw)), "photographs": _median(abs(noses[seen]))},
         "sharpness": {
@@ -143,27 +143,20 @@ def match_copies(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 def match_groups(
     wins: dict[str, np.ndarray], photographs: Sequence[Photograph], seed: int
-) -> dict[str, dict[str, Any]]:
-    """Wins (N,) by judge → n and estimates of all, and of each age band, gender and race.
-
-    A group's opponents are everybody else's photographs, not only the group's own.
-    """
-    rows_of = {"all": np.arange(len(photographs))}
-    for label in ("age", "gender", "race"):
-        values = np.array([getattr(p, label) for p in photographs])
-        for value in sorted(set(values) - {""}):
-            rows_of[f"{label} {value}"] = np.flatnonzero(values == value)
-    return {
-        group: {"n": len(rows)}
-        | {name: asdict(bootstrap_people(w[rows], rows, seed)) for name, w in wins.items()}
-        for group, rows in rows_of.items()
+) -> tuple[dict[str, dict[str, Any]], dict[str, str | None]]:
+    """Wins (N,) by judge → n and estimates by group, of all and by label; the worst by judge."""
+    people = np.arange(len(photographs))
+    labels = {
+        label: np.array([getattr(p, label) for p in photographs])
+        for label in ("age", "gender", "race")
     }
-
-
-def find_worst(groups: dict[str, dict[str, Any]], judge: str) -> str | None:
-    """The group that a judge gives the lowest figure; one below `FEWEST` photographs is passed."""
-    large = [name for name, row in groups.items() if name != "all" and row["n"] >= FEWEST]
-    return min(large, key=lambda name: groups[name][judge]["value"], default=None)
+    found = {name: compare_groups(w, people, labels, seed) for name, w in wins.items()}
+    groups: dict[str, dict[str, Any]] = {"all": {"n": len(photographs)}}
+    for name, fairness in found.items():
+        groups["all"][name] = asdict(fairness.everybody)
+        for group, told in fairness.groups.items():
+            groups.setdefault(group, {"n": told.people})[name] = asdict(told.figure)
+    return groups, {name: fairness.worst for name, fairness in found.items()}
 
 
 def look_at(pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, what: str) -> Looks:

@@ -14,6 +14,7 @@ r         Pearson's, between the same ratio of the two faces, over clips; 0 is c
 shuffled  the same after every cyclic shift of one side, pairs of one person left out: its mean, and
           the range of the middle 95 % of shifts, within which an r is luck
 within    both among one sex only: what is left when sex is no help
+mean      of r over all thirteen, of clips of which all are known; two systems are compared by it
 """
 
 from __future__ import annotations
@@ -85,11 +86,12 @@ DEFINITIONS: dict[str, Callable[[LandmarkDistances], np.ndarray]] = {
     "philtrum width": lambda d: d("cph", "cph") / d("ex", "ex"),
 }
 RATIOS = tuple(DEFINITIONS)
+MEAN = "mean over ratios"
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """How one ratio of two sets of faces goes together."""
+    """How one ratio of two sets of faces goes together, or all of them on average."""
 
     n: int  # clips of which both sides are known
     r: Estimate | None  # None where it is not defined: a side does not vary
@@ -121,7 +123,7 @@ def correlate_ratios(
     sex: np.ndarray | None = None,
     seed: int = 0,
 ) -> dict[str, Correlation]:
-    """Ratios (N, 13) of two pictures of each clip, person (N,) and sex (N,) → by name.
+    """Ratios (N, 13) of two pictures of each clip, person (N,) and sex (N,) → by name, last `MEAN`.
 
     Rows with NaN on either side are left out, of each ratio for itself; so are, within a sex,
     those whose label is empty.
@@ -130,34 +132,60 @@ def correlate_ratios(
         raise UsageError(f"ratios are of shape (N, {len(RATIOS)}), not {a.shape} and {b.shape}.")
     if sex is not None and len(sex) != len(people):
         raise UsageError(f"{len(sex)} labels of sex for {len(people)} clips.")
+    columns_of = {name: [column] for column, name in enumerate(RATIOS)}
+    columns_of[MEAN] = list(range(len(RATIOS)))
     told = {}
-    for column, name in enumerate(RATIOS):
-        known = np.isfinite(a[:, column]) & np.isfinite(b[:, column])
+    for name, columns in columns_of.items():
+        one, other = a[:, columns], b[:, columns]
+        known = (np.isfinite(one) & np.isfinite(other)).all(1)
         rows_of = {} if sex is None else {s: known & (sex == s) for s in sorted(set(sex) - {""})}
         within = {
-            str(label): _correlate(a[rows, column], b[rows, column], people[rows], seed, {})
+            str(label): _correlate(one[rows], other[rows], people[rows], seed, {})
             for label, rows in rows_of.items()
         }
-        told[name] = _correlate(a[known, column], b[known, column], people[known], seed, within)
+        told[name] = _correlate(one[known], other[known], people[known], seed, within)
     return told
+
+
+def compare_ratios(
+    first: tuple[np.ndarray, np.ndarray],
+    other: tuple[np.ndarray, np.ndarray],
+    people: np.ndarray,
+    seed: int = 0,
+) -> Estimate:
+    """The mean r of the first system less the other's, both on the same draws.
+
+    Each is two sets of ratios (n, 13), all known: of its copies and of what it draws from voices.
+    """
+    return bootstrap_statistic(
+        lambda weights: mean_pearson(*first, weights) - mean_pearson(*other, weights),
+        people,
+        seed=seed,
+    )
 
 
 def pearson(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Pearson's r of (n,) and (n,), weighted by (n,); NaN where a side does not vary."""
+    return mean_pearson(a[:, None], b[:, None], weights)
+
+
+def mean_pearson(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The mean of r of each column of (n, k) and (n, k); NaN where one of them is not defined."""
     weights = np.full(len(a), 1 / max(len(a), 1)) if weights is None else weights
     met = weights > 0
-    if not met.any() or np.ptp(a[met]) == 0 or np.ptp(b[met]) == 0:
+    if not met.any() or (np.ptp(a[met], 0) == 0).any() or (np.ptp(b[met], 0) == 0).any():
         return np.nan
     a, b = a - weights @ a, b - weights @ b
-    return float(weights @ (a * b) / np.sqrt((weights @ a**2) * (weights @ b**2)))
+    return float((weights @ (a * b) / np.sqrt((weights @ a**2) * (weights @ b**2))).mean())
 
 
 def _correlate(
     a: np.ndarray, b: np.ndarray, people: np.ndarray, seed: int, within: dict[str, Correlation]
 ) -> Correlation:
-    if np.isnan(pearson(a, b)):
+    """Ratios (n, k) twice: the mean of r over the k."""
+    if np.isnan(mean_pearson(a, b)):
         return Correlation(len(a), None, None, within)
-    r = bootstrap_statistic(lambda weights: pearson(a, b, weights), people, seed=seed)
+    r = bootstrap_statistic(lambda weights: mean_pearson(a, b, weights), people, seed=seed)
     return Correlation(len(a), r, _shuffle(a, b, people), within)
 
 
@@ -166,7 +194,7 @@ def _shuffle(a: np.ndarray, b: np.ndarray, people: np.ndarray) -> Estimate | Non
     values = []
     for shift in range(1, len(a)):
         others = people != np.roll(people, shift)
-        values.append(pearson(a[others], np.roll(b, shift)[others]))
+        values.append(mean_pearson(a[others], np.roll(b, shift, axis=0)[others]))
     known = np.array(values)[np.isfinite(values)]
     if not len(known):
         return None

@@ -20,6 +20,14 @@ from speech2face.evaluation.report import (
     show,
 )
 
+MEASURES = {  # in pairs, as `Suite.paired` names them
+    "recall_at_10_percent": "within 10 % of the gallery",
+    "recall_at_rank_10": "among the first 10",
+    "bits": "bits disclosed, by histogram",
+    "same_sex": "same sex",
+    "years_apart": "years apart, below 0 is nearer",
+    "craniofacial": "craniofacial r, mean over ratios",
+}
 STYLE = """
 :root{color-scheme:light dark;--ground:#fff;--ink:#1d2329;--soft:#5b6570;--line:#e3e6ea;
 --faint:#8a939d;--panel:#f6f7f9;--s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#b4589a;--s4:#7a6a00}
@@ -102,8 +110,33 @@ def _opening(facts: dict[str, Any]) -> str:
         + "<p>Two-way matching asks how often the true face is nearer to the picture than another "
         "person's. SFace had no part in training; dlib's is the space ours was trained in. "
         "Differences are of the same clips. Sex and age are a judge's word on the true face, "
-        "groups a probe's: estimates, no labels.</p>"
+        "groups a probe's: estimates, no labels.</p>" + _differences(facts)
     )
+
+
+def _differences(facts: dict[str, Any]) -> str:
+    """The first system less each other, a table for each."""
+    if not facts.get("paired"):
+        return ""
+    strata = {
+        "two-way" if stratum == "everybody" else f"two-way, {stratum}": told
+        for stratum, told in facts["differences"].items()
+    }
+    paired = {name: facts["paired"][k] for k, name in MEASURES.items() if k in facts["paired"]}
+    judges = facts["judges"] | RECOGNISERS
+    first, *others = facts["systems"]
+    tables = []
+    for other in others:
+        pair = f"{first} − {other}, "
+        rows = [
+            [measure, judges[name.removeprefix(pair)], show(less), str(less["people"])]
+            for measure, told in (strata | paired).items()
+            for name, less in told.items()
+            if name.startswith(pair)
+        ]
+        header = ["", "judge", f"{SYSTEMS[first]} − {SYSTEMS[other]}", "people"]
+        tables.append(_table(header, rows))
+    return "<p>Systems in pairs, on the same draws of the same people:</p>" + "".join(tables)
 
 
 def _retrieval(facts: dict[str, Any]) -> str:

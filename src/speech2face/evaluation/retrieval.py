@@ -168,6 +168,20 @@ def best_of(ranks: Ranks) -> Ranks:
     return Ranks(ranks.probe[first], ranks.rank[first], ranks.tied[first], ranks.gallery[first])
 
 
+def rank_probes(
+    scores: np.ndarray,
+    probe_people: np.ndarray,
+    gallery_people: np.ndarray,
+    same: np.ndarray | None = None,
+) -> Ranks:
+    """Scores (n, m), people, and which opponents stay → the rank of each probe's best true match.
+
+    Probes without a true match or without an opponent are left out.
+    """
+    true, others = sort_pairs(probe_people, gallery_people, same)
+    return best_of(rank_matches(scores, true & others.any(1, keepdims=True), others))
+
+
 def recall_at_rank(
     ranks: np.ndarray, k: np.ndarray | float, *, tied: np.ndarray | float = 0
 ) -> np.ndarray:
@@ -228,7 +242,7 @@ def trace_recall(
     scores: np.ndarray, people: np.ndarray, same: np.ndarray | None = None
 ) -> np.ndarray:
     """Scores (n, n) → recall at 1, 2 … 100 per cent of the gallery (100,); chance is the same k."""
-    best = best_of(rank_matches(scores, *sort_pairs(people, people, same)))
+    best = rank_probes(scores, people, people, same)
     weights = weigh_people(people[best.probe], draws=0)[0]
     percents = range(1, 101)
     within = [recall_at_percent(best.rank, best.gallery, k, tied=best.tied) for k in percents]

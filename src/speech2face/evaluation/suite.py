@@ -14,7 +14,7 @@ is found is left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,11 @@ from speech2face.evaluation.attributes import (
     age_band,
     compare_judged,
     compare_labels,
+    judge_clips,
 )
-from speech2face.evaluation.bits import explain_by_sex, measure_disclosure
+from speech2face.evaluation.bits import compare_disclosure, explain_by_sex, measure_disclosure
 from speech2face.evaluation.calibration import confidence_bins, measure_coverage, stated_bits
-from speech2face.evaluation.craniofacial import correlate_ratios
+from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
 from speech2face.evaluation.folds import DrawnFolds
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
@@ -53,6 +54,9 @@ from speech2face.evaluation.retrieval import (
     centred_cosine,
     match_probes,
     measure_retrieval,
+    rank_probes,
+    recall_at_percent,
+    recall_at_rank,
     same_label,
     trace_recall,
 )
@@ -87,6 +91,13 @@ class Scores:
 
     matrix: np.ndarray  # (n, n); between folds it means nothing
     rows: np.ndarray  # (n,) of the clip among all
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """A figure of the first system less that of another, on the same draws of the same people."""
+
+    people: int
 
 
 def subjects_of(drawn: DrawnFolds) -> Subjects:
@@ -173,6 +184,7 @@ class Suite:
             "bits": self.bits,
             "attributes": self.attributes,
             "craniofacial": self.craniofacial,
+            "paired": self.paired,
             "probe": self.fit_probe,
             "fairness": self.fairness,
         }
@@ -222,14 +234,14 @@ class Suite:
             for stratum in self._strata()
         }
 
-    def differences(self) -> dict[str, dict[str, Estimate]]:
-        """Two-way wins of the first system less those of each other, on the same clips."""
+    def differences(self) -> dict[str, dict[str, Difference]]:
+        """Two-way wins of the first system less those of each other; for the rest see `paired`."""
         first, *others = self.subjects.systems
         return {
             stratum: {
-                f"{first} − {other}, {judge}": self._mean(
-                    self._wins(f"{first}, {judge}", stratum)
-                    - self._wins(f"{other}, {judge}", stratum)
+                f"{first} − {other}, {judge}": self._subtract(
+                    self._wins(f"{first}, {judge}", stratum),
+                    self._wins(f"{other}, {judge}", stratum),
                 )
                 for other in others
                 for judge in JUDGES
@@ -322,6 +334,19 @@ class Suite:
             )
             for name, copies in self.copies.items()
         }
+
+    def paired(self) -> dict[str, dict[str, Difference]]:
+        """By measure: the first system less each other, as each judge sees them."""
+        first, *others = self.subjects.systems
+        told: dict[str, dict[str, Difference]] = {}
+        for other in others:
+            by_judge = {judge: self._compare_scores(first, other, judge) for judge in JUDGES}
+            by_judge["age_sex"] = self._compare_judged(first, other)
+            by_judge["landmarks"] = self._compare_ratios(first, other)
+            for judge, measures in by_judge.items():
+                for measure, difference in measures.items():
+                    told.setdefault(measure, {})[f"{first} − {other}, {judge}"] = difference
+        return told
 
     def fit_probe(self) -> dict[str, Any]:
         """The probe of groups: how right it is on photographs, and what it says of the pictures."""
@@ -466,6 +491,69 @@ class Suite:
         same = same_label(labels, labels)
         wins[scores.rows] = match_probes(scores.matrix, people, people, same)
         return wins
+
+    def _recalls(self, name: str) -> dict[str, np.ndarray]:
+        """How often a score finds each clip's face among the first (N,); NaN where it cannot."""
+        scores = self.scores[name]
+        people, fold = self.people[scores.rows], self.subjects.fold[scores.rows]
+        best = rank_probes(scores.matrix, people, people, same_label(fold, fold))
+        found = {
+            "recall_at_10_percent": recall_at_percent(best.rank, best.gallery, 10, tied=best.tied),
+            "recall_at_rank_10": recall_at_rank(best.rank, 10, tied=best.tied),
+        }
+        recalls = {measure: np.full(len(self.people), np.nan) for measure in found}
+        for measure, values in found.items():
+            recalls[measure][scores.rows[best.probe]] = values
+        return recalls
+
+    def _compare_scores(self, first: str, other: str, judge: str) -> dict[str, Difference]:
+        one, two = f"{first}, {judge}", f"{other}, {judge}"
+        found, beside = self._recalls(one), self._recalls(two)
+        told = {name: self._subtract(found[name], beside[name]) for name in found}
+        rows = self.scores[one].rows  # of both: they depend on the true faces only
+        people, fold = self.people[rows], self.subjects.fold[rows]
+        bits = compare_disclosure(
+            np.maximum(self.scores[one].matrix, LOST),
+            np.maximum(self.scores[two].matrix, LOST),
+            people,
+            people,
+            same=same_label(fold, fold),
+            seed=self._seed,
+            draws=self._draws,
+        )
+        told["bits"] = self._count(bits, np.isfinite(self._wins(one)))
+        return told
+
+    def _compare_judged(self, first: str, other: str) -> dict[str, Difference]:
+        """Beside the true face, of clips in whose three pictures faces are found."""
+        if not self.judged:
+            return {}
+        sex, years = judge_clips(self.made[first].age_sex, self.true.age_sex)
+        other_sex, other_years = judge_clips(self.made[other].age_sex, self.true.age_sex)
+        return {
+            "same_sex": self._subtract(sex, other_sex),
+            "years_apart": self._subtract(years, other_years),
+        }
+
+    def _compare_ratios(self, first: str, other: str) -> dict[str, Difference]:
+        """Each beside its own copies, of clips in whose four pictures faces are found."""
+        if not {first, other} <= self.copies.keys():
+            return {}
+        one, two = ((self.copies[name].ratios, self.made[name].ratios) for name in (first, other))
+        known = np.flatnonzero(np.isfinite(np.hstack([*one, *two])).all(1))
+        if not len(known):
+            return {}
+        one, two = ((a[known], b[known]) for a, b in (one, two))
+        mean = compare_ratios(one, two, self.people[known], self._seed)
+        return {"craniofacial": self._count(mean, known)}
+
+    def _subtract(self, one: np.ndarray, other: np.ndarray) -> Difference:
+        """Figures of clips (N,) twice; left out are clips that have but one of them."""
+        less = one - other
+        return self._count(self._mean(less), np.isfinite(less))
+
+    def _count(self, estimate: Estimate, known: np.ndarray) -> Difference:
+        return Difference(**asdict(estimate), people=len(np.unique(self.people[known])))
 
     def _mean(self, values: np.ndarray) -> Estimate:
         known = np.isfinite(values)
