@@ -303,7 +303,10 @@ def _import(module: str, package: str) -> Any:
 
 
 def _opencv() -> Any:
-    return _import("cv2", "opencv-python-headless")
+    """OpenCV, but for its warnings: it has one for every detector that is opened."""
+    cv2 = _import("cv2", "opencv-python-headless")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    return cv2
 
 
 def _package_file(package: str, path: str) -> Path:

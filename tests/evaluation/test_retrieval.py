@@ -83,6 +83,11 @@ def test_what_all_pictures_share_does_not_hide_who_is_who():
     np.testing.assert_allclose(centred_cosine(drawn * 5 + 3, true), cosines)
 
 
+def test_pictures_that_are_all_the_same_score_nothing():
+    true = np.random.default_rng(0).normal(size=(20, 16))
+    assert np.abs(centred_cosine(np.tile(true[:1], (20, 1)), true)).max() < 1e-5
+
+
 # Ranks -------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from speech2face.faces import (
     load_face_encoder,
     load_image,
 )
+from speech2face.weights import hash_file
 
 # The points of the mesh that shape is made of: every second one of the oval and of the lids,
 # the upper line of the brows, bridge, tip, wings and base of the nose, the lips' outline.
@@ -74,8 +75,8 @@ def measure_faces(
 ) -> MeasuredFaces:
     """Landmarks and embeddings of the largest face of each picture.
 
-    Chunks are measured on all cores and kept in `cache` under a name made of the pictures and the
-    recogniser, so a run that was stopped goes on and two runs on the same pictures share them.
+    Chunks are measured on all cores and kept in `cache` under a name made of the pictures' content
+    and the recogniser, so a run that was stopped goes on and two runs on the same pictures share them.
     """
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
@@ -105,8 +106,8 @@ def measure_faces(
 
 
 def _chunk_key(chunk: Sequence[Path], face_encoder: str) -> str:
-    names = [f"{path.resolve()} {path.stat().st_size}" for path in chunk]
-    return hashlib.sha256("\n".join([face_encoder, *names]).encode()).hexdigest()[:20]
+    contents = [hash_file(path) for path in chunk]
+    return hashlib.sha256("\n".join([face_encoder, *contents]).encode()).hexdigest()[:20]
 
 
 def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:

@@ -273,11 +273,14 @@ def centred_cosine(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Cosine (n, n) of embeddings (n, D) after each side's mean is taken away.
 
     Without that, what all drawn faces share (a white ground, say) hides what tells them apart.
+    Where nothing tells them apart all score 0.
     """
-    drawn, true = drawn - drawn.mean(0), true - true.mean(0)
-    drawn = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    true = true / np.linalg.norm(true, axis=1, keepdims=True)
+    drawn, true = (_unit(x - x.mean(0)) for x in (drawn, true))
     return drawn @ true.T
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
