@@ -76,7 +76,8 @@ def measure_faces(
     """Landmarks and embeddings of the largest face of each picture.
 
     Chunks are measured on all cores and kept in `cache` under a name made of the pictures' content
-    and the recogniser, so a run that was stopped goes on and two runs on the same pictures share them.
+    and the recogniser, so a run that was stopped goes on, and two runs on the same pictures share
+    them.
     """
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
