@@ -151,16 +151,9 @@ def test_the_page_shows_each_difference_where_systems_are_compared(measured):
             cells = (measure, judge, show(less), str(less["people"]))
             assert "".join(f"<td>{cell}</td>" for cell in cells) in page
 
-    del facts["paired"]  # as in older reports
+    del facts["paired"]  # as where there is one system only
     assert "ours − published" not in draw_page(facts)
     assert {row.name for row in main_table(facts)} >= {"same sex, by the judge"}
-
-
-def test_a_report_without_a_mean_over_ratios_shows_that_of_the_papers(measured):
-    _, facts = measured
-    for told in facts["craniofacial"].values():
-        del told["mean over ratios"]
-    assert "craniofacial r, mean of 12" in {row.name for row in main_table(facts)}
 
 
 def test_figures_are_written_as_the_field_does():

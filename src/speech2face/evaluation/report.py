@@ -24,7 +24,6 @@ from speech2face.evaluation.suite import Subjects
 
 SYSTEMS = {"voice": "ours", "published": "published", "pictures": "the pictures"}
 RECOGNISERS = {"sface": "SFace", "dlib": "dlib"}
-PAPER = 12  # craniofacial ratios of the paper: the first; philtrum width it left out
 SHEET = 40  # clips of the gallery
 
 Estimated = dict[str, float | None] | None
@@ -133,10 +132,7 @@ def main_table(facts: dict[str, Any]) -> list[Row]:
         add(name, [one and one["accuracy"] for one in labels], show(majority, interval=False), less)
     craniofacial = [facts["craniofacial"].get(name, {}) for name in systems]
     means = [told.get(MEAN, {}).get("r") for told in craniofacial]
-    if any(means):
-        add("craniofacial r, mean of 13", means, "0", difference("craniofacial", "landmarks"))
-    else:  # a report from before the mean had an interval
-        add("craniofacial r, mean of 12", [_mean_r(told) for told in craniofacial], "0")
+    add("craniofacial r, mean of 13", means, "0", difference("craniofacial", "landmarks"))
     return rows
 
 
@@ -188,8 +184,3 @@ def _decimal(value: float, digits: int) -> str:
     if not float(text.replace("−", "-")):
         text = text.lstrip("−")
     return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
-
-
-def _mean_r(correlations: dict[str, Any]) -> Estimated:
-    known = [c["r"]["value"] for c in list(correlations.values())[:PAPER] if c["r"]]
-    return {"value": float(np.mean(known))} if known else None
