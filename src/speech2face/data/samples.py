@@ -1,0 +1,52 @@
+"""A sample: the speech of one person and one frame of that person's face, which training reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a sample comes from."""
+
+    clip: str  # unique in its set; names the sample
+    path: str  # of the file, below the set's folder
+    start: float  # seconds in that file
+    end: float
+    person: str  # who speaks, as far as the set says; by default the file
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the stages measured of what they chose."""
+
+    frame_seconds: float  # where the frame lies in the file
+    yaw: float  # `yaw_of`: 0 is frontal
+    eyes_open: float  # opening by width, mean of both eyes
+    sharpness: float  # variance of the Laplacian at 112 px
+    face_pixels: float  # distance of the eyes, pixels
+    speech_seconds: float
+    agreement: float  # of mouth and sound, correlation
+
+
+@dataclass(frozen=True)
+class Sample:
+    source: Source
+    speech: np.ndarray  # float32 (n,), 16 kHz, 0.5 to 10 s
+    face: np.ndarray  # uint8 (224, 224, 3), RGB, on the canvas template
+    embedding: np.ndarray  # float32 (D,)
+    quality: Quality
+
+    def facts(self) -> dict[str, dict[str, str | float]]:
+        return {"source": asdict(self.source), "quality": asdict(self.quality)}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A clip that gives no sample, and why, in words for the ledger."""
+
+    source: Source
+    stage: str
+    reason: str
