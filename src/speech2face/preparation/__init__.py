@@ -1,0 +1,16 @@
+"""From one clip of a video to one sample, each stage a pure function that can be tested alone.
+
+In order: the sound and every few frames are decoded (`decoding`), faces are detected on them and
+linked to tracks (`tracks`), the track whose mouth moves with the sound is the speaker's
+(`speaking`), its best frame is taken (`choosing`), aligned and embedded, and the speech of that
+track is cut (`sampling`, which calls them all). A stage that cannot go on raises `Refused`.
+"""
+
+
+class Refused(Exception):  # noqa: N818
+    """This clip gives no sample: which stage says so, and why, in words for the ledger."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"{stage}: {reason}")
+        self.stage = stage
+        self.reason = reason

@@ -1,0 +1,125 @@
+"""Which frame of a track shows its face best: frontal, open-eyed and sharp.
+
+Each frame gets three marks between 0 and 1, whose product decides, so that a frame bad in one is
+not saved by the others:
+
+frontal      1 at yaw 0, 0 at MAX_YAW (see `yaw_of`)
+open_eyed    the eyes' opening by what is usual for this face: its 75th percentile
+sharp        the root of the variance of the Laplacian, by the sharpest frame of the track
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.textures import MAX_YAW, yaw_of
+from speech2face.faces import TEMPLATES, align_face, fit_similarity
+from speech2face.preparation import Refused
+from speech2face.preparation.decoding import Frame
+
+STAGE = "choose"
+
+SIZE = 224  # px, of the aligned face
+SHARPNESS_SIZE = 112  # px, at which sharpness is measured: finer is the camera's, not the focus'
+MIDDLE = np.s_[28:90, 28:84]  # of that: eyes to chin, without background
+LEAST_FACE_PIXELS = 20.0  # distance of the eyes; the aligned face's is 58
+LEAST_SHARPNESS = 8.0  # grey levels squared; GRID's are 280 to 500, blurred by 4 px 10
+LEAST_OPEN = 0.12  # of the eyes: GRID's are 0.26 to 0.30 open, a blink is below 0.1
+
+# Corner, corner, then two pairs of upper and lower lid: of the eye on the left and on the right.
+EYES = ((33, 133, 160, 144, 158, 153), (362, 263, 385, 380, 387, 373))
+
+
+@dataclass(frozen=True)
+class View:
+    """One face on one frame."""
+
+    seconds: float  # in the file
+    face: np.ndarray  # uint8 (224, 224, 3) RGB, on the canvas template
+    landmarks: np.ndarray  # (5, 2) in pixels of `face`
+    yaw: float
+    eyes_open: float  # opening by width, mean of both eyes
+    sharpness: float
+    face_pixels: float  # distance of the eyes on the frame
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Why a frame was chosen, or not: each in [0, 1]."""
+
+    frontal: float
+    open_eyed: float
+    sharp: float
+
+    @property
+    def total(self) -> float:
+        return self.frontal * self.open_eyed * self.sharp
+
+
+def measure_view(frame: Frame, landmarks: np.ndarray, mesh: np.ndarray) -> View:
+    """Align the face at `landmarks` (5, 2) and measure it; mesh (468, 2); all in frame pixels."""
+    matrix = fit_similarity(landmarks, TEMPLATES["canvas"] * SIZE)
+    face = align_face(frame.image, landmarks, "canvas", SIZE)
+    return View(
+        seconds=frame.seconds,
+        face=face,
+        landmarks=(landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32),
+        yaw=yaw_of(mesh),
+        eyes_open=measure_eyes(mesh),
+        sharpness=measure_sharpness(face),
+        face_pixels=float(np.hypot(*(landmarks[1] - landmarks[0]))),
+    )
+
+
+def measure_eyes(mesh: np.ndarray) -> float:
+    """Opening of the lids by the width of the eye, mean of both eyes (Soukupová & Čech, 2016)."""
+    ratios = []
+    for corner, other, *lids in EYES:
+        above, below = mesh[lids[::2]], mesh[lids[1::2]]
+        gap = np.hypot(*(above - below).T).mean()
+        ratios.append(gap / np.hypot(*(mesh[corner] - mesh[other])))
+    return float(np.mean(ratios))
+
+
+def measure_sharpness(face: np.ndarray) -> float:
+    """Variance of the Laplacian between eyes and chin at 112 px, of an aligned face (S, S, 3)."""
+    import cv2
+
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SHARPNESS_SIZE, SHARPNESS_SIZE), interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(small.astype(np.float32), cv2.CV_32F)[MIDDLE].var())
+
+
+def mark_views(views: Sequence[View]) -> list[Marks]:
+    """The marks of each view of one track."""
+    usual = max(float(np.percentile([view.eyes_open for view in views], 75)), 1e-6)
+    sharpest = max(*(view.sharpness for view in views), 1e-6)
+    return [
+        Marks(
+            frontal=max(1 - abs(view.yaw) / MAX_YAW, 0.0),
+            open_eyed=min(view.eyes_open / usual, 1.0),
+            sharp=float(np.sqrt(view.sharpness / sharpest)),
+        )
+        for view in views
+    ]
+
+
+def choose_view(views: Sequence[View]) -> View:
+    """The best view of a track. Refused where even that is small, turned, blurred or blinks."""
+    if not views:
+        raise Refused(STAGE, "the face is seen on no frame that was looked at")
+    marks = mark_views(views)
+    best = max(range(len(views)), key=lambda number: marks[number].total)
+    view, mark = views[best], marks[best]
+    if view.face_pixels < LEAST_FACE_PIXELS:
+        raise Refused(STAGE, f"the face is small: {view.face_pixels:.0f} px between the eyes")
+    if mark.frontal == 0:
+        raise Refused(STAGE, f"the face is turned away: yaw {view.yaw:+.2f} at best")
+    if view.sharpness < LEAST_SHARPNESS:
+        raise Refused(STAGE, f"the face is blurred: sharpness {view.sharpness:.0f}")
+    if view.eyes_open < LEAST_OPEN:
+        raise Refused(STAGE, f"the eyes are shut: {view.eyes_open:.2f} open at best")
+    return view

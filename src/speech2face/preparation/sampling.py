@@ -1,0 +1,245 @@
+"""One clip → one sample, or why there is none: the stages in order, each timed.
+
+The video is decoded twice: every few frames for faces, then, where there is speech, each frame of
+the faces that could be the speaker's. The frames themselves are never kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, load_face_encoder
+from speech2face.media import SAMPLE_RATE
+from speech2face.preparation import Refused
+from speech2face.preparation.choosing import View, choose_view, measure_view
+from speech2face.preparation.decoding import (
+    Clip,
+    Sound,
+    decode_frames,
+    decode_sound,
+    find_clip,
+)
+from speech2face.preparation.speaking import (
+    CONTEXT,
+    Evidence,
+    Mouth,
+    Segments,
+    choose_speaker,
+    measure_opening,
+    own_segments,
+    weigh,
+    within,
+)
+from speech2face.preparation.tracks import (
+    LOOK_STEP,
+    Look,
+    Track,
+    check_moving,
+    link_faces,
+    look,
+    near,
+)
+from speech2face.speech import Speech, find_speech
+
+MOST_CANDIDATES = 3  # faces whose mouths are watched
+MOUTH_STEP = 0.015  # s: above 60 frames a second not every one is looked at
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks, loaded once for many clips."""
+
+    detector: FaceDetector
+    mesh: FaceMesh
+    encoder: FaceEncoder
+
+    @classmethod
+    def load(cls, face_encoder: str = "dlib") -> Models:
+        """Raises ModelError where one is not installed."""
+        return cls(FaceDetector(), FaceMesh(), load_face_encoder(face_encoder))
+
+
+@dataclass
+class Watch:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    def each(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
+        """The items; what it takes to make them is the stage's."""
+        iterator = iter(items)
+        while True:
+            with self.timing(stage):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A track and the speech while it is seen."""
+
+    track: Track
+    sound: Sound  # of the track's time
+    segments: Segments
+
+
+def make_sample(
+    source: Source,
+    folder: Path,
+    models: Models,
+    center: tuple[float, float] | None = None,
+) -> tuple[Sample | Refusal, dict[str, float]]:
+    """The sample of a clip whose file lies below `folder`, or why not; and seconds by stage.
+
+    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. No
+    file makes this raise.
+    """
+    watch = Watch()
+    try:
+        return _make_sample(source, folder, models, center, watch), watch.seconds
+    except Refused as refused:
+        return Refusal(source, refused.stage, refused.reason), watch.seconds
+
+
+def _make_sample(
+    source: Source,
+    folder: Path,
+    models: Models,
+    center: tuple[float, float] | None,
+    watch: Watch,
+) -> Sample:
+    clip = find_clip(source, folder)
+    with watch.timing("sound"):
+        sound = decode_sound(clip)
+    with watch.timing("speech"):
+        cut_speech(sound)  # without any, no picture need be decoded
+    found = _find_tracks(clip, models, center, watch)
+    with watch.timing("speech"):
+        candidates = find_candidates(found, sound)
+    mouths, views = _watch_faces(clip, candidates, models, watch)
+    with watch.timing("speak"):
+        judged = [_judge(*pair) for pair in zip(candidates, mouths, strict=True)]
+        seen = [(one.track.start, one.track.end) for one in candidates]
+        best = choose_speaker([evidence for _, evidence in judged], seen)
+    speech, evidence = judged[best]
+    assert speech
+    assert isinstance(evidence, Evidence)
+    with watch.timing("choose"):
+        view = choose_view(views[best])
+    with watch.timing("embed"):
+        embedding = models.encoder.embed(view.face, view.landmarks)
+    quality = Quality(
+        frame_seconds=view.seconds,
+        yaw=view.yaw,
+        eyes_open=view.eyes_open,
+        sharpness=view.sharpness,
+        face_pixels=view.face_pixels,
+        speech_seconds=speech.seconds,
+        agreement=evidence.agreement,
+    )
+    return Sample(source, speech.samples, view.face, embedding, quality)
+
+
+def cut_speech(sound: Sound) -> Speech:
+    """The clearest 0.5 to 10 s of speech. Refused where there is less."""
+    try:
+        return find_speech((sound.samples, SAMPLE_RATE))
+    except (NoSpeechError, UnreadableMediaError) as error:
+        raise Refused("speech", str(error).removeprefix("the array: ")) from None
+
+
+def find_candidates(found: Sequence[Track], sound: Sound) -> list[Candidate]:
+    """The tracks during which someone speaks, those most seen first. Refused where none is."""
+    candidates = []
+    for track in sorted(found, key=lambda track: -track.area * (track.end - track.start)):
+        heard = sound.cut(track.start, track.end)
+        try:
+            candidates.append(Candidate(track, heard, in_file(cut_speech(heard), heard)))
+        except Refused:
+            continue
+        if len(candidates) == MOST_CANDIDATES:
+            break
+    if not candidates:
+        raise Refused("speech", "nobody speaks while a face is seen")
+    return candidates
+
+
+def in_file(speech: Speech, heard: Sound) -> Segments:
+    """The segments of speech found in a piece of sound, seconds in the file."""
+    return [(heard.start + start, heard.start + end) for start, end in speech.segments]
+
+
+def _find_tracks(
+    clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
+) -> list[Track]:
+    looks: list[Look] = []
+    for frame in watch.each("decode", decode_frames(clip, LOOK_STEP)):
+        with watch.timing("detect"):
+            looks.append(look(frame, models.detector))
+    with watch.timing("track"):
+        check_moving(looks)
+        found = link_faces(looks)
+        return near(found, center, looks[0].size) if center else found
+
+
+def _watch_faces(
+    clip: Clip, candidates: Sequence[Candidate], models: Models, watch: Watch
+) -> tuple[list[Mouth], list[list[View]]]:
+    """How each candidate's mouth moves in and around its speech, and its face on each look."""
+    openings: list[list[tuple[float, float]]] = [[] for _ in candidates]
+    views: list[list[View]] = [[] for _ in candidates]
+    start = min(one.segments[0][0] for one in candidates) - CONTEXT
+    end = max(one.segments[-1][1] for one in candidates) + CONTEXT
+    part = Clip(clip.path, max(start, clip.start), min(end, clip.end))
+    for frame in watch.each("decode again", decode_frames(part, MOUTH_STEP)):
+        for one, opening, seen in zip(candidates, openings, views, strict=True):
+            if not one.track.start <= frame.seconds <= one.track.end:
+                continue
+            if not within(frame.seconds, one.segments, CONTEXT):
+                continue
+            landmarks = one.track.landmarks_at(frame.seconds)
+            with watch.timing("mesh"):
+                mesh = models.mesh.landmarks(frame.image, landmarks)
+            if mesh is None:
+                continue
+            opening.append((frame.seconds, measure_opening(mesh)))
+            if np.abs(one.track.times - frame.seconds).min() < 1e-3:
+                with watch.timing("choose"):
+                    seen.append(measure_view(frame, landmarks, mesh))
+    return [Mouth(*np.array(pairs).reshape(-1, 2).T) for pairs in openings], views
+
+
+def _judge(candidate: Candidate, mouth: Mouth) -> tuple[Speech | None, Evidence | Refused]:
+    """The speech that is a face's own, and how its mouth moves with it."""
+    try:
+        own = own_segments(mouth, candidate.segments)
+        if not own:
+            raise Refused("speak", "the mouth is still while someone speaks")
+        heard = candidate.sound.only(own) if len(own) < len(candidate.segments) else candidate.sound
+        speech = cut_speech(heard)
+        return speech, weigh(mouth, candidate.sound, in_file(speech, heard))
+    except Refused as refused:
+        return None, refused

@@ -1,0 +1,87 @@
+"""Which view of a face is taken, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from drawn import draw_faces
+from speech2face.faces import TEMPLATES, FaceDetector, FaceMesh
+from speech2face.preparation import Refused
+from speech2face.preparation.choosing import (
+    SIZE,
+    View,
+    choose_view,
+    mark_views,
+    measure_sharpness,
+    measure_view,
+)
+from speech2face.preparation.decoding import Frame
+
+GOOD = View(
+    seconds=0.0,
+    face=np.zeros((SIZE, SIZE, 3), np.uint8),
+    landmarks=TEMPLATES["canvas"] * SIZE,
+    yaw=0.02,
+    eyes_open=0.3,
+    sharpness=300,
+    face_pixels=60,
+)
+
+
+@pytest.mark.parametrize("flaw", [{"yaw": -0.3}, {"eyes_open": 0.1}, {"sharpness": 30.0}])
+def test_one_flaw_is_enough_to_be_passed_over(flaw):
+    flawed = [replace(GOOD, seconds=1.0 + i, **flaw) for i in range(2)]
+    assert choose_view([flawed[0], GOOD, replace(GOOD, sharpness=290), flawed[1]]) is GOOD
+
+
+def test_marks_lie_between_0_and_1():
+    turned = replace(GOOD, yaw=0.9, eyes_open=0.5, sharpness=0.0)
+    for marks in mark_views([GOOD, turned, GOOD, GOOD]):
+        assert all(0 <= mark <= 1 for mark in (marks.frontal, marks.open_eyed, marks.sharp))
+    assert mark_views([GOOD, turned])[1].total == 0
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        ({"face_pixels": 9.0}, "small: 9 px"),
+        ({"yaw": 0.5}, "turned away: yaw [+]0.50"),
+        ({"sharpness": 3.0}, "blurred"),
+        ({"eyes_open": 0.05}, "shut"),
+    ],
+)
+def test_where_no_view_is_good_none_is_taken(flaw, reason):
+    with pytest.raises(Refused, match=reason):
+        choose_view([replace(GOOD, **flaw)] * 3)
+
+
+def test_a_track_without_views_is_refused():
+    with pytest.raises(Refused, match="seen on no frame"):
+        choose_view([])
+
+
+def test_a_drawn_face_is_measured_where_it_lies():
+    canvas = np.full((480, 640, 3), 255, np.uint8)
+    canvas[100:436, 200:536] = cv2.resize(draw_faces(1)[0], (336, 336))
+    face = FaceDetector().detect(canvas)[0]
+    mesh = FaceMesh().landmarks(canvas, face.landmarks)
+    assert mesh is not None
+    view = measure_view(Frame(7.0, canvas), face.landmarks, mesh)
+    assert view.seconds == 7
+    assert abs(view.yaw) < 0.15
+    assert 0.15 < view.eyes_open < 0.4
+    assert view.face_pixels == pytest.approx(1.5 * 58, rel=0.1)
+    assert np.abs(view.landmarks - TEMPLATES["canvas"] * SIZE).max() < 8
+    assert np.abs(view.face.astype(int) - draw_faces(1)[0]).mean() < 12
+
+
+def test_blur_takes_sharpness_away():
+    face = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    blurred = [np.asarray(cv2.GaussianBlur(face, (0, 0), sigma)) for sigma in (1, 2, 4)]
+    sharpness = [measure_sharpness(picture) for picture in (face, *blurred)]
+    assert sharpness == sorted(sharpness, reverse=True)
+    assert sharpness[-1] < sharpness[0] / 10
