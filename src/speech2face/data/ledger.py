@@ -1,0 +1,248 @@
+"""The ledger of a set: one JSON line for each clip, kept or refused and why, and what follows.
+
+    {"quality": {…}, "seconds": {"detect": 0.41, …}, "source": {"clip": "anna.mp4", …}}
+    {"reason": "no face", "seconds": {…}, "source": {…}, "stage": "detect"}
+
+Lines are only added. A last line that a kill cut off counts as not written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.errors import UsageError
+
+YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
+LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
+TOLD = 10  # reasons that the card lists
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of a clip."""
+
+    source: Source
+    quality: Quality | None = None  # of the sample; none where the clip was refused
+    stage: str = ""  # that refused it
+    reason: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)  # that each stage took
+
+    @property
+    def kept(self) -> bool:
+        return self.quality is not None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A ledger in figures."""
+
+    clips: int
+    kept: int
+    people: int  # of whom something was kept, by their names
+    speech_hours: float
+    video_hours: float  # of the clips whose end is known
+    refused: dict[str, dict[str, int]]  # stage → reason → clips, most frequent first
+    seconds: dict[str, float]  # by stage, most first
+
+    @property
+    def kept_share(self) -> float:
+        return self.kept / self.clips if self.clips else 0.0
+
+
+def tell(outcome: Sample | Refusal, seconds: Mapping[str, float]) -> Entry:
+    """The entry of what the stages gave, and the seconds that each of them took."""
+    if isinstance(outcome, Sample):
+        return Entry(outcome.source, outcome.quality, seconds=seconds)
+    reason = " ".join(outcome.reason.split())
+    return Entry(outcome.source, None, outcome.stage, reason, seconds)
+
+
+def append_entry(path: Path, entry: Entry) -> None:
+    """Add a line, in one write."""
+    facts: dict[str, Any] = {"source": asdict(entry.source)}
+    if entry.quality:
+        facts["quality"] = asdict(entry.quality)
+    else:
+        facts |= {"stage": entry.stage, "reason": entry.reason}
+    facts["seconds"] = {stage: round(spent, 4) for stage, spent in entry.seconds.items()}
+    with path.open("ab", buffering=0) as file:
+        file.write(f"{to_json(facts)}\n".encode())
+
+
+def read_ledger(path: Path) -> Iterator[Entry]:
+    """The entries, in the order in which they were written. Raises UsageError at a false line."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # cut off by a kill
+            yield _parse(line, f"{path}: line {number}")
+
+
+def heal_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
+    """Take out a line that a kill cut off, and entries of which `holds` says that they are void."""
+    healed, lines = path.with_name(f"{path.name}.part"), 0
+    with path.open("rb") as file, healed.open("wb") as output:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n") and holds(_parse(line, f"{path}: line {number}")):
+                output.write(line)
+            else:
+                lines += 1
+    if lines:
+        healed.replace(path)
+    else:
+        healed.unlink()
+
+
+def summarise(entries: Iterable[Entry]) -> Summary:
+    clips = kept = 0
+    people: set[str] = set()
+    speech = video = 0.0
+    refused: dict[str, Counter[str]] = {}
+    seconds: Counter[str] = Counter()
+    for entry in entries:
+        clips += 1
+        length = entry.source.end - entry.source.start
+        video += length if math.isfinite(length) else 0
+        for stage, spent in entry.seconds.items():
+            seconds[stage] += spent  # pyright: ignore[reportArgumentType]
+        if entry.quality:
+            kept += 1
+            people.add(entry.source.person)
+            speech += entry.quality.speech_seconds
+        else:
+            refused.setdefault(entry.stage, Counter())[entry.reason] += 1
+    stages = sorted(refused, key=lambda stage: (-refused[stage].total(), stage))
+    return Summary(
+        clips,
+        kept,
+        len(people),
+        speech / 3_600,
+        video / 3_600,
+        {stage: dict(_by_count(refused[stage])) for stage in stages},
+        dict(_by_count(seconds)),
+    )
+
+
+def describe(summary: Summary) -> str:
+    """The summary in a few lines for the terminal."""
+    lines = [
+        f"{summary.clips:,} clips, {summary.kept:,} kept ({summary.kept_share:.1%}): "
+        f"{summary.speech_hours:.2f} hours of speech of {summary.people:,} people"
+    ]
+    for stage, reasons in summary.refused.items():
+        told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
+        lines.append(f"refused at {stage}: {told}")
+    if summary.seconds:
+        total = sum(summary.seconds.values()) or 1
+        told = ", ".join(f"{s} {v:,.1f} ({v / total:.0%})" for s, v in summary.seconds.items())
+        lines.append(f"seconds by stage: {told}")
+    return "\n".join(lines)
+
+
+def data_card(
+    name: str, entries: Iterable[Entry], sides: Mapping[str, Collection[str]] | None = None
+) -> str:
+    """The card of a set in Markdown; `sides` are the people on each side of the split."""
+    entries = list(entries)
+    summary = summarise(entries)
+    kept = [(entry.source.person, entry.quality) for entry in entries if entry.quality]
+    clips = Counter(person for person, _ in kept)
+    yaws = np.abs([quality.yaw for _, quality in kept if math.isfinite(quality.yaw)])
+    lengths = np.array([quality.speech_seconds for _, quality in kept])
+    lines = [
+        f"# {name}",
+        "",
+        "Written by `speech2face prepare` from the ledger of the set. Everything here was "
+        "measured; nobody labelled anything.",
+        "",
+        "| | |",
+        "|--|--|",
+        f"| speech | {summary.speech_hours:.2f} hours |",
+        f"| people, by their names in the source | {summary.people:,} |",
+        f"| clips | {summary.kept:,} of {summary.clips:,} ({summary.kept_share:.1%}) |",
+    ]
+    if kept:
+        spread = np.percentile(list(clips.values()), [50, 95, 100])
+        middle = np.percentile(lengths, [5, 50, 95])
+        lines += [
+            f"| clips a person | median {spread[0]:.0f}, 95 % up to {spread[1]:.0f}, "
+            f"most {spread[2]:.0f} |",
+            f"| seconds of speech a clip | median {middle[1]:.1f} ({middle[0]:.1f} to "
+            f"{middle[2]:.1f} for 90 %) |",
+        ]
+    if sides:
+        lines += ["", "## Split", "", "| side | people | clips | hours |", "|--|--|--|--|"]
+        for side, people in sides.items():
+            chosen = set(people)
+            here = [quality.speech_seconds for person, quality in kept if person in chosen]
+            lines.append(f"| {side} | {len(chosen):,} | {len(here):,} | {sum(here) / 3_600:.2f} |")
+    if len(yaws):
+        lines += ["", "## Pose", "", "How far the nose stands off the middle of the eyes, in eye"]
+        lines += [f"distances; median {np.median(yaws):.2f}.", "", "| up to | clips |", "|--|--|"]
+        lines += [f"| {yaw:g} | {(yaws <= yaw).mean():.1%} |" for yaw in YAWS]
+    if kept:
+        lines += ["", "## Length", "", "| seconds of speech | clips |", "|--|--|"]
+        counts, _ = np.histogram(lengths, LENGTHS)
+        for low, high, count in zip(LENGTHS, LENGTHS[1:], counts, strict=False):
+            lines.append(f"| {low:g} to {high:g} | {count / len(lengths):.1%} |")
+    reasons = [(n, s, r) for s, told in summary.refused.items() for r, n in told.items()]
+    if reasons:
+        lines += ["", "## Refused", "", "| clips | stage | reason |", "|--|--|--|"]
+        reasons = sorted(reasons, key=lambda told: (-told[0], told[1:]))
+        for count, stage, reason in reasons[:TOLD]:
+            lines.append(f"| {count:,} | {stage} | {reason.replace('|', '/')} |")
+        rest = sum(n for n, *_ in reasons[TOLD:])
+        lines += [f"| {rest:,} | | for other reasons |"] if rest else []
+    return "\n".join(lines) + "\n"
+
+
+def to_json(facts: Any, indent: int | None = None) -> str:
+    """JSON with sorted keys and numbers of numpy as numbers; what is not finite becomes null."""
+    return json.dumps(_plain(facts), sort_keys=True, indent=indent, allow_nan=False)
+
+
+def read_source(facts: Mapping[str, Any]) -> Source:
+    end = facts["end"]
+    return Source(**{**facts, "end": math.inf if end is None else end})
+
+
+def read_quality(facts: Mapping[str, Any]) -> Quality:
+    return Quality(**{name: math.nan if v is None else v for name, v in facts.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _parse(line: bytes, where: str) -> Entry:
+    try:
+        facts = json.loads(line)
+        quality = facts.get("quality")
+        return Entry(
+            read_source(facts["source"]),
+            read_quality(quality) if quality else None,
+            "" if quality else facts["stage"],
+            "" if quality else facts["reason"],
+            facts["seconds"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{where} is not of a ledger; mend it or take it out.") from None
+
+
+def _by_count(counts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(counts.items(), key=lambda told: (-told[1], told[0]))

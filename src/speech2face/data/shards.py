@@ -1,0 +1,447 @@
+"""Samples become shards: WebDataset tars, an index with checksums, the same bytes for the same set.
+
+    DIR/index.json          shards with counts, sizes and sha256; who stands on which side
+    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample;
+                            KEY is the clip's name with everything but letters, digits and _- as %XX
+    DIR/ledger.jsonl        what became of each clip (`ledger`)
+    DIR/.spool/             while the set is made: finished samples, then the plan of the shards
+
+A finished clip is first a piece of a tar in the spool, then a line of the ledger. When all clips
+are finished a plan is made: the split, and which samples go into which shard. Their order is that
+of a hash of their names, so that a shard is a random part of its side. Then shards are written,
+each beside its place and renamed, and only after that are its pieces deleted; last comes the index.
+So a kill at any point costs the clip or shard that was under way, and no more, and nothing depends
+on the order in which clips come. The bytes are those of one version of FFmpeg, libjpeg and numpy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import numpy as np
+
+from speech2face.data.ledger import (
+    Entry,
+    append_entry,
+    heal_ledger,
+    read_ledger,
+    read_quality,
+    read_source,
+    to_json,
+)
+from speech2face.data.samples import Sample
+from speech2face.data.splits import SIDES, merge_people, split_shares
+from speech2face.errors import UsageError
+from speech2face.evaluation.leaks import NEAR
+from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.weights import hash_file
+
+INDEX, LEDGER, SPOOL, PLAN, FACTS = (
+    "index.json",
+    "ledger.jsonl",
+    ".spool",
+    "plan.json",
+    "facts.json",
+)
+JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
+
+Show = Callable[[int, int], None]
+"""Told how many shards of how many are done."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How samples are put into shards."""
+
+    shares: tuple[float, ...] = (1.0,)  # of people: train, val, test
+    samples: int = 2_000  # in a shard, at most
+    megabytes: float = 256.0  # of a shard, at most; one sample always fits
+    near: float | None = NEAR["dlib"]  # faces nearer than this are one person; None: names are true
+    seed: int = 0  # of the split
+
+
+@dataclass(frozen=True)
+class Shard:
+    name: str
+    split: str
+    samples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a finished set holds."""
+
+    folder: Path
+    shards: tuple[Shard, ...]
+    people: dict[str, list[str]]  # by side, as the source names them
+    merged: list[list[str]]  # names of one person each
+    packing: dict[str, Any]
+    facts: dict[str, Any]
+
+    def of(self, split: str) -> list[Shard]:
+        """The shards of a side. Raises UsageError where there are none."""
+        shards = [shard for shard in self.shards if shard.split == split]
+        if not shards:
+            sides = ", ".join(self.people)
+            raise UsageError(f"{self.folder}: no shards of the split {split}; it has {sides}.")
+        return shards
+
+
+def encode_sample(sample: Sample) -> bytes:
+    """The sample as a piece of a tar: pieces one after the other, and an end, are a shard."""
+    files = {
+        "flac": _encode_flac(sample.speech),
+        "face.jpg": _encode_jpeg(sample.face),
+        "embedding.npy": _encode_array(sample.embedding),
+        "json": to_json(sample.facts()).encode(),
+    }
+    key, parts = name_key(sample.source.clip), []
+    for kind, data in files.items():
+        header = tarfile.TarInfo(f"{key}.{kind}")  # of nobody, at the beginning of time
+        header.size = len(data)
+        parts += [header.tobuf(tarfile.GNU_FORMAT), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
+    return b"".join(parts)
+
+
+def decode_sample(files: Mapping[str, bytes]) -> Sample:
+    """The sample of what a reader of WebDatasets gives: `flac`, `face.jpg` … → bytes."""
+    from PIL import Image
+
+    facts = json.loads(files["json"])
+    with Image.open(io.BytesIO(files["face.jpg"])) as picture:
+        face = np.asarray(picture.convert("RGB"))
+    return Sample(
+        read_source(facts["source"]),
+        load_audio(files["flac"]).samples,
+        face,
+        decode_array(files["embedding.npy"]),
+        read_quality(facts["quality"]),
+    )
+
+
+def decode_array(data: bytes) -> np.ndarray:
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def name_key(clip: str) -> str:
+    """The clip's key in a shard: readers cut names at the first dot, and paths at slashes."""
+    return quote(clip, safe="").replace(".", "%2E").replace("~", "%7E")
+
+
+class Spool:
+    """A set that is being made: takes finished clips in any order, and twice, then packs them.
+
+    Opening it again goes on where it was; until packing has begun, with another packing if need
+    be. It is for one process at a time, and to be closed. Raises UsageError where the folder holds
+    anything else, or what was begun otherwise.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        packing: Packing | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`facts` is what decides about samples: source, recogniser, settings of the stages …"""
+        self._folder, self._spool = folder, folder / SPOOL
+        self._packing = packing or Packing()
+        self._facts = json.loads(to_json(facts or {}))
+        self._finished: set[str] = set()
+        self._lock = _lock(folder)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __contains__(self, clip: str) -> bool:
+        """Whether the clip is finished, kept or refused."""
+        return clip in self._finished
+
+    @property
+    def ledger(self) -> Path:
+        return self._folder / LEDGER
+
+    @property
+    def packed(self) -> bool:
+        """Whether packing has begun, or is done: no further clips are taken."""
+        return (self._spool / PLAN).is_file() or (self._folder / INDEX).is_file()
+
+    def add(self, entry: Entry, piece: bytes | None = None) -> None:
+        """Note what became of a clip; `piece` is `encode_sample` of a kept one.
+
+        A clip that is finished already is left as it is.
+        """
+        clip = entry.source.clip
+        if clip in self._finished:
+            return
+        if self.packed:
+            raise UsageError(f"{self._folder} is packed, without {clip}; give a new folder.")
+        if entry.kept != (piece is not None):
+            raise ValueError(f"{clip}: a sample belongs to a clip that is kept, and to no other")
+        if piece is not None:
+            path = self._piece(_digest(clip))
+            path.parent.mkdir(exist_ok=True)
+            _write(path, [piece])
+        append_entry(self.ledger, entry)
+        self._finished.add(clip)
+
+    def pack(self, show: Show | None = None) -> Index:
+        """Make shards and index of what was kept. Raises UsageError where nothing was."""
+        if not (self._folder / INDEX).is_file():
+            plan_file = self._spool / PLAN
+            if not plan_file.is_file():
+                _write(plan_file, [to_json(self._plan()).encode()], lasting=True)
+            plan = json.loads(plan_file.read_bytes())
+            for number, shard in enumerate(plan["shards"], 1):
+                self._write_shard(self._folder / shard["name"], shard["pieces"])
+                if show:
+                    show(number, len(plan["shards"]))
+            plan["shards"] = [self._measure(shard) for shard in plan["shards"]]
+            index = to_json(plan, indent=1) + "\n"
+            _write(self._folder / INDEX, [index.encode()], lasting=True)
+        shutil.rmtree(self._spool, ignore_errors=True)
+        return read_index(self._folder)
+
+    def close(self) -> None:
+        """Let another process have the folder; closing it again does nothing."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _open(self) -> None:
+        index, plan, facts = self._folder / INDEX, self._spool / PLAN, self._spool / FACTS
+        packing = json.loads(to_json(asdict(self._packing)))
+        packed = packing
+        if index.is_file():
+            made = read_index(self._folder)
+            packed, begun = made.packing, made.facts
+        elif plan.is_file():
+            made = json.loads(plan.read_bytes())
+            packed, begun = made["packing"], made["facts"]
+        elif facts.is_file():
+            begun = json.loads(facts.read_bytes())
+        else:
+            if any(path.name != SPOOL for path in self._folder.iterdir()):
+                raise UsageError(f"{self._folder} holds other files; give an empty or new folder.")
+            self._spool.mkdir(exist_ok=True)
+            _write(facts, [to_json(self._facts).encode()], lasting=True)
+            begun = self._facts
+        if begun != self._facts:
+            raise UsageError(
+                f"{self._folder} was begun from another source or with other settings; "
+                "give those again, or a new folder."
+            )
+        if packed != packing:
+            raise UsageError(
+                f"{self._folder} is packed otherwise; give the same split and sizes again, or a "
+                "new folder."
+            )
+        if self.ledger.is_file():
+            whole = self.packed
+            heal_ledger(self.ledger, lambda entry: whole or self._holds(entry))
+            self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
+
+    def _holds(self, entry: Entry) -> bool:
+        """Whether a kept clip's piece is there."""
+        path = self._piece(_digest(entry.source.clip))
+        return not entry.kept or (path.is_file() and path.stat().st_size > 0)
+
+    def _piece(self, digest: str) -> Path:
+        return self._spool / digest[:2] / f"{digest}.tar"
+
+    def _plan(self) -> dict[str, Any]:
+        """The split, and the pieces of each shard."""
+        person_of: dict[str, str] = {}
+        if self.ledger.is_file():
+            kept = (entry for entry in read_ledger(self.ledger) if entry.kept)
+            person_of = {_digest(entry.source.clip): entry.source.person for entry in kept}
+        if not person_of:
+            raise UsageError(f"{self._folder}: no clip was kept; {self.ledger.name} says why.")
+        digests = sorted(person_of)
+        people = [person_of[digest] for digest in digests]
+        packing = self._packing
+        names = {person: person for person in people}
+        if len(packing.shares) > 1 and packing.near is not None:
+            faces = np.stack([_embedding(self._piece(digest)) for digest in digests])
+            names = merge_people(people, faces, packing.near)
+        side = split_shares([names[p] for p in people], packing.shares, packing.seed)
+        shards, by_side = [], {}
+        for number, split in enumerate(SIDES[: len(packing.shares)]):
+            rows = np.flatnonzero(side == number)
+            by_side[split] = sorted({people[row] for row in rows})
+            groups = self._group([digests[row] for row in rows])
+            shards += [
+                {"name": f"{split}-{place:06d}.tar", "split": split, "pieces": pieces}
+                for place, pieces in enumerate(groups)
+            ]
+        return {
+            "facts": self._facts,
+            "packing": asdict(packing),
+            "people": by_side,
+            "merged": _list_merged(names),
+            "shards": shards,
+        }
+
+    def _group(self, digests: Iterable[str]) -> Iterator[list[str]]:
+        """Pieces in their order, as many together as a shard takes."""
+        group: list[str] = []
+        size = 0
+        for digest in digests:
+            more = self._piece(digest).stat().st_size
+            full = len(group) == self._packing.samples
+            if group and (full or size + more > 1e6 * self._packing.megabytes):
+                yield group
+                group, size = [], 0
+            group.append(digest)
+            size += more
+        if group:
+            yield group
+
+    def _write_shard(self, path: Path, pieces: list[str]) -> None:
+        if not path.is_file():
+            held = (self._piece(digest).read_bytes() for digest in pieces)
+            _write(path, chain(held, [END]), lasting=True)
+        for digest in pieces:
+            self._piece(digest).unlink(missing_ok=True)
+
+    def _measure(self, shard: Mapping[str, Any]) -> dict[str, Any]:
+        path = self._folder / shard["name"]
+        size, sha256 = path.stat().st_size, hash_file(path)
+        return asdict(Shard(path.name, shard["split"], len(shard["pieces"]), size, sha256))
+
+
+def read_index(folder: Path) -> Index:
+    """The index of a finished set. Raises UsageError where there is none, or a false one."""
+    path = folder / INDEX
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        shards = tuple(Shard(**shard) for shard in facts.pop("shards"))
+        return Index(folder, shards, **facts)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder}: no {INDEX}; give a folder that `prepare` has finished."
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{path}: not an index of shards ({error}).") from None
+
+
+def verify_shards(index: Index, show: Show | None = None) -> None:
+    """Raises UsageError where a shard is missing or not the one that was written."""
+    damaged = []
+    for number, shard in enumerate(index.shards, 1):
+        path = index.folder / shard.name
+        if not path.is_file():
+            damaged.append(f"{shard.name} is missing")
+        elif path.stat().st_size != shard.bytes or hash_file(path) != shard.sha256:
+            damaged.append(f"{shard.name} is damaged or changed")
+        if show:
+            show(number, len(index.shards))
+    if damaged:
+        told = ", ".join(damaged[:3]) + (" …" if len(damaged) > 3 else "")
+        raise UsageError(f"{index.folder}: {told}; copy it again, or prepare it anew.")
+
+
+def _encode_flac(speech: np.ndarray) -> bytes:
+    """Sound (n,) within ±1 at 16 kHz → a flac of 16 bits."""
+    import av
+
+    samples = np.clip(np.round(speech * 32_768.0), -32_768, 32_767).astype(np.int16)
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as output:
+        track: Any = output.add_stream("flac", rate=SAMPLE_RATE, layout="mono", format="s16")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+        track.open()
+        regroup = av.AudioResampler("s16", "mono", SAMPLE_RATE, track.frame_size)
+        for part in [*regroup.resample(frame), *regroup.resample(None)]:
+            output.mux(track.encode(part))
+        output.mux(track.encode(None))
+    return file.getvalue()
+
+
+def _encode_jpeg(face: np.ndarray) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, **JPEG)
+    return file.getvalue()
+
+
+def _encode_array(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array.astype(np.float32), allow_pickle=False)
+    return file.getvalue()
+
+
+def _embedding(piece: Path) -> np.ndarray:
+    with tarfile.open(piece) as tar:
+        name = next(name for name in tar.getnames() if name.endswith(".embedding.npy"))
+        file = tar.extractfile(name)
+        assert file
+        return decode_array(file.read())
+
+
+def _digest(clip: str) -> str:
+    """The clip's place in the order of packing, and its name in the spool."""
+    return hashlib.sha256(clip.encode()).hexdigest()[:32]
+
+
+def _list_merged(names: Mapping[str, str]) -> list[list[str]]:
+    together: dict[str, list[str]] = {}
+    for name in sorted(names):
+        together.setdefault(names[name], []).append(name)
+    return [group for group in together.values() if len(group) > 1]
+
+
+def _write(path: Path, blocks: Iterable[bytes], lasting: bool = False) -> None:
+    """Write beside `path`, then rename; what is `lasting` is on the disk before it is renamed."""
+    partial = path.with_name(f"{path.name}.part")
+    with partial.open("wb") as file:
+        file.writelines(blocks)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _lock(folder: Path) -> int:
+    """The handle of the folder, which is made; however a process ends, it gives the handle back."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror}).") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise UsageError(f"{folder}: another process is making this set.") from None
+    return handle

@@ -1,0 +1,288 @@
+"""Shards: what goes in comes out, the same bytes every time, and kills cost nothing."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finished import PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
+from speech2face.data import shards
+from speech2face.data.dataset import read_samples
+from speech2face.data.ledger import read_ledger, summarise, tell
+from speech2face.data.samples import Sample
+from speech2face.data.shards import (
+    Packing,
+    Spool,
+    decode_sample,
+    encode_sample,
+    name_key,
+    read_index,
+    verify_shards,
+)
+from speech2face.errors import UsageError
+
+FACTS = {"source": "made up"}
+COUNT = 20
+
+
+class Killed(BaseException):
+    """In place of a kill, within the process."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    make_set(folder, make_outcomes(COUNT))
+    return folder
+
+
+def files_of(piece: bytes, folder: Path) -> dict[str, bytes]:
+    (folder / "piece.tar").write_bytes(piece)
+    with tarfile.open(folder / "piece.tar") as tar:
+        members = {member.name: member for member in tar}
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in members.values()} == {
+            (0, 0, 0, "", 0o644)
+        }
+        return {n.split(".", 1)[1]: tar.extractfile(m).read() for n, m in members.items()}
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.23456, 10.0])
+def test_a_sample_comes_back(seconds, tmp_path):
+    sample = make_sample(3, seconds=seconds)
+    files = files_of(encode_sample(sample), tmp_path)
+    assert sorted(files) == ["embedding.npy", "face.jpg", "flac", "json"]
+    again = decode_sample(files)
+    assert again.source == sample.source
+    assert again.speech.dtype == np.float32
+    np.testing.assert_allclose(again.speech, sample.speech - sample.speech.mean(), atol=4e-5)
+    np.testing.assert_array_equal(again.embedding, sample.embedding)
+    np.testing.assert_allclose(again.face.astype(int), sample.face, atol=8)
+    np.testing.assert_equal(astuple(again.quality), astuple(sample.quality))  # NaN too
+    assert json.loads(files["json"])["quality"]["agreement"] is None
+    assert encode_sample(sample) == encode_sample(make_sample(3, seconds=seconds))
+
+
+def test_sound_beyond_full_scale_is_cut_off_there(tmp_path):
+    sample = make_sample(0)
+    sample.speech[:4] = [1.5, -1.5, 1, -1]
+    speech = decode_sample(files_of(encode_sample(sample), tmp_path)).speech
+    np.testing.assert_allclose(speech[:4], [1, -1, 1, -1], atol=5e-3)
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_keys_are_plain_and_tell_clips_apart(one, other):
+    key = name_key(one)
+    assert key.isascii()
+    assert not set(key) & set("./~ \0")
+    assert (key == name_key(other)) == (one == other)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # they leave the file to the collector
+def test_others_read_the_shards(finished):
+    import webdataset
+
+    (shard, *_) = read_index(finished).of("train")
+    stream = webdataset.WebDataset(str(finished / shard.name), shardshuffle=False).decode("rgb8")
+    samples = list(stream)
+    assert len(samples) == shard.samples
+    for sample in samples:
+        assert sample["face.jpg"].shape == (224, 224, 3)
+        assert sample["embedding.npy"].shape == (128,)
+        assert sample["json"]["source"]["clip"].startswith("set.a/Zoë~")
+
+
+def test_a_set_holds_what_was_kept_and_the_index_says_so(finished):
+    index = read_index(finished)
+    kept = {o.source.clip: o for o in make_outcomes(COUNT) if isinstance(o, Sample)}
+    met: dict[str, set[str]] = {}
+    clips = []
+    for split in ("train", "val", "test"):
+        parts = index.of(split)
+        assert all(part.samples == PACKING.samples for part in parts[:-1])
+        samples = list(read_samples(finished, split))
+        assert len(samples) == sum(part.samples for part in parts)
+        clips += [sample.source.clip for sample in samples]
+        met[split] = {sample.source.person for sample in samples}
+        assert index.people[split] == sorted(met[split])
+        for sample in samples:
+            np.testing.assert_array_equal(sample.embedding, kept[sample.source.clip].embedding)
+    assert sorted(clips) == sorted(kept)  # none lost, none twice
+    assert index.merged == [["person 0", "person 3"]]
+    assert any({"person 0", "person 3"} <= people for people in met.values())
+    assert sum(map(len, met.values())) == len(set.union(*met.values()))
+    assert index.facts == FACTS
+    verify_shards(index)
+    assert {path.name for path in finished.iterdir()} == {
+        "index.json", "ledger.jsonl", *(shard.name for shard in index.shards)
+    }  # fmt: skip
+
+
+@settings(max_examples=10)
+@given(order=st.permutations(range(COUNT)), again=st.sets(st.integers(0, COUNT - 1)))
+def test_the_order_of_arrival_does_not_matter(order, again, finished, tmp_path_factory):
+    outcomes = make_outcomes(COUNT)
+    arrived = [outcomes[i] for i in order] + [outcomes[i] for i in sorted(again)]
+    index = make_set(tmp_path_factory.mktemp("arrived"), arrived)
+    assert read_bytes(index.folder) == read_bytes(finished)
+
+
+def test_shards_have_their_size(tmp_path):
+    samples = [make_sample(i) for i in range(9)]
+    piece = max(len(encode_sample(sample)) for sample in samples)
+    index = make_set(tmp_path / "size", samples, Packing(megabytes=2.5 * piece / 1e6))
+    assert [shard.samples for shard in index.shards] == [2, 2, 2, 2, 1]
+    assert index.packing["shares"] == [1.0]
+    small = make_set(tmp_path / "small", samples, Packing(megabytes=0.001))
+    assert [shard.samples for shard in small.shards] == [1] * 9  # one always fits
+    assert [shard.name for shard in small.of("train")][8] == "train-000008.tar"
+    with pytest.raises(UsageError, match="no shards of the split val; it has train"):
+        small.of("val")
+
+
+@pytest.mark.parametrize("places", [("spool 5", "line", "spool 2"), ("shard", "index"), ("index",)])
+def test_killed_and_begun_again_gives_the_same_bytes(places, finished, tmp_path):
+    script = Path(__file__).with_name("killed_run.py")
+    left = []
+    for place in (*places, "nowhere"):
+        done = subprocess.run(
+            [sys.executable, script, tmp_path / "set", place], capture_output=True, text=True
+        )
+        expected = 0 if place == "nowhere" else -signal.SIGKILL
+        assert done.returncode == expected, done.stderr
+        left.append(int(done.stdout or -1))
+    assert read_bytes(tmp_path / "set") == read_bytes(finished)
+    assert summarise(read_ledger(tmp_path / "set" / "ledger.jsonl")).clips == COUNT
+
+
+def test_killed_at_any_change_of_the_disk(monkeypatch, tmp_path):
+    outcomes = make_outcomes(8)
+    expected = read_bytes(make_set(tmp_path / "unbroken", outcomes).folder)
+    left = 0
+
+    def count_down(change):
+        def change_or_die(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return change(*arguments, **options)
+
+        return change_or_die
+
+    for number in range(100):
+        folder = tmp_path / str(number)
+        left = number
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr(Path, "unlink", count_down(Path.unlink))
+            patched.setattr("shutil.rmtree", count_down(shutil.rmtree))
+            patched.setattr(shards, "append_entry", count_down(shards.append_entry))
+            try:
+                make_set(folder, outcomes)
+            except Killed:
+                killed = True
+            else:
+                killed = False
+        make_set(folder, outcomes[::-1])
+        assert read_bytes(folder) == expected
+        clips = [entry.source.clip for entry in read_ledger(folder / "ledger.jsonl")]
+        assert sorted(clips) == sorted(outcome.source.clip for outcome in outcomes)
+        if not killed:
+            break
+    assert number > 20
+    assert not killed
+
+
+def test_finished_clips_are_known_and_a_lost_piece_is_done_again(tmp_path):
+    outcomes = make_outcomes(6)
+    with Spool(tmp_path, PACKING, FACTS) as spool:
+        add(spool, outcomes)
+    (lost, *_) = sorted((tmp_path / ".spool").glob("*/*.tar"))
+    lost.write_bytes(b"")
+    with Spool(tmp_path, PACKING, FACTS) as spool:
+        missing = [o for o in outcomes if o.source.clip not in spool]
+        assert len(missing) == 1
+        assert isinstance(missing[0], Sample)
+        add(spool, missing)
+        index = spool.pack()
+        assert spool.packed
+    assert sum(shard.samples for shard in index.shards) == 5
+    with Spool(tmp_path, PACKING, FACTS) as spool:  # finished: nothing is left to do
+        assert all(o.source.clip in spool for o in outcomes)
+        assert spool.pack() == index
+        with pytest.raises(UsageError, match="is packed, without"):
+            add(spool, [make_sample(99)])
+
+
+def test_a_folder_is_for_one_set_and_one_process(tmp_path):
+    with Spool(tmp_path / "set", PACKING, FACTS) as spool:
+        add(spool, make_outcomes(6))
+        with pytest.raises(UsageError, match="another process is making this set"):
+            Spool(tmp_path / "set", PACKING, FACTS)
+    with pytest.raises(UsageError, match="begun from another source or with other settings"):
+        Spool(tmp_path / "set", PACKING, {})
+    make_set(tmp_path / "set", [])
+    with pytest.raises(UsageError, match="is packed otherwise; give the same split and sizes"):
+        Spool(tmp_path / "set", Packing(), FACTS)
+    with pytest.raises(UsageError, match="begun from another source"):
+        Spool(tmp_path / "set", PACKING, {})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "train-000000.tar").touch()
+    with pytest.raises(UsageError, match="holds other files"):
+        Spool(tmp_path / "other")
+    with pytest.raises(UsageError, match="cannot be written"):
+        Spool(tmp_path / "other" / "train-000000.tar")
+
+
+def test_nothing_kept_and_too_few_people(tmp_path):
+    with pytest.raises(UsageError, match=r"no clip was kept; ledger\.jsonl says why"):
+        make_set(tmp_path / "none", make_outcomes(5)[4:])
+    with pytest.raises(UsageError, match="3 sides need as many people; there are 1"):
+        make_set(tmp_path / "one", make_outcomes(2))
+    whole = make_set(tmp_path / "one", [], Packing())  # no clip has to be done again
+    assert [shard.samples for shard in whole.shards] == [2]
+    with (
+        Spool(tmp_path / "wrong") as spool,
+        pytest.raises(ValueError, match="belongs to a clip that is kept"),
+    ):
+        spool.add(tell(make_sample(0), SECONDS))
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
+def test_damage_is_told_in_a_line(harm, tmp_path):
+    index = make_set(tmp_path, make_outcomes(8))
+    path = tmp_path / index.shards[0].name
+    held = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))
+    with pytest.raises(UsageError, match=f"{path.name} is (missing|damaged or changed); copy") as e:
+        verify_shards(index)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"shards": [1]}', '{"shards": [], "who": 1}'])
+def test_what_is_no_index(text, tmp_path):
+    with pytest.raises(UsageError, match=r"no index\.json; give a folder that"):
+        read_index(tmp_path)
+    (tmp_path / "index.json").write_text(text)
+    with pytest.raises(UsageError, match="not an index of shards"):
+        read_index(tmp_path)
+
+
+def test_preparation_needs_no_torch():
+    rooms = ("data.shards", "data.ledger", "data.splits", "preparation.sources")
+    imports = "; ".join(f"import speech2face.{room}" for room in rooms)
+    code = f"import sys; {imports}; print(sys.modules.keys() & {{'torch', 'webdataset', 'yt_dlp'}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
