@@ -235,6 +235,56 @@ def train_voice_encoder(
 
 
 @app.command()
+def prepare(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder of videos, AVSpeech's CSV, or table of sound and faces."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the set; a stopped one goes on.")],
+    videos: Annotated[
+        Path | None, typer.Option(help="Videos of AVSpeech's list. [default: beside it]")
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--download", help="Fetch videos that are missing, by yt-dlp.")
+    ] = False,
+    piece: Annotated[
+        float, typer.Option(help="Seconds into which a folder's long videos are cut.")
+    ] = 30.0,
+    split: Annotated[str, typer.Option(help="Shares of people, as 80/10/10.")] = "100",
+    samples: Annotated[int, typer.Option(min=1, help="In a shard, at most.")] = 2_000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
+    face_encoder: Annotated[
+        str, typer.Option(help="dlib, sface, or a recogniser's ONNX file.")
+    ] = "dlib",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+) -> None:
+    """Make training shards of videos of people speaking.
+
+    A clip that is of no use is refused with its reason in the set's ledger.jsonl.
+    """
+    _need_extras()
+    from speech2face.data.ledger import describe
+    from speech2face.data.shards import Packing
+    from speech2face.data.splits import read_shares
+    from speech2face.evaluation.leaks import NEAR
+    from speech2face.preparation.pipeline import Stages, Workers
+    from speech2face.preparation.pipeline import prepare as run
+    from speech2face.preparation.sources import read_sources
+
+    if fetch and source.is_dir():
+        raise UsageError("--download goes with AVSpeech's CSV, not with a folder.")
+    root = videos or (source if source.is_dir() else source.parent)
+    clips = read_sources(source, videos, piece)
+    shares = read_shares(split)
+    packing = Packing(shares, samples, near=NEAR.get(face_encoder), seed=seed)
+    with ProgressBars() as show:
+        stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
+        summary = run(clips, stages, out, show, packing, crew)
+    print(f"{describe(summary)}\n{out}")
+
+
+@app.command()
 def export(
     voice_encoder: Annotated[Path, typer.Argument(help="voice_encoder.safetensors of a run.")],
     face_decoder: Annotated[Path, typer.Argument(help="face_decoder.safetensors of a run.")],

@@ -1,0 +1,81 @@
+"""A line of a table → one sample: its sound and its face are given, so nobody is tracked.
+
+Found, aligned and embedded the same way as by training from the table itself (`data/pairs.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.faces import load_image
+from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.preparation import Refused
+from speech2face.preparation.choosing import measure_view
+from speech2face.preparation.decoding import Frame
+from speech2face.preparation.sampling import Models, Watch
+from speech2face.speech import find_speech
+
+LEAST_SECONDS, MOST_SECONDS = 0.5, 10.0
+
+
+def take_sample(
+    source: Source, audio: Path, face: Path, models: Models
+) -> tuple[Sample | Refusal, dict[str, float]]:
+    """The sample of one recording and one picture, or why not; and seconds by stage.
+
+    No file makes this raise.
+    """
+    watch = Watch()
+    try:
+        return _take(source, audio, face, models, watch), watch.seconds
+    except Refused as refused:
+        return Refusal(source, refused.stage, refused.reason), watch.seconds
+
+
+def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch) -> Sample:
+    with watch.timing("speech"):
+        speech = _hear(audio)
+    with watch.timing("detect"):
+        try:
+            image = load_image(face)
+        except UnreadableMediaError as error:
+            raise Refused("decode", str(error)) from None
+        found = models.detector.largest(image)
+        if found is None:
+            raise Refused("detect", "no face")
+    with watch.timing("mesh"):
+        mesh = models.mesh.landmarks(image, found.landmarks)
+        if mesh is None:
+            raise Refused("mesh", "no face where one was detected")
+        view = measure_view(Frame(0.0, image), found.landmarks, mesh)
+    with watch.timing("embed"):
+        embedding = models.encoder.embed(image, found.landmarks)
+    seconds = len(speech) / SAMPLE_RATE
+    quality = Quality(
+        frame_seconds=float("nan"),
+        yaw=view.yaw,
+        eyes_open=view.eyes_open,
+        sharpness=view.sharpness,
+        face_pixels=view.face_pixels,
+        speech_seconds=seconds,
+        agreement=float("nan"),
+    )
+    return Sample(source, speech, view.face, embedding, quality)
+
+
+def _hear(audio: Path) -> np.ndarray:
+    """The clearest speech; all of it where none is clear, since the table says somebody speaks."""
+    try:
+        try:
+            speech = find_speech(str(audio)).samples
+        except NoSpeechError:
+            speech = load_audio(str(audio)).samples[: round(MOST_SECONDS * SAMPLE_RATE)]
+    except UnreadableMediaError as error:
+        raise Refused("decode", str(error)) from None
+    if len(speech) < LEAST_SECONDS * SAMPLE_RATE:
+        raise Refused("speech", f"only {len(speech) / SAMPLE_RATE:.2f} s of sound")
+    return speech

@@ -1,0 +1,144 @@
+"""A source → a set of shards: the stages of every clip, here, on all cores or on a cluster.
+
+With more than one worker the stages run in actors of Ray Data, each with the networks loaded once;
+Ray schedules, queues and starts a dead worker again. What comes back goes into the spool (`data/
+shards.py`) of this process, in whatever order; from there on nothing depends on who did it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from speech2face.console import Show
+from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell, to_json
+from speech2face.data.samples import Refusal, Sample
+from speech2face.data.shards import Packing, Spool, encode_sample
+from speech2face.errors import UsageError
+from speech2face.preparation.given import take_sample
+from speech2face.preparation.sampling import Models, make_sample
+from speech2face.preparation.sources import Clip, download
+from speech2face.preparation.speaking import Limits
+
+BLOCK = 8  # clips that a worker is given at a time
+CARD = "DATA_CARD.md"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a worker needs to know."""
+
+    root: Path  # folder that the sources' paths begin in
+    face_encoder: str = "dlib"
+    fetch: bool = False  # videos that are missing, from YouTube
+
+
+@dataclass(frozen=True)
+class Workers:
+    count: int = 1
+    address: str | None = None  # of a Ray cluster; None: this machine
+
+
+def prepare(
+    clips: Sequence[Clip],
+    stages: Stages,
+    folder: Path,
+    show: Show,
+    packing: Packing | None = None,
+    workers: Workers | None = None,
+) -> Summary:
+    """Make the set in `folder`; what was finished before is not done again.
+
+    Raises UsageError where the folder holds something else or no clip is kept, ModelError where a
+    network is missing.
+    """
+    facts = {
+        "clips": hashlib.sha256(to_json([asdict(c.source) for c in clips]).encode()).hexdigest(),
+        "face_encoder": stages.face_encoder,
+        "limits": asdict(Limits()),
+    }
+    workers = workers or Workers()
+    with Spool(folder, packing, facts) as spool:
+        todo = [clip for clip in clips if clip.source.clip not in spool]
+        kept = len(clips) - len(todo)
+        run = _run_here if workers.count == 1 and not workers.address else _run_on_ray
+        for done, (entry, piece) in enumerate(run(todo, stages, workers) if todo else (), kept + 1):
+            spool.add(entry, piece)
+            show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
+        index = spool.pack(lambda done, total: show("packing", done, total, ""))
+    card = data_card(folder.name, read_ledger(spool.ledger), index.people)
+    partial = folder / f"{CARD}.part"
+    partial.write_text(card, encoding="utf-8")
+    partial.replace(folder / CARD)
+    return summarise(read_ledger(spool.ledger))
+
+
+class Worker:
+    """The stages with their networks, for one process."""
+
+    def __init__(self, stages: Stages) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # as many workers as cores: more threads would only wait
+        self._stages, self._models = stages, Models.load(stages.face_encoder)
+
+    def work(self, clip: Clip) -> tuple[Entry, bytes | None]:
+        """What became of a clip, and its piece of a shard if it was kept."""
+        outcome, seconds = self._stage(clip)
+        piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
+        return tell(outcome, seconds), piece
+
+    def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
+        if clip.audio and clip.face:
+            return take_sample(clip.source, clip.audio, clip.face, self._models)
+        if self._stages.fetch:
+            fetched = download(clip, self._stages.root)
+            if isinstance(fetched, Refusal):
+                return fetched, {}
+        return make_sample(clip.source, self._stages.root, self._models, clip.face_centre)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The same for Ray Data: a row in, a row out."""
+        entry, piece = self.work(row["clip"])
+        return {"entry": entry, "piece": piece or b""}
+
+
+def _run_here(
+    clips: Sequence[Clip], stages: Stages, workers: Workers
+) -> Iterator[tuple[Entry, bytes | None]]:
+    worker = Worker(stages)
+    return map(worker.work, clips)
+
+
+def _run_on_ray(
+    clips: Sequence[Clip], stages: Stages, workers: Workers
+) -> Iterator[tuple[Entry, bytes | None]]:
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UsageError(
+            "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
+        ) from None
+    here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
+    try:
+        ray.init(workers.address, logging_level="warning", log_to_driver=False, **here)
+    except (ConnectionError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(f"no Ray cluster at {workers.address} ({first}).") from None
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        blocks = math.ceil(len(clips) / BLOCK)
+        rows = ray.data.from_items([{"clip": c} for c in clips], override_num_blocks=blocks)
+        done = rows.map(
+            Worker, fn_constructor_args=(stages,), concurrency=workers.count, num_cpus=1
+        )
+        for row in done.iter_rows():
+            yield row["entry"], row["piece"] or None
+    finally:
+        ray.shutdown()
