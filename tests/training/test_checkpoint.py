@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from speech2face.errors import ModelError
 from speech2face.networks.face_decoder import FaceDecoderConfig
-from speech2face.training import checkpoint
 from speech2face.training.checkpoint import float32, load_weights, save_weights
 
 TENSORS = {
@@ -46,15 +45,23 @@ def test_float32_widens_half_precision_only():
     assert torch.equal(widened["half"], TENSORS["half"].float())
 
 
-def fail_midway(tensors, path, metadata):
-    Path(path).write_bytes(b"half of it")
+def test_others_may_read_what_they_may_read_of_any_file(tmp_path):
+    save_weights(tmp_path / "x.safetensors", TENSORS, {})
+    (tmp_path / "plain").touch()
+    modes = [path.stat().st_mode for path in sorted(tmp_path.iterdir())]
+    assert modes[0] == modes[1]
+
+
+def fail_midway(path, data):
+    with path.open("wb") as file:
+        file.write(data[:10])
     raise OSError("No space left on device")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.safetensors"
     save_weights(path, TENSORS, {"step": 1})
-    monkeypatch.setattr(checkpoint, "save_file", fail_midway)
+    monkeypatch.setattr(Path, "write_bytes", fail_midway)
     with pytest.raises(OSError, match="No space"):
         save_weights(path, {"a": torch.zeros(9)}, {"step": 2})
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from speech2face.errors import ModelError
@@ -22,7 +22,8 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     metadata = {"speech2face": json.dumps(facts, default=_plain)}
-    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, partial, metadata)
+    # Not by `save_file`, whose files nobody but their owner may read.
+    partial.write_bytes(save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata))
     os.replace(partial, path)
 
 
