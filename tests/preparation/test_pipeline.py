@@ -118,6 +118,7 @@ def test_another_source_is_no_part_of_a_set(table, made):
         prepare(read_sources(table)[:3], Stages(table.parent), made, be_silent, PACKING)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own
 def test_workers_of_ray_make_the_same_set(table, made, tmp_path):
     pytest.importorskip("ray")
     prepare(

@@ -48,7 +48,7 @@ class MeasuredFaces:
 
     index: np.ndarray  # (N,) of the picture in the list that was measured
     mesh: np.ndarray  # (N, 468, 2) pixels of the picture
-    yaw: np.ndarray  # (N,) see `_yaw`
+    yaw: np.ndarray  # (N,) see `yaw_of`
     embeddings: np.ndarray  # (N, D) of the recogniser
 
     def __len__(self) -> int:
@@ -128,7 +128,7 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
         if points is None:  # no shape, but a face: a profile, say; never taken as a target
             points, yaw = np.zeros((468, 2), np.float32), np.inf
         else:
-            yaw = _yaw(points)
+            yaw = yaw_of(points)
         rows.append((index, points, yaw, encoder.embed(image, face.landmarks)))
     # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
     blank = (0, np.zeros((468, 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
@@ -208,7 +208,7 @@ def head_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
 _FIVE = ((33, 133), (263, 362), (4,), (61,), (291,))
 
 
-def _yaw(mesh: np.ndarray) -> float:
+def yaw_of(mesh: np.ndarray) -> float:
     """How far the nose stands from the middle of the eyes, in eye distances; 0 is frontal."""
     left, right, nose, *_ = (mesh[list(index)].mean(0) for index in MESH_FIVE)
     across = right - left
