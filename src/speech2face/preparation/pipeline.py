@@ -8,6 +8,7 @@ shards.py`) of this process, in whatever order; from there on nothing depends on
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -124,19 +125,32 @@ def _run_on_ray(
         raise UsageError(
             "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
         ) from None
+    logging.getLogger("ray").setLevel(logging.ERROR)  # progress and results are told by ourselves
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
     try:
-        ray.init(workers.address, logging_level="warning", log_to_driver=False, **here)
+        ray.init(workers.address, logging_level=logging.ERROR, log_to_driver=False, **here)
     except (ConnectionError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise UsageError(f"no Ray cluster at {workers.address} ({first}).") from None
+
+    class Actor(Worker):
+        """Takes nothing to be made, so that Ray can make it again."""
+
+        def __init__(self) -> None:
+            super().__init__(stages)
+
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        blocks = math.ceil(len(clips) / BLOCK)
-        rows = ray.data.from_items([{"clip": c} for c in clips], override_num_blocks=blocks)
+        count = min(workers.count, len(clips))
+        rows = ray.data.from_items(
+            [{"clip": clip} for clip in clips],
+            override_num_blocks=max(count, math.ceil(len(clips) / BLOCK)),
+        )
         done = rows.map(
-            Worker, fn_constructor_args=(stages,), concurrency=workers.count, num_cpus=1
+            Actor,  # pyright: ignore[reportArgumentType]  # a class: Ray makes actors of it
+            compute=ray.data.ActorPoolStrategy(size=count),
+            num_cpus=1,
         )
         for row in done.iter_rows():
             yield row["entry"], row["piece"] or None
