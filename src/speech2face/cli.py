@@ -200,20 +200,28 @@ def train_face_decoder(
     pairs: PairsOption,
     out: Run,
     recipe: Recipe = "default",
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one.")] = "cpu",
 ) -> None:
-    """Train embedding → face on photographs and canonical pictures."""
+    """Train embedding → face on photographs and canonical pictures.
+
+    Photographs of any other split than `train` are left for evaluation.
+    """
     _need_extras()
     from speech2face.data.pairs import read_pairs, read_photographs
     from speech2face.training.face_decoder import train_on_canonical, train_on_photographs
     from speech2face.training.recipes import FACE_DECODERS, find_recipe
 
+    _check_device(device)
     chosen = find_recipe(FACE_DECODERS, recipe)
-    photographs = [p.path for p in read_photographs(faces)]
+    photographs = [p.path for p in read_photographs(faces, "train")]
     people = read_pairs(pairs)
     cache = out / "cache"
     with ProgressBars() as show:
-        first = train_on_photographs(chosen, photographs, out, cache, show)
-        print(train_on_canonical(chosen, first, photographs, people, out, cache, show))
+        first = train_on_photographs(chosen, photographs, out, cache, show, device)
+        decoder = train_on_canonical(
+            chosen, first, photographs, people, out, cache, show, device=device
+        )
+        print(decoder)
 
 
 @train.command("voice-encoder")
@@ -370,7 +378,7 @@ def evaluate_pairs(
                 find_recipe(VOICE_ENCODERS, voice_recipe),
                 find_recipe(FACE_DECODERS, decoder_recipe),
                 pairs,
-                [p.path for p in photographs],
+                [p.path for p in photographs if p.split == "train"],
                 decoder / "photographs.safetensors",
                 out,
                 folds,
@@ -468,7 +476,7 @@ def evaluate_copies(
 
     found = find_model(model)
     decoder, space = found.face_decoder, found.card.face_encoder
-    photographs = [p for p in read_photographs(faces) if p.split == "val"]
+    photographs = read_photographs(faces, "val")
     with ProgressBars() as show:
         print(report_copies(decoder, photographs, out, show, seed, beside or (), space))
 
@@ -537,6 +545,15 @@ def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
         "model": voice.model,
         "warnings": list(speech.warnings),
     }
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device is cpu or cuda, not {device}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device here; without --device it trains on the CPU.")
 
 
 def _need_extras() -> None:

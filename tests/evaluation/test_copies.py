@@ -21,8 +21,8 @@ from speech2face.evaluation import age_sex, copies
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
 from speech2face.evaluation.copies import (
     CROP,
+    compare_labels,
     match_copies,
-    match_groups,
     measure_sharpness,
     report_copies,
 )
@@ -76,7 +76,7 @@ def make_labels(count: int) -> list[Photograph]:
 
 def test_groups_add_up_to_all():
     wins = np.random.default_rng(0).uniform(size=45)
-    groups, _ = match_groups({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
+    groups, _ = compare_labels({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
     assert groups["all"]["n"] == 45
     assert groups["all"]["sface"]["value"] == pytest.approx(wins.mean())
     for label, count in (("age", 3), ("gender", 2), ("race", 2)):
@@ -94,14 +94,14 @@ def test_the_worst_group_is_large_enough_to_be_named():
     wins = np.ones(45)
     wins[20:40] = 0.5  # those of 30-39
     wins[40:] = 0  # those of 70+, too few
-    groups, worst = match_groups({"dlib": wins}, make_labels(45), seed=0)
+    groups, worst = compare_labels({"dlib": wins}, make_labels(45), seed=0)
     assert groups["age 70+"] == {"n": 5, "dlib": {"value": 0, "low": 0, "high": 0}}
     assert worst == {"dlib": "age 30-39"}
 
 
 def test_photographs_without_labels_are_in_no_group():
     unlabelled = [Photograph(Path(f"{i}.jpg")) for i in range(12)]
-    groups, worst = match_groups({"dlib": np.ones(12)}, unlabelled, seed=0)
+    groups, worst = compare_labels({"dlib": np.ones(12)}, unlabelled, seed=0)
     assert list(groups) == ["all"]
     assert worst == {"dlib": None}
 
@@ -297,6 +297,9 @@ def test_the_very_photographs_have_the_best_figures(report, made_up, tmp_path):
     assert (looks["years_apart"], looks["years_older"], looks["same_sex"]) == (0, 0, 1)
     assert (looks["same_sex_by_majority"], looks["judge_right"]) == (0.5, 1)
     assert looks["years_apart_at_median"] > 20
+    for row in facts["age_sex_groups"].values():
+        assert (row["years_apart"]["value"], row["same_sex"]["value"]) == (0, 1)
+    assert facts["age_sex_groups"].keys() == facts["two_way"].keys()
 
     # On the sheet each stands above its copy.
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))

@@ -15,6 +15,7 @@ from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.folds import draw_by_folds, log_likelihood_ratios
 from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.networks.texture_critic import TextureCritic
 from speech2face.training import face_decoder, voice_encoder
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.gaussian_head import HeadSolution
@@ -22,6 +23,10 @@ from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
 
 NOBODY = 100  # the place of photographs: of none of the people
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
+# Inner corners of the eyes, and the bridge of the nose between them, which glasses are sought on.
+SHAPE[[LANDMARKS.index(i) for i in (133, 362, 107, 197)]] = (
+    (0.4, 0.45), (0.6, 0.45), (0.45, 0.35), (0.5, 0.6)
+)  # fmt: skip
 
 
 class Spies:
@@ -37,16 +42,20 @@ class Spies:
         self.photographs = []
         for number in range(12):
             self.photographs.append(folder / f"photograph{number}.png")
-            Image.new("RGB", (16, 16)).save(self.photographs[-1])
+            Image.new("RGB", (16, 16), (180, 140, 120)).save(self.photographs[-1])
         self.start = folder / "photographs.safetensors"
         recipe = face_decoder_debug()
         network = FaceDecoder(recipe.network, SHAPE)
-        save_weights(self.start, network.state_dict(), {"recipe": asdict(recipe)})
+        both = torch.nn.ModuleDict({"decoder": network, "critic": TextureCritic(recipe.critic)})
+        save_weights(self.start, both.state_dict(), {"recipe": asdict(recipe)})
 
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
         for module in (voice_encoder, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
+        everyone = lambda targets, _: np.arange(len(targets))  # noqa: E731
+        monkeypatch.setattr(face_decoder, "find_typical", everyone)
+        monkeypatch.setattr(face_decoder, "even_light", lambda *_: None)
         solve, task = voice_encoder.solve_head, face_decoder.FaceDecoderTask.__init__
         batch = voice_encoder.TuningTask.batch
 
@@ -60,10 +69,10 @@ class Spies:
             self.met.append(("tuning", self.whose(faces.numpy())))
             return waveform, faces
 
-        def start_decoder(own, network, recipe, photographs, canonical, *rest):
+        def start_decoder(own, network, critic, recipe, photographs, canonical, *rest):
             assert self.whose(photographs.embeddings) == set()
             self.met.append(("decoder", self.whose(canonical.embeddings)))
-            task(own, network, recipe, photographs, canonical, *rest)
+            task(own, network, critic, recipe, photographs, canonical, *rest)
 
         monkeypatch.setattr(voice_encoder, "solve_head", solve_head)
         monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)

@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from speech2face.networks.face_decoder import RGB_OF_COLOURS
 from speech2face.networks.losses import (
+    COLOURS_OF_RGB,
+    detail_loss,
     edge_loss,
     gaussian_nll,
     landmark_loss,
+    lightness_detail,
     likeness_loss,
     texture_loss,
 )
@@ -19,9 +23,23 @@ def test_texture_loss_is_the_mean_error_under_the_mask():
     mask = torch.zeros(2, 1, 40, 40)
     mask[:, :, :20] = 1
     drawn[:, :, :20] = 0.25
-    assert texture_loss(drawn, true, mask).item() == pytest.approx(0.25, rel=1e-3)
-    assert texture_loss(true, true, mask).item() == 0
-    assert texture_loss(drawn, true, mask * 0).item() == 0  # nothing known: no NaN
+    for loss, columns in ((texture_loss, 3), (detail_loss, 1)):
+        here, there = drawn[:, :columns], true[:, :columns]
+        assert loss(here, there, mask).item() == pytest.approx(0.25, rel=1e-3)
+        assert loss(there, there, mask).item() == 0
+        assert loss(here, there, mask * 0).item() == 0  # nothing known: no NaN
+
+
+def test_texture_loss_adds_up_what_is_wrong_in_lightness_and_in_colour():
+    colours = torch.tensor(RGB_OF_COLOURS)
+    there_and_back = torch.tensor(COLOURS_OF_RGB) @ colours
+    torch.testing.assert_close(there_and_back, torch.eye(3), atol=1e-5, rtol=0)
+    drawn = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(2, 1, 16, 16)
+    for wrong in ((0.2, 0.0, 0.0), (0.0, -0.1, 0.0), (0.2, -0.1, 0.04)):
+        true = drawn + (colours @ torch.tensor(wrong)).view(3, 1, 1)
+        wanted = sum(map(abs, wrong))
+        assert texture_loss(drawn, true, mask).item() == pytest.approx(wanted, rel=0.01)
 
 
 def test_edge_loss_sees_edges_and_no_level():
@@ -35,6 +53,20 @@ def test_edge_loss_sees_edges_and_no_level():
     turned = stripes.transpose(2, 3)
     assert edge_loss(turned, flat, mask).item() == pytest.approx(wanted, rel=1e-4)
     assert edge_loss(stripes, stripes, mask).item() == 0
+
+
+def test_detail_is_what_is_finer_than_light_and_colour():
+    line = torch.linspace(0, 1, 112)
+    shade = (0.2 + 0.5 * line).expand(1, 3, 112, 112)  # light from the right
+    assert lightness_detail(shade).shape == (1, 1, 112, 112)
+    assert lightness_detail(shade)[..., 8:-8].abs().max() < 1e-3
+    dots = torch.zeros(1, 1, 112, 112)
+    dots[..., ::4, ::4] = 0.3
+    seen = lightness_detail(shade + dots)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(seen, (dots - dots.mean())[..., 8:-8, 8:-8], atol=2e-3, rtol=0)
+    tinted = shade + dots * torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
+    red = lightness_detail(tinted)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(red, 0.299 * seen, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("loss", [texture_loss, edge_loss])

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from made_up import make_pairs, make_photographs
 from sounds import EXAMPLES
+from speech2face.training.checkpoint import load_weights
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
 from speech2face.weights import find_model
@@ -78,15 +80,29 @@ def test_the_voice_encoder_is_trained(runs):
 
 
 def test_the_face_decoder_is_trained_in_two_phases(runs):
-    first, facts = load_face_decoder(runs / "face" / "photographs.safetensors")
+    first, facts = load_weights(runs / "face" / "photographs.safetensors")
     second, _ = load_face_decoder(runs / "face" / "face_decoder.safetensors")
     assert facts["recipe"]["name"] == "face-decoder-debug"
     assert [row["step"] for row in read_log(runs / "face" / "photographs")] == list(range(6))
     assert [row["step"] for row in read_log(runs / "face" / "canonical")] == list(range(4))
-    assert (first.mean_shape == second.mean_shape).all()  # one shape, one space of textures
-    assert (first.to_rgb.weight != second.to_rgb.weight).any()
-    assert (first.mean_shape > 0.1).all()
-    assert (first.mean_shape < 0.95).all()  # the oval's lowest points, where few faces are known
+    shape = first["decoder.mean_shape"]
+    assert (shape == second.mean_shape).all()  # one shape, one space of textures
+    assert (first["decoder.to_detail.weight"] != second.to_detail.weight).any()
+    assert (shape > 0.1).all()
+    assert (shape < 0.95).all()  # the oval's lowest points, where few faces are known
+
+
+def test_a_device_that_is_not_there_is_a_usage_error(data, tmp_path):
+    command = ("train", "face-decoder", "--faces", data / "faces", "--pairs", data / "pairs")
+    done = run(*command, "--out", tmp_path / "run", "--recipe", "debug", "--device", "tpu")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "speech2face: --device is cpu or cuda, not tpu.\n",
+    )
+    if not torch.cuda.is_available():
+        done = run(*command, "--out", tmp_path / "run", "--recipe", "debug", "--device", "cuda")
+        assert (done.returncode, "no CUDA device" in done.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_same_command_finds_its_work_done(runs, data):

@@ -59,14 +59,21 @@ def read_pairs(folder: str | Path) -> list[Pair]:
     return pairs
 
 
-def read_photographs(folder: str | Path) -> list[Photograph]:
-    """The photographs that `faces.csv` lists. Raises UsageError where it is missing or empty."""
+def read_photographs(folder: str | Path, split: str | None = None) -> list[Photograph]:
+    """The photographs that `faces.csv` lists, all or of one split (`train` where none is named).
+
+    Raises UsageError where the table is missing, or lists none.
+    """
     folder = Path(folder)
     labels = ("split", "age", "gender", "race")
-    return [
+    photographs = [
         Photograph(folder / "images" / row["image"], **{k: row[k] for k in labels if k in row})
         for row in _rows(folder / "faces.csv", {"image"})
     ]
+    chosen = [p for p in photographs if split in (None, p.split)]
+    if not chosen:
+        raise UsageError(f"{folder / 'faces.csv'} lists no photographs of the split {split}.")
+    return chosen
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -190,17 +190,25 @@ def unwarp(
     return np.asarray(texture), known, displacement.astype(np.float32)
 
 
-def head_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
-    """Where a photograph may teach (S, S) float32: the face's oval, widened, with soft edges.
-
-    Beyond it lie hair, clothes and background that no embedding knows.
-    """
+def oval_mask(mean_shape: np.ndarray, size: int, scale: float) -> np.ndarray:
+    """Where the face's oval is, scaled about its middle: (S, S) bool."""
     import cv2
 
     oval = mean_shape[: len(_OVAL)]
-    wide = (oval - oval.mean(0)) * [1.1, 1.12] + oval.mean(0) - [0, 0.01]
+    scaled = (oval - oval.mean(0)) * scale + oval.mean(0)
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.round(scaled * size).astype(np.int32)], 1)
+    return mask.astype(bool)
+
+
+def face_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """The face's oval, with soft edges: (S, S) float32."""
+    import cv2
+
+    oval = mean_shape[: len(_OVAL)]
+    inner = (oval - oval.mean(0)) * [1.03, 1.0] + oval.mean(0)
     mask = np.zeros((size, size), np.float32)
-    cv2.fillPoly(mask, [np.round(wide * size).astype(np.int32)], 1.0)
+    cv2.fillPoly(mask, [np.round(inner * size).astype(np.int32)], 1.0)
     return cv2.GaussianBlur(mask, (0, 0), size / 60)
 
 

@@ -90,7 +90,14 @@ def report_copies(
     chosen = [photographs[i] for i in seen]
     original = look_at([p.path for p in chosen], judge, show, "photographs")
     drawn = look_at(pictures, judge, show, "copies")
-    groups, worst = match_groups(wins, chosen, seed)
+    groups, worst = compare_labels(wins, chosen, seed)
+    apart = drawn.age_sex - original.age_sex
+    same = (drawn.age_sex[:, 1] > 0.5) == (original.age_sex[:, 1] > 0.5)
+    differences = {
+        "years_apart": abs(apart[:, 0]),
+        "same_sex": np.where(np.isfinite(apart[:, 1]), same, np.nan),
+    }
+    judged, _ = compare_labels(differences, chosen, seed)
     facts = {
         "decoder": hash_file(decoder),
         "photographs": len(seen),
@@ -106,6 +113,7 @@ def report_copies(
             "beside": {k: _median(look_at(v, None, show, k).sharpness) for k, v in others.items()},
         },
         "age_sex": compare_age_sex(drawn.age_sex, original.age_sex, [p.gender for p in chosen]),
+        "age_sex_groups": judged,
     }
     partial = folder / "copies.json.part"
     partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -141,16 +149,16 @@ def match_copies(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
     return wins
 
 
-def match_groups(
-    wins: dict[str, np.ndarray], photographs: Sequence[Photograph], seed: int
+def compare_labels(
+    figures: dict[str, np.ndarray], photographs: Sequence[Photograph], seed: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str | None]]:
-    """Wins (N,) by judge → n and estimates by group, of all and by label; the worst by judge."""
+    """Figures (N,) by name → n and estimates by group, of all and by label; the lowest by name."""
     people = np.arange(len(photographs))
     labels = {
         label: np.array([getattr(p, label) for p in photographs])
         for label in ("age", "gender", "race")
     }
-    found = {name: compare_groups(w, people, labels, seed) for name, w in wins.items()}
+    found = {name: compare_groups(f, people, labels, seed) for name, f in figures.items()}
     groups: dict[str, dict[str, Any]] = {"all": {"n": len(photographs)}}
     for name, fairness in found.items():
         groups["all"][name] = asdict(fairness.everybody)
@@ -203,11 +211,16 @@ def tell(facts: dict[str, Any]) -> str:
         f"average; all at the median age {looks['years_apart_at_median']:.1f}",
         f"  sex, share the same    {looks['same_sex']:.3f}; "
         f"all of one sex {looks['same_sex_by_majority']:.3f}{right}",
-        "Two-way matching; 95 % intervals over people; chance .500",
-        f"  {'':<24} {'n':>5}  " + "".join(f"{name:<22}" for name in JUDGES).rstrip(),
+        "Two-way matching (chance .500), years apart and share of the same sex; 95 % intervals "
+        "over people",
+        f"  {'':<24} {'n':>5}  "
+        + "".join(f"{name:<24}" for name in (*JUDGES, "years apart", "same sex")).rstrip(),
     ]
     for group, row in facts["two_way"].items():
-        estimates = "  ".join(str(Estimate(**row[name])) for name in JUDGES)
+        judged = facts["age_sex_groups"].get(group, {})
+        told = [row[name] for name in JUDGES]
+        told += [judged.get(name) for name in ("years_apart", "same_sex")]
+        estimates = "".join(f"{Estimate(**one) if one else '-'!s:<24}" for one in told).rstrip()
         lines.append(f"  {group:<24} {row['n']:>5}  {estimates}")
     return "\n".join([*lines, f"  lowest of the groups of {FEWEST} or more: {lowest}"])
 

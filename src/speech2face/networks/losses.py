@@ -6,14 +6,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Red, green, blue → lightness, and the differences of blue and of red from it (ITU-R BT.601).
+COLOURS_OF_RGB = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
 
 def texture_loss(drawn: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error of textures (B, 3, S, S) where `mask` (B, 1, S, S) is set.
 
     Cole et al. (CVPR 2017), section 4. The absolute error draws the median of what an embedding
-    leaves open, where the squared error would draw the blur of its mean.
+    leaves open, where the squared error would draw the blur of its mean. It is taken of lightness
+    and of colour apart: a face that is too dark is no reason to change its colour.
     """
-    return ((drawn - true).abs() * mask).sum() / (mask.sum() * 3 + 1)
+    matrix = torch.tensor(COLOURS_OF_RGB, device=drawn.device)
+    error = torch.einsum("cr,brhw->bchw", matrix, drawn - true)
+    return (error.abs() * mask).sum() / (mask.sum() + 1)
+
+
+def detail_loss(drawn: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+    """The same of details (B, 1, S, S), which have no colour."""
+    return ((drawn - true).abs() * mask).sum() / (mask.sum() + 1)
 
 
 def edge_loss(drawn: Tensor, true: Tensor, mask: Tensor, scales: int = 2) -> Tensor:
@@ -25,6 +36,16 @@ def edge_loss(drawn: Tensor, true: Tensor, mask: Tensor, scales: int = 2) -> Ten
         total = total + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
         drawn, true, mask = (F.avg_pool2d(x, 2) for x in (drawn, true, mask))
     return total / mask.mean().clamp(min=1e-3)
+
+
+def lightness_detail(texture: Tensor) -> Tensor:
+    """Textures (B, 3, S, S) → what is finer than a fourteenth of the side in their lightness
+    (B, 1, S, S): pores, lashes and creases, whatever the light and the camera."""
+    weights = torch.tensor(COLOURS_OF_RGB[0], device=texture.device)
+    lightness = torch.einsum("r,brhw->bhw", weights, texture)[:, None]
+    cell = texture.shape[-1] // 14
+    coarse = F.avg_pool2d(lightness, cell, cell // 2, cell // 4, count_include_pad=False)
+    return lightness - F.interpolate(coarse, size=texture.shape[-2:], mode="bilinear")
 
 
 def landmark_loss(drawn: Tensor, true: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ LEAST_OVERLAP = 0.25  # of two boxes: intersection by union
 SHORTEST_TRACK = 0.5  # s
 CUT = 10.0  # mean difference of two looks, grey levels, above which they are two shots: within
 # GRID's clips it is up to 2.3, between two of them, all before one blue wall, at least 10.8
-STILL = 2.0  # greatest difference of all looks, grey levels, below which it is a photograph
+STILL = 6.0  # greatest difference of all looks, grey levels, below which it is a photograph:
+# of encoded ones it is up to 2.3, of GRID's clips at least 60
 THUMBNAIL = (64, 36)
 
 

@@ -34,6 +34,7 @@ class LoopConfig:
     steps: int
     learning_rate: float = 1e-3
     warmup: int = 50
+    betas: tuple[float, float] = (0.9, 0.999)  # less where two networks learn from each other
     weight_decay: float = 1e-4
     clip: float = 1.0  # greatest norm of the gradient
     average: float = 0.995  # decay of the moving average of the weights; that is what is kept
@@ -84,14 +85,17 @@ def fit(
     network = task.network
     trained = {k: p for k, p in network.named_parameters() if p.requires_grad}
     optimiser = torch.optim.AdamW(
-        trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+        trained.values(),
+        lr=config.learning_rate,
+        betas=config.betas,
+        weight_decay=config.weight_decay,
     )
     device = next(iter(trained.values())).device.type
     averages = {k: p.detach().clone() for k, p in trained.items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
     facts = {**facts, "loop": asdict(config)}
-    first = _resume(path, facts, trained, averages, optimiser) if path.is_file() else 0
+    first = _resume(path, facts, network, averages, optimiser) if path.is_file() else 0
 
     network.train()
     started = saved = time.monotonic()
@@ -125,7 +129,7 @@ def fit(
                     show(Progress(step + 1, config.steps, values, left))
             last = step == config.steps - 1
             if last or stopped() or time.monotonic() - saved > config.checkpoint_seconds:
-                _save(path, facts, step + 1, trained, averages, optimiser)
+                _save(path, facts, step + 1, network, averages, optimiser)
                 saved = time.monotonic()
             if stopped() and not last:
                 raise Interrupted(f"stopped after step {step}; the same command goes on there.")
@@ -144,13 +148,15 @@ def _save(
     path: Path,
     facts: dict[str, Any],
     step: int,
-    trained: dict[str, nn.Parameter],
+    network: nn.Module,
     averages: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    tensors = {f"weight/{k}": p.detach() for k, p in trained.items()}
+    weights = dict(network.named_parameters())
+    names = list(averages)
+    tensors = {f"weight/{k}": weights[k].detach() for k in names}
     tensors |= {f"average/{k}": v for k, v in averages.items()}
-    names = list(trained)
+    tensors |= {f"buffer/{k}": v for k, v in network.named_buffers()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"adam/{names[index]}/{k}": torch.as_tensor(v) for k, v in state.items()}
     save_weights(path, tensors, {**facts, "step": step})
@@ -159,7 +165,7 @@ def _save(
 def _resume(
     path: Path,
     facts: dict[str, Any],
-    trained: dict[str, nn.Parameter],
+    network: nn.Module,
     averages: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> int:
@@ -167,12 +173,15 @@ def _resume(
     step = found.pop("step")
     if found != json.loads(json.dumps(facts)):
         raise ModelError(f"{path}: of another recipe or other data; choose another folder.")
+    weights, buffers = dict(network.named_parameters()), dict(network.named_buffers())
     with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(tensors[f"weight/{name}"])
-            averages[name].copy_(tensors[f"average/{name}"])
+        for name, average in averages.items():
+            weights[name].copy_(tensors[f"weight/{name}"])
+            average.copy_(tensors[f"average/{name}"])
+        for name, buffer in buffers.items():
+            buffer.copy_(tensors[f"buffer/{name}"])
     state: dict[int, dict[str, Tensor]] = {}
-    for index, name in enumerate(trained):
+    for index, name in enumerate(averages):
         prefix = f"adam/{name}/"
         state[index] = {
             k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)

@@ -1,0 +1,54 @@
+"""The pictures in docs/, drawn by the released model from the recordings in examples/.
+
+    python scripts/draw_docs.py
+
+Faces of nobody: the voices are synthesised.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import speech2face
+from speech2face.pictures import contact_sheet, write_png
+from speech2face.reconstruct import Speech2Face, stretch_mean
+
+HERE = Path(__file__).resolve().parents[1]
+DOCS, EXAMPLES = HERE / "docs", HERE / "examples"
+SAMPLED = ("bella", "george")
+BETWEEN = (("emma", "michael"), ("sara", "bella"), ("george", "omega"))
+STEPS = 7
+
+
+def main() -> None:
+    model = speech2face.load()
+    recordings = sorted(EXAMPLES.glob("*.flac"))
+    for style, name in (("plain", "examples"), ("cartoon", "cartoons")):
+        faces = [(path.stem, model.reconstruct(path, style=style).image) for path in recordings]
+        save(contact_sheet(faces), name, model)
+
+    samples = []
+    for name in SAMPLED:
+        face = model.reconstruct(EXAMPLES / f"{name}.flac", samples=6)
+        samples.append((name, face.image))
+        samples += [(f"sample {n}", picture) for n, picture in enumerate(face.samples, 1)]
+    save(contact_sheet(samples, columns=7), "samples", model)
+
+    steps = []
+    for ends in BETWEEN:
+        voices = [model.embed(EXAMPLES / f"{name}.flac") for name in ends]
+        first, last = (stretch_mean(voice.mean, voice.average) for voice in voices)
+        line = np.linspace(0, 1, STEPS)[:, None]
+        names = [ends[0], *[""] * (STEPS - 2), ends[1]]
+        pictures, _ = model.decode((1 - line) * first + line * last)
+        steps += zip(names, map(Image.fromarray, pictures), strict=True)
+    save(contact_sheet(steps, columns=STEPS), "interpolation", model)
+
+
+def save(sheet: Image.Image, name: str, model: Speech2Face) -> None:
+    write_png(sheet, DOCS / f"{name}.png", model.card.name, force=True)
+
+
+if __name__ == "__main__":
+    main()
