@@ -17,7 +17,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech2face.errors import UsageError
+import numpy as np
+
+from speech2face.errors import NoSpeechError, UsageError
+from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.speech import find_speech
+
+LONGEST = 10  # seconds of a recording that are taken where no speech in it is clear
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,18 @@ def read_photographs(folder: str | Path, split: str | None = None) -> list[Photo
     if not chosen:
         raise UsageError(f"{folder / 'faces.csv'} lists no photographs of the split {split}.")
     return chosen
+
+
+def hear(audio: Path) -> tuple[np.ndarray, bool]:
+    """The clearest speech of a recording (n,), 16 kHz, and whether it is clear.
+
+    Where none is, the whole is taken: the table says that someone speaks here, singing, or over
+    music. Raises UnreadableMediaError.
+    """
+    try:
+        return find_speech(str(audio)).samples, True
+    except NoSpeechError:
+        return load_audio(str(audio)).samples[: LONGEST * SAMPLE_RATE], False
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -190,8 +190,8 @@ def unwarp(
     return np.asarray(texture), known, displacement.astype(np.float32)
 
 
-def oval_mask(mean_shape: np.ndarray, size: int, scale: float) -> np.ndarray:
-    """Where the face's oval is, scaled about its middle: (S, S) bool."""
+def oval_mask(mean_shape: np.ndarray, size: int, scale: float | np.ndarray) -> np.ndarray:
+    """Where the face's oval is, scaled, or by axis (2,), about its middle: (S, S) bool."""
     import cv2
 
     oval = mean_shape[: len(_OVAL)]
@@ -205,11 +205,8 @@ def face_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
     """The face's oval, with soft edges: (S, S) float32."""
     import cv2
 
-    oval = mean_shape[: len(_OVAL)]
-    inner = (oval - oval.mean(0)) * [1.03, 1.0] + oval.mean(0)
-    mask = np.zeros((size, size), np.float32)
-    cv2.fillPoly(mask, [np.round(inner * size).astype(np.int32)], 1.0)
-    return cv2.GaussianBlur(mask, (0, 0), size / 60)
+    inside = oval_mask(mean_shape, size, np.array([1.03, 1.0]))
+    return cv2.GaussianBlur(inside.astype(np.float32), (0, 0), size / 60)
 
 
 # The five points in terms of LANDMARKS: eyes by two corners each, nose tip, mouth corners.

@@ -25,6 +25,7 @@ from speech2face.console import Show
 from speech2face.data.pairs import Photograph, hash_files
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
+from speech2face.evaluation.attributes import judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
 from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures
@@ -91,13 +92,8 @@ def report_copies(
     original = look_at([p.path for p in chosen], judge, show, "photographs")
     drawn = look_at(pictures, judge, show, "copies")
     groups, worst = compare_labels(wins, chosen, seed)
-    apart = drawn.age_sex - original.age_sex
-    same = (drawn.age_sex[:, 1] > 0.5) == (original.age_sex[:, 1] > 0.5)
-    differences = {
-        "years_apart": abs(apart[:, 0]),
-        "same_sex": np.where(np.isfinite(apart[:, 1]), same, np.nan),
-    }
-    judged, _ = compare_labels(differences, chosen, seed)
+    same_sex, years_apart = judge_clips(drawn.age_sex, original.age_sex)
+    judged, _ = compare_labels({"years_apart": years_apart, "same_sex": same_sex}, chosen, seed)
     facts = {
         "decoder": hash_file(decoder),
         "photographs": len(seen),

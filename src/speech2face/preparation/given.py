@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from speech2face.data.pairs import hear
 from speech2face.data.samples import Quality, Refusal, Sample, Source
-from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.errors import UnreadableMediaError
 from speech2face.faces import load_image
-from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import measure_view
 from speech2face.preparation.decoding import Frame
 from speech2face.preparation.sampling import Models, Watch
-from speech2face.speech import find_speech
 
-LEAST_SECONDS, MOST_SECONDS = 0.5, 10.0
+LEAST_SECONDS = 0.5
 
 
 def take_sample(
@@ -68,12 +68,9 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
 
 
 def _hear(audio: Path) -> np.ndarray:
-    """The clearest speech; all of it where none is clear, since the table says somebody speaks."""
+    """The speech of a recording. Refused where it is no sound, or short."""
     try:
-        try:
-            speech = find_speech(str(audio)).samples
-        except NoSpeechError:
-            speech = load_audio(str(audio)).samples[: round(MOST_SECONDS * SAMPLE_RATE)]
+        speech, _ = hear(audio)
     except UnreadableMediaError as error:
         raise Refused("decode", str(error)) from None
     if len(speech) < LEAST_SECONDS * SAMPLE_RATE:

@@ -19,14 +19,13 @@ import torch
 from torch import Tensor
 
 from speech2face.console import Show
-from speech2face.data.pairs import Pair, hash_files
+from speech2face.data.pairs import Pair, hash_files, hear
 from speech2face.data.textures import measure_faces
-from speech2face.errors import ModelError, NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.errors import ModelError, UsageError
+from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import gaussian_nll
 from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.speech import find_speech
 from speech2face.training.checkpoint import float32, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
@@ -88,11 +87,9 @@ def hear_clips(
     face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
     kept, speech, faces = [], [], []
     for index, pair in enumerate(pairs):
-        try:
-            samples = find_speech(str(pair.audio)).samples
-        except NoSpeechError:  # the table says that someone speaks here: singing, or over music
+        samples, clear = hear(pair.audio)
+        if not clear:
             log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-            samples = load_audio(str(pair.audio)).samples[: 10 * SAMPLE_RATE]
         if index in face_of and len(samples) >= SAMPLE_RATE // 2:
             kept.append(pair)
             speech.append(samples)
