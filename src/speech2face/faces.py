@@ -40,6 +40,8 @@ TEMPLATES: dict[str, np.ndarray] = {
     "canvas": np.array([[0.37, 0.468], [0.63, 0.468], [0.5, 0.596], [0.384, 0.71], [0.616, 0.71]]),
 }
 
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # of recognisers, the best first
+
 # Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
 MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
 
@@ -239,6 +241,11 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
     return OnnxEncoder(path, config)
 
 
+def five_of(mesh: np.ndarray) -> np.ndarray:
+    """The five landmarks (5, 2) of a mesh (468, 2)."""
+    return np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE])
+
+
 class FaceMesh:
     """The 468-point face mesh (Kartynnik et al., 2019; Apache-2.0), for training the decoder."""
 
@@ -253,8 +260,11 @@ class FaceMesh:
         mesh = self._look(image, five)
         if mesh is None:
             return None
-        # The second look starts from the first one's better five points.
-        return self._look(image, np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE]))
+        return self.follow(image, mesh)  # a second look, from the first one's better five points
+
+    def follow(self, image: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
+        """The same where the mesh is known nearly, (468, 2): from the frame before, say."""
+        return self._look(image, five_of(mesh))
 
     def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
         matrix = fit_similarity(five, TEMPLATES["mesh"] * self.CROP)
@@ -303,9 +313,9 @@ def _open_recogniser(path: Path) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
+        providers = [name for name in PROVIDERS if name in held]
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
     except Exception as error:  # onnx and onnxruntime raise many types of their own
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None

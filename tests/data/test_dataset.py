@@ -16,9 +16,8 @@ from speech2face.data.dataset import (
     SpeechAndFaces,
     augment,
     crop,
-    cut_order,
-    read_samples,
 )
+from speech2face.data.reading import cut_order, read_samples
 from speech2face.data.shards import Packing, Shard, read_index
 from speech2face.errors import UsageError
 

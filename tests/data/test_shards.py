@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from finished import PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
 from speech2face.data import shards
-from speech2face.data.dataset import read_samples
 from speech2face.data.ledger import read_ledger, summarise, tell
+from speech2face.data.reading import read_samples
 from speech2face.data.samples import Sample
 from speech2face.data.shards import (
     Packing,

@@ -13,6 +13,7 @@ from PIL import Image
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.data.textures import MeasuredFaces
+from speech2face.data.voices import Voices
 from speech2face.evaluation import judges, manner, suite
 from speech2face.evaluation.folds import DrawnFolds, Listener, log_likelihood_ratios
 from speech2face.evaluation.suite import Subjects
@@ -161,9 +162,10 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
         sound = np.fft.irfft(noise * gains, size)
         speech.append((0.1 * sound / sound.std()).astype(np.float32))
     features = np.stack([ear(torch.tensor(s)[None])[0].numpy() for s in speech])
-    clips = HeardClips(
-        made_up.pairs, speech, shape, features, seconds.astype(float), np.arange(count)
+    voices = Voices(
+        [p.clip for p in made_up.pairs], [p.person for p in made_up.pairs], speech, shape, "made up"
     )
+    clips = HeardClips(voices, features, seconds.astype(float), np.arange(count))
     average, eye = shape.mean(0), np.eye(SIZE)
     head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01)
     subjects = made_up.subjects([])

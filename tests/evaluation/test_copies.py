@@ -13,12 +13,13 @@ from PIL import Image, ImageFilter, ImageOps
 
 from drawn import draw_faces
 from made_up import make_photographs
-from speech2face.data import textures
+from speech2face.data import age_sex, textures
+from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.pairs import Photograph, read_photographs
 from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation import age_sex, copies
-from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
+from speech2face.evaluation import copies
+from speech2face.evaluation.attributes import compare_age_sex
 from speech2face.evaluation.copies import (
     CROP,
     compare_labels,

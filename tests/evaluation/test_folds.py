@@ -10,6 +10,7 @@ from PIL import Image
 from torch.distributions import MultivariateNormal
 
 from made_up import make_pairs
+from speech2face.data import voices
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import ModelError, UsageError
@@ -51,7 +52,7 @@ class Spies:
 
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
-        for module in (voice_encoder, face_decoder):
+        for module in (voices, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
         everyone = lambda targets, _: np.arange(len(targets))  # noqa: E731
         monkeypatch.setattr(face_decoder, "find_typical", everyone)

@@ -11,8 +11,8 @@ from PIL import Image
 from drawn import draw_faces, sample_embeddings
 from sounds import RATE, example_speech, noise
 from speech2face.cli import main
-from speech2face.data.dataset import read_samples
 from speech2face.data.ledger import read_ledger
+from speech2face.data.reading import read_samples
 from speech2face.data.shards import Packing, read_index, verify_shards
 from speech2face.errors import UsageError
 from speech2face.faces import load_face_encoder

@@ -134,7 +134,7 @@ def test_a_variable_frame_rate(tmp_path, models):
     times = times[times < SECONDS]
     frames = film(draw_faces(2)[0], loudness(VOICE, times), times)
     found = check(sample(write_video(tmp_path / "v.mp4", frames, times, VOICE), models), 0)
-    assert found.quality.agreement > 0.7
+    assert found.quality.agreement > 0.6
 
 
 def test_ten_hours_into_a_file(tmp_path, models):

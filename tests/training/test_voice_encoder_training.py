@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from made_up import make_pairs
-from speech2face.data.pairs import read_pairs
-from speech2face.data.textures import MeasuredFaces
+from speech2face.data.voices import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training import voice_encoder
@@ -46,23 +44,24 @@ class Listener(torch.nn.Module):
         return torch.stack([waveform.sum(1), waveform[:, 0], waveform[:, -1]], dim=1)
 
 
-@pytest.fixture
-def pairs(tmp_path):
-    return read_pairs(make_pairs(tmp_path, clips=1, faces=False))
-
-
 def make_speech(seconds) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [rng.normal(size=round(s * 16_000)).astype(np.float32) for s in seconds]
+
+
+def make_voices(count: int) -> Voices:
+    faces = np.random.default_rng(0).normal(size=(count, 128)).astype(np.float32)
+    names = [f"clip {i}" for i in range(count)]
+    return Voices(names, names, make_speech([0.7] * count), faces, "made up")
 
 
 def quiet(*_) -> None:
     pass
 
 
-def test_whole_clips_come_first_then_crops_of_those_that_are_longer(pairs):
+def test_whole_clips_come_first_then_crops_of_those_that_are_longer():
     speech = make_speech([2.0, 0.8, 1.5])
-    features, seconds, clip = embed_clips(Listener(), RECIPE, pairs[:3], speech, None, quiet)
+    features, seconds, clip = embed_clips(Listener(), RECIPE, speech, None, quiet)
     np.testing.assert_allclose(seconds, [2, 0.8, 1.5, 0.5, 0.5, 0.5, 1, 1])
     assert clip.tolist() == [0, 1, 2, 0, 1, 2, 0, 2]
     for row, whole in enumerate(speech):
@@ -72,38 +71,33 @@ def test_whole_clips_come_first_then_crops_of_those_that_are_longer(pairs):
         (start,) = np.flatnonzero(whole == features[row, 1])
         end = start + round(seconds[row] * 16_000)
         assert whole[end - 1] == features[row, 2]
-    again = embed_clips(Listener(), RECIPE, pairs[:3], speech, None, quiet)
+    again = embed_clips(Listener(), RECIPE, speech, None, quiet)
     np.testing.assert_array_equal(again[0], features)
 
 
-def test_finished_clips_are_kept_and_a_stopped_run_goes_on(pairs, tmp_path):
-    many = [pairs[i % len(pairs)] for i in range(60)]
+def test_finished_clips_are_kept_and_a_stopped_run_goes_on(tmp_path):
     speech = make_speech(np.linspace(0.6, 2.0, 60))  # of 60 lengths; crops are of two
     whole = Listener()
-    wanted, *_ = embed_clips(whole, RECIPE, many, speech, None, quiet)
+    wanted, *_ = embed_clips(whole, RECIPE, speech, None, quiet)
     assert len(wanted) > 130
     assert 60 < whole.asked < 75  # crops of one length are heard together
     with pytest.raises(KeyboardInterrupt):
-        embed_clips(Listener(patience=58), RECIPE, many, speech, tmp_path, quiet)
+        embed_clips(Listener(patience=58), RECIPE, speech, tmp_path, quiet)
     rest = Listener()
-    features, *_ = embed_clips(rest, RECIPE, many, speech, tmp_path, quiet)
+    features, *_ = embed_clips(rest, RECIPE, speech, tmp_path, quiet)
     np.testing.assert_array_equal(features, wanted)
     assert rest.asked == whole.asked - 50  # kept by fifties
     nothing = Listener()
-    features, *_ = embed_clips(nothing, RECIPE, many, speech, tmp_path, quiet)
+    features, *_ = embed_clips(nothing, RECIPE, speech, tmp_path, quiet)
     np.testing.assert_array_equal(features, wanted)
     assert nothing.asked == 0
     assert not list(tmp_path.glob("*.part*"))
 
 
-def test_too_few_clips_are_told(pairs, tmp_path, monkeypatch):
-    def measure(paths, *_):
-        shapes = np.zeros((2, 468, 2))
-        return MeasuredFaces(np.array([0, 1]), shapes, np.zeros(2), np.zeros((2, 128)))
-
-    monkeypatch.setattr(voice_encoder, "measure_faces", measure)
-    with pytest.raises(UsageError, match="only 2 clips have both speech and a face"):
-        hear_clips(RECIPE, Listener(), pairs, tmp_path, quiet)
+def test_too_few_clips_are_told(tmp_path):
+    voices = make_voices(3)
+    with pytest.raises(UsageError, match="only 3 clips have both speech and a face"):
+        hear_clips(RECIPE, Listener(), voices, tmp_path, quiet)
 
 
 def test_the_network_gets_the_head_that_was_solved():
@@ -125,16 +119,13 @@ def test_the_network_gets_the_head_that_was_solved():
     np.testing.assert_allclose(covariance[0], 2.5 * np.eye(128), atol=1e-5)
 
 
-def test_tuning_moves_the_last_block_and_the_head_only(pairs):
-    network = load_speaker(RECIPE)
-    speech = make_speech([0.7] * 4)
-    faces = np.random.default_rng(0).normal(size=(4, 128)).astype(np.float32)
-    clips = SimpleNamespace(speech=speech, faces=faces)
+def test_tuning_moves_the_last_block_and_the_head_only():
+    network, voices = load_speaker(RECIPE), make_voices(4)
     network.head.residual.copy_(torch.eye(128))
-    task = TuningTask(replace(RECIPE, tuning_batch=2), network, clips, np.array([1, 3]))
+    task = TuningTask(replace(RECIPE, tuning_batch=2), network, voices, np.array([1, 3]))
     waveform, face = task.batch(0, np.random.default_rng(0))
     assert waveform.shape == (2, 16_000)  # a clip shorter than that is repeated
-    assert {tuple(row) for row in face.numpy()} == {tuple(faces[1]), tuple(faces[3])}
+    assert {tuple(row) for row in face.numpy()} == {tuple(voices.faces[1]), tuple(voices.faces[3])}
     statistics = {k: v.clone() for k, v in network.named_buffers() if "running" in k}
     loss = task.losses((waveform, face))["nll"]
     loss.backward()

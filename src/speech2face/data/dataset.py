@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,16 +27,16 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from speech2face.data.samples import Sample
-from speech2face.data.shards import Shard, decode_array, decode_sample, read_index
-from speech2face.errors import UsageError
-from speech2face.evaluation.degradations import (
+from speech2face.data.degradations import (
     add_noise,
     change_gain,
     encode_and_decode,
     reverberate,
     telephone,
 )
+from speech2face.data.reading import cut_order, read_stretches
+from speech2face.data.shards import decode_array, read_index
+from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 
 NOISE = (0.0, 30.0)  # dB
@@ -77,14 +76,6 @@ class Batch(NamedTuple):
     embedding: np.ndarray  # float32 (B, D)
     clip: list[str]
     person: list[str]
-
-
-class Stretch(NamedTuple):
-    """A part of a shard."""
-
-    shard: Shard
-    start: int
-    size: int
 
 
 class SpeechAndFaces(IterableDataset[Batch]):
@@ -153,41 +144,6 @@ class SpeechAndFaces(IterableDataset[Batch]):
     @property
     def _samples(self) -> int:
         return sum(shard.samples for shard in self.shards)
-
-
-def read_samples(folder: Path, split: str = "train") -> Iterator[Sample]:
-    """All samples of a side once, whole, in the order in which they lie in the shards."""
-    whole = (Stretch(shard, 0, shard.samples) for shard in read_index(folder).of(split))
-    return (decode_sample(files) for files in read_stretches(folder, whole))
-
-
-def cut_order(shards: Sequence[Shard], start: int, end: int) -> Iterator[Stretch]:
-    """Of shards one behind the other, the parts that hold the samples from `start` to `end`."""
-    offset = 0
-    for shard in shards:
-        first, last = max(start - offset, 0), min(end - offset, shard.samples)
-        if first < last:
-            yield Stretch(shard, first, last - first)
-        offset += shard.samples
-
-
-def read_stretches(folder: Path, stretches: Iterator[Stretch]) -> Iterator[dict[str, bytes]]:
-    """The files of each sample, by kind. Raises UsageError at a shard that cannot be read."""
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
-    for shard, start, size in stretches:
-        path, found = folder / shard.name, 0
-        try:
-            with path.open("rb") as stream:
-                files = tar_file_expander([{"url": path.name, "stream": stream}])
-                for sample in islice(group_by_keys(files), start, start + size):
-                    found += 1
-                    yield sample
-        except (OSError, tarfile.TarError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error.args[0]
-            raise UsageError(f"{path}: cannot be read ({reason}).") from None
-        if found < size:
-            raise UsageError(f"{path}: holds fewer samples than the index says; it is damaged.")
 
 
 def crop(sound: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,7 @@ from speech2face.errors import UsageError
 
 YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
+AGES = (0, 18, 30, 45, 60, 100)  # years, edges of the card's table
 TOLD = 10  # reasons that the card lists
 
 
@@ -149,9 +150,15 @@ def describe(summary: Summary) -> str:
 
 
 def data_card(
-    name: str, entries: Iterable[Entry], sides: Mapping[str, Collection[str]] | None = None
+    name: str,
+    entries: Iterable[Entry],
+    sides: Mapping[str, Collection[str]] | None = None,
+    judged: np.ndarray | None = None,
 ) -> str:
-    """The card of a set in Markdown; `sides` are the people on each side of the split."""
+    """The card of a set in Markdown; `sides` are the people on each side of the split.
+
+    `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
+    """
     entries = list(entries)
     summary = summarise(entries)
     kept = [(entry.source.person, entry.quality) for entry in entries if entry.quality]
@@ -194,6 +201,8 @@ def data_card(
         counts, _ = np.histogram(lengths, LENGTHS)
         for low, high, count in zip(LENGTHS, LENGTHS[1:], counts, strict=False):
             lines.append(f"| {low:g} to {high:g} | {count / len(lengths):.1%} |")
+    if judged is not None:
+        lines += _describe_looks(judged)
     reasons = [(n, s, r) for s, told in summary.refused.items() for r, n in told.items()]
     if reasons:
         lines += ["", "## Refused", "", "| clips | stage | reason |", "|--|--|--|"]
@@ -203,6 +212,28 @@ def data_card(
         rest = sum(n for n, *_ in reasons[TOLD:])
         lines += [f"| {rest:,} | | for other reasons |"] if rest else []
     return "\n".join(lines) + "\n"
+
+
+def _describe_looks(judged: np.ndarray) -> list[str]:
+    """The part of the card about age and sex, of (n, 2) estimates."""
+    ages, male = judged[:, 0], judged[:, 1] > 0.5
+    counts, _ = np.histogram(ages, AGES)
+    return [
+        "",
+        "## Age and sex, as they look",
+        "",
+        f"Estimates by a judge that errs, of {len(judged):,} faces drawn by lot: they tell of the "
+        "set's balance, not of anybody in it.",
+        "",
+        "| | |",
+        "|--|--|",
+        f"| taken for men | {male.mean():.1%} |",
+        f"| taken for women | {1 - male.mean():.1%} |",
+        *(
+            f"| {low} to {high - 1} years | {count / len(judged):.1%} |"
+            for low, high, count in zip(AGES, AGES[1:], counts, strict=False)
+        ),
+    ]
 
 
 def to_json(facts: Any, indent: int | None = None) -> str:

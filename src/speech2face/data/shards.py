@@ -33,6 +33,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from speech2face.data.leaks import NEAR
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -45,7 +46,6 @@ from speech2face.data.ledger import (
 from speech2face.data.samples import Sample
 from speech2face.data.splits import SIDES, merge_people, split_shares
 from speech2face.errors import UsageError
-from speech2face.evaluation.leaks import NEAR
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.weights import hash_file
 

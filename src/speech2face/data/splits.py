@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from speech2face.data.leaks import NEAR, find_near_duplicates
 from speech2face.errors import UsageError
-from speech2face.evaluation.leaks import NEAR, find_near_duplicates
 
 SIDES = ("train", "val", "test")
 

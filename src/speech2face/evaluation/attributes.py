@@ -21,6 +21,7 @@ picture is ever given such a label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +130,30 @@ def compare_judged(
         compare_ages(drawn[:, 0], original[:, 0], people, seed),
         compare_labels(drawn_sex, sex, SEXES, people, seed),
     )
+
+
+def compare_age_sex(
+    drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
+) -> dict[str, float | None]:
+    """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
+
+    Ages in years, sexes as the share that is the same; beside them what one would get who drew
+    everybody at the median age and of the more frequent sex. `judge_right` is how often the judge
+    agrees with the photographs' labels, None without labels. Rows with NaN are left out.
+    """
+    both = np.isfinite(drawn[:, 0]) & np.isfinite(original[:, 0])
+    ages, older = original[both, 0], (drawn - original)[both, 0]
+    male = original[both, 1] > 0.5
+    labels = np.array([gender.lower() for gender in genders])[both]
+    right = (male == (labels == "male"))[np.isin(labels, ("male", "female"))]
+    return {
+        "years_apart": float(abs(older).mean()),
+        "years_apart_at_median": float(abs(ages - np.median(ages)).mean()),
+        "years_older": float(older.mean()),
+        "same_sex": float(((drawn[both, 1] > 0.5) == male).mean()),
+        "same_sex_by_majority": float(max(male.mean(), 1 - male.mean())),
+        "judge_right": float(right.mean()) if len(right) else None,
+    }
 
 
 def judge_clips(drawn: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from speech2face.console import Show
+from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.pairs import Photograph, hash_files
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation.age_sex import AgeSexJudge, compare_age_sex
-from speech2face.evaluation.attributes import judge_clips
+from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
 from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from speech2face.console import Show
-from speech2face.data.pairs import Pair, hash_files
+from speech2face.data.leaks import check_split
+from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
-from speech2face.evaluation.leaks import check_split
+from speech2face.data.voices import hear_pairs
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
@@ -48,18 +49,19 @@ class Listener:
     folder: Path
 
     def hear(
-        self, pairs: Sequence[Pair], speak: Callable[[], list[np.ndarray]], name: str, show: Show
+        self, rows: np.ndarray, speak: Callable[[], list[np.ndarray]], name: str, show: Show
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips, or what became of them → means (n, D), seconds (n,).
+        """Clips (n,), or what became of them → means (n, D), seconds (n,).
 
         `speak` gives the speech; it is called only where nothing is kept under `name` yet.
         """
-        key = hash_files([p.audio for p in pairs]) + hash_weights(self.network)
+        which = f"{self.clips.voices.data} {rows.tolist()}"
+        key = hashlib.sha256(which.encode()).hexdigest()[:16] + hash_weights(self.network)
         path = self.folder / "heard" / f"{name}-{key}.npz"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             whole = replace(self.recipe, crop_seconds=())
-            features, seconds, _ = embed_clips(self.network, whole, pairs, speak(), None, show)
+            features, seconds, _ = embed_clips(self.network, whole, speak(), None, show)
             partial = path.with_suffix(".part.npz")
             np.savez(partial, features=features, seconds=seconds)
             partial.replace(path)
@@ -101,7 +103,8 @@ def draw_by_folds(
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_split` does.
     """
     cache = folder / "cache"
-    clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), pairs, cache, show)
+    voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
+    clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
     fold_of = dict(
         zip(
             (p.clip for p in pairs),
@@ -109,35 +112,35 @@ def draw_by_folds(
             strict=True,
         )
     )
-    fold = np.array([fold_of[p.clip] for p in clips.pairs])
-    people = np.array([p.person for p in clips.pairs])
-    names = np.array([p.clip for p in clips.pairs])
+    pair_of = {p.clip: p for p in pairs}
+    kept = [pair_of.pop(clip) for clip in voices.clips]
+    fold = np.array([fold_of[clip] for clip in voices.clips])
+    people, names = np.array(voices.people), np.array(voices.clips)
     for k in range(folds):
         test = fold == k
         check_split(
             people[~test],
             people[test],
-            clips.faces[~test],
-            clips.faces[test],
+            voices.faces[~test],
+            voices.faces[test],
             voice_recipe.face_encoder,
             clips_train=names[~test],
             clips_test=names[test],
         )
-    means = np.empty_like(clips.faces)
+    means = np.empty_like(voices.faces)
     log_ratios, places, listeners = [], {}, []
-    data = hash_files([p.audio for p in pairs])
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
         run.mkdir(parents=True, exist_ok=True)
-        facts = {"fold": k, "folds": folds, "seed": seed, "data": data}
+        facts = {"fold": k, "folds": folds, "seed": seed, "data": voices.data}
         network = load_speaker(voice_recipe, speaker)
         head, tuned = tune(voice_recipe, network, clips, ~test, run, facts, show)
         listeners.append(Listener(voice_recipe, network, head, tuned, run))
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
         log_ratios.append(
-            log_likelihood_ratios(head, means[test], seconds[test], clips.faces[test])
+            log_likelihood_ratios(head, means[test], seconds[test], voices.faces[test])
         )
         weights = train_on_canonical(
             decoder_recipe,
@@ -152,23 +155,21 @@ def draw_by_folds(
         network, _ = load_face_decoder(weights)
         own = np.flatnonzero(test).tolist()
         shown = {i: stretch_mean(means[i], head.average) for i in own}
-        for kind, embeddings in (("voice", shown), ("face", clips.faces)):
+        for kind, embeddings in (("voice", shown), ("face", voices.faces)):
             wanted = {i: np.asarray(embeddings[i], np.float32) for i in own}
-            made = draw_faces(network, hash_file(weights), wanted, clips.pairs, run, kind)
+            made = draw_faces(network, hash_file(weights), wanted, kept, run, kind)
             places |= {(kind, i): path for i, path in made.items()}
         show("folds", k + 1, folds, "")
-    count = len(clips.pairs)
-    heard = {p.clip for p in clips.pairs}
     return DrawnFolds(
-        clips.pairs,
+        kept,
         people,
         fold,
-        clips.faces,
+        voices.faces,
         means,
         log_ratios,
-        [places["voice", i] for i in range(count)],
-        [places["face", i] for i in range(count)],
-        [p for p in pairs if p.clip not in heard],
+        [places["voice", i] for i in range(len(kept))],
+        [places["face", i] for i in range(len(kept))],
+        [*pair_of.values()],
         listeners,
     )
 

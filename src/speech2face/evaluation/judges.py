@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
+from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.textures import MeasuredFaces, measure_faces
-from speech2face.errors import ModelError
-from speech2face.evaluation.age_sex import AgeSexJudge
 from speech2face.evaluation.craniofacial import measure_ratios
 from speech2face.faces import FaceDetector, load_image
 from speech2face.weights import hash_file
@@ -68,14 +67,6 @@ def embed_pictures(
         column[measured.index] = found
         columns.append(column)
     return MeasuredFaces(np.arange(len(pictures)), *columns)
-
-
-def find_judge() -> AgeSexJudge | None:
-    """The judge of age and sex, where its package is installed."""
-    try:
-        return AgeSexJudge()
-    except ModelError:
-        return None
 
 
 def judge_age_sex(

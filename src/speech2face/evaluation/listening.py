@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.evaluation.degradations import DEGRADATIONS, Degradation
+from speech2face.data.degradations import DEGRADATIONS, Degradation
 from speech2face.evaluation.folds import DrawnFolds, Listener, log_likelihood_ratios
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
 from speech2face.evaluation.retrieval import match_probes
@@ -69,10 +69,9 @@ def measure_robustness(
     for place, (name, degrade) in enumerate(DEGRADATIONS.items(), 1):
         wins, moved = _empty(drawn), _empty(drawn)
         for k, (listener, rows) in enumerate(zip(drawn.listeners, chosen, strict=True)):
-            speak = partial(_degrade, degrade, listener.clips.speech, rows, seed)
+            speak = partial(_degrade, degrade, listener.clips.voices.speech, rows, seed)
             file = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}"
-            pairs = [drawn.pairs[i] for i in rows]
-            means, seconds = listener.hear(pairs, speak, file, show)
+            means, seconds = listener.hear(rows, speak, file, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
         told[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
         show("degradations", place, len(DEGRADATIONS), name)
@@ -100,7 +99,7 @@ def _hear_shortened(
     """
     clips, size = listener.clips, round(length * SAMPLE_RATE)
     place = {int(i): row for row, i in enumerate(clips.clip[clips.whole])}
-    long = {int(i) for i in rows if len(clips.speech[i]) > size}
+    long = {int(i) for i in rows if len(clips.voices.speech[i]) > size}
     cropped = ~clips.whole & (clips.seconds == size / SAMPLE_RATE)
     place |= {int(clips.clip[row]): int(row) for row in np.flatnonzero(cropped)}
     chosen = np.array([place[int(i)] for i in rows])
@@ -111,10 +110,9 @@ def _hear_shortened(
         rng = np.random.default_rng(seed)
         speech = []
         for i in rows[late]:
-            start = int(rng.integers(len(clips.speech[i]) - size))
-            speech.append(clips.speech[i][start : start + size])
-        pairs = [clips.pairs[i] for i in rows[late]]
-        heard = listener.hear(pairs, lambda: speech, f"{length:g}-s-{seed}", show)
+            start = int(rng.integers(len(clips.voices.speech[i]) - size))
+            speech.append(clips.voices.speech[i][start : start + size])
+        heard = listener.hear(rows[late], lambda: speech, f"{length:g}-s-{seed}", show)
         means[late], seconds[late] = heard
     return means, seconds, len(long)
 
@@ -151,7 +149,7 @@ def _summarise(
 
 
 def _speech(drawn: DrawnFolds) -> list[np.ndarray]:
-    return drawn.listeners[0].clips.speech
+    return drawn.listeners[0].clips.voices.speech
 
 
 def _empty(drawn: DrawnFolds) -> np.ndarray:

@@ -22,6 +22,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import Show
+from speech2face.data.age_sex import find_judge
 from speech2face.data.pairs import Pair, Photograph
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
@@ -45,7 +46,6 @@ from speech2face.evaluation.judges import (
     JUDGES,
     JudgedPictures,
     embed_pictures,
-    find_judge,
     judge_pictures,
 )
 from speech2face.evaluation.listening import measure_lengths, measure_robustness

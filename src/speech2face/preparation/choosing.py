@@ -10,6 +10,7 @@ sharp        the root of the variance of the Laplacian, by the sharpest frame of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,16 +60,19 @@ class Marks:
         return self.frontal * self.open_eyed * self.sharp
 
 
-def measure_view(frame: Frame, landmarks: np.ndarray, mesh: np.ndarray) -> View:
-    """Align the face at `landmarks` (5, 2) and measure it; mesh (468, 2); all in frame pixels."""
+def measure_view(frame: Frame, landmarks: np.ndarray, mesh: np.ndarray | None) -> View:
+    """Align the face at `landmarks` (5, 2) and measure it; mesh (468, 2); all in frame pixels.
+
+    Without a mesh, of a profile say, yaw and eyes are NaN.
+    """
     matrix = fit_similarity(landmarks, TEMPLATES["canvas"] * SIZE)
     face = align_face(frame.image, landmarks, "canvas", SIZE)
     return View(
         seconds=frame.seconds,
         face=face,
         landmarks=(landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32),
-        yaw=yaw_of(mesh),
-        eyes_open=measure_eyes(mesh),
+        yaw=math.nan if mesh is None else yaw_of(mesh),
+        eyes_open=math.nan if mesh is None else measure_eyes(mesh),
         sharpness=measure_sharpness(face),
         face_pixels=float(np.hypot(*(landmarks[1] - landmarks[0]))),
     )

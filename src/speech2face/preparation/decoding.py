@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 STAGE = "decode"
@@ -85,13 +86,16 @@ def find_clip(source: Source, folder: Path) -> Clip:
 
 def decode_frames(clip: Clip, step: float = 0.0) -> Iterator[Frame]:
     """The frames of a clip, those at least `step` seconds apart; at least one, or Refused."""
+    from av.video.reformatter import VideoReformatter
+
     count = 0
     with _open(clip) as container:
         stream = _video_of(container)
-        due = clip.start
+        scaler = VideoReformatter()  # one for all frames: making it takes as long as using it
+        aspect, due = float(stream.sample_aspect_ratio or 1), clip.start
         for seconds, frame in _timed_frames(container, stream, clip):
             if seconds + 1e-3 >= due:
-                yield Frame(seconds, _to_image(frame, float(stream.sample_aspect_ratio or 1)))
+                yield Frame(seconds, _to_image(frame, scaler, aspect))
                 due = seconds + step
                 count += 1
     if not count:
@@ -229,12 +233,11 @@ def _timed_frames(
         return
 
 
-def _to_image(frame: VideoFrame, aspect: float) -> np.ndarray:
+def _to_image(frame: VideoFrame, scaler: VideoReformatter, aspect: float) -> np.ndarray:
     """Upright RGB, uint8 (H, W, 3), at most LONG_SIDE long; `aspect` is that of its pixels."""
     width, height = frame.width * aspect, frame.height
     scale = min(1.0, LONG_SIDE / max(width, height))
-    picture = frame.reformat(
-        max(round(width * scale), 1), max(round(height * scale), 1), "rgb24", interpolation="AREA"
-    )
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    picture = scaler.reformat(frame, *size, "rgb24", interpolation="AREA")
     # The file says how far the picture is to be turned, counter-clockwise as rot90 turns.
     return np.ascontiguousarray(np.rot90(picture.to_ndarray(), round(frame.rotation / 90)))

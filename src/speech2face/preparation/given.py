@@ -1,5 +1,6 @@
 """A line of a table → one sample: its sound and its face are given, so nobody is tracked.
 
+Nor is anybody refused for the pose; the yaw of a profile, where no mesh is seen, is not known.
 Found, aligned and embedded the same way as by training from the table itself (`data/pairs.py`).
 """
 
@@ -49,8 +50,6 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
             raise Refused("detect", "no face")
     with watch.timing("mesh"):
         mesh = models.mesh.landmarks(image, found.landmarks)
-        if mesh is None:
-            raise Refused("mesh", "no face where one was detected")
         view = measure_view(Frame(0.0, image), found.landmarks, mesh)
     with watch.timing("embed"):
         embedding = models.encoder.embed(image, found.landmarks)

@@ -12,14 +12,20 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from speech2face.console import Show
+from speech2face.data.age_sex import find_judge
 from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell, to_json
+from speech2face.data.reading import read_samples
 from speech2face.data.samples import Refusal, Sample
-from speech2face.data.shards import Packing, Spool, encode_sample
+from speech2face.data.shards import Index, Packing, Spool, encode_sample
 from speech2face.errors import UsageError
+from speech2face.faces import TEMPLATES
 from speech2face.preparation.given import take_sample
 from speech2face.preparation.sampling import Models, make_sample
 from speech2face.preparation.sources import Clip, download
@@ -27,6 +33,7 @@ from speech2face.preparation.speaking import Limits
 
 BLOCK = 8  # clips that a worker is given at a time
 CARD = "DATA_CARD.md"
+MOST_JUDGED = 2_000  # faces whose looks the card tells of
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,33 @@ def prepare(
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
-    card = data_card(folder.name, read_ledger(spool.ledger), index.people)
+    judged = judge_looks(index, show)
+    card = data_card(folder.name, read_ledger(spool.ledger), index.people, judged)
     partial = folder / f"{CARD}.part"
     partial.write_text(card, encoding="utf-8")
     partial.replace(folder / CARD)
     return summarise(read_ledger(spool.ledger))
+
+
+def judge_looks(index: Index, show: Show) -> np.ndarray | None:
+    """Age and probability of male (n, 2) of faces of a set; None without the judge.
+
+    The first ones of each side: as clips lie in the order of a hash, that is by lot.
+    """
+    judge = find_judge()
+    if judge is None:
+        return None
+    share = min(1.0, MOST_JUDGED / sum(shard.samples for shard in index.shards))
+    chosen = {
+        side: math.ceil(share * sum(shard.samples for shard in index.of(side)))
+        for side in index.people
+    }
+    looks = []
+    for side, count in chosen.items():
+        for sample in islice(read_samples(index.folder, side), count):
+            looks.append(judge.judge(sample.face, TEMPLATES["canvas"] * len(sample.face)))
+            show("judging looks for the card", len(looks), sum(chosen.values()), "")
+    return np.array(looks)
 
 
 class Worker:
@@ -129,9 +158,10 @@ def _run_on_ray(
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
     try:
         ray.init(workers.address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    except (ConnectionError, ValueError) as error:
+    except Exception as error:  # Ray raises plain ones where it does not start in time
         first = str(error).splitlines()[0]
-        raise UsageError(f"no Ray cluster at {workers.address} ({first}).") from None
+        where = f"at {workers.address}" if workers.address else "here; --workers 1 goes without"
+        raise UsageError(f"no Ray {where} ({first}).") from None
 
     class Actor(Worker):
         """Takes nothing to be made, so that Ray can make it again."""
@@ -143,6 +173,7 @@ def _run_on_ray(
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         count = min(workers.count, len(clips))
+        gpus = ray.cluster_resources().get("GPU", 0)
         rows = ray.data.from_items(
             [{"clip": clip} for clip in clips],
             override_num_blocks=max(count, math.ceil(len(clips) / BLOCK)),
@@ -151,6 +182,7 @@ def _run_on_ray(
             Actor,  # pyright: ignore[reportArgumentType]  # a class: Ray makes actors of it
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
+            num_gpus=min(gpus / count, 1),  # recognisers in ONNX use them
         )
         for row in done.iter_rows():
             yield row["entry"], row["piece"] or None

@@ -17,7 +17,7 @@ import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import NoSpeechError, UnreadableMediaError
-from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, load_face_encoder
+from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import View, choose_view, measure_view
@@ -51,6 +51,7 @@ from speech2face.preparation.tracks import (
 from speech2face.speech import Speech, find_speech
 
 MOST_CANDIDATES = 3  # faces whose mouths are watched
+FARTHEST = 0.3  # eye distances that a face may move between two frames and be followed
 MOUTH_STEP = 0.015  # s: above 60 frames a second not every one is looked at
 
 Item = TypeVar("Item")
@@ -211,18 +212,20 @@ def _watch_faces(
     """How each candidate's mouth moves in and around its speech, and its face on each look."""
     openings: list[list[tuple[float, float]]] = [[] for _ in candidates]
     views: list[list[View]] = [[] for _ in candidates]
+    meshes: list[np.ndarray | None] = [None] * len(candidates)  # of the frame before
     start = min(one.segments[0][0] for one in candidates) - CONTEXT
     end = max(one.segments[-1][1] for one in candidates) + CONTEXT
     part = Clip(clip.path, max(start, clip.start), min(end, clip.end))
     for frame in watch.each("decode again", decode_frames(part, MOUTH_STEP)):
-        for one, opening, seen in zip(candidates, openings, views, strict=True):
+        seen_by = zip(candidates, openings, views, strict=True)
+        for place, (one, opening, seen) in enumerate(seen_by):
             if not one.track.start <= frame.seconds <= one.track.end:
                 continue
             if not within(frame.seconds, one.segments, CONTEXT):
                 continue
             landmarks = one.track.landmarks_at(frame.seconds)
             with watch.timing("mesh"):
-                mesh = models.mesh.landmarks(frame.image, landmarks)
+                meshes[place] = mesh = see_mesh(models.mesh, frame.image, landmarks, meshes[place])
             if mesh is None:
                 continue
             opening.append((frame.seconds, measure_opening(mesh)))
@@ -230,6 +233,20 @@ def _watch_faces(
                 with watch.timing("choose"):
                     seen.append(measure_view(frame, landmarks, mesh))
     return [Mouth(*np.array(pairs).reshape(-1, 2).T) for pairs in openings], views
+
+
+def see_mesh(
+    network: FaceMesh, image: np.ndarray, landmarks: np.ndarray, before: np.ndarray | None
+) -> np.ndarray | None:
+    """The mesh (468, 2) of the face at `landmarks` (5, 2); None where no face is seen.
+
+    With the mesh of the frame `before` one look does, unless the face has moved on.
+    """
+    if before is not None:
+        moved = np.abs(five_of(before) - landmarks).max()
+        if moved < FARTHEST * np.hypot(*(landmarks[1] - landmarks[0])):
+            return network.follow(image, before)
+    return network.landmarks(image, landmarks)
 
 
 def _judge(candidate: Candidate, mouth: Mouth) -> tuple[Speech | None, Evidence | Refused]:

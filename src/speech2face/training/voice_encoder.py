@@ -7,7 +7,6 @@ solved in closed form, before tuning (a start) and after it (the head that is re
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +18,7 @@ import torch
 from torch import Tensor
 
 from speech2face.console import Show
-from speech2face.data.pairs import Pair, hash_files, hear
-from speech2face.data.textures import measure_faces
+from speech2face.data.voices import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import gaussian_nll
@@ -31,8 +29,6 @@ from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, Progress, fit
 from speech2face.weights import UNTUNED, find_model
-
-log = logging.getLogger(__name__)
 
 BATCH = 16  # clips of one length that the speaker networks hear at once
 
@@ -54,52 +50,28 @@ class VoiceEncoderRecipe:
 
 @dataclass(frozen=True)
 class HeardClips:
-    """Clips that were heard: speech, and what the speaker networks make of it and of crops."""
+    """Clips that were heard: what the speaker networks make of them and of crops."""
 
-    pairs: list[Pair]  # (N,)
-    speech: list[np.ndarray]  # (N,) of (samples,)
-    faces: np.ndarray  # (N, D)
+    voices: Voices  # N
     features: np.ndarray  # (M, 448), whole clips first
     seconds: np.ndarray  # (M,)
     clip: np.ndarray  # (M,) the clip of each row
 
     @property
     def whole(self) -> np.ndarray:
-        return np.arange(len(self.clip)) < len(self.pairs)
+        return np.arange(len(self.clip)) < len(self.voices)
 
 
 def hear_clips(
-    recipe: VoiceEncoderRecipe,
-    network: VoiceEncoder,
-    pairs: Sequence[Pair],
-    cache: Path,
-    show: Show,
+    recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
 ) -> HeardClips:
-    """Find the speech of each clip and the embedding of its face, and run the speaker networks.
+    """Run the speaker networks on each clip and on crops of it.
 
-    A clip in which no face is found, or shorter than 0.5 s, is left out.
+    Raises UsageError where there are too few clips to train.
     """
-
-    def told(done: int, total: int) -> None:
-        show("measuring faces", done, total, "")
-
-    measured = measure_faces([p.face for p in pairs], recipe.face_encoder, cache, told)
-    face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
-    kept, speech, faces = [], [], []
-    for index, pair in enumerate(pairs):
-        samples, clear = hear(pair.audio)
-        if not clear:
-            log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-        if index in face_of and len(samples) >= SAMPLE_RATE // 2:
-            kept.append(pair)
-            speech.append(samples)
-            faces.append(face_of[index])
-        if index % 20 == 19 or index == len(pairs) - 1:
-            show("finding speech", index + 1, len(pairs), "")
-    if len(kept) < 2 * recipe.head.inner_folds:
-        raise UsageError(f"only {len(kept)} clips have both speech and a face: too few to train.")
-    features, seconds, clip = embed_clips(network, recipe, kept, speech, cache, show)
-    return HeardClips(kept, speech, np.array(faces), features, seconds, clip)
+    if len(voices) < 2 * recipe.head.inner_folds:
+        raise UsageError(f"only {len(voices)} clips have both speech and a face: too few to train.")
+    return HeardClips(voices, *embed_clips(network, recipe, voices.speech, cache, show))
 
 
 def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> VoiceEncoder:
@@ -126,7 +98,6 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
 def embed_clips(
     network: VoiceEncoder,
     recipe: VoiceEncoderRecipe,
-    pairs: Sequence[Pair],
     speech: Sequence[np.ndarray],
     cache: Path | None,
     show: Show,
@@ -146,7 +117,7 @@ def embed_clips(
     path = None
     features: dict[int, np.ndarray] = {}
     if cache:
-        key = hash_files([p.audio for p in pairs]) + hash_weights(network)
+        key = hash_speech(speech) + hash_weights(network)
         path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
         if path.is_file():
             with np.load(path) as data:
@@ -173,6 +144,14 @@ def embed_clips(
     )
 
 
+def hash_speech(speech: Sequence[np.ndarray]) -> str:
+    """Which sounds these are, in sixteen letters."""
+    digest = hashlib.sha256()
+    for samples in speech:
+        digest.update(samples.tobytes())
+    return digest.hexdigest()[:16]
+
+
 def hash_weights(network: VoiceEncoder) -> str:
     """Which speaker networks these are, in eight letters."""
     digest = hashlib.sha256()
@@ -184,11 +163,11 @@ def hash_weights(network: VoiceEncoder) -> str:
 def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
     """The head for the frozen networks, from the clips that are chosen (N,) bool."""
     rows = chosen[clips.clip]
-    people = [clips.pairs[i].person for i in clips.clip[rows]]
+    people = [clips.voices.people[i] for i in clips.clip[rows]]
     return solve_head(
         clips.features[rows],
         clips.seconds[rows],
-        clips.faces[clips.clip[rows]],
+        clips.voices.faces[clips.clip[rows]],
         people,
         clips.whole[rows],
         recipe.head,
@@ -197,7 +176,7 @@ def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> 
 
 def train_voice_encoder(
     recipe: VoiceEncoderRecipe,
-    pairs: Sequence[Pair],
+    voices: Voices,
     speaker: Path | None,
     folder: Path,
     cache: Path,
@@ -205,14 +184,14 @@ def train_voice_encoder(
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
-    clips = hear_clips(recipe, network, pairs, cache, show)
-    everyone = np.ones(len(clips.pairs), bool)
+    clips = hear_clips(recipe, network, voices, cache, show)
+    everyone = np.ones(len(voices), bool)
     facts = {
         "network": "voice_encoder",
         "recipe": asdict(recipe),
-        "data": hash_files([p.audio for p in pairs]),
-        "people": len({p.person for p in clips.pairs}),
-        "clips": len(clips.pairs),
+        "data": voices.data,
+        "people": len(set(voices.people)),
+        "clips": len(voices),
     }
     before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
     head, _ = tune(recipe, network, clips, everyone, folder, facts, show)
@@ -241,14 +220,14 @@ def tune(
     if recipe.tuning is None:
         return head, clips
     set_head(network, head)
-    task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
+    task = TuningTask(recipe, network, clips.voices, np.flatnonzero(chosen))
 
     def told(progress: Progress) -> None:
         words = f"nll {progress.losses['nll']:.3f}  {progress.seconds_left:.0f} s left"
         show("tuning the voice encoder", progress.step, progress.steps, words)
 
     fit(task, recipe.tuning, folder / "tuning", facts, told)
-    features, seconds, clip = embed_clips(network, recipe, clips.pairs, clips.speech, folder, show)
+    features, seconds, clip = embed_clips(network, recipe, clips.voices.speech, folder, show)
     tuned = replace(clips, features=features, seconds=seconds, clip=clip)
     return solve(recipe, tuned, chosen), tuned
 
@@ -277,11 +256,11 @@ class TuningTask:
         self,
         recipe: VoiceEncoderRecipe,
         network: VoiceEncoder,
-        clips: HeardClips,
+        voices: Voices,
         chosen: np.ndarray,
     ) -> None:
         self.network = network
-        self._recipe, self._clips, self._chosen = recipe, clips, chosen
+        self._recipe, self._voices, self._chosen = recipe, voices, chosen
         network.requires_grad_(False)
         network.head.linear.requires_grad_(True)
         for name, parameter in network.speaker.campplus.named_parameters():
@@ -294,11 +273,11 @@ class TuningTask:
         rows = rng.choice(self._chosen, self._recipe.tuning_batch, replace=False)
         crops = []
         for row in rows:
-            samples = self._clips.speech[row]
+            samples = self._voices.speech[row]
             samples = np.tile(samples, -(-length // len(samples)))  # a short clip is repeated
             start = rng.integers(len(samples) - length + 1)
             crops.append(samples[start : start + length])
-        return torch.tensor(np.array(crops)), torch.tensor(self._clips.faces[rows])
+        return torch.tensor(np.array(crops)), torch.tensor(self._voices.faces[rows])
 
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         self.network.eval()

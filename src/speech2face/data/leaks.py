@@ -27,7 +27,8 @@ import numpy as np
 from speech2face.errors import UsageError
 
 NEAR = MappingProxyType({"dlib": 0.35})  # distance of embeddings, by recogniser
-BLOCK = 1_024  # faces compared with all others at a time
+BLOCK = 2_048  # faces compared with as many others at a time
+SLACK = 1e-6  # of squared lengths: what single precision may miss is looked at in double
 NAMED = 3  # clips or pairs that an error names
 
 Names = Sequence[str] | np.ndarray  # of people or clips, (n,)
@@ -92,20 +93,28 @@ def find_near_duplicates(
     """Pairs of faces (n, D) of different groups that are nearer than `threshold`, nearest first.
 
     Groups (n,) are what shall not share a face: people, or the sides of a split. Faces that were
-    not found (NaN) are near none.
+    not found (NaN) are near none. All are compared with all, a square of `BLOCK` faces at a time.
     """
     seen = np.flatnonzero(np.isfinite(faces).all(1))
+    if not len(seen):
+        return []
     known, group = faces[seen].astype(np.float64), np.asarray(groups)[seen]
-    squares = (known**2).sum(1)
+    coarse = (known - known.mean(0)).astype(np.float32)  # far from the origin little would be left
+    squares = (coarse**2).sum(1)
+    limit = np.float32(threshold**2 + SLACK * squares.max())
     found = []
-    for start in range(0, len(known), BLOCK):
-        rows = slice(start, start + BLOCK)
-        squared = squares[rows, None] + squares - 2 * known[rows] @ known.T
-        close = (squared < threshold**2) & (group[rows, None] != group)
-        for i, j in np.argwhere(close):
-            if start + i < j:
-                distance = float(np.linalg.norm(known[start + i] - known[j]))
-                found.append(NearFaces(int(seen[start + i]), int(seen[j]), distance))
+    for top in range(0, len(known), BLOCK):
+        rows = slice(top, top + BLOCK)
+        for left in range(top, len(known), BLOCK):
+            columns = slice(left, left + BLOCK)
+            squared = coarse[rows] @ (-2 * coarse[columns]).T
+            squared += squares[columns]
+            close = np.argwhere(squared < limit - squares[rows, None])
+            for i, j in close + np.array([top, left]):
+                if i < j and group[i] != group[j]:
+                    distance = float(np.linalg.norm(known[i] - known[j]))
+                    if distance < threshold:
+                        found.append(NearFaces(int(seen[i]), int(seen[j]), distance))
     return sorted(found, key=lambda pair: pair.distance)
 
 

@@ -1,0 +1,143 @@
+"""How fast videos become samples: by stage, alone and on Ray, and what that makes of 1.7 million.
+
+    python benchmarks/preparation.py VIDEOS [--copies 4] [--height 720] [--write]
+
+Every video of the folder is taken several times, as it is and, for --height, enlarged to that many
+rows (H.264, by PyAV), and prepared by the loop, by Ray with one worker and by Ray with two. Told
+are the seconds of one worker for each stage and second of video, clips finished in a second, and
+ratios to the loop in the same run. The start of Ray counts apart: it is the time until the first
+clip is finished, less that of the loop. --write stores benchmarks/preparation.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from speech2face.data.ledger import Summary
+from speech2face.preparation.pipeline import Stages, Workers, prepare
+from speech2face.preparation.sources import find_videos, read_sources
+
+HERE = Path(__file__).parent
+CREWS = {"loop": Workers(1), "Ray, 1 worker": Workers(1, "local"), "Ray, 2 workers": Workers(2)}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a crew did."""
+
+    clips: int
+    kept: int
+    video_seconds: float
+    first: float  # s, until the first clip was finished
+    rest: float  # s, for all others
+    stages: dict[str, float]  # s of workers, by stage
+
+    @property
+    def rate(self) -> float:
+        """Clips a second, once it runs."""
+        return (self.clips - 1) / self.rest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the preparation of videos.")
+    parser.add_argument("videos", type=Path, help="folder of videos of people speaking")
+    parser.add_argument("--copies", type=int, default=4, help="how often each is taken")
+    parser.add_argument("--height", type=int, default=720, help="rows of the enlarged ones")
+    parser.add_argument("--write", action="store_true", help="store preparation.json")
+    given = parser.parse_args()
+    told: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        for height in (None, given.height):
+            videos = Path(folder) / f"videos-{height}"
+            videos.mkdir()
+            for name, path in find_videos(given.videos).items():
+                one = videos / f"{name}-0{path.suffix}"
+                if height:
+                    enlarge(path, one, height)
+                else:
+                    one.write_bytes(path.read_bytes())
+                for copy in range(1, given.copies):
+                    one.with_name(f"{name}-{copy}{path.suffix}").write_bytes(one.read_bytes())
+            timed = {
+                name: run(crew, videos, Path(folder) / f"{height} {name}")
+                for name, crew in CREWS.items()
+            }
+            size = f"{height} rows" if height else "as they are"
+            told[size] = {name: asdict(one) | {"rate": one.rate} for name, one in timed.items()}
+            print(tell(size, timed), flush=True)
+    if given.write:
+        (HERE / "preparation.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+def run(crew: Workers, videos: Path, out: Path) -> Timed:
+    began, finished = time.perf_counter(), []
+
+    def note(what: str, done: int, total: int, words: str) -> None:
+        if what == "preparing":
+            finished.append(time.perf_counter() - began)
+
+    clips = read_sources(videos)
+    summary: Summary = prepare(clips, Stages(videos), out, note, workers=crew)
+    return Timed(
+        summary.clips,
+        summary.kept,
+        sum(ask_length(clip.video) for clip in clips if clip.video),
+        finished[0],
+        finished[-1] - finished[0],
+        summary.seconds,
+    )
+
+
+def ask_length(path: Path) -> float:
+    with av.open(str(path)) as video:
+        return (video.duration or 0) / 1e6
+
+
+def enlarge(source: Path, target: Path, height: int) -> None:
+    """The same video with so many rows, its sound as it is."""
+    with av.open(str(source)) as video, av.open(str(target), "w") as output:
+        pictures, sound = video.streams.video[0], video.streams.audio[0]
+        width = round(pictures.width * height / pictures.height / 2) * 2
+        drawn = output.add_stream("libx264", rate=pictures.average_rate)
+        drawn.width, drawn.height, drawn.pix_fmt = width, height, "yuv420p"
+        heard = output.add_stream_from_template(sound)
+        for packet in video.demux(pictures, sound):
+            if packet.stream is sound:
+                if packet.dts is not None:
+                    packet.stream = heard
+                    output.mux(packet)
+                continue
+            for frame in packet.decode():
+                output.mux(drawn.encode(frame.reformat(width, height, "yuv420p")))
+        output.mux(drawn.encode(None))
+
+
+def tell(size: str, timed: dict[str, Timed]) -> str:
+    """Two tables of docs/scale.md."""
+    loop = timed["loop"]
+    total = sum(loop.stages.values())
+    lines = [f"{size}: {loop.clips} clips, {loop.kept} kept, {loop.video_seconds:.0f} s of video"]
+    lines += ["", "| stage | s a clip | share |", "|--|--|--|"]
+    lines += [
+        f"| {stage} | {spent / loop.clips:.3f} | {spent / total:.0%} |"
+        for stage, spent in loop.stages.items()
+    ]
+    lines += ["", "| | clips/s | by the loop's | start, s |", "|--|--|--|--|"]
+    lines += [
+        f"| {name} | {one.rate:.2f} | {one.rate / loop.rate:.2f} | {one.first - loop.first:.1f} |"
+        for name, one in timed.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Speech with the embedding of its speaker's face: what the voice encoder learns from.
+
+The same whether it comes from a plain folder (`pairs`) or from the shards of a set (`shards`), but
+for the sixteen bits of FLAC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.console import Show
+from speech2face.data.pairs import Pair, hash_files, hear, read_pairs
+from speech2face.data.reading import read_samples
+from speech2face.data.shards import INDEX, read_index
+from speech2face.data.textures import measure_faces
+from speech2face.errors import UsageError
+from speech2face.media import SAMPLE_RATE
+
+log = logging.getLogger(__name__)
+
+LEAST = SAMPLE_RATE // 2  # samples of speech, below which a clip is left out
+TOLD_EVERY = 20  # clips between two words of progress
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Clips in the order of their names, all in memory: 64 kB for a second of speech."""
+
+    clips: list[str]  # (N,)
+    people: list[str]  # (N,)
+    speech: list[np.ndarray]  # (N,) of float32 (samples,), 16 kHz
+    faces: np.ndarray  # (N, D)
+    data: str  # tells one data set from another
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voices:
+    """The side `train` of a set of `speech2face prepare`, or all pairs of a plain folder.
+
+    Raises UsageError where the folder is neither, or the set is of another recogniser.
+    """
+    if (folder / INDEX).is_file():
+        return read_voices(folder, face_encoder, show)
+    return hear_pairs(read_pairs(folder), face_encoder, cache, show)
+
+
+def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> Voices:
+    """Find the speech of each clip and the embedding of its face.
+
+    A clip in which no face is found, or shorter than 0.5 s, is left out. What was measured of
+    faces is kept in `cache`.
+    """
+
+    def told(done: int, total: int) -> None:
+        show("measuring faces", done, total, "")
+
+    pairs = sorted(pairs, key=lambda pair: pair.clip)
+    measured = measure_faces([p.face for p in pairs], face_encoder, cache, told)
+    face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
+    kept, speech, faces = [], [], []
+    for index, pair in enumerate(pairs):
+        samples, clear = hear(pair.audio)
+        if not clear:
+            log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
+        if index in face_of and len(samples) >= LEAST:
+            kept.append(pair)
+            speech.append(samples)
+            faces.append(face_of[index])
+        if index % TOLD_EVERY == TOLD_EVERY - 1 or index == len(pairs) - 1:
+            show("finding speech", index + 1, len(pairs), "")
+    return Voices(
+        [pair.clip for pair in kept],
+        [pair.person for pair in kept],
+        speech,
+        np.array(faces),
+        hash_files([pair.audio for pair in pairs]),
+    )
+
+
+def read_voices(folder: Path, face_encoder: str, show: Show, split: str = "train") -> Voices:
+    """A side of a set. Raises UsageError where its faces are another recogniser's."""
+    index = read_index(folder)
+    made_with = index.facts.get("face_encoder")
+    if made_with != face_encoder:
+        raise UsageError(
+            f"{folder}: its faces were embedded by {made_with}, not by {face_encoder}; "
+            f"prepare it again with --face-encoder {face_encoder}."
+        )
+    shards = index.of(split)
+    count, samples = sum(shard.samples for shard in shards), []
+    for number, sample in enumerate(read_samples(folder, split), 1):
+        samples.append(sample)
+        if number % TOLD_EVERY == 0 or number == count:
+            show("reading shards", number, count, "")
+    samples.sort(key=lambda sample: sample.source.clip)
+    return Voices(
+        [sample.source.clip for sample in samples],
+        [sample.source.person for sample in samples],
+        [sample.speech for sample in samples],
+        np.array([sample.embedding for sample in samples]),
+        hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16],
+    )

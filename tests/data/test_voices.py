@@ -1,0 +1,69 @@
+"""Voices with faces, the same from a folder of pairs and from its shards."""
+
+import numpy as np
+import pytest
+
+from made_up import make_pairs
+from speech2face.data import voices as module
+from speech2face.data.pairs import read_pairs
+from speech2face.data.shards import Packing
+from speech2face.data.textures import MeasuredFaces
+from speech2face.data.voices import LEAST, hear_pairs, load_voices
+from speech2face.errors import UsageError
+from speech2face.preparation.pipeline import Stages, prepare
+from speech2face.preparation.sources import read_sources
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_pairs(tmp_path_factory.mktemp("voices"), clips=2)
+
+
+@pytest.fixture(scope="module")
+def made(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets") / "set"
+    clips = read_sources(folder / "pairs.csv")
+    prepare(clips, Stages(folder), path, quiet, Packing(shares=(0.75, 0.25), near=None))
+    return path
+
+
+def test_shards_give_what_their_folder_gives(folder, made, tmp_path):
+    plain = load_voices(folder, "dlib", tmp_path, quiet)
+    sharded = load_voices(made, "dlib", tmp_path, quiet)
+    assert plain.clips == sorted(pair.clip for pair in read_pairs(folder))
+    assert len(set(plain.people)) == 8
+    assert len(set(sharded.people)) == 6  # the side `train`
+    assert sharded.clips == [c for c in plain.clips if c in set(sharded.clips)]
+    for row, clip in enumerate(sharded.clips):
+        same = plain.clips.index(clip)
+        assert plain.people[same] == sharded.people[row]
+        np.testing.assert_allclose(plain.speech[same], sharded.speech[row], atol=1e-4)
+        np.testing.assert_array_equal(plain.faces[same], sharded.faces[row])
+    assert plain.data != sharded.data
+
+
+def test_faces_of_another_recogniser_are_refused(made, tmp_path):
+    with pytest.raises(UsageError, match="embedded by dlib, not by sface"):
+        load_voices(made, "sface", tmp_path, quiet)
+
+
+def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path, monkeypatch):
+    pairs = sorted(read_pairs(folder), key=lambda pair: pair.clip)
+
+    def measure(paths, *_):
+        seen = np.arange(1, len(paths))  # none on the first
+        return MeasuredFaces(seen, np.zeros((len(seen), 468, 2)), seen * 0.0, np.eye(128)[seen])
+
+    def hear(path):
+        short = path == pairs[1].audio
+        return np.zeros(LEAST - short, np.float32), True
+
+    monkeypatch.setattr(module, "measure_faces", measure)
+    monkeypatch.setattr(module, "hear", hear)
+    voices = hear_pairs(pairs[::-1], "dlib", tmp_path, quiet)
+    assert voices.clips == [pair.clip for pair in pairs[2:]]
+    np.testing.assert_array_equal(voices.faces, np.eye(128)[2 : len(pairs)])
