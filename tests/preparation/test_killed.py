@@ -105,6 +105,7 @@ def test_three_kills_and_the_set_is_that_of_an_unbroken_run(table, tmp_path):
 
     code, out, errors = finish(start(COMMAND, table, folder, 2))
     assert code == 0, errors
+    assert "INFO" not in errors  # of Ray's own
     assert out.startswith(f"{COUNT} clips, {COUNT} kept")
     assert out.endswith(f"\n{folder}\n")
     assert read_all(folder) == read_all(whole)

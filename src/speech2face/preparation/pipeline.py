@@ -154,7 +154,8 @@ def _run_on_ray(
         raise UsageError(
             "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
         ) from None
-    logging.getLogger("ray").setLevel(logging.ERROR)  # progress and results are told by ourselves
+    for logger in ("ray", "ray.data"):  # progress and results are told by ourselves
+        logging.getLogger(logger).setLevel(logging.ERROR)
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
     try:
         ray.init(workers.address, logging_level=logging.ERROR, log_to_driver=False, **here)
