@@ -6,7 +6,11 @@ Every video of the folder is taken several times, as it is and, for --height, en
 rows (H.264, by PyAV), and prepared by the loop, by Ray with one worker and by Ray with two. Told
 are the seconds of one worker for each stage and second of video, clips finished in a second, and
 ratios to the loop in the same run. The start of Ray counts apart: it is the time until the first
-clip is finished, less that of the loop. --write stores benchmarks/preparation.json.
+clip is finished, less that of the loop.
+
+What only one process does, the driver, is told apart: taking finished clips, comparing all faces
+with all before the split, and packing, of --pieces made-up clips and of as many faces.
+--write stores benchmarks/preparation.json.
 """
 
 from __future__ import annotations
@@ -16,13 +20,20 @@ import json
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
+from PIL import Image
 
-from speech2face.data.ledger import Summary
+from speech2face.data.leaks import find_near_duplicates
+from speech2face.data.ledger import Entry, Summary
+from speech2face.data.samples import Quality, Sample, Source
+from speech2face.data.shards import Packing, Spool, encode_sample
+from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
 
@@ -52,6 +63,7 @@ def main() -> None:
     parser.add_argument("videos", type=Path, help="folder of videos of people speaking")
     parser.add_argument("--copies", type=int, default=4, help="how often each is taken")
     parser.add_argument("--height", type=int, default=720, help="rows of the enlarged ones")
+    parser.add_argument("--pieces", type=int, default=4_000, help="clips that the driver is given")
     parser.add_argument("--write", action="store_true", help="store preparation.json")
     given = parser.parse_args()
     told: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
@@ -74,6 +86,8 @@ def main() -> None:
             size = f"{height} rows" if height else "as they are"
             told[size] = {name: asdict(one) | {"rate": one.rate} for name, one in timed.items()}
             print(tell(size, timed), flush=True)
+        told["driver"] = measure_driver(Path(folder) / "pieces", given.pieces)
+        print(json.dumps(told["driver"], indent=2))
     if given.write:
         (HERE / "preparation.json").write_text(json.dumps(told, indent=2) + "\n")
 
@@ -95,6 +109,40 @@ def run(crew: Workers, videos: Path, out: Path) -> Timed:
         finished[-1] - finished[0],
         summary.seconds,
     )
+
+
+def measure_driver(folder: Path, count: int) -> dict[str, float]:
+    """What the one process that writes can do: of clips as large as real ones, a second."""
+    rng = np.random.default_rng(0)
+    speech = rng.normal(0, 0.1, 5 * SAMPLE_RATE).astype(np.float32)
+    face = np.asarray(
+        Image.fromarray(rng.integers(0, 256, (14, 14, 3), np.uint8)).resize((224, 224))
+    )
+    quality = Quality(0.0, 0.0, 0.3, 100.0, 60.0, 5.0, 0.5)
+    pieces = []
+    for number in range(count):
+        source = Source(f"{number}.mp4", f"{number}.mp4", 0.0, 5.0, f"{number // 5}")
+        embedding = rng.normal(0, 0.06, 128).astype(np.float32)
+        sample = Sample(source, speech, face, embedding, quality)
+        pieces.append((Entry(source, quality), encode_sample(sample)))
+    faces = rng.normal(0, 0.06, (5 * count, 128))
+    with Spool(folder, Packing(shares=(0.8, 0.1, 0.1), near=None)) as spool:
+        taking = clock(lambda: [spool.add(*piece) for piece in pieces])
+        packing = clock(spool.pack)
+    return {
+        "clips": count,
+        "piece_kilobytes": len(pieces[0][1]) / 1e3,
+        "taken_per_second": count / taking,
+        "packed_per_second": count / packing,
+        "faces": len(faces),
+        "seconds_to_compare": clock(lambda: find_near_duplicates(faces, np.arange(len(faces)))),
+    }
+
+
+def clock(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def ask_length(path: Path) -> float:

@@ -82,16 +82,16 @@ def test_finished_clips_are_kept_and_a_stopped_run_goes_on(tmp_path):
     assert len(wanted) > 130
     assert 60 < whole.asked < 75  # crops of one length are heard together
     with pytest.raises(KeyboardInterrupt):
-        embed_clips(Listener(patience=58), RECIPE, speech, tmp_path, quiet)
+        embed_clips(Listener(patience=58), RECIPE, speech, tmp_path / "cache", quiet)
     rest = Listener()
-    features, *_ = embed_clips(rest, RECIPE, speech, tmp_path, quiet)
+    features, *_ = embed_clips(rest, RECIPE, speech, tmp_path / "cache", quiet)
     np.testing.assert_array_equal(features, wanted)
     assert rest.asked == whole.asked - 50  # kept by fifties
     nothing = Listener()
-    features, *_ = embed_clips(nothing, RECIPE, speech, tmp_path, quiet)
+    features, *_ = embed_clips(nothing, RECIPE, speech, tmp_path / "cache", quiet)
     np.testing.assert_array_equal(features, wanted)
     assert nothing.asked == 0
-    assert not list(tmp_path.glob("*.part*"))
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def test_too_few_clips_are_told(tmp_path):

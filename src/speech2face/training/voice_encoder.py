@@ -119,6 +119,7 @@ def embed_clips(
     if cache:
         key = hash_speech(speech) + hash_weights(network)
         path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             with np.load(path) as data:
                 features = dict(zip(data["row"].tolist(), data["features"], strict=True))
