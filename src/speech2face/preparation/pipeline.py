@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -154,6 +155,7 @@ def _run_on_ray(
         raise UsageError(
             "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
         ) from None
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log files have the rest
     for logger in ("ray", "ray.data"):  # progress and results are told by ourselves
         logging.getLogger(logger).setLevel(logging.ERROR)
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
