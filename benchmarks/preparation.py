@@ -1,12 +1,12 @@
 """How fast videos become samples: by stage, alone and on Ray, and what that makes of 1.7 million.
 
-    python benchmarks/preparation.py VIDEOS [--copies 4] [--height 720] [--write]
+    python benchmarks/preparation.py VIDEOS [--copies 8] [--height 720] [--write]
 
 Every video of the folder is taken several times, as it is and, for --height, enlarged to that many
 rows (H.264, by PyAV), and prepared by the loop, by Ray with one worker and by Ray with two. Told
 are the seconds of one worker for each stage and second of video, clips finished in a second, and
-ratios to the loop in the same run. The start of Ray counts apart: it is the time until the first
-clip is finished, less that of the loop.
+ratios to the loop in the same run. The rate is that of clips after the first blocks, since workers
+of Ray are given blocks of clips and start late; what a run takes beyond its rate is its start.
 
 What only one process does, the driver, is told apart: taking finished clips, comparing all faces
 with all before the split, and packing, of --pieces made-up clips and of as many faces.
@@ -34,7 +34,7 @@ from speech2face.data.ledger import Entry, Summary
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import Packing, Spool, encode_sample
 from speech2face.media import SAMPLE_RATE
-from speech2face.preparation.pipeline import Stages, Workers, prepare
+from speech2face.preparation.pipeline import BLOCK, Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
 
 HERE = Path(__file__).parent
@@ -48,20 +48,20 @@ class Timed:
     clips: int
     kept: int
     video_seconds: float
-    first: float  # s, until the first clip was finished
-    rest: float  # s, for all others
+    seconds: float  # from beginning to end, without packing
+    rate: float  # clips a second, once it runs
     stages: dict[str, float]  # s of workers, by stage
 
     @property
-    def rate(self) -> float:
-        """Clips a second, once it runs."""
-        return (self.clips - 1) / self.rest
+    def start(self) -> float:
+        """Seconds until it runs."""
+        return self.seconds - self.clips / self.rate
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the preparation of videos.")
     parser.add_argument("videos", type=Path, help="folder of videos of people speaking")
-    parser.add_argument("--copies", type=int, default=4, help="how often each is taken")
+    parser.add_argument("--copies", type=int, default=8, help="how often each is taken")
     parser.add_argument("--height", type=int, default=720, help="rows of the enlarged ones")
     parser.add_argument("--pieces", type=int, default=4_000, help="clips that the driver is given")
     parser.add_argument("--write", action="store_true", help="store preparation.json")
@@ -84,7 +84,7 @@ def main() -> None:
                 for name, crew in CREWS.items()
             }
             size = f"{height} rows" if height else "as they are"
-            told[size] = {name: asdict(one) | {"rate": one.rate} for name, one in timed.items()}
+            told[size] = {name: asdict(one) for name, one in timed.items()}
             print(tell(size, timed), flush=True)
         told["driver"] = measure_driver(Path(folder) / "pieces", given.pieces)
         print(json.dumps(told["driver"], indent=2))
@@ -101,12 +101,13 @@ def run(crew: Workers, videos: Path, out: Path) -> Timed:
 
     clips = read_sources(videos)
     summary: Summary = prepare(clips, Stages(videos), out, note, workers=crew)
+    early = BLOCK * max(one.count for one in CREWS.values())
     return Timed(
         summary.clips,
         summary.kept,
         sum(ask_length(clip.video) for clip in clips if clip.video),
-        finished[0],
-        finished[-1] - finished[0],
+        finished[-1],
+        (len(finished) - early) / (finished[-1] - finished[early - 1]),
         summary.seconds,
     )
 
@@ -181,7 +182,7 @@ def tell(size: str, timed: dict[str, Timed]) -> str:
     ]
     lines += ["", "| | clips/s | by the loop's | start, s |", "|--|--|--|--|"]
     lines += [
-        f"| {name} | {one.rate:.2f} | {one.rate / loop.rate:.2f} | {one.first - loop.first:.1f} |"
+        f"| {name} | {one.rate:.2f} | {one.rate / loop.rate:.2f} | {one.start:.1f} |"
         for name, one in timed.items()
     ]
     return "\n".join(lines) + "\n"
