@@ -49,13 +49,13 @@ class Listener:
     folder: Path
 
     def hear(
-        self, rows: np.ndarray, speak: Callable[[], list[np.ndarray]], name: str, show: Show
+        self, clips: Sequence[str], speak: Callable[[], list[np.ndarray]], name: str, show: Show
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips (n,), or what became of them → means (n, D), seconds (n,).
+        """Clips (n,) by name, or what became of them → means (n, D), seconds (n,).
 
         `speak` gives the speech; it is called only where nothing is kept under `name` yet.
         """
-        which = f"{self.clips.voices.data} {rows.tolist()}"
+        which = "\n".join([self.clips.voices.data, *clips])
         key = hashlib.sha256(which.encode()).hexdigest()[:16] + hash_weights(self.network)
         path = self.folder / "heard" / f"{name}-{key}.npz"
         if not path.is_file():

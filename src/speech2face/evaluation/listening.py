@@ -71,7 +71,7 @@ def measure_robustness(
         for k, (listener, rows) in enumerate(zip(drawn.listeners, chosen, strict=True)):
             speak = partial(_degrade, degrade, listener.clips.voices.speech, rows, seed)
             file = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}"
-            means, seconds = listener.hear(rows, speak, file, show)
+            means, seconds = listener.hear([drawn.pairs[i].clip for i in rows], speak, file, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
         told[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
         show("degradations", place, len(DEGRADATIONS), name)
@@ -112,7 +112,8 @@ def _hear_shortened(
         for i in rows[late]:
             start = int(rng.integers(len(clips.voices.speech[i]) - size))
             speech.append(clips.voices.speech[i][start : start + size])
-        heard = listener.hear(rows[late], lambda: speech, f"{length:g}-s-{seed}", show)
+        names = [clips.voices.clips[i] for i in rows[late]]
+        heard = listener.hear(names, lambda: speech, f"{length:g}-s-{seed}", show)
         means[late], seconds[late] = heard
     return means, seconds, len(long)
 

@@ -82,7 +82,7 @@ def measure_manner(
     def speak() -> list[np.ndarray]:
         return [find_speech(str(pair.audio)).samples for pair in pairs]
 
-    means, seconds = listener.hear(pairs, speak, "actors", show)
+    means, seconds = listener.hear([p.clip for p in pairs], speak, "actors", show)
     pictures = [pair.face for pair in pairs]
     faces = embed_pictures(pictures, face_encoder, cache, show, "actors").embeddings
     known = np.isfinite(faces[:, 0])
