@@ -4,9 +4,8 @@
 
 Every video of the folder is taken several times, as it is and, for --height, enlarged to that many
 rows (H.264, by PyAV), and prepared by the loop, by Ray with one worker and by Ray with two. Told
-are the seconds of one worker for each stage and second of video, clips finished in a second, and
-ratios to the loop in the same run. The rate is that of clips after the first blocks, since workers
-of Ray are given blocks of clips and start late; what a run takes beyond its rate is its start.
+are the seconds of one worker for each stage, those of the whole, and what Ray costs: the seconds
+beyond the loop's divided by the workers, in the same run.
 
 What only one process does, the driver, is told apart: taking finished clips, comparing all faces
 with all before the split, and packing, of --pieces made-up clips and of as many faces.
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,12 +27,13 @@ import av
 import numpy as np
 from PIL import Image
 
+from latency import describe_machine
 from speech2face.data.leaks import find_near_duplicates
 from speech2face.data.ledger import Entry, Summary
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import Packing, Spool, encode_sample
 from speech2face.media import SAMPLE_RATE
-from speech2face.preparation.pipeline import BLOCK, Stages, Workers, prepare
+from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
 
 HERE = Path(__file__).parent
@@ -49,13 +48,7 @@ class Timed:
     kept: int
     video_seconds: float
     seconds: float  # from beginning to end, without packing
-    rate: float  # clips a second, once it runs
     stages: dict[str, float]  # s of workers, by stage
-
-    @property
-    def start(self) -> float:
-        """Seconds until it runs."""
-        return self.seconds - self.clips / self.rate
 
 
 def main() -> None:
@@ -66,7 +59,7 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=4_000, help="clips that the driver is given")
     parser.add_argument("--write", action="store_true", help="store preparation.json")
     given = parser.parse_args()
-    told: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
+    told: dict[str, Any] = {"machine": describe_machine()}
     with tempfile.TemporaryDirectory() as folder:
         for height in (None, given.height):
             videos = Path(folder) / f"videos-{height}"
@@ -93,21 +86,20 @@ def main() -> None:
 
 
 def run(crew: Workers, videos: Path, out: Path) -> Timed:
-    began, finished = time.perf_counter(), []
+    began, finished = time.perf_counter(), 0.0
 
     def note(what: str, done: int, total: int, words: str) -> None:
+        nonlocal finished
         if what == "preparing":
-            finished.append(time.perf_counter() - began)
+            finished = time.perf_counter() - began
 
     clips = read_sources(videos)
     summary: Summary = prepare(clips, Stages(videos), out, note, workers=crew)
-    early = BLOCK * max(one.count for one in CREWS.values())
     return Timed(
         summary.clips,
         summary.kept,
         sum(ask_length(clip.video) for clip in clips if clip.video),
-        finished[-1],
-        (len(finished) - early) / (finished[-1] - finished[early - 1]),
+        finished,
         summary.seconds,
     )
 
@@ -180,11 +172,12 @@ def tell(size: str, timed: dict[str, Timed]) -> str:
         f"| {stage} | {spent / loop.clips:.3f} | {spent / total:.0%} |"
         for stage, spent in loop.stages.items()
     ]
-    lines += ["", "| | clips/s | by the loop's | start, s |", "|--|--|--|--|"]
-    lines += [
-        f"| {name} | {one.rate:.2f} | {one.rate / loop.rate:.2f} | {one.start:.1f} |"
-        for name, one in timed.items()
-    ]
+    lines += ["", "| | s | by the loop's | Ray costs, s |", "|--|--|--|--|"]
+    for name, one in timed.items():
+        cost = one.seconds - loop.seconds / CREWS[name].count
+        lines.append(
+            f"| {name} | {one.seconds:.1f} | {one.seconds / loop.seconds:.2f} | {cost:.1f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
