@@ -155,6 +155,8 @@ def test_mistakes_in_the_arguments_are_one_line_and_2(table, tmp_path, monkeypat
         ([table, "--out", tmp_path / "y", "--split", "80/30"], "split"),
         ([tmp_path, "--out", tmp_path / "z", "--download"], "--download"),
         ([silent, "--out", tmp_path / "none"], "no clip was kept"),
+        ([table, "--out", tmp_path / "w", "--ray", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9"),
+        ([table, "--out", tmp_path / "v", "--ray", "here:there"], "no Ray cluster at here:there"),
     ):
         assert run(monkeypatch, *arguments) == 2
         message = capsys.readouterr().err.strip().splitlines()[-1]

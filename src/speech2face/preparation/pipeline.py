@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -34,6 +35,7 @@ from speech2face.preparation.speaking import Limits
 
 BLOCK = 8  # clips that a worker is given at a time
 CARD = "DATA_CARD.md"
+PATIENCE = 10.0  # seconds for the head of a cluster to answer
 MOST_JUDGED = 2_000  # faces whose looks the card tells of
 
 
@@ -159,6 +161,8 @@ def _run_on_ray(
     for logger in ("ray", "ray.data"):  # progress and results are told by ourselves
         logging.getLogger(logger).setLevel(logging.ERROR)
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
+    if workers.address:
+        _reach(workers.address)
     try:
         ray.init(workers.address, logging_level=logging.ERROR, log_to_driver=False, **here)
     except Exception as error:  # Ray raises plain ones where it does not start in time
@@ -191,3 +195,13 @@ def _run_on_ray(
             yield row["entry"], row["piece"] or None
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises UsageError where nobody listens at HOST:PORT; Ray itself would go on asking."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageError(f"no Ray cluster at {address} ({error}).") from None
