@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sounds import RATE, encode, example_speech, noise
-from speech2face import __version__
+from speech2face import __version__, cli
 from speech2face.weights import find_model
 
 COMMAND = [sys.executable, "-W", "error", "-m", "speech2face.cli"]
@@ -356,6 +357,27 @@ def test_ctrl_c_ends_a_batch_with_whole_files_only(
     for face in faces:
         assert face.match("*.face.png")
         assert size_of(face) == (224, 224)
+
+
+def test_an_interrupt_that_python_forgets_ends_a_batch_all_the_same(monkeypatch) -> None:
+    class Forgetful:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    worked = []
+
+    def work(_: object, source: str) -> dict[str, Any]:
+        worked.append(source)
+        if source == "b":
+            Forgetful()
+        return {"warnings": []}
+
+    monkeypatch.setattr("sys.unraisablehook", lambda _: None)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        cli._run_batch(list("abcd"), "default", work, as_json=True, tell=None)
+    assert worked == ["a", "b"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # What surrounds it

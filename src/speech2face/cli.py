@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 import sys
 from collections import Counter
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -494,8 +497,10 @@ def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: An
 
     network = load(model)
     failures: list[Speech2FaceError] = []
-    with ProgressBars() as show:
+    with ProgressBars() as show, _note_interrupts() as noted:
         for done, source in enumerate(inputs, 1):
+            if noted:
+                raise KeyboardInterrupt
             row: dict[str, Any] = {"input": source}
             try:
                 row |= work(network, source)
@@ -517,6 +522,24 @@ def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: An
         raise failures[0]
     if failures:
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
+
+
+@contextmanager
+def _note_interrupts() -> Iterator[list[int]]:
+    """The interrupts that came while inside: one that arrives in a destructor Python forgets."""
+    noted: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    if before is signal.default_int_handler:  # nobody else listens, nor is it ignored
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _targets(inputs: list[str], output: Path | None, out_dir: Path | None) -> dict[str, Path]:
