@@ -13,6 +13,7 @@ from speech2face.data.shards import Index, Packing, Spool, encode_sample
 
 RATE = 16_000
 SECONDS = {"decode": 0.2, "detect": 0.5}
+FACTS = {"source": "made up", "face_encoder": "dlib"}
 PACKING = Packing(shares=(0.5, 0.25, 0.25), samples=3, near=0.35)
 
 
@@ -59,7 +60,7 @@ def add(spool: Spool, outcomes: Iterable[Sample | Refusal]) -> None:
 def make_set(
     folder: Path, outcomes: Sequence[Sample | Refusal], packing: Packing = PACKING
 ) -> Index:
-    with Spool(folder, packing, {"source": "made up"}) as spool:
+    with Spool(folder, packing, FACTS) as spool:
         add(spool, outcomes)
         return spool.pack()
 

@@ -51,6 +51,7 @@ Speaker = Annotated[
     Path | None,
     typer.Option(help="Speaker networks to start from. [default: the released, as before tuning]"),
 ]
+Device = Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")]
 Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
 
 
@@ -204,7 +205,7 @@ def train_face_decoder(
     pairs: PairsOption,
     out: Run,
     recipe: Recipe = "default",
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Train embedding → face on photographs and canonical pictures.
 
@@ -213,8 +214,10 @@ def train_face_decoder(
     _need_extras("train", "data")
     from speech2face.data.pairs import read_pairs, read_photographs
     from speech2face.training.face_decoder import train_on_canonical, train_on_photographs
+    from speech2face.training.processes import need_one_process
     from speech2face.training.recipes import FACE_DECODERS, find_recipe
 
+    need_one_process("train face-decoder")
     _check_device(device)
     chosen = find_recipe(FACE_DECODERS, recipe)
     photographs = [p.path for p in read_photographs(faces, "train")]
@@ -234,22 +237,56 @@ def train_voice_encoder(
         Path, typer.Option("--pairs", help="Folder with pairs.csv, or a set of prepare.")
     ],
     out: Run,
-    recipe: Annotated[str, typer.Option("--recipe", help="default, frozen, or debug.")] = "default",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="default, frozen, debug, or one of docs/training.md.")
+    ] = "default",
     speaker: Speaker = None,
+    device: Device = "cpu",
+    decoder_layer: Annotated[
+        Path | None, typer.Option(help="Paper's loss: first layer of a face decoder.")
+    ] = None,
+    recogniser_layer: Annotated[
+        Path | None, typer.Option(help="Paper's loss: last layer of the face recogniser.")
+    ] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Paper's loss: its terms begin with equal shares.")
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network: a late start, faster steps.")
+    ] = False,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Lay it out in memory as GPUs like it.")
+    ] = False,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0, help="From one checkpoint to the next.")
+    ] = 2.0,
 ) -> None:
     """Train voice → face embedding on pairs of voice and face.
 
-    Of a set of speech2face prepare the side train is read.
+    Of a set of speech2face prepare the side train is read. What is trained end to end may run as
+    many processes: torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
     _need_extras("train", "data")
-    from speech2face.data.voices import load_voices
-    from speech2face.training.recipes import VOICE_ENCODERS, find_recipe
-    from speech2face.training.voice_encoder import train_voice_encoder as run
+    from speech2face.training.command import Options
+    from speech2face.training.command import train as run
+    from speech2face.training.recipes import END_TO_END, VOICE_ENCODERS, find_recipe
 
-    chosen, cache = find_recipe(VOICE_ENCODERS, recipe), out / "cache"
+    _check_device(device)
+    chosen = find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe)
+    options = Options(
+        speaker,
+        device,
+        decoder_layer,
+        recogniser_layer,
+        balance,
+        compiled,
+        channels_last,
+        checkpoint_minutes,
+    )
     with ProgressBars() as show:
-        voices = load_voices(pairs, chosen.face_encoder, cache, show)
-        print(run(chosen, voices, speaker, out, cache, show))
+        path = run(chosen, pairs, out, options, show)
+    if path:
+        print(path)
 
 
 @app.command()

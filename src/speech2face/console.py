@@ -18,7 +18,8 @@ Show = Callable[[str, int, int, str], None]
 
 def complain(message: str) -> None:
     """One line on stderr, whatever stands in the file names it holds."""
-    print("speech2face:", " ".join(message.splitlines()), file=sys.stderr)
+    # Whole, where another process may write at the same time.
+    sys.stderr.write(f"speech2face: {' '.join(message.splitlines())}\n")
 
 
 class ProgressBars:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from finished import PACKING, add, make_outcomes
+from finished import FACTS, PACKING, add, make_outcomes
 from speech2face.data.shards import Spool
 
 COUNT = 20
@@ -43,7 +43,7 @@ def main(folder: Path, place: str) -> None:
     outcomes = make_outcomes(COUNT)
     if place != "nowhere":
         outcomes.reverse()  # nor does the order of arrival matter
-    with Spool(folder, PACKING, {"source": "made up"}) as spool:
+    with Spool(folder, PACKING, FACTS) as spool:
         todo = [outcome for outcome in outcomes if outcome.source.clip not in spool]
         print(len(todo))
         for number, outcome in enumerate(todo, 1):

@@ -195,6 +195,22 @@ def test_each_augmentation_happens_as_often_as_it_should(name):
     np.testing.assert_array_equal(sound, before)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_an_epoch_is_entered_at_any_batch(folder, workers):
+    reading = Reading(batch=4, seconds=(0.5, 0.8), augmentation=Augmentation(), seed=2)
+    dataset = SpeechAndFaces(folder, "train", reading)
+    by_worker = [list(dataset.read(1, w, workers)) for w in range(workers)]
+    whole = [by_worker[k % workers][k // workers] for k in range(len(dataset))]  # they take turns
+    assert sum(map(len, by_worker)) == len(dataset)
+    for start in range(len(dataset) + 1):
+        rest = [list(dataset.read(1, w, workers, start)) for w in range(workers)]
+        for k in range(start, len(dataset)):
+            batch = rest[k % workers].pop(0)
+            np.testing.assert_array_equal(batch.speech, whole[k].speech)
+            assert batch.clip == whole[k].clip
+        assert not any(rest)
+
+
 def test_samples_are_read_whole_and_in_order(folder):
     samples = list(read_samples(folder))
     assert [s.source.clip for s in samples] == [s.source.clip for s in read_samples(folder)]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finished import PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
+from finished import FACTS, PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
 from speech2face.data import shards
 from speech2face.data.ledger import read_ledger, summarise, tell
 from speech2face.data.reading import read_samples
@@ -30,7 +30,6 @@ from speech2face.data.shards import (
 )
 from speech2face.errors import UsageError
 
-FACTS = {"source": "made up"}
 COUNT = 20
 
 

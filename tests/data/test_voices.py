@@ -8,7 +8,7 @@ from speech2face.data import voices as module
 from speech2face.data.pairs import read_pairs
 from speech2face.data.shards import Packing
 from speech2face.data.textures import MeasuredFaces
-from speech2face.data.voices import LEAST, hear_pairs, load_voices
+from speech2face.data.voices import LEAST, hear_pairs, load_voices, read_voices
 from speech2face.errors import UsageError
 from speech2face.preparation.pipeline import Stages, prepare
 from speech2face.preparation.sources import read_sources
@@ -44,6 +44,26 @@ def test_shards_give_what_their_folder_gives(folder, made, tmp_path):
         np.testing.assert_allclose(plain.speech[same], sharded.speech[row], atol=1e-4)
         np.testing.assert_array_equal(plain.faces[same], sharded.faces[row])
     assert plain.data != sharded.data
+
+
+def test_of_a_side_the_first_clips_may_be_enough(made):
+    whole, some = read_voices(made, "dlib", quiet), read_voices(made, "dlib", quiet, most=5)
+    assert (len(whole), len(some)) == (12, 5)
+    assert set(some.clips) < set(whole.clips)
+    assert some.clips == sorted(some.clips)
+    assert len(read_voices(made, "dlib", quiet, "val")) == 4
+    with pytest.raises(UsageError, match="no shards of the split test"):
+        read_voices(made, "dlib", quiet, "test")
+
+
+def test_clips_are_taken_by_row(made):
+    whole = read_voices(made, "dlib", quiet)
+    taken = whole.take(np.array([4, 1]))
+    assert taken.clips == [whole.clips[4], whole.clips[1]]
+    assert taken.people == [whole.people[4], whole.people[1]]
+    assert taken.speech[0] is whole.speech[4]
+    np.testing.assert_array_equal(taken.faces, whole.faces[[4, 1]])
+    assert (len(taken), taken.data) == (2, whole.data)
 
 
 def test_faces_of_another_recogniser_are_refused(made, tmp_path):

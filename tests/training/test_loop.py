@@ -1,6 +1,5 @@
 """The training loop: it learns, stops when it must, and goes on as if it had not stopped."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,37 +9,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
-from toy import FACTS, STEPS, Toy, config
+from toy import FACTS, STEPS, Toy, config, read_log, running
 
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
-from speech2face.training.loop import LoopConfig, _schedule, fit
-
-
-def read_log(folder: Path) -> dict[int, dict[str, float]]:
-    """Step → its row; a step that was taken twice must have given the same twice."""
-    rows: dict[int, dict[str, float]] = {}
-    for line in (folder / "log.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        assert rows.setdefault(row["step"], row) == row
-    return rows
-
-
-def weights(task: Toy) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in task.network.state_dict().items()}
+from speech2face.training.loop import LoopConfig, Progress, Running, _schedule, fit, tell
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """A run from its first to its last step: its folder and its weights."""
     folder, task = tmp_path_factory.mktemp("unbroken"), Toy()
-    fit(task, config(), folder, FACTS)
-    return folder, weights(task)
+    fit(task, config(), folder, FACTS, running=running())
+    return folder, task.weights()
 
 
 def assert_same_run(folder: Path, task: Toy, unbroken) -> None:
-    for name, tensor in weights(task).items():
+    for name, tensor in task.weights().items():
         assert torch.equal(tensor, unbroken[1][name]), name
     assert read_log(folder) == read_log(unbroken[0])
 
@@ -50,7 +35,15 @@ def test_the_loss_goes_down(unbroken):
     assert list(rows) == list(range(STEPS))
     first, last = ([rows[s]["error"] for s in steps] for steps in (range(5), range(55, 60)))
     assert sum(last) < 0.4 * sum(first)
-    assert rows[0].keys() == {"step", "error", "size"}
+    assert rows[0].keys() == {"step", "error", "size", "learning_rate", "gradient_norm"}
+
+
+def test_the_curve_is_that_of_the_loop_for_one_process_that_was_before(unbroken):
+    """Recipes that were run before epsilon, factors and processes could be chosen stay true."""
+    rows = read_log(unbroken[0])
+    errors = {0: 4.231945991516113, 1: 9.507744789123535, 30: 0.20358894765377045}
+    for step, error in (errors | {59: 0.23804807662963867}).items():
+        assert rows[step]["error"] == pytest.approx(error, rel=1e-4)
 
 
 def test_the_weights_left_are_the_averaged_ones(unbroken):
@@ -79,7 +72,9 @@ def test_a_finished_run_is_not_run_again(unbroken):
             raise AssertionError("no step is left")
 
     task = NoBatches()
+    before = sorted(unbroken[0].iterdir())
     fit(task, config(), unbroken[0], FACTS)
+    assert sorted(unbroken[0].iterdir()) == before
     assert_same_run(unbroken[0], task, unbroken)
 
 
@@ -87,14 +82,14 @@ def start(folder: Path, checkpoint_seconds: float, until: int) -> subprocess.Pop
     """The toy in a process of its own, as it begins step `until`."""
     toy = str(Path(__file__).with_name("toy.py"))
     process = subprocess.Popen(
-        [sys.executable, toy, str(folder), str(checkpoint_seconds), "0.02"],
+        [sys.executable, toy, str(folder), str(checkpoint_seconds), '{"pause": 0.02}'],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if int(line) == until:
+        if line.split()[1] == str(until):
             return process
     raise AssertionError(process.communicate()[1])
 
@@ -110,7 +105,7 @@ def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(tmp_path, unbroken, 
     assert 20 < step < STEPS
     assert list(read_log(tmp_path)) == list(range(step))  # every step taken is kept
     task = Toy()
-    fit(task, config(), tmp_path, FACTS | {"sizes": [4, 8]})  # JSON knows no tuples
+    fit(task, config(), tmp_path, FACTS | {"sizes": [4, 8]}, running=running())  # no tuples in JSON
     assert_same_run(tmp_path, task, unbroken)
 
 
@@ -121,9 +116,10 @@ def test_a_run_that_is_killed_goes_on_from_its_checkpoint(tmp_path, unbroken):
     assert process.returncode == -signal.SIGKILL
     step = load_weights(tmp_path / "checkpoint.safetensors")[1]["step"]
     assert 20 <= step < STEPS
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 2')  # as it may be killed in the middle of a row
     task = Toy()
-    # How often a run is saved is no part of the recipe's result, but it is part of its config.
-    fit(task, config(0.0), tmp_path, FACTS)
+    fit(task, config(), tmp_path, FACTS, running=running())  # saved more seldom: the same recipe
     assert_same_run(tmp_path, task, unbroken)
 
 
@@ -136,7 +132,7 @@ def test_signals_are_as_before_after_a_run(tmp_path):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path):
     seen = []
     with pytest.raises(ModelError, match=r"step 7: the loss is not finite: \{'error': nan"):
-        fit(Toy(nan_at=7), config(0.0), tmp_path, FACTS, lambda p: seen.append(p.step))
+        fit(Toy(nan_at=7), config(), tmp_path, FACTS, lambda p: seen.append(p.step), running(0.0))
     assert seen[-1] == 7  # steps 0 … 6
     tensors, facts = load_weights(tmp_path / "checkpoint.safetensors")
     assert facts["step"] == 7
@@ -171,11 +167,22 @@ def test_a_broken_checkpoint_is_told(tmp_path):
 
 def test_progress_counts_to_the_last_step(tmp_path):
     seen = []
-    loop = replace(config(steps=25), log_every=10)
-    fit(Toy(), loop, tmp_path, FACTS, seen.append)
-    assert [p.step for p in seen] == [1, 11, 21, 25]
-    assert all(p.steps == 25 and p.seconds_left >= 0 for p in seen)
+    fit(Toy(), config(steps=105), tmp_path, FACTS, seen.append, Running(log_every=40))
+    assert [p.step for p in seen] == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 101, 105]
+    assert all(p.steps == 105 and p.seconds_left >= 0 for p in seen)
     assert seen[-1].seconds_left == 0
+    assert all(p.clips_per_second > 0 and p.peak_share is None for p in seen)
+
+
+def test_progress_is_told_in_a_line():
+    told = []
+    tell(lambda *words: told.append(words), "learning")(Progress(3, 9, {"a": 0.5, "b": 2}, 3700.4))
+    gpu = Progress(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
+    tell(lambda *words: told.append(words), "learning")(gpu)
+    assert told == [
+        ("learning", 3, 9, "a 0.500  b 2.000  1:01:40 left"),
+        ("learning", 9, 9, "a 0.250  812.3 clips/s  42% of the peak  0:00:00 left"),
+    ]
 
 
 def test_the_learning_rate_warms_up_stays_and_falls():
@@ -189,7 +196,7 @@ def test_the_learning_rate_warms_up_stays_and_falls():
 
 
 def test_half_precision_learns_too(tmp_path):
-    fit(Toy(), replace(config(), bfloat16=True), tmp_path, FACTS)
+    fit(Toy(), replace(config(), bfloat16=True), tmp_path, FACTS, running=running())
     rows = read_log(tmp_path)
     assert sum(rows[s]["error"] for s in range(55, 60)) < 0.4 * sum(
         rows[s]["error"] for s in range(5)

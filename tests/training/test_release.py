@@ -4,6 +4,8 @@ import copy
 import json
 import warnings
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,8 +20,15 @@ from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.training import release
 from speech2face.training.checkpoint import load_weights, save_weights
+from speech2face.training.encoders import KINDS, make_network
+from speech2face.training.end_to_end import EndToEndRecipe
 from speech2face.training.face_decoder import load_face_decoder
-from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
+from speech2face.training.recipes import (
+    contrastive,
+    end_to_end_debug,
+    face_decoder_debug,
+    voice_encoder_debug,
+)
 from speech2face.training.release import export_model
 from speech2face.weights import FILES, UNTUNED, find_model, hash_file
 
@@ -135,6 +144,31 @@ def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):
     with pytest.raises(UsageError, match="holds a model; --force overwrites it"):
         export_model(decoder_weights, decoder_weights, folder, name="other")
     assert hash_file(folder / "card.json") == before
+
+
+def save_fresh(path: Path, recipe: EndToEndRecipe) -> dict[str, Any]:
+    """Weights as end-to-end training leaves them, and what is said of them."""
+    facts = {"network": KINDS[type(recipe.network)], "recipe": asdict(recipe)}
+    save_weights(path, make_network(recipe.network).state_dict(), facts)
+    return facts
+
+
+def test_what_was_trained_end_to_end_is_exported_if_it_gives_a_gaussian(
+    decoder_weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(release, "export_onnx", lambda _, path, *__: path.write_bytes(b"network"))
+    weights = tmp_path / "voice_encoder.safetensors"
+    facts = save_fresh(weights, contrastive())
+    card = export_model(weights, decoder_weights, tmp_path / "model", name="x")
+    assert card.facts["voice_encoder"] == json.loads(json.dumps(facts))
+    assert card.sha256.keys() == {*FILES}
+    save_fresh(weights, end_to_end_debug())
+    with pytest.raises(
+        ModelError, match="holds a paper_voice_encoder; wanted the released"
+    ) as told:
+        export_model(weights, decoder_weights, tmp_path / "other", name="x")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "other").exists()
 
 
 def test_networks_of_different_spaces_are_refused(encoder, decoder_weights, tmp_path, monkeypatch):

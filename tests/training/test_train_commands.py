@@ -1,13 +1,12 @@
 """Training, export and evaluation as a user runs them: real commands on a small made-up folder."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from commands import read_log, run, succeed
 from PIL import Image
 
 from made_up import make_pairs, make_photographs
@@ -16,22 +15,6 @@ from speech2face.training.checkpoint import load_weights
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
 from speech2face.weights import find_model
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "speech2face.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def succeed(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout.strip()
-
-
-def read_log(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")

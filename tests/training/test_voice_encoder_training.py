@@ -151,6 +151,9 @@ def test_networks_that_met_everyone_are_no_start(tmp_path, monkeypatch):
     monkeypatch.setattr(voice_encoder, "find_model", lambda: Model(folder, card))
     with pytest.raises(ModelError, match="--speaker"):
         load_speaker(RECIPE)
+    del card.facts["voice_encoder"]["recipe"]["tuning"]  # as of a recipe that is end to end
+    with pytest.raises(ModelError, match="--speaker"):
+        load_speaker(RECIPE)
     # With the weights as they were before, these are what training starts from.
     name = "campplus.embed.0.weight"
     before = torch.rand_like(VoiceEncoder().speaker.state_dict()[name]).half()

@@ -5,7 +5,8 @@ takes an equal stretch of it, each of its workers a stretch of whole batches of 
 hold any number of samples, and be fewer than workers. Every rank gives the same number of batches:
 what is left over, less than a batch for each rank, is left out of the epoch. No sample comes twice
 in an epoch. Within its stretch a worker shuffles by a buffer; a shard is a random part of its side
-to begin with (`shards`).
+to begin with (`shards`). Workers take turns, so batch k of an epoch is worker k mod workers', and
+an epoch can be entered at any batch: what comes before it is read, but not decoded.
 
 All crops of a batch are of one length, the same for the batches that ranks make at a time. Where a
 crop lies and what happens to it is drawn by seed, epoch and clip.
@@ -17,6 +18,7 @@ import json
 import math
 import random
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -90,7 +92,7 @@ class SpeechAndFaces(IterableDataset[Batch]):
         super().__init__()
         self.folder, self.reading = folder, reading or Reading()
         self.shards = read_index(folder).of(split)
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()  # epoch, first batch
         if not len(self):
             raise UsageError(
                 f"{folder}: {self._samples} samples of {split} are less than a batch of "
@@ -102,16 +104,24 @@ class SpeechAndFaces(IterableDataset[Batch]):
         return self._samples // (self.reading.batch * self.reading.ranks)
 
     def __iter__(self) -> Iterator[Batch]:
-        info = get_worker_info()
-        return self.read(int(self._epoch), *((info.id, info.num_workers) if info else (0, 1)))
+        info, (epoch, start) = get_worker_info(), self._place.tolist()
+        if info is None:
+            return self.read(epoch, start=start)
+        # A loader asks its first worker first, but the batch at `start` may be another one's.
+        return self.read(epoch, (info.id + start) % info.num_workers, info.num_workers, start)
 
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch.fill_(epoch)
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """What is read from now on: this epoch, from its batch `start` on."""
+        self._place.copy_(torch.tensor([epoch, start]))
 
-    def read(self, epoch: int, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
-        """The batches of one of a rank's workers, in their order."""
+    def read(
+        self, epoch: int, worker: int = 0, workers: int = 1, start: int = 0
+    ) -> Iterator[Batch]:
+        """The batches of one of a rank's workers, in their order, but for those before `start`."""
         reading, batches = self.reading, len(self)
-        first, last = batches * worker // workers, batches * (worker + 1) // workers
+        turns = [len(range(other, batches, workers)) for other in range(workers)]
+        first = sum(turns[:worker])
+        last = first + turns[worker]
         begin = reading.rank * batches
         order = np.random.default_rng([reading.seed, epoch]).permutation(len(self.shards))
         stretches = cut_order(
@@ -121,7 +131,9 @@ class SpeechAndFaces(IterableDataset[Batch]):
         )
         chance = random.Random(f"{reading.seed} {epoch} {begin + first}")
         samples = _shuffle(read_stretches(self.folder, stretches), reading.buffer, chance)
-        for number in range(last - first):
+        skipped = len(range(worker, start, workers))
+        deque(islice(samples, skipped * reading.batch), maxlen=0)
+        for number in range(skipped, last - first):
             rng = np.random.default_rng([reading.seed, epoch, worker, number])
             length = round(rng.uniform(*reading.seconds) * SAMPLE_RATE)
             yield self._make(list(islice(samples, reading.batch)), length, epoch)

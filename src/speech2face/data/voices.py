@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files, hear, read_pairs
 from speech2face.data.reading import read_samples
-from speech2face.data.shards import INDEX, read_index
+from speech2face.data.shards import INDEX, Shard, read_index
 from speech2face.data.textures import measure_faces
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE
@@ -40,6 +41,16 @@ class Voices:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def take(self, rows: np.ndarray) -> Voices:
+        """The clips of these rows, whole numbers (M,)."""
+        return replace(
+            self,
+            clips=[self.clips[row] for row in rows],
+            people=[self.people[row] for row in rows],
+            speech=[self.speech[row] for row in rows],
+            faces=self.faces[rows],
+        )
 
 
 def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voices:
@@ -85,8 +96,13 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
     )
 
 
-def read_voices(folder: Path, face_encoder: str, show: Show, split: str = "train") -> Voices:
-    """A side of a set. Raises UsageError where its faces are another recogniser's."""
+def read_voices(
+    folder: Path, face_encoder: str, show: Show, split: str = "train", most: int | None = None
+) -> Voices:
+    """A side of a set, or the first `most` clips that lie in its shards.
+
+    Raises UsageError where its faces are another recogniser's, and where there is no such side.
+    """
     index = read_index(folder)
     made_with = index.facts.get("face_encoder")
     if made_with != face_encoder:
@@ -95,8 +111,9 @@ def read_voices(folder: Path, face_encoder: str, show: Show, split: str = "train
             f"prepare it again with --face-encoder {face_encoder}."
         )
     shards = index.of(split)
-    count, samples = sum(shard.samples for shard in shards), []
-    for number, sample in enumerate(read_samples(folder, split), 1):
+    count = sum(shard.samples for shard in shards)
+    count, samples = min(count, most or count), []
+    for number, sample in enumerate(islice(read_samples(folder, split), count), 1):
         samples.append(sample)
         if number % TOLD_EVERY == 0 or number == count:
             show("reading shards", number, count, "")
@@ -106,5 +123,10 @@ def read_voices(folder: Path, face_encoder: str, show: Show, split: str = "train
         [sample.source.person for sample in samples],
         [sample.speech for sample in samples],
         np.array([sample.embedding for sample in samples]),
-        hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16],
+        hash_shards(shards),
     )
+
+
+def hash_shards(shards: Sequence[Shard]) -> str:
+    """Which shards these are, in sixteen letters."""
+    return hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16]

@@ -20,6 +20,7 @@ from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.reconstruct import stretch_mean
+from speech2face.training.checkpoint import hash_weights
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
     load_face_decoder,
@@ -30,7 +31,6 @@ from speech2face.training.voice_encoder import (
     HeardClips,
     VoiceEncoderRecipe,
     embed_clips,
-    hash_weights,
     hear_clips,
     load_speaker,
     tune,
@@ -55,8 +55,8 @@ class Listener:
 
         `speak` gives the speech; it is called only where nothing is kept under `name` yet.
         """
-        which = "\n".join([self.clips.voices.data, *clips])
-        key = hashlib.sha256(which.encode()).hexdigest()[:16] + hash_weights(self.network)
+        which = "\n".join([self.clips.voices.data, *clips, hash_weights(self.network.speaker)])
+        key = hashlib.sha256(which.encode()).hexdigest()[:24]
         path = self.folder / "heard" / f"{name}-{key}.npz"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,25 @@
-"""Weights as safetensors, with what made them in the metadata. Never pickle."""
+"""Weights as safetensors, with what made them in the metadata. Never pickle.
+
+A training that is stopped goes on from such a file, too: `TrainingState` is all it needs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from speech2face.errors import ModelError
 
@@ -38,9 +45,89 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
+class TrainingState:
+    """Where a training stands: weights, their moving average, Adam's moments, the best so far.
+
+    Frozen parameters are not kept; buffers are.
+    """
+
+    def __init__(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        self.network, self.optimiser = network, optimiser
+        self.trained = {k: p for k, p in network.named_parameters() if p.requires_grad}
+        self.averages = {k: p.detach().clone() for k, p in self.trained.items()}
+        self.step = 0  # steps that were taken
+        self.best = math.inf  # of the validations so far
+        self.waited = 0  # validations since then
+
+    def average(self, decay: float) -> None:
+        """Move the averages towards the weights; `decay` of them, 0 … 1, stays."""
+        averages: list[Tensor] = [*self.averages.values()]
+        weights: list[Tensor] = [*self.trained.values()]
+        get_ema_multi_avg_fn(decay)(averages, weights, self.step)
+
+    @torch.no_grad()
+    def take_averages(self) -> None:
+        """Leave the averaged weights in the network."""
+        for name, parameter in self.trained.items():
+            parameter.copy_(self.averages[name])
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While inside, the network has the averaged weights and is in evaluation mode."""
+        own = {k: p.detach().clone() for k, p in self.trained.items()}
+        self.take_averages()
+        self.network.eval()
+        yield
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(own[name])
+        self.network.train()
+
+    def save(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write the state to `path`, with the facts of its making."""
+        tensors = {f"weight/{k}": p for k, p in self.trained.items()}
+        tensors |= {f"average/{k}": v for k, v in self.averages.items()}
+        tensors |= {f"buffer/{k}": v for k, v in self.network.named_buffers()}
+        for name, parameter in self.trained.items():
+            moments = self.optimiser.state[parameter]
+            tensors |= {f"adam/{name}/{k}": v for k, v in moments.items()}
+        best = self.best if math.isfinite(self.best) else None  # JSON knows no infinity
+        validation = {"best": best, "waited": self.waited}
+        save_weights(path, tensors, {**facts, "step": self.step, "validation": validation})
+
+    @torch.no_grad()
+    def load(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Go on from `path`. Raises ModelError where it was made with other facts."""
+        tensors, found = load_weights(path)
+        step, validation = found.pop("step", 0), found.pop("validation", None)
+        if found != json.loads(json.dumps(facts, default=_plain)) or not validation:
+            raise ModelError(f"{path}: of another recipe or other data; choose another folder.")
+        self.step, self.waited = step, validation["waited"]
+        self.best = math.inf if validation["best"] is None else validation["best"]
+        for name, parameter in self.trained.items():
+            parameter.copy_(tensors[f"weight/{name}"])
+            self.averages[name].copy_(tensors[f"average/{name}"])
+            prefix = f"adam/{name}/"
+            self.optimiser.state[parameter] = {
+                k.removeprefix(prefix): v if k == f"{prefix}step" else v.to(parameter.device)
+                for k, v in tensors.items()
+                if k.startswith(prefix)
+            }
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(tensors[f"buffer/{name}"])
+
+
 def float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors with half precision widened, as networks on a CPU want them."""
     return {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Which weights these are, in sixteen letters."""
+    digest = hashlib.sha256()
+    for tensor in module.state_dict().values():
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ Only the second phase meets the people of the pairs, so folds by person repeat o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ from speech2face.networks.losses import (
 )
 from speech2face.networks.texture_critic import TextureCritic, TextureCriticConfig
 from speech2face.training.checkpoint import load_weights, save_weights
-from speech2face.training.loop import LoopConfig, Progress, fit
+from speech2face.training.loop import LoopConfig, fit, tell
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,13 @@ def train_on_photographs(
         critic = TextureCritic(recipe.critic)
     _initialise(decoder, recipe.photographs.seed)
     task = FaceDecoderTask(decoder, critic, recipe, targets, None, _recogniser(recipe), device)
-    fit(task, recipe.photographs, folder / "photographs", facts, _bar(show, "photographs"))
+    fit(
+        task,
+        recipe.photographs,
+        folder / "photographs",
+        facts,
+        tell(show, "training on photographs"),
+    )
     save_weights(path, task.network.cpu().state_dict(), facts)
     return path
 
@@ -313,7 +319,13 @@ def train_on_canonical(
         new, drawn, _measure_all([p.face for p in pairs], recipe, cache, show, "faces")
     )
     task = FaceDecoderTask(decoder, critic, recipe, old, new, _recogniser(recipe), device)
-    fit(task, recipe.canonical.loop, folder / "canonical", facts, _bar(show, "canonical"))
+    fit(
+        task,
+        recipe.canonical.loop,
+        folder / "canonical",
+        facts,
+        tell(show, "training on canonical"),
+    )
     fit_base(decoder, new, recipe.canonical.base_penalty)
     save_weights(path, decoder.cpu().state_dict(), facts)
     return path
@@ -425,12 +437,3 @@ def _facts(recipe: FaceDecoderRecipe, files: Sequence[Path]) -> dict[str, Any]:
 def _is_done(path: Path, facts: dict[str, Any]) -> bool:
     """Whether these very weights are there already."""
     return path.is_file() and load_weights(path)[1] == json.loads(json.dumps(facts))
-
-
-def _bar(show: Show, what: str) -> Callable[[Progress], None]:
-    def told(progress: Progress) -> None:
-        terms = "  ".join(f"{k} {v:.3f}" for k, v in progress.losses.items())
-        words = f"{terms}  {progress.seconds_left:.0f} s left"
-        show(f"training on {what}", progress.step, progress.steps, words)
-
-    return told

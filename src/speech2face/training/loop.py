@@ -1,61 +1,98 @@
 """The training loop: every gradient step of the project is taken here.
 
-A task gives a network, a batch for each step and its losses; the loop steps, logs, saves and goes
-on where it was. Batches depend on the step alone, so a resumed run follows the same curve.
+A task gives a network, a batch for each step and its losses; the loop steps, logs, validates,
+saves and goes on where it was, on one process or many (`processes`). Batches depend on the step
+alone, so a resumed run follows the same curve.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from speech2face.console import Show
 from speech2face.errors import Interrupted, ModelError
-from speech2face.training.checkpoint import load_weights, save_weights
+from speech2face.training.checkpoint import TrainingState, load_weights, save_weights
+from speech2face.training.curve import write_curve
+from speech2face.training.peak import Pacemaker
+from speech2face.training.processes import ALONE, Processes, hold_gradients, watch_signals
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to step. The learning rate warms up, stays, and falls by a cosine to a hundredth."""
+    """How to step: all that decides the curve. By AdamW, which without weight decay is Adam.
+
+    The learning rate warms up. By the schedule "cosine" it then stays, and falls by a cosine to a
+    hundredth; by "decay" it is multiplied by `decay` after each `decay_steps`.
+    """
 
     steps: int
     learning_rate: float = 1e-3
     warmup: int = 50
+    schedule: Literal["cosine", "decay"] = "cosine"
+    decay: float = 0.95
+    decay_steps: int = 10_000
+    factors: tuple[tuple[str, float], ...] = ()  # of the rate, by how parameters' names begin
     betas: tuple[float, float] = (0.9, 0.999)  # less where two networks learn from each other
+    epsilon: float = 1e-8
     weight_decay: float = 1e-4
     clip: float = 1.0  # greatest norm of the gradient
+    accumulate: int = 1  # batches a step
     average: float = 0.995  # decay of the moving average of the weights; that is what is kept
-    checkpoint_seconds: float = 120.0
-    log_every: int = 10
     bfloat16: bool = False  # convolutions in half precision: several times faster, on CPUs too
+    validate_every: int = 0  # steps; 0: never
+    patience: int = 0  # validations in a row that may be no better; 0: any number
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Running:
+    """How a run is made, which leaves its curve as it is, but for rounding."""
+
+    checkpoint_seconds: float = 120.0
+    log_every: int = 10  # steps; a short run has ten rows all the same
+    compile: bool = False  # of networks that the task calls as a whole
+    channels_last: bool = False  # in memory: faster where networks convolve pictures
+    find_unused: bool = False  # on many processes: some steps leave parameters without gradient
+
+
 class Task(Protocol):
-    """What is trained."""
+    """What is trained. On many processes each has a task of its own, made with its rank."""
 
     @property
     def network(self) -> nn.Module: ...
 
-    def batch(self, step: int, rng: np.random.Generator) -> Any:
-        """The batch of a step: the same step and generator give the same batch."""
+    def batch(self, number: int, rng: np.random.Generator, /) -> Any:
+        """This process's part of a batch: the same number and generator give the same.
+
+        The number is that of the step, or, with `accumulate`, counts the batches of all steps.
+        All processes are given the same generator; chance of torch differs between them.
+        """
         ...
 
-    def losses(self, batch: Any) -> dict[str, Tensor]:
+    def losses(self, batch: Any, /) -> dict[str, Tensor]:
         """The terms of the loss by name; their sum is what is made smaller."""
+        ...
+
+
+class ValidatedTask(Task, Protocol):
+    """What is trained with `validate_every`; `clips`, those of a batch, any task may have."""
+
+    def validate(self) -> dict[str, float]:
+        """How good the network is; of the first figure less is better. Asked on rank 0 only."""
         ...
 
 
@@ -67,6 +104,23 @@ class Progress:
     steps: int
     losses: dict[str, float]
     seconds_left: float
+    clips_per_second: float | None = None  # None where the task does not say its `clips`
+    peak_share: float | None = None  # of what the GPU can do, 0 … 1; None on a CPU
+
+
+def tell(show: Show, what: str) -> Callable[[Progress], None]:
+    """Shows a run's losses, its pace and the time left, in a line."""
+
+    def told(progress: Progress) -> None:
+        words = [f"{name} {loss:.3f}" for name, loss in progress.losses.items()]
+        if progress.clips_per_second:
+            words.append(f"{progress.clips_per_second:.1f} clips/s")
+        if progress.peak_share:
+            words.append(f"{progress.peak_share:.0%} of the peak")
+        words.append(f"{timedelta(seconds=round(progress.seconds_left))} left")
+        show(what, progress.step, progress.steps, "  ".join(words))
+
+    return told
 
 
 def fit(
@@ -75,141 +129,190 @@ def fit(
     folder: Path,
     facts: dict[str, Any],
     show: Callable[[Progress], None] | None = None,
+    running: Running | None = None,
+    processes: Processes = ALONE,
 ) -> None:
     """Train `task.network` to the last step and leave the averaged weights in it.
 
-    `folder` gets checkpoint.safetensors and log.jsonl; a run found there goes on, unless it was
-    of another config (ModelError). SIGINT and SIGTERM save and raise Interrupted. A loss that is
-    not finite stops with ModelError; the checkpoint before it stays.
+    `folder`, which all processes see, gets checkpoint.safetensors, log.jsonl and TensorBoard's
+    events; a run found there goes on, unless it was of another config or other facts (ModelError).
+    With `validate_every` the best averaged weights are left instead, and in best.safetensors, and
+    the run ends when patience does. SIGINT and SIGTERM save and raise Interrupted. A loss or
+    gradient that is not finite stops with ModelError; the checkpoint before it stays.
     """
+    running = running or Running()
     network = task.network
-    trained = {k: p for k, p in network.named_parameters() if p.requires_grad}
-    optimiser = torch.optim.AdamW(
-        trained.values(),
-        lr=config.learning_rate,
-        betas=config.betas,
-        weight_decay=config.weight_decay,
-    )
-    device = next(iter(trained.values())).device.type
-    averages = {k: p.detach().clone() for k, p in trained.items()}
+    if running.channels_last:
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    optimiser = _make_optimiser(network, config)
+    state = TrainingState(network, optimiser)
+    device = next(iter(state.trained.values())).device
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
     facts = {**facts, "loop": asdict(config)}
-    first = _resume(path, facts, network, averages, optimiser) if path.is_file() else 0
-
+    if path.is_file():
+        state.load(path, facts)
+        log.info("going on at step %d of %s", state.step, path)
+    if running.compile:
+        network.compile()
     network.train()
-    started = saved = time.monotonic()
-    with _stop_signals() as stopped:
-        for step in range(first, config.steps):
-            rng = np.random.default_rng((config.seed, step))
-            torch.manual_seed(config.seed * 1_000_003 + step)
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule(step, config)
-            batch = task.batch(step, rng)
-            with torch.autocast(device, torch.bfloat16, enabled=config.bfloat16):
-                losses = task.losses(batch)
-            total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
-                seen = {k: round(v.item(), 4) for k, v in losses.items()}
-                raise ModelError(f"step {step}: the loss is not finite: {seen}. Last: {path}.")
-            optimiser.zero_grad()
-            total.backward()
-            nn.utils.clip_grad_norm_(trained.values(), config.clip)
-            optimiser.step()
-            decay = min(config.average, (1 + step) / (10 + step))
-            for name, parameter in trained.items():
-                averages[name].lerp_(parameter.detach(), 1 - decay)
+    losses_of = processes.spread(_Losses(task), running.find_unused)
+    clips = getattr(task, "clips", 0) * config.accumulate * processes.count
+    pacemaker = Pacemaker(device, torch.bfloat16 if config.bfloat16 else torch.float32, clips)
+    log_every = max(1, min(running.log_every, config.steps // 10))
+    first, saved = state.step, time.monotonic()
 
-            if step % config.log_every == 0 or step == config.steps - 1:
-                values = {k: v.item() for k, v in losses.items()}
-                _write_log(folder, {"step": step, **values})
+    with ExitStack() as stack:
+        stopped = stack.enter_context(watch_signals())
+        curve = None
+        if processes.first and not _is_over(state, config):
+            curve = stack.enter_context(write_curve(folder, state.step))
+        while not _is_over(state, config):
+            step = state.step
+            optimiser.zero_grad()
+            losses = _add_gradients(task, losses_of, step, config, processes.rank, pacemaker)
+            norm = nn.utils.clip_grad_norm_(state.trained.values(), config.clip)
+            flag = norm.new_tensor(float(stopped()))
+            *values, norm, stopping = processes.mean(
+                torch.stack([*losses.values(), norm, flag])
+            ).tolist()
+            row = dict(zip(losses, values, strict=True))
+            if not math.isfinite(sum(values) + norm):
+                seen = {k: round(v, 4) for k, v in row.items()}
+                what = "gradient" if math.isfinite(sum(values)) else "loss"
+                raise ModelError(f"step {step}: the {what} is not finite: {seen}. Last: {path}.")
+            rate = _set_rate(optimiser, step, config)
+            optimiser.step()
+            state.average(min(config.average, (1 + step) / (10 + step)))
+            state.step += 1
+
+            figures = {}
+            if config.validate_every and state.step % config.validate_every == 0:
+                best = folder / "best.safetensors"
+                figures = _validate(cast(ValidatedTask, task), state, best, facts, processes)
+            over = _is_over(state, config)
+            if curve and (step % log_every == 0 or over or figures):
+                pace = pacemaker.look(state.step - first)
+                speed = {"clips_per_second": pace.clips_per_second, "peak_share": pace.peak_share}
+                numbers = {"learning_rate": rate, "gradient_norm": norm}
+                curve.add(step, {**row, **numbers, **figures}, speed)
                 if show:
-                    a_step = (time.monotonic() - started) / (step - first + 1)
-                    left = a_step * (config.steps - step - 1)
-                    show(Progress(step + 1, config.steps, values, left))
-            last = step == config.steps - 1
-            if last or stopped() or time.monotonic() - saved > config.checkpoint_seconds:
-                _save(path, facts, step + 1, network, averages, optimiser)
+                    left = 0.0 if over else pace.seconds_a_step * (config.steps - state.step)
+                    show(Progress(state.step, config.steps, row, left, **speed))
+            late = time.monotonic() - saved > running.checkpoint_seconds
+            if curve and (over or stopping or late):
+                curve.flush()
+                state.save(path, facts)
                 saved = time.monotonic()
-            if stopped() and not last:
+            if stopping and not over:
+                processes.wait()  # a process that ends may take the others with it
                 raise Interrupted(f"stopped after step {step}; the same command goes on there.")
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(averages[name])
+    processes.wait()  # until rank 0 has written
+    if state.best < math.inf:
+        network.load_state_dict(load_weights(folder / "best.safetensors")[0])
+    else:
+        state.take_averages()
+    for buffer in network.buffers():
+        processes.share(buffer)
     network.eval()
+
+
+class _Losses(nn.Module):
+    """A task as a module, so that its processes share gradients however it calls its network."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.network = task.network
+        self._task = task
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        return self._task.losses(batch)
+
+
+def _make_optimiser(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    """AdamW; of the factors for a parameter that of the longest prefix holds."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            fitting = [(len(p), factor) for p, factor in config.factors if name.startswith(p)]
+            factor = max(fitting)[1] if fitting else 1.0
+            groups.setdefault(factor, []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": parameters, "factor": factor} for factor, parameters in groups.items()],
+        lr=config.learning_rate,
+        betas=config.betas,
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+    )
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, step: int, config: LoopConfig) -> float:
+    """The learning rate of a step, which the optimiser gets times each group's factor."""
+    rate = config.learning_rate * _schedule(step, config)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+    return rate
 
 
 def _schedule(step: int, config: LoopConfig) -> float:
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
+    if config.schedule == "decay":
+        return warm * config.decay ** (step // config.decay_steps)
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / config.steps)))
 
 
-def _save(
-    path: Path,
-    facts: dict[str, Any],
+def _is_over(state: TrainingState, config: LoopConfig) -> bool:
+    impatient = config.patience > 0 and state.waited >= config.patience
+    return state.step >= config.steps or impatient
+
+
+def _add_gradients(
+    task: Task,
+    losses_of: nn.Module,
     step: int,
-    network: nn.Module,
-    averages: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    weights = dict(network.named_parameters())
-    names = list(averages)
-    tensors = {f"weight/{k}": weights[k].detach() for k in names}
-    tensors |= {f"average/{k}": v for k, v in averages.items()}
-    tensors |= {f"buffer/{k}": v for k, v in network.named_buffers()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam/{names[index]}/{k}": torch.as_tensor(v) for k, v in state.items()}
-    save_weights(path, tensors, {**facts, "step": step})
+    config: LoopConfig,
+    rank: int,
+    pacemaker: Pacemaker,
+) -> dict[str, Tensor]:
+    """Sum the gradients of a step's batches up, and give this process's mean losses."""
+    device = next(losses_of.parameters()).device.type
+    means: dict[str, Tensor] = {}
+    with ExitStack() as held:
+        held.enter_context(hold_gradients(losses_of))
+        for part in range(config.accumulate):
+            if part == config.accumulate - 1:
+                held.close()  # the last batch's backward pass averages the sum over processes
+            number = step * config.accumulate + part
+            # Torch's generator on CPUs hears the lower 32 bits of a seed.
+            torch.manual_seed(config.seed * 1_000_003 + number + rank * 2_654_435_761)
+            batch = task.batch(number, np.random.default_rng((config.seed, number)))
+            with pacemaker.counting(config.accumulate):
+                with torch.autocast(device, torch.bfloat16, enabled=config.bfloat16):
+                    losses = losses_of(batch)
+                total = torch.stack(list(losses.values())).sum()
+                (total / config.accumulate).backward()
+            for name, loss in losses.items():
+                means[name] = means.get(name, 0) + loss.detach() / config.accumulate
+    return means
 
 
-def _resume(
+def _validate(
+    task: ValidatedTask,
+    state: TrainingState,
     path: Path,
     facts: dict[str, Any],
-    network: nn.Module,
-    averages: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> int:
-    tensors, found = load_weights(path)
-    step = found.pop("step")
-    if found != json.loads(json.dumps(facts)):
-        raise ModelError(f"{path}: of another recipe or other data; choose another folder.")
-    weights, buffers = dict(network.named_parameters()), dict(network.named_buffers())
-    with torch.no_grad():
-        for name, average in averages.items():
-            weights[name].copy_(tensors[f"weight/{name}"])
-            average.copy_(tensors[f"average/{name}"])
-        for name, buffer in buffers.items():
-            buffer.copy_(tensors[f"buffer/{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for index, name in enumerate(averages):
-        prefix = f"adam/{name}/"
-        state[index] = {
-            k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
-        }
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    log.info("going on at step %d of %s", step, path)
-    return step
-
-
-def _write_log(folder: Path, row: dict[str, float]) -> None:
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """While inside, SIGINT and SIGTERM only raise a flag (main thread only)."""
-    flag = {"stopped": False}
-
-    def stop(*_: object) -> None:
-        flag["stopped"] = True
-
-    try:
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: nobody can signal us
-        before = {}
-    try:
-        yield lambda: flag["stopped"]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    processes: Processes,
+) -> dict[str, float]:
+    """Rank 0's figures of the averaged weights, which `path` gets if they are the best so far."""
+    figures: dict[str, float] = {}
+    value = next(iter(state.trained.values())).new_zeros((), dtype=torch.float64)
+    if processes.first:
+        with state.averaged(), torch.no_grad():
+            figures = task.validate()
+            value += next(iter(figures.values()))
+            if value.item() < state.best:
+                place = {"step": state.step, "validation": figures}
+                save_weights(path, state.network.state_dict(), {**facts, **place})
+    told = processes.share(value).item()
+    state.best, state.waited = (told, 0) if told < state.best else (state.best, state.waited + 1)
+    return {f"validation/{name}": figure for name, figure in figures.items()}

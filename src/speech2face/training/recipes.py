@@ -1,6 +1,7 @@
 """Recipes: each a function that returns all of a network's making but the data.
 
-Each docstring gives the command, what it takes on 2 CPU cores, and what came out.
+Each docstring gives the command, what it takes on 2 CPU cores unless it says otherwise, and what
+came out.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from speech2face.data.dataset import Augmentation
 from speech2face.errors import UsageError
+from speech2face.networks.attention_pooling import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
+from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.texture_critic import TextureCriticConfig
+from speech2face.networks.voice_encoder import VoiceEncoderConfig
+from speech2face.training.end_to_end import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import CanonicalPhase, FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
@@ -54,8 +60,8 @@ def face_decoder_debug() -> FaceDecoderRecipe:
         name="face-decoder-debug",
         network=FaceDecoderConfig(size=64, channels=(16, 12, 8), hidden=32, warp_grid=16),
         critic=TextureCriticConfig(channels=(8, 8)),
-        photographs=LoopConfig(steps=6, warmup=2, log_every=1),
-        canonical=CanonicalPhase(LoopConfig(steps=4, warmup=2, log_every=1), photographs=12),
+        photographs=LoopConfig(steps=6, warmup=2),
+        canonical=CanonicalPhase(LoopConfig(steps=4, warmup=2), photographs=12),
         critic_start=3,
         batch=4,
     )
@@ -92,9 +98,131 @@ def voice_encoder_debug() -> VoiceEncoderRecipe:
         name="voice-encoder-debug",
         head=HeadConfig(inner_folds=2),
         crop_seconds=(0.5,),
-        tuning=LoopConfig(steps=3, learning_rate=1e-4, warmup=1, log_every=1),
+        tuning=LoopConfig(steps=3, learning_rate=1e-4, warmup=1),
         tuning_batch=2,
         tuning_seconds=1.0,
+    )
+
+
+def paper() -> EndToEndRecipe:
+    """Oh et al. (CVPR 2019): its network, its loss and its schedule, for millions of clips.
+
+    speech2face train voice-encoder --recipe paper --pairs set --out runs/paper --device cuda \\
+        --decoder-layer decoder.safetensors --recogniser-layer recogniser.safetensors
+
+    Three epochs of a set of 1.7 million clips in batches of 8, so on one process; for a GPU. Not
+    measured yet. The paper heard the first six seconds of a clip, here they are any six.
+    """
+    return EndToEndRecipe(
+        name="paper",
+        network=PaperVoiceEncoderConfig(),
+        loop=LoopConfig(
+            steps=3 * 1_700_000 // 8,
+            learning_rate=1e-3,
+            warmup=0,
+            schedule="decay",
+            decay=0.95,
+            decay_steps=10_000,
+            betas=(0.5, 0.999),
+            epsilon=1e-4,
+            weight_decay=0.0,
+            clip=1e9,  # of which the paper says nothing: never
+            average=0.0,
+            validate_every=10_000,
+        ),
+        weights=LossWeights(paper=1.0),
+        batch=8,
+        seconds=(6.0, 6.0),
+    )
+
+
+def paper_pairs() -> EndToEndRecipe:
+    """The same network and loss from nothing on a few hundred pairs.
+
+    speech2face train voice-encoder --recipe paper-pairs --pairs pairs --out runs/paper-pairs \\
+        --device cuda --balance --decoder-layer decoder.safetensors
+
+    For a GPU. Not measured yet.
+    """
+    whole = paper()
+    loop = replace(whole.loop, steps=2000, decay_steps=50, clip=1.0, validate_every=100)
+    return replace(whole, name="paper-pairs", loop=loop)
+
+
+def attentive() -> EndToEndRecipe:
+    """Attentive statistics pooling from nothing: near the face, and nearer than to other people's.
+
+    speech2face train voice-encoder --recipe attentive --pairs set --out runs/attentive
+
+    On a CPU or a GPU. Not measured yet.
+    """
+    return EndToEndRecipe(
+        name="attentive",
+        network=AttentiveEncoderConfig(),
+        loop=LoopConfig(steps=5000, learning_rate=1e-3, validate_every=250, patience=8),
+        weights=LossWeights(distance=1.0, contrastive=0.1),
+        batch=64,
+        seconds=(2.0, 6.0),
+    )
+
+
+def regression() -> EndToEndRecipe:
+    """The same by distance alone: what the contrastive loss is to be measured against.
+
+    speech2face train voice-encoder --recipe regression --pairs set --out runs/regression
+
+    On a CPU or a GPU. Not measured yet.
+    """
+    return replace(attentive(), name="regression", weights=LossWeights(distance=1.0))
+
+
+def contrastive() -> EndToEndRecipe:
+    """The released network, all of it tuned: by its likelihood, and to tell faces apart.
+
+    speech2face train voice-encoder --recipe contrastive --pairs pairs --out runs/contrastive
+
+    Begins as `frozen` ends. On a CPU or a GPU. Not measured yet.
+    """
+    return EndToEndRecipe(
+        name="contrastive",
+        network=VoiceEncoderConfig(),
+        start=voice_encoder_frozen(),
+        loop=LoopConfig(
+            steps=1000,
+            learning_rate=1e-4,
+            factors=(("speaker.", 0.1),),
+            weight_decay=0.0,
+            average=0.98,
+            validate_every=50,
+            patience=6,
+        ),
+        weights=LossWeights(nll=1.0, contrastive=0.1),
+        batch=32,
+        seconds=(2.0, 6.0),
+        augmentation=Augmentation(),
+    )
+
+
+def end_to_end_debug() -> EndToEndRecipe:
+    """Seconds on a handful of clips: shows that everything runs, knows nothing.
+
+    It takes no maxima over time. Rounding decides which of two like frames is the greater, and
+    with maxima another processor soon follows another curve.
+    """
+    return EndToEndRecipe(
+        name="end-to-end-debug",
+        network=PaperVoiceEncoderConfig(
+            channels=(4, 4, 4, 4, 4, 4, 8, 8, 8),
+            pooled=(),
+            strided=(3, 4, 8, 9),
+            least_seconds=1.5,
+        ),
+        loop=LoopConfig(steps=10, learning_rate=3e-4, warmup=2),
+        weights=LossWeights(paper=1.0, distance=1.0, contrastive=1.0),
+        temperature=0.5,
+        batch=6,
+        seconds=(0.5, 1.5),
+        held_out=0.25,
     )
 
 
@@ -102,6 +230,14 @@ VOICE_ENCODERS: Mapping[str, Callable[[], VoiceEncoderRecipe]] = {
     "default": voice_encoder,
     "frozen": voice_encoder_frozen,
     "debug": voice_encoder_debug,
+}
+END_TO_END: Mapping[str, Callable[[], EndToEndRecipe]] = {
+    "paper": paper,
+    "paper-pairs": paper_pairs,
+    "attentive": attentive,
+    "regression": regression,
+    "contrastive": contrastive,
+    "end-to-end-debug": end_to_end_debug,
 }
 FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "default": face_decoder,

@@ -33,7 +33,8 @@ def export_model(
     Of a tuned encoder also untuned.safetensors.
 
     Raises UsageError where the folder holds a model already (without `force`), and ModelError
-    where the two networks do not live in the same face embedding.
+    where the two networks do not live in the same face embedding, or the encoder is another than
+    the released network, which gives a Gaussian.
     """
     if (folder / "card.json").exists() and not force:
         raise UsageError(f"{folder} holds a model; --force overwrites it.")

@@ -24,10 +24,10 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import gaussian_nll
 from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.training.checkpoint import float32, load_weights, save_weights
+from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
-from speech2face.training.loop import LoopConfig, Progress, fit
+from speech2face.training.loop import LoopConfig, fit, tell
 from speech2face.weights import UNTUNED, find_model
 
 BATCH = 16  # clips of one length that the speaker networks hear at once
@@ -87,7 +87,8 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
     else:
         model = find_model()
         load_onnx_weights(network, model.voice_encoder)
-        if model.card.facts["voice_encoder"]["recipe"]["tuning"]:
+        # Trained end to end, a model has no word on tuning: its speaker networks moved, too.
+        if model.card.facts["voice_encoder"]["recipe"].get("tuning", True):
             if not model.untuned:
                 raise ModelError(f"{model.folder}: tuned, and without {UNTUNED}; give --speaker.")
             untuned, _ = load_weights(model.untuned)
@@ -117,7 +118,8 @@ def embed_clips(
     path = None
     features: dict[int, np.ndarray] = {}
     if cache:
-        key = hash_speech(speech) + hash_weights(network)
+        key = hash_speech(speech) + hash_weights(network.speaker)[:8]
+        cache.mkdir(parents=True, exist_ok=True)
         path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
@@ -151,14 +153,6 @@ def hash_speech(speech: Sequence[np.ndarray]) -> str:
     for samples in speech:
         digest.update(samples.tobytes())
     return digest.hexdigest()[:16]
-
-
-def hash_weights(network: VoiceEncoder) -> str:
-    """Which speaker networks these are, in eight letters."""
-    digest = hashlib.sha256()
-    for tensor in network.speaker.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:8]
 
 
 def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
@@ -222,12 +216,7 @@ def tune(
         return head, clips
     set_head(network, head)
     task = TuningTask(recipe, network, clips.voices, np.flatnonzero(chosen))
-
-    def told(progress: Progress) -> None:
-        words = f"nll {progress.losses['nll']:.3f}  {progress.seconds_left:.0f} s left"
-        show("tuning the voice encoder", progress.step, progress.steps, words)
-
-    fit(task, recipe.tuning, folder / "tuning", facts, told)
+    fit(task, recipe.tuning, folder / "tuning", facts, tell(show, "tuning the voice encoder"))
     features, seconds, clip = embed_clips(network, recipe, clips.voices.speech, folder, show)
     tuned = replace(clips, features=features, seconds=seconds, clip=clip)
     return solve(recipe, tuned, chosen), tuned
@@ -294,8 +283,13 @@ def load_untuned(path: Path) -> dict[str, Tensor]:
 
 
 def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
-    """The encoder of a weights file, ready to listen, and the facts of its making."""
+    """The released network of a weights file, ready to listen, and the facts of its making.
+
+    Raises ModelError where the file is none, or of another network.
+    """
     tensors, facts = load_weights(path)
+    if (found := facts.get("network", "voice_encoder")) != "voice_encoder":
+        raise ModelError(f"{path}: holds a {found}; wanted the released network, a voice_encoder.")
     tensors = {k: v for k, v in tensors.items() if not k.startswith("untuned/")}
     network = VoiceEncoder(
         VoiceEncoderConfig(face_embedding=facts["recipe"]["network"]["face_embedding"])

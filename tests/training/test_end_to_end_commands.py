@@ -1,0 +1,162 @@
+"""End-to-end training as a user runs it: real commands, from pairs and from a set of shards."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from commands import read_log, run, succeed
+from safetensors.torch import save_file
+
+from made_up import make_pairs
+from speech2face.errors import UsageError
+from speech2face.networks.paper_loss import PaperLossConfig
+from speech2face.training.command import Options, check_options
+from speech2face.training.encoders import load_encoder
+from speech2face.training.recipes import END_TO_END, VOICE_ENCODERS, find_recipe
+
+WEIGHTS = "voice_encoder.safetensors"
+TRAIN = ("train", "voice-encoder", "--recipe", "end-to-end-debug")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    """8 people with 3 clips each."""
+    return make_pairs(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def shards(pairs, tmp_path_factory) -> Path:
+    """The same as a set, two people of which are held out."""
+    folder = tmp_path_factory.mktemp("set") / "set"
+    succeed("prepare", pairs / "pairs.csv", "--out", folder, "--split", "75/25")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(shards, tmp_path_factory) -> Path:
+    """A run on the set, from its first to its last step."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert succeed(*TRAIN, "--pairs", shards, "--out", folder) == str(folder / WEIGHTS)
+    return folder
+
+
+def test_pairs_train_by_the_paper_s_loss(pairs, tmp_path):
+    layer = tmp_path / "layer.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    save_file({"weight": torch.randn(9, 128, generator=generator), "bias": torch.zeros(9)}, layer)
+    out, again = tmp_path / "run", ("--pairs", pairs, "--out", tmp_path / "run", "--balance")
+    faster = ("--channels-last", "--checkpoint-minutes", 0)
+    told = succeed(*TRAIN, *again, "--decoder-layer", layer, *faster)
+    assert told == str(out / WEIGHTS)
+    rows = read_log(out / "end-to-end")
+    assert [row["step"] for row in rows] == list(range(10))
+    assert rows[0].keys() >= {"decoder", "direction", "distance", "contrastive"}
+    encoder, facts = load_encoder(out / WEIGHTS)
+    assert encoder(torch.zeros(1, 8_000)).shape == (1, 128)
+    assert facts["paper"]["decoder"] == 1
+    assert facts["paper"]["direction"] != PaperLossConfig().direction  # it was balanced
+    done = run(*TRAIN, *again)  # without its layer this would be another curve
+    assert done.returncode == 5
+    assert "of another recipe or other data" in done.stderr
+
+
+def test_a_set_trains_and_a_finished_run_is_not_run_again(shards, unbroken):
+    rows = read_log(unbroken / "end-to-end")
+    assert [row["step"] for row in rows] == list(range(10))
+    before = (unbroken / WEIGHTS).read_bytes()
+    assert succeed(*TRAIN, "--pairs", shards, "--out", unbroken) == str(unbroken / WEIGHTS)
+    assert read_log(unbroken / "end-to-end") == rows
+    assert (unbroken / WEIGHTS).read_bytes() == before
+
+
+def test_a_killed_command_goes_on_as_if_unbroken(shards, unbroken, tmp_path):
+    command = (*TRAIN, "--pairs", shards, "--out", tmp_path, "--checkpoint-minutes", 0)
+    program = Path(__file__).with_name("killed_command.py")
+    arguments = map(str, (sys.executable, program, 6, *command))
+    # Ends when all of its processes have: those that read shards notice after seconds.
+    killed = subprocess.run([*arguments], capture_output=True, text=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [row["step"] for row in read_log(tmp_path / "end-to-end")] == list(range(7))
+    assert not (tmp_path / WEIGHTS).exists()
+    succeed(*command)
+    assert read_log(tmp_path / "end-to-end") == read_log(unbroken / "end-to-end")
+    assert (tmp_path / WEIGHTS).read_bytes() == (unbroken / WEIGHTS).read_bytes()
+
+
+def test_two_processes_train_one_network(pairs, tmp_path):
+    command = (*TRAIN, "--pairs", pairs, "--out", tmp_path)
+    assert succeed(*command, torchrun=2) == str(tmp_path / WEIGHTS)  # one of them tells it
+    assert [row["step"] for row in read_log(tmp_path / "end-to-end")] == list(range(10))
+    assert load_encoder(tmp_path / WEIGHTS)[1]["processes"] == 2
+
+
+def test_what_the_first_of_two_processes_misses_both_tell(tmp_path):
+    done = run(*TRAIN, "--pairs", tmp_path, "--out", tmp_path / "run", torchrun=2)
+    assert done.returncode != 0
+    assert f"speech2face: {tmp_path}/pairs.csv: not found" in done.stderr
+    assert "RuntimeError" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("voice-encoder",), "recipe voice-encoder runs as one process"),
+        (("face-decoder", "--faces", "x"), "train face-decoder runs as one process"),
+    ],
+)
+def test_what_is_for_one_process_is_not_run_as_many(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun sets it
+    done = run("train", *arguments, "--pairs", tmp_path, "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr == f"speech2face: {message}; start it without torchrun.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_do_not_go_with_the_recipe_are_told_in_one_line(tmp_path):
+    command = ("train", "voice-encoder", "--pairs", tmp_path, "--out", tmp_path / "run")
+    done = run(*command, "--recipe", "frozen", "--balance", "--checkpoint-minutes", 5)
+    assert done.returncode == 2
+    wanted = "speech2face: --balance, --checkpoint-minutes: not for recipe voice-encoder-frozen.\n"
+    assert done.stderr == wanted
+    assert list(tmp_path.iterdir()) == []
+
+
+LAYER = Path("layer.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "unfit"),
+    [
+        ("default", Options(speaker=LAYER), None),
+        ("default", Options(device="cuda"), "--device"),
+        ("debug", Options(decoder_layer=LAYER), "--decoder-layer"),
+        ("debug", Options(compile=True, channels_last=True), "--compile, --channels-last"),
+        ("contrastive", Options(speaker=LAYER, device="cuda", channels_last=True), None),
+        ("contrastive", Options(recogniser_layer=LAYER), "--recogniser-layer"),
+        ("attentive", Options(compile=True, checkpoint_minutes=9.0), None),
+        ("attentive", Options(speaker=LAYER), "--speaker"),
+        ("attentive", Options(channels_last=True), "--channels-last"),
+        ("regression", Options(balance=True), "--balance"),
+        ("paper", Options(decoder_layer=LAYER, balance=True, channels_last=True), None),
+        ("paper-pairs", Options(recogniser_layer=LAYER), None),
+        ("paper-pairs", Options(LAYER, recogniser_layer=LAYER), "--speaker"),
+        ("end-to-end-debug", Options(), None),
+    ],
+)
+def test_each_option_has_its_recipes(recipe, options, unfit):
+    chosen = find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe)
+    if unfit is None:
+        check_options(chosen, options)
+    else:
+        with pytest.raises(UsageError, match=rf"^{unfit}: not for recipe {chosen.name}\.$"):
+            check_options(chosen, options)
+
+
+@pytest.mark.parametrize("recipe", ["paper", "paper-pairs"])
+def test_the_paper_s_loss_alone_needs_a_layer(recipe):
+    with pytest.raises(UsageError, match=r"--decoder-layer, --recogniser-layer or both\.$"):
+        check_options(END_TO_END[recipe](), Options(balance=True))
