@@ -42,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no warp": {"warp": False},
     "no likeness": {"likeness_weight": 0.0},
     "no critic": {"critic_weight": 0.0},
+    "no edges": {"edge_weight": 0.0},
     "no edges, critic": {"edge_weight": 0.0, "critic_weight": 0.0},
 }
 NETWORK = FaceDecoderConfig(size=112, channels=(256, 160, 80))
