@@ -8,7 +8,7 @@ from speech2face.data import voices as module
 from speech2face.data.pairs import read_pairs
 from speech2face.data.shards import Packing
 from speech2face.data.textures import MeasuredFaces
-from speech2face.data.voices import LEAST, hear_pairs, load_voices, read_voices
+from speech2face.data.voices import hear_pairs, load_voices, read_voices
 from speech2face.errors import UsageError
 from speech2face.preparation.pipeline import Stages, prepare
 from speech2face.preparation.sources import read_sources
@@ -80,7 +80,7 @@ def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path
 
     def hear(path):
         short = path == pairs[1].audio
-        return np.zeros(LEAST - short, np.float32), True
+        return np.zeros(8_000 - short, np.float32), True
 
     monkeypatch.setattr(module, "measure_faces", measure)
     monkeypatch.setattr(module, "hear", hear)

@@ -23,6 +23,7 @@ from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.speech import find_speech
 
+LEAST_SECONDS = 0.5  # of speech, below which a clip is left out
 LONGEST = 10  # seconds of a recording that are taken where no speech in it is clear
 
 

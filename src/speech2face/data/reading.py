@@ -23,8 +23,13 @@ class Stretch(NamedTuple):
 
 def read_samples(folder: Path, split: str = "train") -> Iterator[Sample]:
     """All samples of a side once, whole, in the order in which they lie in the shards."""
+    return map(decode_sample, read_side(folder, split))
+
+
+def read_side(folder: Path, split: str = "train") -> Iterator[dict[str, bytes]]:
+    """The same, but the files of each sample by kind. Raises UsageError where there is no side."""
     whole = (Stretch(shard, 0, shard.samples) for shard in read_index(folder).of(split))
-    return (decode_sample(files) for files in read_stretches(folder, whole))
+    return read_stretches(folder, whole)
 
 
 def cut_order(shards: Sequence[Shard], start: int, end: int) -> Iterator[Stretch]:

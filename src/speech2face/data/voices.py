@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.pairs import Pair, hash_files, hear, read_pairs
+from speech2face.data.pairs import LEAST_SECONDS, Pair, hash_files, hear, read_pairs
 from speech2face.data.reading import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index
 from speech2face.data.textures import measure_faces
@@ -25,7 +25,6 @@ from speech2face.media import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
-LEAST = SAMPLE_RATE // 2  # samples of speech, below which a clip is left out
 TOLD_EVERY = 20  # clips between two words of progress
 
 
@@ -81,7 +80,7 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
         samples, clear = hear(pair.audio)
         if not clear:
             log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-        if index in face_of and len(samples) >= LEAST:
+        if index in face_of and len(samples) >= LEAST_SECONDS * SAMPLE_RATE:
             kept.append(pair)
             speech.append(samples)
             faces.append(face_of[index])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.data.pairs import hear
+from speech2face.data.pairs import LEAST_SECONDS, hear
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import UnreadableMediaError
 from speech2face.faces import load_image
@@ -19,8 +19,6 @@ from speech2face.preparation import Refused
 from speech2face.preparation.choosing import measure_view
 from speech2face.preparation.decoding import Frame
 from speech2face.preparation.sampling import Models, Watch
-
-LEAST_SECONDS = 0.5
 
 
 def take_sample(

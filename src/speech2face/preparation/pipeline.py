@@ -82,11 +82,12 @@ def prepare(
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
     judged = judge_looks(index, show)
-    card = data_card(folder.name, read_ledger(spool.ledger), index.people, judged)
+    entries = list(read_ledger(spool.ledger))
+    card = data_card(folder.name, entries, index.people, judged)
     partial = folder / f"{CARD}.part"
     partial.write_text(card, encoding="utf-8")
     partial.replace(folder / CARD)
-    return summarise(read_ledger(spool.ledger))
+    return summarise(entries)
 
 
 def judge_looks(index: Index, show: Show) -> np.ndarray | None:

@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from speech2face.data.dataset import Batch, Reading, SpeechAndFaces, augment, crop
-from speech2face.data.reading import Stretch, read_stretches
-from speech2face.data.shards import decode_array, read_index
+from speech2face.data.reading import read_side
+from speech2face.data.shards import decode_array
 from speech2face.data.voices import Voices
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE
@@ -114,6 +114,5 @@ def _ignore_stops(_: int) -> None:
 
 def average_face(folder: Path, split: str = "train", most: int = 2000) -> np.ndarray:
     """Mean (D,) of a side's first embeddings, at most so many. Raises UsageError without a side."""
-    whole = (Stretch(shard, 0, shard.samples) for shard in read_index(folder).of(split))
-    samples = islice(read_stretches(folder, whole), most)
+    samples = islice(read_side(folder, split), most)
     return np.mean([decode_array(files["embedding.npy"]) for files in samples], axis=0)

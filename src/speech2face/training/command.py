@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from speech2face.console import Show
-from speech2face.data.pairs import read_pairs
 from speech2face.data.shards import INDEX
-from speech2face.data.voices import hear_pairs, load_voices
+from speech2face.data.voices import load_voices
 from speech2face.errors import UsageError
 from speech2face.networks.attention_pooling import AttentiveEncoderConfig
 from speech2face.networks.paper_loss import load_linear
@@ -58,7 +57,7 @@ def train(
         source = data
         if not (data / INDEX).is_file():  # pairs are heard once, for all processes
             source = processes.ask_first(
-                lambda: hear_pairs(read_pairs(data), recipe.face_encoder, cache, show)
+                lambda: load_voices(data, recipe.face_encoder, cache, show)
             )
         path = train_end_to_end(
             replace(recipe, balanced=recipe.balanced or options.balance),

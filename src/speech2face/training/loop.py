@@ -66,7 +66,6 @@ class Running:
     log_every: int = 10  # steps; a short run has ten rows all the same
     compile: bool = False  # of networks that the task calls as a whole
     channels_last: bool = False  # in memory: faster where networks convolve pictures
-    find_unused: bool = False  # on many processes: some steps leave parameters without gradient
 
 
 class Task(Protocol):
@@ -156,7 +155,7 @@ def fit(
     if running.compile:
         network.compile()
     network.train()
-    losses_of = processes.spread(_Losses(task), running.find_unused)
+    losses_of = processes.spread(_Losses(task))
     clips = getattr(task, "clips", 0) * config.accumulate * processes.count
     pacemaker = Pacemaker(device, torch.bfloat16 if config.bfloat16 else torch.float32, clips)
     log_every = max(1, min(running.log_every, config.steps // 10))

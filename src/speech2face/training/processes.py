@@ -41,19 +41,16 @@ class Processes:
         """Whether this is the one that writes."""
         return self.rank == 0
 
-    def spread(self, module: nn.Module, find_unused: bool = False) -> nn.Module:
+    def spread(self, module: nn.Module) -> nn.Module:
         """The module with gradients, and on GPUs batch normalisation, over all processes.
 
-        On a CPU every process normalises its own part, and rank 0's statistics are kept. With
-        `find_unused`, parameters may be left without a gradient in some steps.
+        On a CPU every process normalises its own part, and rank 0's statistics are kept.
         """
         if self.count == 1:
             return module
         if next(module.parameters()).device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
-        return DistributedDataParallel(
-            module, find_unused_parameters=find_unused, gradient_as_bucket_view=True
-        )
+        return DistributedDataParallel(module, gradient_as_bucket_view=True)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over all processes, element by element; in place."""
