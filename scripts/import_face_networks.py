@@ -55,6 +55,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model = convert(fetch(network, Path(folder)), Path(folder))
         replace_custom_convolutions(model.graph)
+        replace_prelus(model.graph)
         onnx.checker.check_model(model)
         path = ASSETS / f"{network.name}.onnx"
         onnx.save(model, path)
@@ -105,6 +106,29 @@ def replace_custom_convolutions(graph: onnx.GraphProto) -> None:
         strides = kernel.shape[1:3]
         nodes.append(onnx.helper.make_node("ConvTranspose", inputs, [planes], strides=strides))
         nodes.append(onnx.helper.make_node("Transpose", [planes], node.output, perm=[0, 2, 3, 1]))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def replace_prelus(graph: onnx.GraphProto) -> None:
+    """PRelu becomes relu(x) + slope · (x − relu(x)): the same to the last bit.
+
+    ONNX Runtime's own (1.32) goes through the values one by one on a CPU and was three quarters of
+    the mesh's time; the four plain operations are vectorised, and the mesh takes a third.
+    """
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "PRelu":
+            nodes.append(node)
+            continue
+        (values, slope), (result,) = node.input, node.output
+        above, below, sloped = (f"{result}.{part}" for part in ("above", "below", "sloped"))
+        nodes += [
+            onnx.helper.make_node("Relu", [values], [above]),
+            onnx.helper.make_node("Sub", [values, above], [below]),
+            onnx.helper.make_node("Mul", [below, slope], [sloped]),
+            onnx.helper.make_node("Add", [above, sloped], [result]),
+        ]
     del graph.node[:]
     graph.node.extend(nodes)
 
