@@ -20,6 +20,18 @@ class UsageError(Speech2FaceError):
     http_status = 400
 
 
+class TooLargeError(UsageError):
+    """More was sent than is taken."""
+
+    http_status = 413
+
+
+class TooSlowError(UsageError):
+    """What was announced did not arrive in time."""
+
+    http_status = 408
+
+
 class UnreadableMediaError(Speech2FaceError):
     """The input is missing, empty, not media, or holds no sound that can be decoded."""
 
@@ -46,6 +58,12 @@ class BatchError(Speech2FaceError):
 
     exit_code = 6
     http_status = 207
+
+
+class BusyError(Speech2FaceError):
+    """A server has too much to do, or ran out of time; the same may succeed later."""
+
+    http_status = 503
 
 
 class Interrupted(Speech2FaceError):  # noqa: N818

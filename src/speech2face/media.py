@@ -160,6 +160,10 @@ class AudioStream:
             held = "video but no sound" if container.streams.video else "no sound"
             raise self._unreadable(f"holds {held}", "give a recording with sound")
         track = container.streams.audio[0]
+        if track.codec_context is None:
+            raise self._unreadable(
+                "holds sound in an unknown encoding", "give wav, flac, mp3, ogg, m4a or webm"
+            )
         track.codec_context.thread_type = "SLICE"  # frame threads can hang when left early
         track.codec_context.thread_count = 1
         seconds, damaged = 0.0, False

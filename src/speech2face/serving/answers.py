@@ -1,0 +1,141 @@
+"""What the answers hold, for /openapi.json; the tests hold the server to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Confidence(BaseModel):
+    """How far the voice moved the face from the average."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bits: float = Field(
+        description="Divergence of the Gaussian from one of the same covariance at the average "
+        "face. The model's belief, not a measurement.",
+        examples=[2.06],
+    )
+    words: str
+
+
+class Facts(BaseModel):
+    """What an answer rests on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(examples=["default"])
+    seconds: float = Field(description="Of speech that was used.", examples=[5.22])
+    duration: float = Field(description="Seconds of the recording listened to.", examples=[5.5])
+    segments: list[tuple[float, float]] = Field(
+        description="Start and end in seconds of what was used.", examples=[[[0.13, 5.35]]]
+    )
+    confidence: Confidence
+    warnings: list[str] = Field(description="What is wrong with the sound.", examples=[[]])
+
+
+class Face(Facts):
+    """The face that a voice suggests."""
+
+    image: str = Field(description="PNG, base64: the face at the mean.", examples=["iVBORw0K…"])
+    samples: list[str] = Field(description="PNG, base64: faces this voice may have.", examples=[[]])
+    notice: str = Field(description="Show it beside the picture.")
+
+
+class Embedding(Facts):
+    """The Gaussian over face embeddings."""
+
+    mean: list[float]
+    average: list[float] = Field(description="The mean face of all people.")
+    covariance: list[list[float]] | None
+
+
+class ModelFacts(BaseModel):
+    """A model's card, short."""
+
+    name: str
+    version: str
+    licence: str
+    summary: str
+    face_encoder: str
+    sha256: dict[str, str]
+
+
+class Bounds(BaseModel):
+    """What a client may want to know before it sends."""
+
+    bytes: int = Field(description="Of a request's body, at most.")
+    seconds: float = Field(description="Of a recording that are listened to, at most.")
+    side: int = Field(description="Of a picture in pixels, at most.")
+    samples: int
+
+
+class Models(BaseModel):
+    """The model that is served, and the bounds."""
+
+    models: list[ModelFacts]
+    limits: Bounds
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(examples=["urn:speech2face:no-speech-error"])
+    title: str = Field(examples=["No speech"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["the recording: silence; at least 0.5 s of speech are needed"])
+    code: int = Field(description="The command's exit code for the same.", examples=[4])
+
+
+class Health(BaseModel):
+    """Alive, or ready."""
+
+    status: str = Field(examples=["ok"])
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": words,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status, words in (
+        (400, "A wrong parameter, or a form without a part named file."),
+        (408, "The body did not arrive in time."),
+        (413, "The body is too large."),
+        (415, "Not a recording that can be read."),
+        (422, "No speech in it."),
+        (500, "The server failed."),
+        (503, "Too much to do, or out of time; Retry-After says when to try again."),
+    )
+}
+
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+RECORDING = {
+    "requestBody": {
+        "required": True,
+        "description": "A recording or video: wav, flac, mp3, ogg, m4a, webm, mp4 or mkv.",
+        "content": {
+            "application/octet-stream": _BYTES,
+            "audio/*": _BYTES,
+            "video/*": _BYTES,
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+PNG: dict[str, Any] = {
+    "description": "The face: JSON, or the PNG alone where Accept says image/png.",
+    "content": {"image/png": _BYTES},
+    "headers": {
+        "Speech2Face-Warnings": {
+            "description": "With image/png: what is wrong with the sound, a JSON list.",
+            "schema": {"type": "string"},
+        }
+    },
+}

@@ -1,0 +1,177 @@
+"""The HTTP interface. docs/serving.md tells how to run it and what it keeps (nothing)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from speech2face import __version__
+from speech2face.errors import BusyError, Speech2FaceError
+from speech2face.pictures import SIZES
+from speech2face.serving.answers import (
+    PNG,
+    PROBLEMS,
+    RECORDING,
+    Bounds,
+    Embedding,
+    Face,
+    Health,
+    ModelFacts,
+    Models,
+)
+from speech2face.serving.bodies import Inbox, receive
+from speech2face.serving.crew import Crew
+from speech2face.serving.limits import Limits
+from speech2face.serving.listening import Heard, Task, load_listener
+from speech2face.serving.problems import answer_problem
+from speech2face.serving.streaming import Streams, face_of
+from speech2face.serving.watching import Figures, Watch
+from speech2face.weights import Model
+
+WEB = Path(__file__).parent / "web"
+ROUTES = {"/v1/reconstruct", "/v1/embed", "/v1/models", "/healthz", "/readyz", "/metrics"}
+
+Style = Annotated[Literal["plain", "cartoon"], Query(description="cartoon: an illustration.")]
+Size = Annotated[
+    int, Query(ge=SIZES[0], le=Limits.side, description="Side of the pictures in pixels.")
+]
+Samples = Annotated[
+    int, Query(ge=0, le=Limits.samples, description="More faces that this voice may have.")
+]
+Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
+
+
+def make_app(model: Model, limits: Limits | None = None) -> FastAPI:
+    """The service of one model. Its workers start with it and end with it."""
+    limits = limits or Limits()
+    figures, inbox = Figures(), Inbox(limits)
+    crew = Crew(
+        functools.partial(load_listener, str(model.folder), limits.listened),
+        limits,
+        lambda reason: figures.replaced.labels(reason).inc(),
+    )
+    streams = Streams(crew, inbox, limits, figures)
+
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        crew.start()
+        try:
+            yield
+        finally:
+            await crew.stop()
+
+    app = FastAPI(
+        title="speech2face",
+        version=__version__,
+        summary="Draws the average face that a voice suggests. It shows nobody's portrait.",
+        lifespan=live,
+        docs_url=None,  # its page comes from a CDN
+        redoc_url=None,
+    )
+    app.add_middleware(Watch, figures=figures, routes=ROUTES | {"/openapi.json"})
+    for kind in (Speech2FaceError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _answer)
+
+    async def hear(request: Request, **wanted: Any) -> Heard:
+        crew.check_room()
+        with inbox.open(limits.body) as letter:
+            return await crew.do(Task(await receive(request, letter, limits), **wanted))
+
+    @app.post(
+        "/v1/reconstruct",
+        response_model=Face,
+        responses={200: PNG, **PROBLEMS},
+        openapi_extra=RECORDING,
+    )
+    async def reconstruct(
+        request: Request,
+        size: Size = 224,
+        samples: Samples = 0,
+        seed: Seed = 0,
+        style: Style = "plain",
+    ) -> Response:
+        """Draw the face that a recording suggests.
+
+        As JSON with what it rests on; with `Accept: image/png` the picture alone (no samples),
+        warnings in a header.
+        """
+        as_picture = _wants_picture(request)
+        heard = await hear(
+            request, size=size, samples=0 if as_picture else samples, seed=seed, style=style
+        )
+        if as_picture:
+            headers = {"Vary": "Accept"}
+            if heard.facts["warnings"]:
+                headers["Speech2Face-Warnings"] = json.dumps(heard.facts["warnings"])
+            return Response(heard.pictures[0], headers=headers, media_type="image/png")
+        return _as_json(face_of(heard))
+
+    @app.post("/v1/embed", response_model=Embedding, responses=PROBLEMS, openapi_extra=RECORDING)
+    async def embed(
+        request: Request,
+        covariance: Annotated[bool, Query(description="The whole matrix too.")] = False,
+    ) -> Response:
+        """The Gaussian over face embeddings that a recording suggests."""
+        heard = await hear(request, wanted="embedding", covariance=covariance)
+        return _as_json(heard.facts)
+
+    @app.get("/v1/models", response_model=Models)
+    async def models() -> Response:
+        """The model that is served, and the bounds of what is taken."""
+        card = ModelFacts.model_validate(vars(model.card))
+        bounds = Bounds(
+            bytes=limits.body, seconds=limits.listened, side=limits.side, samples=limits.samples
+        )
+        return _as_json(Models(models=[card], limits=bounds).model_dump())
+
+    @app.get("/healthz", response_model=Health)
+    async def healthz() -> Response:
+        """The server lives."""
+        return _as_json({"status": "ok"})
+
+    @app.get("/readyz", response_model=Health, responses={503: PROBLEMS[503]})
+    async def readyz() -> Response:
+        """A model is loaded and the queue is not full."""
+        if not crew.ready:
+            raise BusyError("not ready: no model is loaded yet, or the queue is full.")
+        return _as_json({"status": "ready"})
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        text = figures.show(crew, streams.open, inbox.held)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.websocket("/v1/stream")
+    async def stream(
+        socket: WebSocket,
+        size: Size = 224,
+        samples: Samples = 0,
+        seed: Seed = 0,
+        style: Style = "plain",
+    ) -> None:
+        await streams.serve(socket, Task(b"", size=size, samples=samples, seed=seed, style=style))
+
+    app.mount("/", StaticFiles(directory=WEB, html=True), name="page")
+    return app
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    return answer_problem(error)
+
+
+def _wants_picture(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return "image/png" in accept and "application/json" not in accept
+
+
+def _as_json(facts: Any) -> Response:
+    return Response(json.dumps(facts), media_type="application/json")

@@ -1,0 +1,49 @@
+"""Every bound of the service in one place; docs/serving.md has the same table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIB = 2**20
+CONTAINER_SHARE = Path("/sys/fs/cgroup/cpu.max")
+
+
+def count_cores() -> int:
+    """The cores that this process may use: those of its affinity, or its container's share."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = CONTAINER_SHARE.read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no container, or one without a bound ("max")
+        return cores
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes on. Sizes in bytes, times in seconds."""
+
+    workers: int = field(default_factory=count_cores)  # processes; each hears one recording
+    queue: int = 32  # requests that wait for a worker
+
+    body: int = 32 * MIB  # of one request
+    held: int = 256 * MIB  # of all bodies and streams in memory
+    arrival: float = 30.0  # for a body to arrive
+    waiting: float = 15.0  # for a worker
+    working: float = 45.0  # of a worker on one recording, on a busy machine
+    processor: int = 10  # of a core on one recording
+    memory: int = 1024 * MIB  # of a worker's data
+    listened: float = 600.0  # of a recording: what comes later is not heard
+
+    side: int = 1024  # pixels of a picture
+    samples: int = 12  # pictures beside the one of the mean
+
+    sockets: int = 16  # streams at a time
+    stream: int = 16 * MIB  # of one stream
+    streaming: float = 120.0  # from a stream's start to its end
+    silence: float = 15.0  # between two chunks of a stream
+    look: float = 0.5  # between two looks at a stream
+
+    connections: int = 1000  # open at a time, of all kinds
+    stopping: float = 25.0  # for what is in flight when the server is told to stop

@@ -1,0 +1,162 @@
+"""What a worker does with one recording: hears it, and draws what was asked for."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.pictures import NOTICE, encode_png
+from speech2face.speech import find_speech
+
+if TYPE_CHECKING:
+    from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+
+BLOCK_SECONDS = 32.0  # as `find_speech` listens
+CLEAR_BITS, SOME_BITS = 3.0, 1.5  # see `_confidence_of`
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recording and what is wanted of it."""
+
+    sound: bytes  # a media file, or float32 samples if `rate` is given
+    rate: int | None = None  # Hz
+    wanted: Literal["face", "embedding", "look"] = "face"
+    covariance: bool = False
+    samples: int = 0
+    seed: int = 0
+    size: int = 224
+    style: str = "plain"
+    least_seconds: float = 0.0  # of speech; a look at less draws nothing
+
+    @property
+    def source(self) -> Source:
+        if self.rate is None:
+            return self.sound
+        whole = len(self.sound) // 4 * 4
+        return np.frombuffer(self.sound[:whole], "<f4"), self.rate
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of it: facts that JSON can hold, and pictures as PNG, the mean's first."""
+
+    facts: dict[str, Any]
+    pictures: tuple[bytes, ...] = ()
+
+
+def load_listener(model: str, listened: float) -> Callable[[Task], Heard]:
+    """The work of one process: the model is loaded, warmed up, and kept."""
+    from speech2face.reconstruct import load
+
+    network = load(model, threads=1)
+    with suppress(NoSpeechError):
+        find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
+    mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
+    _encode(Image.fromarray(network.decode(mean)[0][0]), "")
+    return functools.partial(listen, network, listened)
+
+
+def listen(network: Speech2Face, listened: float, task: Task) -> Heard:
+    """At most `listened` seconds of the task's recording → what it wants.
+
+    Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
+    A look raises neither of the first two: what has come so far need not be whole.
+    """
+    stream = BoundedStream(task.source, listened)
+    try:
+        speech = find_speech(stream)
+    except (NoSpeechError, UnreadableMediaError) as error:
+        if task.wanted != "look":
+            reason = str(error).removeprefix(f"{stream.name}: ")
+            raise type(error)("; ".join([reason, *stream.cut_note])) from None
+        return Heard({"duration": round(stream.seconds, 3), "speech": 0.0})
+    facts: dict[str, Any] = {"duration": round(stream.seconds, 3)}
+    if task.wanted == "look":
+        facts["speech"] = round(speech.seconds, 3)
+        if speech.seconds < task.least_seconds:
+            return Heard(facts)
+    if task.wanted == "embedding":
+        voice = network.embed(speech)
+        facts |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
+        facts["covariance"] = voice.covariance.tolist() if task.covariance else None
+        return Heard(facts | _facts_of(voice))
+    face = network.reconstruct(
+        speech, samples=task.samples, seed=task.seed, size=task.size, style=task.style
+    )
+    pictures = tuple(_encode(p, network.card.name) for p in (face.image, *face.samples))
+    return Heard(facts | _facts_of(face.voice) | {"notice": NOTICE}, pictures)
+
+
+class BoundedStream(AudioStream):
+    """The beginning of a recording: the first `longest` seconds, and a note if there is more.
+
+    `seconds` is how much of it was heard.
+    """
+
+    def __init__(self, source: Source, longest: float) -> None:
+        super().__init__(source, BLOCK_SECONDS)
+        self.name = "the recording"
+        self.seconds = 0.0
+        self._longest = longest
+        self.cut_note: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in super().__iter__():
+            left = round((self._longest - self.seconds) * SAMPLE_RATE)
+            if len(block) > left:
+                self.cut_note = (f"only the first {self._longest:g} s were listened to",)
+            heard = block[:left]
+            self.seconds += len(heard) / SAMPLE_RATE
+            if heard.size:
+                yield heard
+            if self.cut_note:
+                return
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return super().warnings + self.cut_note
+
+
+def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
+    return {
+        "seconds": round(voice.speech.seconds, 3),
+        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
+        "confidence": _confidence_of(voice),
+        "model": voice.model,
+        "warnings": list(voice.speech.warnings),
+    }
+
+
+def _confidence_of(voice: VoiceEmbedding) -> dict[str, Any]:
+    """How far the voice moved the face from the average, against all that it leaves open.
+
+    The divergence, in bits, of its Gaussian from one of the same covariance at the average face:
+    0 for a voice that says nothing. It is the model's own belief; bits that were measured on
+    people are in MODEL_CARD.md.
+    """
+    moved = (voice.mean - voice.average).astype(np.float64)
+    nats = 0.5 * moved @ np.linalg.solve(voice.covariance.astype(np.float64), moved)
+    bits = float(nats / np.log(2))
+    if bits >= CLEAR_BITS:
+        words = "The voice moves the face clearly away from the average."
+    elif bits >= SOME_BITS:
+        words = "The voice moves the face somewhat away from the average."
+    else:
+        words = "The voice says little: the face is close to the average."
+    return {"bits": round(bits, 2), "words": words}
+
+
+def _encode(picture: Image.Image, model: str) -> bytes:
+    file = io.BytesIO()
+    encode_png(picture, file, model)
+    return file.getvalue()

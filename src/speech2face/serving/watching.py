@@ -1,0 +1,114 @@
+"""Around every request: figures for Prometheus, a line in the log, headers that make it safe.
+
+A line has method, route, status and milliseconds. What was sent, where from, and under which name
+is written nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from speech2face.serving.crew import Crew, place_of
+from speech2face.serving.problems import answer_problem
+
+log = logging.getLogger(__name__)
+
+METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"}
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+}
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+class Figures:
+    """What /metrics shows. Each server has its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        here: dict[str, Any] = {"registry": self.registry}
+        self.requests = Counter(
+            "speech2face_requests",
+            "Requests answered, streams ended.",
+            ["method", "route", "status"],
+            **here,
+        )
+        self.seconds = Histogram(
+            "speech2face_request_seconds",
+            "From a request's head to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            **here,
+        )
+        self.replaced = Counter(
+            "speech2face_workers_replaced", "Workers lost, by reason.", ["reason"], **here
+        )
+        self._gauges = {
+            name: Gauge(f"speech2face_{name}", words, **here)
+            for name, words in (
+                ("queue_length", "Requests that wait for a worker."),
+                ("workers_busy", "Workers with a recording."),
+                ("workers_ready", "Workers with a model loaded."),
+                ("streams", "Streams open."),
+                ("held_bytes", "Recordings in memory."),
+            )
+        }
+
+    def show(self, crew: Crew, streams: int, held: int) -> bytes:
+        """The text of /metrics."""
+        from prometheus_client import generate_latest
+
+        now = (crew.waiting, crew.working, crew.staff, streams, held)
+        for gauge, value in zip(self._gauges.values(), now, strict=True):
+            gauge.set(value)
+        return generate_latest(self.registry)
+
+    def note(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request is over: counted, timed, and a line in the log."""
+        method = method if method in METHODS else "other"
+        self.requests.labels(method, route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+        log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
+
+
+class Watch:
+    """ASGI middleware that does it."""
+
+    def __init__(self, app: ASGIApp, figures: Figures, routes: set[str]) -> None:
+        self._app, self._figures, self._routes = app, figures, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        begun, status = time.monotonic(), 0
+
+        async def send_safely(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *RAW_HEADERS]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_safely)
+        except Exception as error:
+            log.error("a request failed: %s", place_of(error))
+            if not status:
+                await answer_problem(error)(scope, receive, send_safely)
+        finally:
+            # Any other path may be a file's name.
+            route = scope["path"] if scope["path"] in self._routes else "page"
+            self._figures.note(scope["method"], route, status, time.monotonic() - begun)

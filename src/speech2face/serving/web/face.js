@@ -1,0 +1,76 @@
+// The face, the faces it might as well be, and what is said of them.
+
+const FADE_MS = 450;
+const EMPTY = "The face appears here";
+const NOTICE = "Drawn average, nobody’s portrait";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const find = (id) => document.getElementById(id);
+let downloadable;
+
+/** Show a face as it sharpens: {image, confidence} of the server. */
+export function showLiveFace({ image, confidence }) {
+  fadeIn(image);
+  tell(confidence, []);
+}
+
+/** Show the server's whole answer: the face, its samples, its warnings, its download. */
+export function showFace({ image, samples, confidence, warnings }) {
+  fadeIn(image);
+  tell(confidence, warnings);
+  find("samples").replaceChildren(...samples.map((sample, index) => {
+    const item = document.createElement("li");
+    item.append(picture(sample, `Face ${index + 1} that the voice may go with as well`));
+    return item;
+  }));
+  find("open").hidden = samples.length === 0;
+  URL.revokeObjectURL(downloadable);
+  downloadable = URL.createObjectURL(png(image));
+  find("download").href = downloadable;
+  find("download").hidden = false;
+}
+
+/** No face: the empty plate. */
+export function showNoFace() {
+  find("plate").querySelectorAll("img").forEach((image) => image.remove());
+  find("caption").textContent = EMPTY;
+  tell(undefined, []);
+  find("open").hidden = true;
+  find("download").hidden = true;
+}
+
+function tell(confidence, warnings) {
+  find("confidence").textContent = confidence?.words ?? "";
+  find("confidence").hidden = !confidence;
+  find("warnings").replaceChildren(...warnings.map((warning) => {
+    const item = document.createElement("li");
+    item.textContent = warning.charAt(0).toUpperCase() + warning.slice(1);
+    return item;
+  }));
+  find("warnings").hidden = warnings.length === 0;
+}
+
+/** Lay a picture over the one before, which goes once it is covered. */
+async function fadeIn(base64) {
+  const plate = find("plate");
+  const before = [...plate.querySelectorAll("img")];
+  const image = picture(base64, "The average face that this voice suggests, nobody’s portrait");
+  plate.append(image);
+  find("caption").textContent = NOTICE;
+  if (!calm.matches) {
+    await image.animate({ opacity: [0, 1] }, FADE_MS).finished.catch(() => {});
+  }
+  before.forEach((old) => old.remove());
+}
+
+function picture(base64, description) {
+  const image = document.createElement("img");
+  image.src = `data:image/png;base64,${base64}`;
+  image.alt = description;
+  return image;
+}
+
+/** The server's bytes as they are: their metadata carry the notice. */
+function png(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
+}

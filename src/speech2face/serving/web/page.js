@@ -1,0 +1,279 @@
+// The page: what its buttons do, and the states it goes through.
+//
+//   empty ─► asking ─► recording ─► working ─► result     (a microphone)
+//     └──────────────────────────────► working ─► result     (a file)
+//
+// Each may end in `error`, or by Cancel at what was there before. Recordings stay in this page.
+
+import { showFace, showLiveFace, showNoFace } from "./face.js";
+import { openLive } from "./live.js";
+import { openMicrophone } from "./microphone.js";
+import { offerPlay, stopPlay } from "./player.js";
+import { Problem } from "./problem.js";
+import { readService, reconstruct } from "./server.js";
+import { encodeWav } from "./wav.js";
+import { Peaks, Waveform, decodePeaks } from "./waveform.js";
+
+const LONGEST_SECONDS = 60; // of a recording made here
+const BEST_SECONDS = 10; // of speech; more is not used
+const LEAST_SPAN = 12; // s across the waveform while recording
+
+const find = (id) => document.getElementById(id);
+const main = find("main");
+const cartoon = find("cartoon");
+const waveform = new Waveform(find("waveform"));
+
+let kept = null; // the recording: {blob, peaks, seconds, answers: the server's, by style}
+let shown = null; // the answer on the page
+let job = new AbortController(); // whatever runs now
+let service = { model: "", bytes: Infinity };
+let stopRecording = () => {};
+
+// States
+
+function enter(state, words = "") {
+  const focused = document.activeElement;
+  main.dataset.state = state;
+  for (const part of document.querySelectorAll("[data-when]")) {
+    part.hidden = !part.dataset.when.split(" ").includes(state);
+  }
+  if (focused.closest("[hidden]")) find("record").focus(); // nobody is left without a place
+  const busy = state === "asking" || state === "working";
+  find("record").setAttribute("aria-disabled", busy);
+  find("record-label").textContent =
+    state === "recording" ? "Stop" : shown ? "Record again" : "Record";
+  cartoon.disabled = state === "asking" || state === "recording";
+  find("progress").removeAttribute("value");
+  find("status").textContent = words;
+}
+
+/** Whatever ran is over; what begins now ends when the signal is raised. */
+function begin() {
+  job.abort();
+  stopPlay();
+  job = new AbortController();
+  return job.signal;
+}
+
+function showResult() {
+  shown = kept.answers[style()];
+  showFace(shown);
+  showModel(shown.model);
+  const seconds = kept.seconds || shown.duration;
+  waveform.show(kept.peaks, seconds, shown.segments);
+  find("used").textContent = `Speech that was used, ${shown.seconds.toFixed(1)} s`;
+  offerPlay(kept.blob, (second) => waveform.point(second));
+  enter("result", "The face is drawn.");
+}
+
+function showProblem(problem, tryAgain = null) {
+  enter("error");
+  find("problem-title").textContent = problem.title ?? "Something went wrong";
+  find("problem-detail").textContent = problem.message;
+  find("again").hidden = !tryAgain;
+  find("again").onclick = tryAgain;
+}
+
+/** Back to what was there before: a result, or nothing. */
+function cancel() {
+  begin();
+  if (kept && shown) {
+    cartoon.checked = kept.answers.cartoon === shown;
+    showResult();
+  } else {
+    clear();
+    enter("empty", "Cancelled.");
+  }
+}
+
+function clear() {
+  kept = shown = null;
+  showNoFace();
+  waveform.show(null, 0);
+}
+
+const style = () => (cartoon.checked ? "cartoon" : "plain");
+
+// Asking for the recording that is kept
+
+async function ask() {
+  const signal = begin();
+  const wanted = style();
+  enter("working", "Sending the recording …");
+  try {
+    kept.answers[wanted] = await reconstruct(kept.blob, wanted, signal, tellProgress);
+    showResult();
+  } catch (problem) {
+    if (!signal.aborted) showProblem(problem, problem.passing && ask);
+  }
+}
+
+function tellProgress({ sent, wait }) {
+  const bar = find("progress");
+  if (sent < 1) {
+    bar.value = sent;
+    find("status").textContent = "Sending the recording …";
+  } else {
+    bar.removeAttribute("value");
+    find("status").textContent = wait
+      ? `The server is busy. Trying again in ${wait} s …`
+      : "Drawing the face …";
+  }
+}
+
+function take(file) {
+  clear();
+  const taken = { blob: file, peaks: null, seconds: 0, answers: {} };
+  kept = taken;
+  if (file.size > service.bytes) return refuse(file.size);
+  ask();
+  decodePeaks(file).then((peaks) => {
+    if (kept !== taken || !peaks) return;
+    Object.assign(taken, { peaks, seconds: peaks.seconds });
+    waveform.show(peaks, peaks.seconds, shown?.segments);
+  });
+}
+
+function refuse(size) {
+  begin();
+  kept = null;
+  const [given, most] = [size, service.bytes].map((bytes) => `${Math.round(bytes / 1e6)} MB`);
+  const remedy = `This server takes ${most}. Cut it, or choose another.`;
+  showProblem(new Problem("The file is too large", `It has ${given}. ${remedy}`, 413));
+}
+
+function keepAnswer(answer) {
+  kept.answers[style()] = answer;
+  showResult();
+}
+
+// Recording
+
+async function record() {
+  const signal = begin();
+  enter("asking", "Waiting for the microphone …");
+  let microphone;
+  try {
+    microphone = await openMicrophone(() => stopRecording());
+  } catch (problem) {
+    if (!signal.aborted) showProblem(problem);
+    return;
+  }
+  if (signal.aborted) return microphone.close();
+
+  const before = kept;
+  const peaks = new Peaks(microphone.rate);
+  const blocks = [];
+  let segments = [];
+  const live = openLive(microphone.rate, style(), {
+    onHeard(heard) {
+      if (main.dataset.state === "recording") tellHeard(heard);
+    },
+    onFace(face) {
+      segments = face.segments;
+      showLiveFace(face);
+    },
+    onProblem() {
+      find("heard").textContent = "the face is drawn when you stop";
+    },
+  });
+  const close = () => {
+    microphone.close();
+    live.close();
+  };
+  signal.addEventListener("abort", close);
+  showNoFace();
+  enter("recording", "Recording. Speak as you always do.");
+  tellHeard({ speech: 0 });
+
+  microphone.listen((block) => {
+    if (signal.aborted) return;
+    blocks.push(block);
+    peaks.add(block);
+    live.send(block);
+    find("clock").textContent = clock(peaks.seconds);
+    waveform.show(peaks, Math.max(LEAST_SPAN, peaks.seconds), segments);
+    if (peaks.seconds >= LONGEST_SECONDS) stopRecording();
+  });
+
+  stopRecording = async () => {
+    stopRecording = () => {};
+    microphone.listen(() => {});
+    microphone.close();
+    const blob = encodeWav(blocks, microphone.rate);
+    kept = { blob, peaks, seconds: peaks.seconds, answers: {} };
+    shown = null;
+    waveform.show(peaks, peaks.seconds, segments);
+    enter("working", "Drawing the face …");
+    try {
+      const answer = await live.finish();
+      if (!signal.aborted) keepAnswer(answer);
+    } catch (problem) {
+      if (signal.aborted) return;
+      if (problem.status === 422) showProblem(problem);
+      else ask(); // by POST, which waits for a busy server
+    }
+  };
+}
+
+function tellHeard({ speech }) {
+  find("progress").value = Math.min(1, speech / BEST_SECONDS);
+  if (speech >= BEST_SECONDS) {
+    find("heard").textContent = "enough speech heard, stop when you like";
+  } else if (speech) {
+    find("heard").textContent = `${speech.toFixed(1)} of ${BEST_SECONDS} s of speech heard`;
+  } else {
+    find("heard").textContent = "listening for speech";
+  }
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// What the reader can do
+
+find("record").addEventListener("click", () => {
+  if (main.dataset.state === "recording") stopRecording();
+  else if (find("record").getAttribute("aria-disabled") === "false") record();
+});
+find("cancel").addEventListener("click", cancel);
+find("choose").addEventListener("click", () => find("file").click());
+find("file").addEventListener("change", ({ target }) => {
+  if (target.files.length) take(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+});
+cartoon.addEventListener("change", () => {
+  if (!kept) return;
+  if (kept.answers[style()]) {
+    begin();
+    showResult();
+  } else {
+    ask();
+  }
+});
+
+let inside = 0; // elements that a dragged file is over
+function drag(elements) {
+  inside = elements;
+  find("drop").classList.toggle("over", inside > 0);
+}
+addEventListener("dragenter", () => drag(inside + 1));
+addEventListener("dragleave", () => drag(inside - 1));
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  drag(0);
+  const [file] = event.dataTransfer.files;
+  if (file && !["asking", "recording"].includes(main.dataset.state)) take(file);
+});
+
+function showModel(name) {
+  find("model").textContent = name ? `Drawn by the model “${name}”.` : "";
+}
+
+clear();
+enter("empty");
+service = await readService();
+showModel(service.model);

@@ -1,0 +1,81 @@
+// Asking the server by HTTP: a face for a recording, and which model draws it.
+
+import { Problem, readProblem, unreachable } from "./problem.js";
+
+export const PICTURE = { size: 448, samples: 6 };
+const ATTEMPTS = 6; // at a busy server
+const WAIT_SECONDS = 3; // where it does not say how long
+
+/** The address of a path of the server, wherever the page itself lies. */
+export function address(path, query = {}) {
+  const url = new URL(path, document.baseURI);
+  url.search = new URLSearchParams(query);
+  return url;
+}
+
+/**
+ * The server's answer for a recording (Blob). `tell` is called with {sent: 0..1} while it is sent,
+ * and with {wait: seconds} each second until a busy server is asked again. Throws a Problem, or an
+ * AbortError once `signal` is raised.
+ */
+export async function reconstruct(recording, style, signal, tell) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await post(address("v1/reconstruct", { ...PICTURE, style }), recording, signal, tell);
+    } catch (problem) {
+      if (problem.status !== 503 || attempt === ATTEMPTS) throw problem;
+      for (let wait = problem.retryAfter || WAIT_SECONDS; wait > 0; wait--) {
+        tell({ wait });
+        await pause(1000, signal);
+      }
+    }
+  }
+}
+
+/** The name of the model that draws, and the most bytes it takes; neither where nothing answers. */
+export async function readService() {
+  try {
+    const { models, limits } = await (await fetch(address("v1/models"))).json();
+    return { model: models[0].name, bytes: limits.bytes };
+  } catch {
+    return { model: "", bytes: Infinity };
+  }
+}
+
+/** XMLHttpRequest, because fetch does not tell how much has been sent. */
+function post(url, body, signal, tell) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const abort = () => request.abort();
+    signal.throwIfAborted();
+    signal.addEventListener("abort", abort);
+    request.open("POST", url);
+    request.responseType = "json";
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", body.type || "application/octet-stream");
+    request.upload.onprogress = ({ loaded, total }) => tell({ sent: loaded / total });
+    request.onload = () => {
+      if (request.status === 200 && request.response) return resolve(request.response);
+      const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
+      reject(readProblem(request.response, request.status, retryAfter));
+    };
+    request.onerror = () => reject(unreachable());
+    request.onabort = () => reject(signal.reason);
+    request.onloadend = () => signal.removeEventListener("abort", abort);
+    request.send(body);
+  });
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}

@@ -1,0 +1,245 @@
+"""The HTTP interface on a real server: answers, errors, headers, and what is never written."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from service import COMMAND, Service, start_service
+
+import speech2face
+from sounds import RATE, encode, noise
+from speech2face.pictures import NOTICE
+from speech2face.serving.answers import Embedding, Face, Models
+from speech2face.serving.limits import MIB, Limits
+
+
+def open_picture(text: str | bytes) -> Image.Image:
+    data = base64.b64decode(text, validate=True) if isinstance(text, str) else text
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+def test_a_face_as_json_is_that_of_the_package(
+    service: Service, model: speech2face.Speech2Face, recording: Path, speech: bytes
+) -> None:
+    answer = service.post("/v1/reconstruct?samples=2&seed=5&size=64", speech)
+    assert answer.status_code == 200
+    face = Face.model_validate_json(answer.content)
+    drawn = model.reconstruct(recording, samples=2, seed=5, size=64)
+    for text, own in zip([face.image, *face.samples], [drawn.image, *drawn.samples], strict=True):
+        difference = np.abs(np.asarray(open_picture(text), int) - np.asarray(own, int))
+        assert difference.max() <= 2  # another number of threads
+    assert face.segments == pytest.approx(np.array(drawn.voice.speech.segments), abs=1e-3)
+    assert face.seconds == pytest.approx(drawn.voice.speech.seconds, abs=1e-3)
+    assert face.duration == pytest.approx(drawn.voice.speech.heard_seconds, abs=1e-3)
+    assert face.model == model.card.name
+    assert face.warnings == []
+    assert face.notice == NOTICE
+
+
+def test_a_face_as_png_carries_its_notice(service: Service, speech: bytes) -> None:
+    wanted = {"Accept": "image/png"}
+    answer = service.post("/v1/reconstruct?style=cartoon&size=300", speech, headers=wanted)
+    assert answer.headers["content-type"] == "image/png"
+    assert "speech2face-warnings" not in answer.headers
+    picture = open_picture(answer.content)
+    assert picture.size == (300, 300)
+    assert picture.info["Description"] == NOTICE
+
+
+def test_warnings_stand_in_a_header_of_a_png(service: Service, speech: bytes) -> None:
+    cut = speech[: len(speech) // 2]
+    answer = service.post("/v1/reconstruct", cut, headers={"Accept": "image/png"})
+    (warning,) = json.loads(answer.headers["speech2face-warnings"])
+    assert "ends early" in warning
+
+
+def test_a_form_is_taken_as_the_file_in_it(service: Service, speech: bytes) -> None:
+    form = {"file": ("secret-name.flac", speech, "audio/flac")}
+    sent = service.client.post("/v1/reconstruct", files=form)
+    assert sent.status_code == 200
+    assert sent.content == service.post("/v1/reconstruct", speech).content
+    for wrong in ({"sound": ("a.flac", speech)}, {"file": speech, "other": speech}):
+        answer = service.client.post("/v1/reconstruct", files=wrong)
+        assert "form" in service.problem(400, "usage-error", 2, answer)
+    headers = {"Content-Type": "multipart/form-data"}
+    answer = service.post("/v1/reconstruct", b"--x", headers=headers)
+    service.problem(400, "usage-error", 2, answer)
+
+
+def test_an_embedding_is_that_of_the_package(
+    service: Service, model: speech2face.Speech2Face, recording: Path, speech: bytes
+) -> None:
+    voice = model.embed(recording)
+    short = Embedding.model_validate_json(service.post("/v1/embed", speech).content)
+    assert short.covariance is None
+    np.testing.assert_allclose(short.mean, voice.mean, atol=1e-4)
+    whole = service.post("/v1/embed?covariance=true", speech).json()
+    np.testing.assert_allclose(whole["covariance"], voice.covariance, atol=1e-4)
+    np.testing.assert_allclose(whole["average"], voice.average, atol=1e-6)
+    moved = np.subtract(whole["mean"], whole["average"])
+    bits = 0.5 * moved @ np.linalg.solve(whole["covariance"], moved) / np.log(2)
+    assert short.confidence.bits == pytest.approx(bits, abs=0.01)
+
+
+BAD_BODIES = {
+    "empty": (b"", 415, "unreadable-media-error", 3, "is empty"),
+    "text": (b"Dear diary,\n" * 100, 415, "unreadable-media-error", 3, "is not sound"),
+    "noise": (
+        encode(noise(3), RATE, "wav", "pcm_s16le"),
+        *(422, "no-speech-error", 4, "no speech"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+@pytest.mark.parametrize("path", ["/v1/reconstruct", "/v1/embed"])
+def test_a_bad_recording_is_a_typed_problem(service: Service, path: str, name: str) -> None:
+    body, status, kind, code, words = BAD_BODIES[name]
+    assert words in service.problem(status, kind, code, service.post(path, body))
+
+
+@pytest.mark.parametrize(
+    "query", ["size=15", "size=1025", "samples=13", "samples=x", "seed=-1", "style=oil"]
+)
+def test_a_wrong_parameter_is_named(service: Service, query: str, speech: bytes) -> None:
+    detail = service.problem(
+        400, "usage-error", 2, service.post(f"/v1/reconstruct?{query}", speech)
+    )
+    assert detail.startswith(query.partition("=")[0])
+
+
+def test_a_body_that_is_too_large_is_refused_in_each_way_it_may_come(service: Service) -> None:
+    limit = service.client.get("/v1/models").json()["limits"]["bytes"]
+    assert limit == Limits.body == 32 * MIB
+    for body in (bytes(limit + 1), iter([bytes(MIB)] * 34)):  # announced; in chunks
+        answer = service.client.post("/v1/reconstruct", content=body)
+        assert "larger than 32 MiB" in service.problem(413, "too-large-error", 2, answer)
+    with socket.create_connection(("127.0.0.1", service.client.base_url.port)) as wire:
+        wire.sendall(b"POST /v1/embed HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        assert wire.recv(100).startswith(b"HTTP/1.1 413 ")  # before any of it was sent
+    assert service.metric("speech2face_held_bytes") == 0
+
+
+def test_what_is_not_there_is_a_problem_too(service: Service) -> None:
+    for method, path, status in (
+        ("GET", "/nothing", 404),
+        ("GET", "/docs", 404),
+        ("GET", "/..%2fapi.py", 404),
+        ("POST", "/healthz", 405),
+    ):
+        answer = service.client.request(method, path)
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert (answer.status_code, problem["type"]) == (status, "about:blank"), path
+
+
+def test_every_answer_has_safe_headers(service: Service, speech: bytes) -> None:
+    for answer in (
+        service.client.get("/healthz"),
+        service.client.get("/nothing"),
+        service.post("/v1/reconstruct", speech),
+        service.post("/v1/reconstruct", b"?"),
+    ):
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "server" not in answer.headers
+
+
+def test_the_model_and_the_description_of_the_interface(service: Service) -> None:
+    models = Models.model_validate_json(service.client.get("/v1/models").content)
+    assert models.models[0].name == "default"
+    described = service.client.get("/openapi.json").json()
+    for path in ("/v1/reconstruct", "/v1/embed"):
+        call = described["paths"][path]["post"]
+        assert {"200", "400", "408", "413", "415", "422", "500", "503"} == set(call["responses"])
+        assert "multipart/form-data" in call["requestBody"]["content"]
+    assert "examples" in described["components"]["schemas"]["Face"]["properties"]["image"]
+
+
+def test_figures_count_what_was_asked(service: Service, speech: bytes) -> None:
+    route = 'method="POST",route="/v1/embed",status="200"'
+    before = service.metric(f"speech2face_requests_total{{{route}}}")
+    seen = service.metric('speech2face_request_seconds_count{route="/v1/embed"}')
+    service.post("/v1/embed", speech)
+    assert service.metric(f"speech2face_requests_total{{{route}}}") == before + 1
+    assert service.metric('speech2face_request_seconds_count{route="/v1/embed"}') == seen + 1
+    assert service.metric("speech2face_workers_ready") == 1
+    assert service.metric("speech2face_queue_length") == 0
+
+
+def test_a_full_queue_is_told_at_once(service: Service, speech: bytes) -> None:
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(f"{service.url}/v1/reconstruct", content=speech, timeout=60)
+
+    with ThreadPoolExecutor(24) as threads:
+        answers = list(threads.map(ask, range(24)))
+    served = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len({answer.content for answer in served}) == 1
+    for answer in refused:
+        service.problem(503, "busy-error", 1, answer)
+        assert int(answer.headers["retry-after"]) > 0
+    assert refused
+
+
+def test_nothing_that_was_sent_is_written_down(service: Service, speech: bytes) -> None:
+    form = {"file": ("secret-name.flac", speech, "audio/flac")}
+    service.client.post("/v1/reconstruct?seed=424242", files=form)
+    service.client.get("/secret-path.wav", headers={"User-Agent": "secret-agent"})
+    log = service.log.read_text()
+    assert "POST /v1/reconstruct 200" in log
+    assert "GET page 404" in log
+    assert not re.search("secret|127.0.0.1|424242", log)
+    open_files = [path.resolve() for path in Path(f"/proc/{service.process.pid}/fd").iterdir()]
+    assert not [path for path in open_files if "/tmp/" in str(path) and path != service.log]
+
+
+# Beginning and end
+
+
+def test_told_to_stop_it_finishes_what_it_has_begun(tmp_path: Path, speech: bytes) -> None:
+    with start_service(tmp_path / "log", "--workers", 1) as own:
+        answers: list[int] = []
+
+        def ask() -> None:
+            answers.append(
+                httpx.post(f"{own.url}/v1/reconstruct", content=speech, timeout=60).status_code
+            )
+
+        clients = [threading.Thread(target=ask) for _ in range(2)]
+        for client in clients:
+            client.start()
+        while own.metric("speech2face_workers_busy") + own.metric("speech2face_queue_length") < 2:
+            pass
+        own.client.close()
+        assert own.stop(signal.SIGTERM) == 0
+        for client in clients:
+            client.join()
+        assert answers == [200] * 2
+        assert "Traceback" not in own.log.read_text()
+
+
+def test_an_address_that_is_taken_and_one_that_others_reach(service: Service) -> None:
+    port = service.client.base_url.port
+    done = subprocess.run(
+        [*COMMAND, "--port", str(port)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"127.0.0.1:{port} cannot be listened on" in line
