@@ -37,7 +37,7 @@ from speech2face.evaluation.attributes import (
     judge_clips,
 )
 from speech2face.evaluation.bits import compare_disclosure, explain_by_sex, measure_disclosure
-from speech2face.evaluation.calibration import confidence_bins, measure_coverage, stated_bits
+from speech2face.evaluation.calibration import confidence_bins, measure_coverage
 from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
 from speech2face.evaluation.folds import DrawnFolds
@@ -61,6 +61,7 @@ from speech2face.evaluation.retrieval import (
     trace_recall,
 )
 from speech2face.evaluation.similarity import Similarity, measure_similarity
+from speech2face.privacy.disclosure import stated_bits
 
 DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
 PROBED = 2_000  # photographs that the probe of groups is fitted on

@@ -1,0 +1,190 @@
+"""Three attackers who hear anonymised voices, after the VoicePrivacy Challenge (Tomashenko et al.).
+
+They differ in what they know, and in every one nobody is attacked by what learned from them:
+
+              looks for the face                      looks for the voice
+ignorant      reads faces as from plain voices        plain recording against anonymised, cosine
+lazy-informed the same, but moves the mean of          both anonymised; cosine less the mean of
+              anonymised voices to that of plain ones   others' anonymised voices
+semi-informed learns to read faces from others'        both anonymised; probabilistic linear
+              anonymised voices                         discriminant learned from them
+
+Only the last decides: who publishes a recording must expect to be attacked by somebody who knows
+the program. A stronger attacker, who trains whole networks on more voices, may get more; what is
+measured here is a lower bound.
+
+The face is read by the closed-form head (training/gaussian_head.py) and scored by the logarithm of
+the likelihood ratio. The discriminant is the two-covariance model (Brümmer and de Villiers 2010).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.leaks import check_split
+from speech2face.data.splits import split_people
+from speech2face.evaluation.folds import log_likelihood_ratios
+from speech2face.privacy.overheard import Overheard
+from speech2face.privacy.population import Attack
+from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+
+ATTACKERS = ("ignorant", "lazy-informed", "semi-informed")
+AXES = 100  # principal directions of voices that the discriminant keeps, at most
+SHRINKAGE = 0.2  # of its covariance within speakers, towards equal variance
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who speaks in N clips, and their faces, in folds by person."""
+
+    clips: list[str]
+    people: np.ndarray  # (N,)
+    fold: np.ndarray  # (N,)
+    faces: np.ndarray  # (N, D)
+
+    @classmethod
+    def divide(
+        cls,
+        clips: list[str],
+        people: list[str],
+        faces: np.ndarray,
+        face_encoder: str,
+        folds: int = 5,
+        seed: int = 0,
+    ) -> Crowd:
+        """Raises UsageError where somebody, or nearly the same face, is in two folds."""
+        names, who = np.array(clips), np.array(people)
+        fold = split_people(people, folds, seed)
+        for k in range(folds):
+            test = fold == k
+            check_split(
+                who[~test],
+                who[test],
+                faces[~test],
+                faces[test],
+                face_encoder,
+                clips_train=names[~test],
+                clips_test=names[test],
+            )
+        return cls(clips, who, fold, faces)
+
+
+def attack_faces(
+    attacker: str, crowd: Crowd, plain: Overheard, heard: Overheard, config: HeadConfig
+) -> Attack:
+    """How well an attacker finds the faces (N,) behind anonymised voices (N,).
+
+    `plain` and `heard` are the same clips as spoken and as published. Raises ValueError for an
+    attacker that is none.
+    """
+    if attacker not in ATTACKERS:
+        raise ValueError(f"no attacker {attacker}")
+    taught = heard if attacker == "semi-informed" else plain
+    scores = np.zeros((len(crowd.people),) * 2)
+    for k in np.unique(crowd.fold):
+        test = np.flatnonzero(crowd.fold == k)
+        learned = crowd.fold != k
+        head = _learn(taught, crowd, learned, config)
+        features = heard.features[test].astype(np.float64)
+        if attacker == "lazy-informed":
+            features += plain.features[learned].mean(0) - heard.features[learned].mean(0)
+        seconds = heard.seconds[test]
+        means = head.predict(features, seconds)
+        scores[np.ix_(test, test)] = log_likelihood_ratios(head, means, seconds, crowd.faces[test])
+    return Attack(scores, crowd.people, crowd.fold, crowd.people, crowd.fold)
+
+
+def attack_voices(
+    attacker: str,
+    people: np.ndarray,
+    fold: np.ndarray,
+    plain: Overheard,
+    heard: Overheard,
+) -> Attack:
+    """How well an attacker finds the speaker behind an anonymised recording.
+
+    Rows are pairs of halves, the first of each pair known to the attacker and the second
+    published; person and fold of each row (M,).
+    """
+    if attacker not in ATTACKERS:
+        raise ValueError(f"no attacker {attacker}")
+    known, published = np.arange(0, len(people), 2), np.arange(1, len(people), 2)
+    scores = np.zeros((len(published), len(known)))
+    source = plain if attacker == "ignorant" else heard
+    for k in np.unique(fold):
+        own, others = fold == k, fold != k
+        entries, probes = known[own[known]], published[own[published]]
+        one, two = heard.features[probes], source.features[entries]
+        if attacker == "semi-informed":
+            model = Discriminant.learn(heard.features[others], people[others])
+            block = model.compare(one, two)
+        else:
+            block = _cosine(
+                one - heard.features[others].mean(0) * (attacker == "lazy-informed"),
+                two - heard.features[others].mean(0) * (attacker == "lazy-informed"),
+            )
+        scores[np.ix_(own[published], own[known])] = block
+    return Attack(scores, people[published], fold[published], people[known], fold[known])
+
+
+@dataclass(frozen=True)
+class Discriminant:
+    """Voices, turned so that within a speaker they vary by 1 in each direction.
+
+    Scores are log-likelihood ratios: one speaker against two.
+    """
+
+    centre: np.ndarray  # (F,)
+    turn: np.ndarray  # (F, K)
+    between: np.ndarray  # (K,) variance of speakers
+
+    @classmethod
+    def learn(cls, features: np.ndarray, people: np.ndarray) -> Discriminant:
+        """Features (n, F) of several recordings a person (n,)."""
+        features = features.astype(np.float64)
+        centre = features.mean(0)
+        _, sizes, axes = np.linalg.svd(features - centre, full_matrices=False)
+        axes = axes[: min(AXES, int((sizes > 1e-6 * sizes[0]).sum()))].T  # (F, K)
+        x = (features - centre) @ axes
+        names, index = np.unique(people, return_inverse=True)
+        means = np.zeros((len(names), x.shape[1]))
+        np.add.at(means, index, x)
+        means /= np.bincount(index)[:, None]
+        apart = x - means[index]
+        within = apart.T @ apart / max(1, len(x) - len(names))
+        between = np.cov(x.T) - within
+        level = np.trace(within) / len(within)
+        within += SHRINKAGE * (level * np.eye(len(within)) - within)
+        root = np.linalg.inv(np.linalg.cholesky(within))
+        spread, directions = np.linalg.eigh(root @ between @ root.T)
+        return cls(centre, axes @ root.T @ directions, np.maximum(spread, 0))
+
+    def compare(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        """(n, F) and (m, F) → scores (n, m)."""
+        x, y = ((side - self.centre) @ self.turn for side in (one, two))
+        total = self.between + 1
+        joint = total**2 - self.between**2
+        square = 1 / total - total / joint  # of x² and of y², halved below
+        cross = self.between / joint
+        constant = np.log(total**2 / joint).sum() / 2
+        squares = 0.5 * ((x**2 @ square)[:, None] + (y**2 @ square)[None])
+        return squares + (x * cross) @ y.T + constant
+
+
+def _learn(taught: Overheard, crowd: Crowd, chosen: np.ndarray, config: HeadConfig) -> HeadSolution:
+    """The head for the chosen clips (N,) bool."""
+    return solve_head(
+        taught.features[chosen],
+        taught.seconds[chosen],
+        crowd.faces[chosen],
+        crowd.people[chosen].tolist(),
+        np.ones(int(chosen.sum()), bool),
+        config,
+    )
+
+
+def _cosine(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    one, two = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9) for x in (one, two))
+    return one @ two.T

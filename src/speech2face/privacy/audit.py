@@ -1,0 +1,192 @@
+"""The audit of a population: anonymisers, attacked in three ways, for the face and for the voice.
+
+Faces come from a plain folder of pairs. Speakers are verified on the halves of the clips of a
+second folder (voices.csv: clip, speaker; audio/CLIP.flac), or of the pairs themselves. Either half
+of a clip shares its microphone and its room with the other, which helps an attacker.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speech2face import __version__
+from speech2face.console import Show
+from speech2face.data.pairs import hear, read_pairs
+from speech2face.data.splits import split_people
+from speech2face.data.voices import hear_pairs
+from speech2face.errors import ModelError, UsageError
+from speech2face.privacy.attackers import ATTACKERS, Crowd, attack_faces, attack_voices
+from speech2face.privacy.overheard import Overheard, Recording, cut_halves, overhear
+from speech2face.privacy.population import (
+    Attack,
+    Population,
+    compare_attacks,
+    measure_population,
+)
+from speech2face.training.recipes import voice_encoder_frozen
+from speech2face.training.voice_encoder import load_speaker
+
+if TYPE_CHECKING:
+    from speech2face.privacy.anonymise import Anonymiser
+
+FOLDS = 5
+DRAWS = 400  # of people, for intervals
+SHARES = tuple(np.arange(21) / 20)  # of people, whose bits are told
+
+
+class Audit:
+    """What is attacked, read and heard once: faces behind voices, and speakers behind voices."""
+
+    def __init__(
+        self,
+        pairs: Path,
+        voices: Path | None,
+        cache: Path,
+        show: Show,
+        seed: int = 0,
+        folds: int = FOLDS,
+        draws: int = DRAWS,
+    ) -> None:
+        """Raises UsageError where a folder cannot be read, is too small, or leaks."""
+        self._cache, self._show, self._seed, self._draws = cache, show, seed, draws
+        self._recipe = voice_encoder_frozen()
+        self._network = load_speaker(self._recipe)
+        found = hear_pairs(read_pairs(pairs), self._recipe.face_encoder, cache, show)
+        if len(set(found.people)) < folds * self._recipe.head.inner_folds:
+            raise UsageError(f"{pairs}: too few people to attack any by what others taught.")
+        self.crowd = Crowd.divide(
+            found.clips, found.people, found.faces, self._recipe.face_encoder, folds, seed
+        )
+        self._clips = [Recording(*row) for row in zip(found.clips, found.speech, strict=True)]
+        spoken, speakers = read_speakers(voices) if voices else (self._clips, found.people)
+        self._halves, clip = cut_halves(spoken)
+        if not self._halves:
+            raise UsageError("no recording lasts two seconds: speakers cannot be verified.")
+        self.speakers = np.array(speakers)[clip]
+        self.speaker_fold = split_people(self.speakers.tolist(), folds, seed)
+        self._plain_clips, self._plain_halves = self._hear(None)
+        self._before = self._attack("ignorant", self._plain_clips, self._plain_halves)
+
+    def measure(
+        self, anonymisers: Sequence[Anonymiser], costs: Path | None = None
+    ) -> dict[str, Any]:
+        """All figures, for JSON and the page; an anonymiser that cannot run is left out."""
+        paid = read_costs(costs) if costs else {}
+        methods: dict[str, Any] = {}
+        left_out: dict[str, str] = {}
+        for anonymiser in anonymisers:
+            try:
+                heard = self._hear(anonymiser)
+            except ModelError as error:
+                left_out[anonymiser.name] = str(error)
+                continue
+            methods[anonymiser.name] = {
+                "cost": paid.get(anonymiser.name),
+                "attackers": {name: self._measure(name, *heard) for name in ATTACKERS},
+            }
+            self._show("attacking", len(methods), len(anonymisers), anonymiser.name)
+        before = {
+            kind: _facts(self._population(attack))
+            for kind, attack in zip(("face", "voice"), self._before, strict=True)
+        }
+        return {
+            "version": __version__,
+            "people": before["face"]["people"],
+            "clips": len(self._clips),
+            "speakers": before["voice"]["people"],
+            "folds": len(np.unique(self.crowd.fold)),
+            "seed": self._seed,
+            "before": before,
+            "methods": methods,
+            "left_out": left_out,
+        }
+
+    def _hear(self, anonymiser: Anonymiser | None) -> tuple[Overheard, Overheard]:
+        def listen(recordings: Sequence[Recording]) -> Overheard:
+            return overhear(
+                self._network, anonymiser, recordings, self._cache, self._show, self._seed
+            )
+
+        return listen(self._clips), listen(self._halves)
+
+    def _attack(self, attacker: str, clips: Overheard, halves: Overheard) -> tuple[Attack, Attack]:
+        face = attack_faces(attacker, self.crowd, self._plain_clips, clips, self._recipe.head)
+        voice = attack_voices(
+            attacker, self.speakers, self.speaker_fold, self._plain_halves, halves
+        )
+        return face, voice
+
+    def _measure(self, attacker: str, clips: Overheard, halves: Overheard) -> dict[str, Any]:
+        face, voice = self._attack(attacker, clips, halves)
+        hidden = compare_attacks(self._before[0], face, self._seed, self._draws)
+        return {
+            "face": _facts(self._population(face)),
+            "voice": _facts(self._population(voice)),
+            "face_bits_hidden": asdict(hidden),
+        }
+
+    def _population(self, attack: Attack) -> Population:
+        return measure_population(attack, self._seed, self._draws)
+
+
+def read_speakers(folder: Path) -> tuple[list[Recording], list[str]]:
+    """Recordings and who speaks in each. Raises UsageError where the table or a file is missing."""
+    table = folder / "voices.csv"
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UsageError(f"{table}: cannot be read ({error.strerror}).") from None
+    if not rows or {"clip", "speaker"} - rows[0].keys():
+        raise UsageError(f"{table}: needs rows with the columns clip and speaker.")
+    audio = {path.stem: path for path in sorted((folder / "audio").glob("*.*"))}
+    if missing := [row["clip"] for row in rows if row["clip"] not in audio]:
+        raise UsageError(f"{folder}: voices.csv names the clip {missing[0]}, but audio/ lacks it.")
+    spoken = [Recording(row["clip"], hear(audio[row["clip"]])[0]) for row in rows]
+    return spoken, [row["speaker"] for row in rows]
+
+
+def read_costs(path: Path) -> dict[str, float]:
+    """Share of words lost by method, of a file that benchmarks/anonymisers.py wrote."""
+    try:
+        methods = json.loads(path.read_text(encoding="utf-8"))["methods"]
+        return {name: float(m["word_disagreement"]["value"]) for name, m in methods.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not the costs of anonymisers ({error}).") from None
+
+
+def tell(facts: dict[str, Any]) -> str:
+    """The table that decides, as text: what a semi-informed attacker still finds."""
+    lines = [
+        f"{facts['people']} people, {facts['clips']} clips, {facts['folds']} folds by person; "
+        f"95 % intervals over people",
+        f"  {'':16}  {'face, bits':22}  {'two-way':22}  voice, equal error",
+    ]
+    rows = {"unchanged": facts["before"]} | {
+        name: method["attackers"]["semi-informed"] for name, method in facts["methods"].items()
+    }
+    for name, row in rows.items():
+        cells = [row["face"]["bits"], row["face"]["two_way"], row["voice"]["equal_error_rate"]]
+        told = "  ".join(f"{show(cell):22}" for cell in cells)
+        lines.append(f"  {name:16}  {told}".rstrip())
+    lines += [f"  {name}: left out, {why}" for name, why in facts["left_out"].items()]
+    return "\n".join(lines)
+
+
+def show(estimate: dict[str, float], digits: int = 2) -> str:
+    """1.23 [1.10, 1.35]"""
+    value, low, high = (f"{estimate[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _facts(population: Population) -> dict[str, Any]:
+    facts = asdict(population) | {"beta": list(population.beta)}
+    facts["of_people"] = np.quantile(population.of_people, SHARES).round(3).tolist()
+    return facts

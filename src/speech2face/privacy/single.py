@@ -1,0 +1,128 @@
+"""The audit of one recording: how much it tells of its speaker's face, without looking for anyone.
+
+No picture and no name takes part: the figures follow from the encoder's Gaussian and from numbers
+measured before, on other people (disclosure.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from speech2face import __version__
+from speech2face.media import SAMPLE_RATE, Source
+from speech2face.privacy.disclosure import (
+    STRANGERS,
+    Calibration,
+    Spread,
+    Waveform,
+    average_bits,
+    learn_spread,
+    measure_sound,
+    read_calibration,
+    state,
+    weigh_one,
+)
+from speech2face.reconstruct import Speech2Face
+from speech2face.weights import Model
+
+LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
+SURE = 1.96  # standard errors on either side: 95 %
+CLEAR = Waveform(range_db=30.0, narrow=False)  # of the voice that others are held against
+PARTS = ("sex", "age", "everything else")
+QUIET = 15.0  # dB of range, below which a recording is called noisy
+
+
+def audit_recording(source: Source, model: Model) -> dict[str, Any]:
+    """A path, `-`, bytes or (samples, sample rate) → the facts that the page and --json show.
+
+    Bits, places among `STRANGERS`, seconds. Raises UnreadableMediaError, NoSpeechError and
+    ModelError.
+    """
+    calibration = read_calibration(model.folder)
+    network = Speech2Face(model)
+    voice = network.embed(source)
+    spread = learn_spread(network.encode)
+    samples = voice.speech.samples
+    sound = measure_sound(samples)
+    seconds = len(samples) / SAMPLE_RATE
+    said = state(voice.mean, voice.average, spread, seconds, sound, calibration)
+    off = SURE * calibration.deviation * said.bits
+    rest = None if said.sex is None or said.age is None else said.bits - said.sex - said.age
+    places = {
+        f"{share} %": max(1, round(STRANGERS * rank))
+        for share, rank in zip((10, 50, 90), said.ranks, strict=True)
+    }
+    return {
+        "version": __version__,
+        "model": voice.model,
+        "calibrated_on": calibration.people,
+        "speech_seconds": round(voice.speech.seconds, 2),
+        "heard_seconds": round(voice.speech.heard_seconds, 2),
+        "warnings": list(voice.speech.warnings),
+        "range_db": round(sound.range_db, 1),
+        "noisy": sound.range_db < QUIET,
+        "telephone": sound.narrow,
+        "weight": round(weigh_one(calibration, seconds, sound), 3),
+        "bits": {
+            "value": round(said.bits, 3),
+            "low": round(max(0.0, said.bits - off), 3),
+            "high": round(said.bits + off, 3),
+        },
+        "parts": dict(zip(PARTS, map(_round, (said.sex, said.age, rest)), strict=True)),
+        "strangers": STRANGERS,
+        "mean_place": max(1, round(STRANGERS * said.mean_rank)),
+        "places": places,
+        "curve": _trace(network, samples, calibration, spread),
+        "average_voice": [
+            {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}
+            for t in LENGTHS
+        ],
+    }
+
+
+def tell(facts: dict[str, Any]) -> list[str]:
+    """The same in sentences."""
+    bits, places, crowd = facts["bits"], facts["places"], facts["strangers"]
+    lines = [
+        f"These {facts['speech_seconds']:.1f} s of speech disclose about {bits['value']:.1f} bits "
+        f"of the speaker's face ({bits['low']:.1f} to {bits['high']:.1f}).",
+        f"Among {crowd:,} strangers, the speaker's face would on average stand among the "
+        f"{facts['mean_place']} most likely; as often as not among the first {places['50 %']}, "
+        f"nine times of ten among the first {places['90 %']}. By chance: {crowd // 2}.",
+    ]
+    parts = facts["parts"]
+    if parts["sex"] is not None:
+        alone = parts["sex"] + parts["age"]
+        share = min(1.0, alone / max(bits["value"], 1e-6))
+        lines.append(f"At least {100 * share:.0f} % of that is sex and age.")
+    if facts["noisy"] or facts["telephone"]:
+        kind = "noisy" if facts["noisy"] else "narrow, as over a telephone"
+        lines.append(f"The sound is {kind}; less of the voice is heard in it.")
+    if not facts["calibrated_on"]:
+        lines.append("This model was not calibrated: it may state too much.")
+    lines.append(
+        "This is what this program finds. Who knows more, or listens better, may find more."
+    )
+    return lines
+
+
+def _trace(
+    network: Speech2Face, samples: np.ndarray, calibration: Calibration, spread: Spread
+) -> list[dict[str, float]]:
+    """Bits by the seconds heard from the beginning, all of it last."""
+    whole = len(samples) / SAMPLE_RATE
+    lengths = [t for t in LENGTHS if t < whole - 0.25] + [whole]
+    curve = []
+    for seconds in lengths:
+        heard = samples[: round(seconds * SAMPLE_RATE)]
+        mean, _, average = network.encode(heard[None])
+        sound = measure_sound(heard)
+        bits = state(mean[0], average[0], spread, seconds, sound, calibration).bits
+        curve.append({"seconds": round(seconds, 2), "bits": round(bits, 3)})
+    return curve
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

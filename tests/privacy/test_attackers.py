@@ -1,0 +1,161 @@
+"""Attackers on made-up voices: what each knows, and that nobody is attacked by their own lesson."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from speech2face.data.splits import split_people
+from speech2face.errors import UsageError
+from speech2face.privacy.attackers import (
+    ATTACKERS,
+    Crowd,
+    Discriminant,
+    attack_faces,
+    attack_voices,
+)
+from speech2face.privacy.overheard import Overheard
+from speech2face.privacy.population import Attack, measure_population
+from speech2face.training.gaussian_head import HeadConfig
+
+PEOPLE, FOLDS, SIZE, HEARD = 120, 3, 4, 10
+CONFIG = HeadConfig(ridge=0.1, inner_folds=3)
+rng = np.random.default_rng(0)
+FACES = rng.normal(size=(PEOPLE, SIZE))
+MIXING = rng.normal(size=(SIZE, HEARD))
+CROWD = Crowd([str(i) for i in range(PEOPLE)], np.arange(PEOPLE), np.arange(PEOPLE) % FOLDS, FACES)
+TURN = np.linalg.qr(rng.normal(size=(HEARD, HEARD)))[0]
+
+
+def heard(features: np.ndarray) -> Overheard:
+    return Overheard(features, rng.uniform(2, 6, len(features)))
+
+
+PLAIN = heard(FACES @ MIXING + 0.3 * rng.normal(size=(PEOPLE, HEARD)))
+TURNED = replace(PLAIN, features=PLAIN.features @ TURN)
+MOVED = replace(PLAIN, features=PLAIN.features + 5)
+ERASED = replace(PLAIN, features=rng.normal(size=(PEOPLE, HEARD)))
+
+
+def two_way(attack: Attack) -> float:
+    return measure_population(attack, draws=5).two_way.value
+
+
+def faces_found(attacker: str, published: Overheard) -> float:
+    return two_way(attack_faces(attacker, CROWD, PLAIN, published, CONFIG))
+
+
+def test_a_fixed_disguise_is_undone_by_who_learns_it():
+    assert faces_found("ignorant", PLAIN) > 0.95
+    assert faces_found("ignorant", TURNED) < 0.75
+    assert faces_found("semi-informed", TURNED) > 0.95
+
+
+def test_a_shift_is_undone_without_learning():
+    assert faces_found("lazy-informed", MOVED) > 0.95
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS)
+def test_what_is_erased_nobody_finds(attacker: str):
+    assert faces_found(attacker, ERASED) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS)
+def test_nobody_is_attacked_by_what_they_taught(attacker: str):
+    """What fold 0 looks like, or sounds like unchanged, has no part in how it is attacked."""
+    before = attack_faces(attacker, CROWD, PLAIN, TURNED, CONFIG)
+    test = CROWD.fold == 0
+    plain = PLAIN.features.copy()
+    plain[test] = 1e3
+    after = attack_faces(attacker, CROWD, replace(PLAIN, features=plain), TURNED, CONFIG)
+    block = np.ix_(test, test)
+    np.testing.assert_array_equal(before.scores[block], after.scores[block])
+    faces = FACES.copy()
+    first = np.flatnonzero(test)[0]
+    faces[first] += 100  # one face looks otherwise: only what is scored against it changes
+    after = attack_faces(attacker, replace(CROWD, faces=faces), PLAIN, TURNED, CONFIG)
+    others = np.flatnonzero(test)[1:]
+    np.testing.assert_allclose(
+        before.scores[np.ix_(test, others)], after.scores[np.ix_(test, others)], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS)
+def test_another_test_voice_changes_only_its_own_row(attacker: str):
+    before = attack_faces(attacker, CROWD, PLAIN, TURNED, CONFIG)
+    features = TURNED.features.copy()
+    first = np.flatnonzero(CROWD.fold == 0)[0]
+    features[first] += 50
+    after = attack_faces(attacker, CROWD, PLAIN, replace(TURNED, features=features), CONFIG)
+    test = np.flatnonzero(CROWD.fold == 0)
+    others = np.ix_(test[1:], test)
+    np.testing.assert_allclose(before.scores[others], after.scores[others], rtol=1e-9)
+
+
+def test_a_face_in_two_folds_is_refused():
+    faces = rng.normal(size=(12, 128))
+    faces[7] = faces[0] + 1e-3
+    names = [f"clip {i}" for i in range(12)]
+    folds = ((seed, split_people(names, 3, seed)) for seed in range(20))
+    apart = next(seed for seed, fold in folds if fold[0] != fold[7])
+    with pytest.raises(UsageError, match="clip 0"):
+        Crowd.divide(names, names, faces, "dlib", 3, apart)
+
+
+def test_an_attacker_that_is_none():
+    with pytest.raises(ValueError, match="careless"):
+        attack_faces("careless", CROWD, PLAIN, PLAIN, CONFIG)
+
+
+# Voices ------------------------------------------------------------------------------------------
+
+SPEAKERS = np.repeat(np.arange(90), 2)
+SPEAKER_FOLD = SPEAKERS % FOLDS
+LOUD = 6 * np.linalg.qr(rng.normal(size=(HEARD, 3)))[0].T  # what varies within a speaker
+
+
+def halves() -> Overheard:
+    voices = rng.normal(size=(90, HEARD))[SPEAKERS]
+    return heard(voices + rng.normal(size=(180, 3)) @ LOUD)
+
+
+HALVES = halves()
+
+
+def voices_found(attacker: str, published: Overheard) -> float:
+    return two_way(attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, published))
+
+
+def test_who_learned_finds_the_voice_best():
+    assert voices_found("semi-informed", HALVES) > voices_found("lazy-informed", HALVES) + 0.1
+
+
+def test_a_turned_voice_is_lost_to_who_compares_it_with_a_plain_one():
+    turned = replace(HALVES, features=HALVES.features @ TURN)
+    assert voices_found("ignorant", turned) < 0.65
+    assert voices_found("semi-informed", turned) > 0.8
+
+
+@pytest.mark.parametrize("attacker", ATTACKERS)
+def test_no_speaker_is_found_by_what_they_taught(attacker: str):
+    before = attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, HALVES)
+    features = HALVES.features.copy()
+    features[1] += 50  # the published half of speaker 0
+    changed = replace(HALVES, features=features)
+    after = attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, changed)
+    own = np.flatnonzero(before.fold == 0)
+    np.testing.assert_allclose(
+        before.scores[np.ix_(own[1:], own)], after.scores[np.ix_(own[1:], own)], rtol=1e-9
+    )
+
+
+def test_scores_of_the_discriminant_are_likelihood_ratios():
+    """On its own model: the mean of the ratio is 1 over pairs of two speakers."""
+    generator = np.random.default_rng(5)
+    model = Discriminant(np.zeros(2), np.eye(2), np.array([0.5, 0.2]))
+    deviation = np.sqrt(model.between + 1)
+    one, two = (deviation * generator.normal(size=(2000, 2)) for _ in range(2))
+    ratios = np.exp(model.compare(one, two))
+    assert ratios.mean() == pytest.approx(1, abs=0.02)

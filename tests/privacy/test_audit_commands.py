@@ -1,0 +1,93 @@
+"""The audit as its users meet it: real processes, a recording and a small population."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from made_up import make_pairs
+from sounds import EXAMPLES
+
+RECORDING = EXAMPLES / "bella.flac"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "speech2face.cli", "audit"]
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+
+
+def refuse(exit_code: int, *arguments: object) -> str:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (exit_code, ""), done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_recording_in_words_and_on_a_page(tmp_path: Path):
+    done = run(RECORDING, "--out", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    assert "Among 1,000 strangers" in done.stdout
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert "exists; --force" in refuse(2, RECORDING, "--out", tmp_path / "report.html")
+
+
+def test_a_recording_as_json():
+    done = run(RECORDING, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    bits = facts["bits"]
+    assert 0.3 < bits["low"] < bits["value"] < bits["high"] < 6
+    assert facts["calibrated_on"] > 700
+    assert sum(facts["parts"].values()) == pytest.approx(bits["value"], abs=0.01)
+    assert facts["curve"][-1]["bits"] == bits["value"]
+    places = facts["places"]
+    assert 1 <= places["10 %"] <= places["50 %"] <= places["90 %"] <= 1000
+
+
+def test_what_was_asked_wrongly():
+    assert "--pairs" in refuse(2)
+    assert "--pairs" in refuse(2, RECORDING, "--pairs", "pairs")
+    assert "go with --pairs" in refuse(2, RECORDING, "--method", "mcadams")
+    assert "no anonymiser" in refuse(2, "--pairs", "pairs", "--method", "mask")
+
+
+def test_a_population_before_and_after(tmp_path: Path):
+    pairs = make_pairs(tmp_path, clips=4)
+    with (pairs / "pairs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (pairs / "pairs.csv").open("w") as file:  # each piece of speech is somebody's
+        csv.writer(file).writerows([("clip", "person"), *((r["clip"], r["clip"]) for r in rows)])
+    (tmp_path / "voices" / "audio").mkdir(parents=True)
+    with (tmp_path / "voices" / "voices.csv").open("w") as file:
+        names = [path.stem for path in sorted(EXAMPLES.glob("*.flac"))]
+        csv.writer(file).writerows([("clip", "speaker"), *((name, name) for name in names)])
+    for path in EXAMPLES.glob("*.flac"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(tmp_path / "voices" / "audio" / path.name, samples[: 5 * rate], rate)
+    out = tmp_path / "run"
+    done = run(
+        *("--pairs", pairs, "--voices", tmp_path / "voices"),
+        *("--method", "mcadams", "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mcadams" in done.stdout
+    facts = json.loads((out / "report.json").read_text())
+    assert facts["people"] == len(rows)
+    assert facts["speakers"] == len(names) - 2  # two stand alone in their fold
+    assert set(facts["methods"]["mcadams"]["attackers"]) == {
+        "ignorant",
+        "lazy-informed",
+        "semi-informed",
+    }
+    page = (out / "report.html").read_text()
+    assert not any(row["clip"] in page + json.dumps(facts) for row in rows)
