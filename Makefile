@@ -1,11 +1,12 @@
 # make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
 # make test    all tests          make lint    style and types
+# make docs    builds the documentation into out/site; any warning is an error
 # make bench   latency of inference, on a machine that does nothing else
 
 PYTHON ?= python3
 INSTALL = -m pip install --quiet -c constraints.txt -e
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -17,6 +18,9 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
+
+docs: .venv/installed
+	.venv/bin/python -m mkdocs build --strict --quiet
 
 bench: .venv/installed
 	.venv/bin/python benchmarks/latency.py

@@ -1,0 +1,235 @@
+"""The documentation: it is built without a warning, is whole by itself, and tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from sounds import EXAMPLES
+from speech2face.cli import app
+
+pytest.importorskip("material", reason="pages are built with the extra docs")
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.MULTILINE)
+GIVEN = ("-h", "--help")
+
+
+def load_hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HOOKS = load_hooks()
+COMMANDS: dict[str, Any] = dict(HOOKS.find_commands(typer.main.get_command(app)))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The built site, of a process for which every warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Loaded(HTMLParser):
+    """What a page loads by itself, not what it links to."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag != "a":
+            found = (given.get("src"), given.get("href"))
+            self.addresses += [a for a in found if a and not a.startswith("data:")]
+
+
+def test_every_page_is_built_and_loads_nothing_from_elsewhere(site):
+    pages = sorted(site.glob("*.html"))
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} < {page.stem for page in pages}
+    for page in pages:
+        addresses = Loaded(page).addresses
+        assert addresses
+        for address in addresses:
+            assert "//" not in address, f"{page.name} loads {address}"
+            if page.name != "404.html":  # the only one with addresses from the server's root
+                assert (site / address.split("?")[0].split("#")[0]).is_file(), address
+    styles = "".join(path.read_text() for path in site.rglob("*.css"))
+    assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", styles)
+
+
+def test_search_finds_what_is_made_of_the_code(site):
+    index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
+    for words in ("speech2face evaluate trials", "--checkpoint-minutes", "nobody's portrait"):
+        assert words in index
+
+
+def test_figures_stand_in_the_page_and_follow_its_colours(site):
+    how = (site / "how.html").read_text(encoding="utf-8")
+    opening = r'<figure role="img" aria-label="[^"]{20,}"><svg [^>]*class="figure'
+    assert len(re.findall(opening, how)) == 3
+    assert "figures/pipeline.svg" not in how
+
+
+def test_cards_are_linked_to_the_pages_they_mention(site):
+    card = (site / "model-card.html").read_text(encoding="utf-8")
+    assert '<a href="decoder.html">docs/decoder.md</a>' in card
+    assert '<a href="responsible-use.html">RESPONSIBLE_USE.md</a>' in card
+
+
+@pytest.mark.parametrize(
+    ("written", "linked"),
+    [
+        ("how (docs/data.md), why", "how ([docs/data.md](data.md)), why"),
+        ("DATA_CARD.md says", "[DATA_CARD.md](data-card.md) says"),
+        ("[data](docs/data.md#x)", "[data](data.md#x)"),
+        ("[docs/data.md](data.md)", "[docs/data.md](data.md)"),
+        ("`docs/data.md`", "`docs/data.md`"),
+        ("docs/unknown.md, LICENSE.md", "docs/unknown.md, LICENSE.md"),
+        ("\n    DATA_CARD.md\n", "\n    DATA_CARD.md\n"),
+    ],
+)
+def test_mentions_become_links(written, linked):
+    assert HOOKS.link_mentions(written, {"data.md", "data-card.md"}) == linked
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_described(name, site):
+    page = (site / "command-line.html").read_text(encoding="utf-8")
+    anchor = name.replace(" ", "-")
+    section = page.split(f'<h{2 + (name.count(" ") > 1)} id="{anchor}"')[1].split("<h2")[0]
+    for parameter in COMMANDS[name].params:
+        for option in parameter.opts if parameter.param_type_name == "option" else ():
+            assert f"<code>{option}" in section
+
+
+def shell_lines() -> list[tuple[str, str]]:
+    """Each line in the documents that calls the command, with the page it stands on."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = [code for kind, code in BLOCK.findall(text) if kind in ("bash", "console")]
+        blocks += INDENTED.findall(BLOCK.sub("", text))
+        for line in "".join(blocks).replace("\\\n", " ").splitlines():
+            words = line.strip().removeprefix("$ ")
+            if re.match(r"speech2face [\w-]|torchrun ", words):
+                found.append((page.name, words))
+    return found
+
+
+SHELL_LINES = shell_lines()
+
+
+def test_the_documents_are_read_for_commands():
+    assert len(SHELL_LINES) > 30
+    assert {page for page, _ in SHELL_LINES} >= {"start.md", "README.md", "training.md"}
+
+
+@pytest.mark.parametrize(("page", "line"), SHELL_LINES)
+def test_commands_in_the_documents_are_known_with_their_options(page, line):
+    words = shlex.split(line, comments=True)
+    words = words[words.index("speech2face") :] if "speech2face" in words else words
+    name, rest = words[0], words[1:]
+    while rest and f"{name} {rest[0]}" in COMMANDS:
+        name, rest = f"{name} {rest[0]}", rest[1:]
+    command = COMMANDS[name]
+    assert not hasattr(command, "commands"), f"{page}: {line}"
+    known = {option for p in command.params if p.param_type_name == "option" for option in p.opts}
+    given = [w.strip("[]") for w in rest if w.strip("[]").startswith("-") and w not in ("-", "--")]
+    assert {w.split("=")[0] for w in given} <= {*known, *GIVEN}, f"{page}: {line}"
+
+
+def test_the_python_of_the_documents_runs(tmp_path):
+    """One page after the other, each as one program beside a recording."""
+    shutil.copy(EXAMPLES / "emma.flac", tmp_path / "interview.m4a")  # by content, not by name
+    for page in (ROOT / "README.md", ROOT / "docs" / "python.md"):
+        blocks = [code for kind, code in BLOCK.findall(page.read_text()) if kind == "python"]
+        assert blocks, page.name
+        program = tmp_path / "page.py"
+        program.write_text("\n".join(blocks))
+        done = subprocess.run(
+            [sys.executable, "-W", "error", program.name],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{page.name}: {done.stderr}"
+    assert (tmp_path / "face.png").is_file()
+    assert "(448, 448)" in done.stdout
+    assert "(1, 224, 224, 3) uint8 (1, 66, 2)" in done.stdout
+    assert re.search(r"silence; at least 0\.5 s of speech are needed.* 4 422", done.stdout)
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    return [
+        (page.name, code)
+        for page in PAGES
+        for kind, code in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if kind == "python"
+    ]
+
+
+@pytest.mark.parametrize(("page", "code"), python_blocks())
+def test_what_the_documents_import_is_there(page, code):
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if importlib.util.find_spec(node.module.split(".")[0]) is None:
+                pytest.skip(f"{node.module} is not installed")
+            module = pytest.importorskip(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{page}: {node.module}.{alias.name}"
+
+
+def test_the_transcript_of_the_start_is_what_is_printed(tmp_path):
+    """Every command of the page that draws, one after the other, prints what stands there."""
+    text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    blocks = [code for kind, code in BLOCK.findall(text) if kind == "console"]
+    steps = re.findall(r"^\$ (speech2face reconstruct .*)\n((?:[^$].*\n)+)", "".join(blocks), re.M)
+    assert len(steps) == 5
+    make_interview(tmp_path / "interview.m4a")
+    for command, wanted in steps:
+        words = [sys.executable, "-m", *shlex.split(command)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.stdout + done.stderr == wanted, command
+
+
+def make_interview(path: Path) -> None:
+    import av
+
+    with av.open(str(EXAMPLES / "emma.flac")) as sound, av.open(str(path), "w") as file:
+        track = file.add_stream("aac", rate=16_000)
+        for frame in sound.decode(audio=0):
+            file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+
+
+def test_all_examples_are_shown(site):
+    page = (site / "examples.html").read_text(encoding="utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        assert f"<code>{path.name}</code>" in page
+        last = path.read_text().rstrip().splitlines()[-1].strip()
+        assert last in re.sub(r"<[^>]+>", "", page)
