@@ -59,7 +59,9 @@ def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
     card = Card("mine", "2.0.0", "MIT", "Näme", "dlib", hashes, {"voice_encoder": {"people": 3}})
     write_card(folder, card)
     assert find_model(str(folder)).card == card
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES, UNTUNED, "card.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [*FILES, UNTUNED, "card.json", "disclosure.json"]
+    )
     assert find_model(str(folder)).untuned is None  # a file that the card does not name is no part
 
 

@@ -169,6 +169,142 @@ def embed(
 
 
 @app.command()
+def anonymise(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="A recording (- is standard input) and the .wav or .flac to write; with "
+            "--out-dir, recordings.",
+            metavar="IN… [OUT]",
+        ),
+    ],
+    out_dir: Annotated[
+        Path | None, typer.Option(help="Folder for NAME.anonymous.flac; made if missing.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="One of docs/anonymisers.md. [default: mcadams]")
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help="Any program instead: 'program {in} {out}'.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Secret of a speaker's new voice. [default: drawn anew for each recording]"
+        ),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Give recordings another voice. What that hides, speech2face audit measures.
+
+    Written are mono, 16 kHz and 16 bits, without the recording's tags. Other sounds stay in it.
+    """
+    import secrets
+
+    from speech2face.privacy.anonymise import choose_anonymiser
+    from speech2face.privacy.recordings import anonymise_recording
+
+    if out_dir is None and len(paths) != 2:
+        raise UsageError("give a recording and the file to write, or recordings and --out-dir.")
+    inputs, output = (paths, None) if out_dir else (paths[:1], Path(paths[1]))
+    targets = _targets(inputs, output, out_dir, ".anonymous.flac")
+    anonymiser = choose_anonymiser(method, command)
+
+    def disguise(source: str) -> dict[str, Any]:
+        drawn = secrets.randbits(62) if seed is None else seed
+        warnings = anonymise_recording(_source(source), targets[source], anonymiser, drawn, force)
+        written.append(source)
+        return {"output": str(targets[source]), "warnings": warnings}
+
+    written: list[str] = []
+    try:
+        _run_each(inputs, disguise, as_json=False, tell=lambda row: row["output"])
+    finally:
+        if written:
+            complain("who knows the method may undo much of it; see speech2face audit.")
+
+
+@app.command()
+def audit(
+    recording: Annotated[
+        str | None, typer.Argument(help="A recording; - is standard input.", metavar="[RECORDING]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Page to write; with --pairs, folder of the run. [runs/audit]"),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="Audit a population: folder with pairs.csv.")
+    ] = None,
+    voices: Annotated[
+        Path | None, typer.Option(help="Folder with voices.csv, to verify speakers. [the pairs]")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Anonymisers to attack; may be repeated. [all]")
+    ] = None,
+    costs: Annotated[
+        Path | None, typer.Option(help="JSON of benchmarks/anonymisers.py, for the trade-off.")
+    ] = None,
+    model: ModelName = "default",
+    seed: Annotated[int, typer.Option(help="Of folds, secrets and the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
+    force: Force = False,
+) -> None:
+    """How much of the face a voice gives away, in bits.
+
+    Of one recording in a second. With --pairs, of a population before and after anonymising, from
+    three attackers; minutes for each method.
+    """
+    if (recording is None) == (pairs is None):
+        raise UsageError("give a recording, or --pairs and a folder.")
+    if pairs:
+        print(
+            _audit_population(
+                pairs, voices, method, costs, out or Path("runs/audit"), seed, as_json
+            )
+        )
+        return
+    if voices or method or costs:
+        raise UsageError("--voices, --method and --costs go with --pairs.")
+    from speech2face.pictures import check_place
+    from speech2face.privacy.page import draw_recording, write_page
+    from speech2face.privacy.single import audit_recording, tell
+    from speech2face.weights import find_model
+
+    if out:
+        check_place(out, force)
+    facts = audit_recording(_source(recording or "-"), find_model(model))
+    if out:
+        write_page(draw_recording(facts, tell(facts)), out, force)
+    print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
+    for warning in facts["warnings"]:
+        complain(f"{recording}: {warning}")
+
+
+def _audit_population(
+    pairs: Path,
+    voices: Path | None,
+    methods: list[str] | None,
+    costs: Path | None,
+    out: Path,
+    seed: int,
+    as_json: bool,
+) -> str:
+    from speech2face.privacy.anonymise import ANONYMISERS, load_anonymiser
+
+    chosen = [load_anonymiser(name) for name in dict.fromkeys(methods or ANONYMISERS)]
+    _need_extras("train", "data")
+    from speech2face.evaluation.report import write_report
+    from speech2face.privacy.audit import Audit, tell
+    from speech2face.privacy.population_page import draw_population
+
+    with ProgressBars() as show:
+        facts = Audit(pairs, voices, out / "cache", show, seed).measure(chosen, costs)
+    write_report(facts, out, draw_population(facts))
+    return json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}"
+
+
+@app.command()
 def models(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object for each model.")
@@ -199,36 +335,43 @@ def doctor() -> None:
         raise ModelError("something is wrong with this installation; see the lines marked ✗.")
 
 
-@train.command("face-decoder")
-def train_face_decoder(
-    faces: Annotated[Path, typer.Option("--faces", help="Folder with faces.csv.")],
-    pairs: PairsOption,
-    out: Run,
-    recipe: Recipe = "default",
-    device: Device = "cpu",
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; there is no password and no TLS.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8000,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes. [default: one a core]")
+    ] = None,
+    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 32,
+    model: ModelName = "default",
 ) -> None:
-    """Train embedding → face on photographs and canonical pictures.
+    """Serve faces over HTTP, with a page to try them on.
 
-    Photographs of any other split than `train` are left for evaluation.
+    Nothing that is sent is kept. See docs/serving.md.
     """
+    _need_extras("serve")
+    from speech2face.serving.limits import Limits, count_cores
+    from speech2face.serving.server import serve as run
+    from speech2face.weights import find_model
+
+    run(find_model(model), host, port, Limits(workers=workers or count_cores(), queue=queue))
+
+
+@train.command("face-decoder")
+def train_face_decoder(pairs: PairsOption, out: Run, recipe: Recipe = "default") -> None:
+    """Solve for embedding → face, from the canonical pictures of the pairs."""
     _need_extras("train", "data")
-    from speech2face.data.pairs import read_pairs, read_photographs
-    from speech2face.training.face_decoder import train_on_canonical, train_on_photographs
+    from speech2face.data.pairs import read_pairs
+    from speech2face.training import face_decoder
     from speech2face.training.processes import need_one_process
     from speech2face.training.recipes import FACE_DECODERS, find_recipe
 
     need_one_process("train face-decoder")
-    _check_device(device)
-    chosen = find_recipe(FACE_DECODERS, recipe)
-    photographs = [p.path for p in read_photographs(faces, "train")]
-    people = read_pairs(pairs)
-    cache = out / "cache"
+    chosen, people = find_recipe(FACE_DECODERS, recipe), read_pairs(pairs)
     with ProgressBars() as show:
-        first = train_on_photographs(chosen, photographs, out, cache, show, device)
-        decoder = train_on_canonical(
-            chosen, first, photographs, people, out, cache, show, device=device
-        )
-        print(decoder)
+        print(face_decoder.train_face_decoder(chosen, people, out, out / "cache", show))
 
 
 @train.command("voice-encoder")
@@ -371,11 +514,9 @@ def export(
 @evaluate.command("pairs")
 def evaluate_pairs(
     folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],
-    decoder: Annotated[
-        Path, typer.Option("--decoder", help="Run of train face-decoder: its first phase is used.")
-    ] = Path("runs/face-decoder"),
     faces: Annotated[
-        Path | None, typer.Option("--faces", help="Folder with faces.csv. [default: beside FOLDER]")
+        Path | None,
+        typer.Option("--faces", help="Folder with faces.csv, whose labels teach group estimates."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for results; a stopped run goes on.")
@@ -416,17 +557,14 @@ def evaluate_pairs(
         raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
     pairs, drawn = read_pairs(folder), None
     with ProgressBars() as show:
+        photographs = read_photographs(faces) if faces else []
         if pictures:
-            photographs = read_photographs(faces) if faces else []
             subjects = find_pictures(pairs, pictures, folds, seed)
         else:
-            photographs = read_photographs(faces or folder.parent / "faces")
             drawn = draw_by_folds(
                 find_recipe(VOICE_ENCODERS, voice_recipe),
                 find_recipe(FACE_DECODERS, decoder_recipe),
                 pairs,
-                [p.path for p in photographs if p.split == "train"],
-                decoder / "photographs.safetensors",
                 out,
                 folds,
                 seed,
@@ -533,6 +671,11 @@ def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: An
     from speech2face.reconstruct import load
 
     network = load(model)
+    _run_each(inputs, lambda source: work(network, source), as_json, tell)
+
+
+def _run_each(inputs: list[str], work: Any, as_json: bool, tell: Any) -> None:
+    """`work(input)` on each input; one failing leaves the others done."""
     failures: list[Speech2FaceError] = []
     with ProgressBars() as show, _note_interrupts() as noted:
         for done, source in enumerate(inputs, 1):
@@ -540,7 +683,7 @@ def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: An
                 raise KeyboardInterrupt
             row: dict[str, Any] = {"input": source}
             try:
-                row |= work(network, source)
+                row |= work(source)
                 row["error"] = None
             except Speech2FaceError as error:
                 failures.append(error)
@@ -579,8 +722,10 @@ def _note_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _targets(inputs: list[str], output: Path | None, out_dir: Path | None) -> dict[str, Path]:
-    """Where the picture of each input goes. Raises UsageError where that cannot be told."""
+def _targets(
+    inputs: list[str], output: Path | None, out_dir: Path | None, ending: str = ".face.png"
+) -> dict[str, Path]:
+    """Where what is made of each input goes. Raises UsageError where that cannot be told."""
     if output and (out_dir or len(inputs) > 1):
         raise UsageError("-o names the picture of one input; use --out-dir for several.")
     if len(set(inputs)) < len(inputs):
@@ -590,13 +735,13 @@ def _targets(inputs: list[str], output: Path | None, out_dir: Path | None) -> di
     folder = out_dir or Path()
     names = {source: "stdin" if source == "-" else Path(source).stem for source in inputs}
     if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
-        raise UsageError(f"several inputs would become {twice[0]}.face.png; run them apart.")
+        raise UsageError(f"several inputs would become {twice[0]}{ending}; run them apart.")
     if out_dir:
         try:
             out_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{out_dir}: cannot be made ({error.strerror}).") from None
-    return {source: folder / f"{name}.face.png" for source, name in names.items()}
+    return {source: folder / f"{name}{ending}" for source, name in names.items()}
 
 
 def _source(name: str) -> str | Path:

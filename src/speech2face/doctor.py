@@ -34,6 +34,8 @@ EXTRAS = {
         "webdataset",
         "yt_dlp",
     ),
+    "serve": ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"),
+    "audit": ("pyworld", "moonshine_voice"),
 }
 
 

@@ -277,24 +277,6 @@ class FaceMesh:
         return (mesh @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
 
 
-class PersonMask:
-    """Where in a picture people are (MediaPipe's selfie segmentation; Apache-2.0)."""
-
-    SIZE = 256
-
-    @cached_property
-    def _session(self) -> Any:
-        return open_session(Path(__file__).parent / "assets" / "person_mask.onnx", threads=1)
-
-    def mask(self, image: np.ndarray) -> np.ndarray:
-        """RGB image (H, W, 3) → how surely each pixel is of a person, (H, W) float32 in [0, 1]."""
-        cv2 = _opencv()
-        small = cv2.resize(image, (self.SIZE, self.SIZE), interpolation=cv2.INTER_AREA)
-        pixels = small[None].astype(np.float32) / 255
-        (mask,) = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
-        return cv2.resize(mask[0, :, :, 0], image.shape[1::-1])
-
-
 def _open_recogniser(path: Path) -> Any:
     """An ONNX session whose only input is the picture.
 

@@ -65,11 +65,16 @@ def encode_png(image: Image, file: BinaryIO, model: str) -> None:
 
 
 def check_writable(path: Path, force: bool) -> None:
+    """Raise UsageError where `path` is no PNG's name, or as `check_place` does."""
+    if path.suffix.lower() != ".png" and not path.is_dir():
+        raise UsageError(f"{path}: pictures are PNG; end the name in .png.")
+    check_place(path, force)
+
+
+def check_place(path: Path, force: bool) -> None:
     """Raise UsageError where `path` exists (without `force`) or its folder takes no files."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file, or use --out-dir.")
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{path}: pictures are PNG; end the name in .png.")
     if path.exists() and not force:
         raise UsageError(f"{path} exists; --force overwrites it.")
     folder = path.parent

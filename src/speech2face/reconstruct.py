@@ -68,12 +68,13 @@ class Speech2Face:
         self._encoder = open_session(model.voice_encoder, threads)
         self._decoder = open_session(model.face_decoder, threads)
 
-    def embed(self, source: Source) -> VoiceEmbedding:
-        """A path, `-`, bytes or (samples, sample rate) → the Gaussian over face embeddings.
+    def embed(self, source: Source | Speech) -> VoiceEmbedding:
+        """A path, `-`, bytes, (samples, sample rate), or speech that was found already → the
+        Gaussian over face embeddings.
 
         Raises UnreadableMediaError and NoSpeechError.
         """
-        speech = find_speech(source)
+        speech = source if isinstance(source, Speech) else find_speech(source)
         mean, covariance, average = self.encode(speech.samples[None])
         return VoiceEmbedding(mean[0], covariance[0], average[0], speech, self.card.name)
 
@@ -96,7 +97,7 @@ class Speech2Face:
 
     def reconstruct(
         self,
-        source: Source,
+        source: Source | Speech,
         *,
         samples: int = 0,
         seed: int = 0,

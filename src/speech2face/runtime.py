@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ THREADS = 2  # more gains little on clips of seconds, and takes cores from other
 
 def open_session(path: Path, threads: int = THREADS) -> onnxruntime.InferenceSession:
     """A session on the CPU. Raises ModelError where the file is missing or not a model."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # since 1.32 it would report to its makers
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,12 +1,9 @@
 """Evaluation by folds: whoever is drawn was never met, neither by voice nor by face."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import soundfile
 import torch
-from PIL import Image
 from torch.distributions import MultivariateNormal
 
 from made_up import make_pairs
@@ -15,19 +12,11 @@ from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.folds import draw_by_folds, log_likelihood_ratios
-from speech2face.networks.face_decoder import FaceDecoder
-from speech2face.networks.texture_critic import TextureCritic
 from speech2face.training import face_decoder, voice_encoder
-from speech2face.training.checkpoint import save_weights
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
 
-NOBODY = 100  # the place of photographs: of none of the people
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
-# Inner corners of the eyes, and the bridge of the nose between them, which glasses are sought on.
-SHAPE[[LANDMARKS.index(i) for i in (133, 362, 107, 197)]] = (
-    (0.4, 0.45), (0.6, 0.45), (0.45, 0.35), (0.5, 0.6)
-)  # fmt: skip
 
 
 class Spies:
@@ -40,24 +29,11 @@ class Spies:
         self.faceless = self.pairs[5]
         self.names = sorted({p.person for p in self.pairs})
         self.twins: tuple[str, str] | None = None  # people with one face, to the recogniser
-        self.photographs = []
-        for number in range(12):
-            self.photographs.append(folder / f"photograph{number}.png")
-            Image.new("RGB", (16, 16), (180, 140, 120)).save(self.photographs[-1])
-        self.start = folder / "photographs.safetensors"
-        recipe = face_decoder_debug()
-        network = FaceDecoder(recipe.network, SHAPE)
-        both = torch.nn.ModuleDict({"decoder": network, "critic": TextureCritic(recipe.critic)})
-        save_weights(self.start, both.state_dict(), {"recipe": asdict(recipe)})
-
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
         for module in (voices, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
-        everyone = lambda targets, _: np.arange(len(targets))  # noqa: E731
-        monkeypatch.setattr(face_decoder, "find_typical", everyone)
-        monkeypatch.setattr(face_decoder, "even_light", lambda *_: None)
-        solve, task = voice_encoder.solve_head, face_decoder.FaceDecoderTask.__init__
+        solve, solve_decoder = voice_encoder.solve_head, face_decoder.solve
         batch = voice_encoder.TuningTask.batch
 
         def solve_head(features, seconds, targets, people, whole, config):
@@ -70,14 +46,13 @@ class Spies:
             self.met.append(("tuning", self.whose(faces.numpy())))
             return waveform, faces
 
-        def start_decoder(own, network, critic, recipe, photographs, canonical, *rest):
-            assert self.whose(photographs.embeddings) == set()
-            self.met.append(("decoder", self.whose(canonical.embeddings)))
-            task(own, network, critic, recipe, photographs, canonical, *rest)
+        def meet_and_solve(network, targets, penalty):
+            self.met.append(("decoder", self.whose(targets.embeddings)))
+            solve_decoder(network, targets, penalty)
 
         monkeypatch.setattr(voice_encoder, "solve_head", solve_head)
         monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)
-        monkeypatch.setattr(face_decoder.FaceDecoderTask, "__init__", start_decoder)
+        monkeypatch.setattr(face_decoder, "solve", meet_and_solve)
 
     def measure(self, paths, encoder, cache, show=None):
         """In place of `measure_faces`: one number of an embedding stands out, the person's."""
@@ -87,10 +62,9 @@ class Spies:
         rng = np.random.default_rng(0)
         embeddings = rng.normal(scale=0.3, size=(len(index), 128)).astype(np.float32)
         for row, i in enumerate(index):
-            name = person.get(paths[i])
-            embeddings[row, NOBODY if name is None else self.names.index(name)] = 20
+            embeddings[row, self.names.index(person[paths[i]])] = 20
         if self.twins:
-            one, other = ([person.get(paths[i]) for i in index].index(name) for name in self.twins)
+            one, other = ([person[paths[i]] for i in index].index(name) for name in self.twins)
             embeddings[one] = embeddings[other] + 0.01
         mesh = np.zeros((len(index), 468, 2), np.float32)
         mesh[:, LANDMARKS] = SHAPE * 8
@@ -99,7 +73,7 @@ class Spies:
     def whose(self, embeddings) -> set[str]:
         embeddings = embeddings.reshape(-1, 128)  # all views of a face
         assert (embeddings.max(1) > 10).all()
-        return {self.names[i] for i in embeddings.argmax(1) if i != NOBODY}
+        return {self.names[i] for i in embeddings.argmax(1)}
 
     def show(self, what, done, total, words):
         if what == "folds":
@@ -108,9 +82,7 @@ class Spies:
 
     def draw(self, folder, folds=2, seed=0):
         recipes = voice_encoder_debug(), face_decoder_debug()
-        return draw_by_folds(
-            *recipes, self.pairs, self.photographs, self.start, folder, folds, seed, self.show
-        )
+        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show)
 
 
 @pytest.fixture

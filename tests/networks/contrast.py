@@ -48,6 +48,7 @@ def main(rendezvous: str, rank: int, ranks: int, out: Path) -> None:
     loss.backward()
     gradients = {n: p.grad for n, p in model.module.named_parameters() if p.grad is not None}
     save_file({"loss": loss.detach(), **gradients}, out)
+    dist.barrier()  # who leaves first would break the other's wires
     dist.destroy_process_group()
 
 

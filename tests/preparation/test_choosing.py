@@ -76,7 +76,7 @@ def test_a_drawn_face_is_measured_where_it_lies():
     assert 0.15 < view.eyes_open < 0.4
     assert view.face_pixels == pytest.approx(1.5 * 58, rel=0.1)
     assert np.abs(view.landmarks - TEMPLATES["canvas"] * SIZE).max() < 8
-    assert np.abs(view.face.astype(int) - draw_faces(1)[0]).mean() < 12
+    assert np.abs(view.face.astype(int) - draw_faces(1)[0]).mean() < 16
 
 
 def test_blur_takes_sharpness_away():

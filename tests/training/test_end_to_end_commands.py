@@ -105,7 +105,7 @@ def test_what_the_first_of_two_processes_misses_both_tell(tmp_path):
     ("arguments", "message"),
     [
         (("voice-encoder",), "recipe voice-encoder runs as one process"),
-        (("face-decoder", "--faces", "x"), "train face-decoder runs as one process"),
+        (("face-decoder",), "train face-decoder runs as one process"),
     ],
 )
 def test_what_is_for_one_process_is_not_run_as_many(arguments, message, tmp_path, monkeypatch):

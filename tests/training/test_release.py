@@ -68,6 +68,9 @@ def decoder_weights(tmp_path_factory):
     torch.manual_seed(0)
     recipe = face_decoder_debug()
     network = FaceDecoder(recipe.network, np.random.default_rng(0).uniform(0.2, 0.8, (66, 2)))
+    network.head_slope.copy_(0.01 * torch.randn_like(network.head_slope))
+    network.head_offset.copy_(torch.rand_like(network.head_offset))
+    network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))
     path = tmp_path_factory.mktemp("decoder") / "face_decoder.safetensors"
     save_weights(path, network.state_dict(), {"recipe": asdict(recipe), "data": "abc"})
     return path
@@ -124,18 +127,17 @@ def test_the_encoder_hears_the_same_at_any_length_and_batch(exported, encoder, b
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_decoder_draws_the_same_at_any_batch_and_neutral(exported, decoder_weights, batch):
+def test_the_decoder_draws_the_same_at_any_batch(exported, decoder_weights, batch):
     network, _ = load_face_decoder(decoder_weights)
     embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
     session = open_session(exported[1] / FILES[1])
     picture, landmarks = session.run(None, {"embedding": embedding.numpy()})
     with torch.inference_mode():
-        wanted, places = network(embedding, network.neutral.expand(batch, -1))
-        other, _ = network(embedding, network.neutral + torch.ones(batch, 4))
+        wanted, places = network(embedding)
     assert picture.shape == (batch, 3, 64, 64)
-    np.testing.assert_allclose(picture, wanted, atol=0.004)  # one level of 255
+    assert picture.std() > 0.05
+    np.testing.assert_allclose(picture, wanted, atol=0.02)  # of weights rounded to halves
     np.testing.assert_allclose(landmarks, places, atol=1e-3)
-    assert np.abs(picture - other.numpy()).max() > 0.02
 
 
 def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):

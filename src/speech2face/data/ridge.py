@@ -17,11 +17,3 @@ def solve_ridge(
     gram = z.T @ z + penalty * np.eye(x.shape[1])
     slope = np.linalg.solve(gram, z.T @ (y - mean)) / spread.reshape(-1, *[1] * (y.ndim - 1))
     return slope, mean - middle @ slope
-
-
-def foresee(
-    x: np.ndarray, y: np.ndarray, rows: np.ndarray | slice = np.s_[:], penalty: float = 30.0
-) -> np.ndarray:
-    """What a ridge on `rows` foresees of y (N, M) from x (N, D), for all of them."""
-    slope, offset = solve_ridge(x[rows], y[rows], penalty)
-    return x @ slope + offset

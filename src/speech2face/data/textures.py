@@ -163,8 +163,8 @@ def mirror_order(shape: np.ndarray) -> np.ndarray:
 
 def unwarp(
     image: np.ndarray, landmarks: np.ndarray, mean_shape: np.ndarray, field: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A face → texture (S, S, 3) uint8, where it is known (S, S) bool, displacements (66, 2).
+) -> tuple[np.ndarray, np.ndarray]:
+    """A face → texture (S, S, 3) uint8, displacements (66, 2).
 
     `field` is the spline basis (S², 66) at the mean shape; displacements are fractions of the
     canvas, after the similarity that brings the face nearest to the mean shape.
@@ -185,9 +185,7 @@ def unwarp(
     texture = cv2.remap(
         image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    height, width = image.shape[:2]
-    known = np.asarray((source >= 0).all(-1) & (source <= [width - 1, height - 1]).all(-1))
-    return np.asarray(texture), known, displacement.astype(np.float32)
+    return np.asarray(texture), displacement.astype(np.float32)
 
 
 def oval_mask(mean_shape: np.ndarray, size: int, scale: float | np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from speech2face.training.checkpoint import hash_weights
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
     load_face_decoder,
-    train_on_canonical,
+    train_face_decoder,
 )
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.voice_encoder import (
@@ -90,8 +90,6 @@ def draw_by_folds(
     voice_recipe: VoiceEncoderRecipe,
     decoder_recipe: FaceDecoderRecipe,
     pairs: Sequence[Pair],
-    photographs: Sequence[Path],
-    decoder_start: Path,
     folder: Path,
     folds: int,
     seed: int,
@@ -142,10 +140,8 @@ def draw_by_folds(
         log_ratios.append(
             log_likelihood_ratios(head, means[test], seconds[test], voices.faces[test])
         )
-        weights = train_on_canonical(
+        weights = train_face_decoder(
             decoder_recipe,
-            decoder_start,
-            photographs,
             pairs,
             run,
             cache,
