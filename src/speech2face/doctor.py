@@ -65,15 +65,18 @@ def find_missing(extra: str) -> list[str]:
 
 
 def _libraries() -> Iterator[str]:
+    from speech2face.runtime import import_runtime
+
+    import_runtime()  # before anybody else does
     for module in CORE:
         import_module(module)
     yield ", ".join(f"{package} {version(package)}" for package in CORE.values())
 
 
 def _runtime() -> Iterator[str]:
-    import onnxruntime
+    from speech2face.runtime import import_runtime
 
-    yield f"ONNX Runtime offers {', '.join(onnxruntime.get_available_providers())}"
+    yield f"ONNX Runtime offers {', '.join(import_runtime().get_available_providers())}"
 
 
 def _speech_detector() -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
-from speech2face.runtime import open_session
+from speech2face.runtime import import_runtime, open_session
 
 # Five-point templates as fractions of a square crop.
 # "dlib": where YuNet's points fall in dlib's own chips (150 px, padding 0.25), median of 139 faces.
@@ -283,8 +283,7 @@ def _open_recogniser(path: Path) -> Any:
     Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
     refuses when their types were changed by quantisation: those entries are taken out first.
     """
-    import onnxruntime
-
+    onnxruntime = import_runtime()
     onnx = _import("onnx", "onnx")
     try:
         model = onnx.load(str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speech2face.errors import ModelError
 
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 THREADS = 2  # more gains little on clips of seconds, and takes cores from others
 
 
-def open_session(path: Path, threads: int = THREADS) -> onnxruntime.InferenceSession:
-    """A session on the CPU. Raises ModelError where the file is missing or not a model."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # since 1.32 it would report to its makers
+def import_runtime() -> Any:
+    """The module onnxruntime, which since 1.32 would report to its makers if it were not told."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def open_session(path: Path, threads: int = THREADS) -> onnxruntime.InferenceSession:
+    """A session on the CPU. Raises ModelError where the file is missing or not a model."""
+    onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

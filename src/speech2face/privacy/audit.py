@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from speech2face.privacy.anonymise import Anonymiser
 
 FOLDS = 5
-DRAWS = 400  # of people, for intervals
+DRAWS = 200  # of people, for intervals
 SHARES = tuple(np.arange(21) / 20)  # of people, whose bits are told
 
 
