@@ -48,6 +48,7 @@ th{font-weight:600;color:var(--soft)}
 li{margin:.3rem 0}
 .notice{border-left:4px solid var(--s1);padding:.1rem 0 .1rem 1rem;margin:1.2rem 0}
 @media (max-width:34rem){body{padding-top:1.4rem}.figure{font-size:2.8rem}
+.figure small{display:block;line-height:1.3}
 figure{padding:.7rem;margin-inline:-.4rem}figure>svg{width:100%;min-width:19rem}
 .small{font-size:15px}}
 @media print{:root{--ground:#fff;--ink:#000;--soft:#444;--line:#ccc;--faint:#777;--panel:#fff}

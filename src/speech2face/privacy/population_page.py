@@ -12,6 +12,7 @@ from speech2face.privacy.page import bullets, figure, section, svg, table, wrap
 
 DECIDES = ATTACKERS[-1]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 360, 58, 20, 16, 46  # of the trade-off
+LINE, NAME = 13, 100  # height and width that a name takes
 MEANING = {
     "ignorant": "ignorant: does not know that the voice was changed",
     "lazy-informed": "lazy-informed: knows the method, but trains nothing",
@@ -119,7 +120,7 @@ def _trade_off(facts: dict[str, Any]) -> str:
     )
     x = Axis("words lost, %", 0, right, [right * k / 4 for k in range(5)])
     y = Axis("bits of the face left", 0, top, [top * k / 5 for k in range(6)])
-    drawing = ""
+    drawing, named = "", []
     for tick in x.ticks:
         place = x.place(tick, LEFT, WIDTH - RIGHT)
         drawing += f'<path d="M{place:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="var(--line)"/>'
@@ -128,7 +129,7 @@ def _trade_off(facts: dict[str, Any]) -> str:
         place = y.place(tick, HEIGHT - BOTTOM, TOP)
         drawing += f'<path d="M{LEFT} {place:.1f}H{WIDTH - RIGHT}" stroke="var(--line)"/>'
         drawing += _words(LEFT - 8, place + 4, f"{tick:g}", "end")
-    for name, (cost, bits) in points.items():
+    for name, (cost, bits) in sorted(points.items(), key=lambda row: -row[1][1]["value"]):
         across = x.place(cost, LEFT, WIDTH - RIGHT)
         low, level, high = (
             y.place(bits[k], HEIGHT - BOTTOM, TOP) for k in ("low", "value", "high")
@@ -139,7 +140,11 @@ def _trade_off(facts: dict[str, Any]) -> str:
         )
         drawing += f'<circle cx="{across:.1f}" cy="{level:.1f}" r="5" fill="{colour}"/>'
         late = across > WIDTH - 130
-        drawing += _words(across + (-9 if late else 9), level - 7, name, "end" if late else "start")
+        line = level - 7
+        while any(abs(line - y) < LINE and abs(across - x) < NAME for x, y in named):
+            line += LINE
+        named.append((across, line))
+        drawing += _words(across + (-9 if late else 9), line, name, "end" if late else "start")
     middle = (LEFT + WIDTH - RIGHT) / 2
     drawing += _words(middle, HEIGHT - 8, x.name, "middle")
     drawing += (
