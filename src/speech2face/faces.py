@@ -154,18 +154,14 @@ class DlibEncoder:
 
     def __init__(self) -> None:
         dlib = _import("dlib", "dlib-bin")
-        self._network = dlib.face_recognition_model_v1(str(dlib_weights()))
+        weights = _package_file(
+            "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
+        )
+        self._network = dlib.face_recognition_model_v1(str(weights))
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         crop = align_face(image, landmarks, "dlib", 150)
         return np.array(self._network.compute_face_descriptor(crop), np.float32)
-
-
-def dlib_weights() -> Path:
-    """Where the weights of dlib's recogniser are. Raises ModelError where their package is not."""
-    return _package_file(
-        "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
-    )
 
 
 @dataclass(frozen=True)

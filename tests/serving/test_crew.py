@@ -6,10 +6,12 @@ import asyncio
 import ctypes
 import os
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from speech2face.serving.crew import Crew
 from speech2face.serving.limits import MIB, Limits
 
 LIMITS = Limits(workers=1, queue=2, waiting=60, working=30, processor=1, memory=256 * MIB)
+UNWRITABLE = Path(tempfile.gettempdir()) / "speech2face-must-not-be-written"
 
 
 def prepare() -> Callable[[str], object]:
@@ -42,7 +45,7 @@ def act(task: str) -> object:
         case "memory":
             return len(bytes(512 * MIB))
         case "write":
-            with open("/tmp/speech2face-must-not-be-written", "wb") as file:
+            with open(UNWRITABLE, "wb") as file:
                 file.write(b"x")
         case "bug":
             raise KeyError("what somebody said")
@@ -140,9 +143,8 @@ def test_a_process_cannot_write_files() -> None:
             await crew.do("write")
 
     with_crew(work)
-    path = "/tmp/speech2face-must-not-be-written"
-    assert os.path.getsize(path) == 0
-    os.remove(path)
+    assert UNWRITABLE.stat().st_size == 0
+    UNWRITABLE.unlink()
 
 
 def test_the_queue_is_bounded_in_length_and_time() -> None:

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
+from speech2face.evaluation.plots import (
+    COLOURS,
+    Axis,
+    Dot,
+    Series,
+    draw_dots,
+    draw_lines,
+    draw_matrix,
+)
 from speech2face.evaluation.report import (
     RECOGNISERS,
     SYSTEMS,
@@ -28,13 +36,9 @@ MEASURES = {  # in pairs, as `Suite.paired` names them
     "years_apart": "years apart, below 0 is nearer",
     "craniofacial": "craniofacial r, mean over ratios",
 }
-STYLE = """
-:root{color-scheme:light dark;--ground:#fff;--ink:#1d2329;--soft:#5b6570;--line:#e3e6ea;
---faint:#8a939d;--panel:#f6f7f9;--s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#b4589a;--s4:#7a6a00}
-@media (prefers-color-scheme:dark){:root{--ground:#14181c;--ink:#e7eaee;--soft:#a3adb8;
---line:#2b3138;--faint:#7f8a95;--panel:#1c2127;--s0:#56b4e9;--s1:#f08c4a;--s2:#35c79a;
---s3:#e08fc6;--s4:#d9cc55}}
-*{box-sizing:border-box}
+STYLE = (
+    COLOURS
+    + """*{box-sizing:border-box}
 body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:76rem;background:var(--ground);
 color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .3rem}
@@ -60,6 +64,7 @@ h2{break-after:avoid}.wide{overflow:visible}table{font-size:6.5pt}.main{font-siz
 th,td{padding:.15rem .6rem .15rem 0}td:first-child{padding-right:.8rem}}
 @page{size:A4 landscape;margin:12mm}
 """
+)
 SHARE = Axis("", 0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1))
 WINS = Axis("two-way", 0.4, 1, (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1))
 

@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.plots import Axis, Series, draw_lines
+from speech2face.evaluation.plots import COLOURS, Axis, Series, draw_lines
 from speech2face.pictures import check_place
 
-STYLE = """
-:root{color-scheme:light dark;--ground:#fff;--ink:#1d2329;--soft:#5b6570;--line:#e3e6ea;
---faint:#8a939d;--panel:#f6f7f9;--s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#b4589a;--s4:#7a6a00}
-@media (prefers-color-scheme:dark){:root{--ground:#14181c;--ink:#e7eaee;--soft:#a3adb8;
---line:#2b3138;--faint:#7f8a95;--panel:#1c2127;--s0:#56b4e9;--s1:#f08c4a;--s2:#35c79a;
---s3:#e08fc6;--s4:#d9cc55}}
-*{box-sizing:border-box}
+STYLE = (
+    COLOURS
+    + """*{box-sizing:border-box}
 body{margin:0 auto;padding:2.4rem 1.25rem 4rem;max-width:52rem;background:var(--ground);
 color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.75rem;line-height:1.2;margin:0 0 .3rem}
@@ -55,6 +51,7 @@ figure{padding:.7rem;margin-inline:-.4rem}figure>svg{width:100%;min-width:19rem}
 body{padding:0;max-width:none;font-size:10pt}figure,tr{break-inside:avoid}
 figure{border:1px solid var(--line)}h2{break-after:avoid}}
 """
+)
 BITS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 STRIP = (720, 112)  # the crowd's picture, width and height
 ADVICE = (
