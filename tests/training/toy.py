@@ -96,7 +96,7 @@ def main(folder: Path, seconds: float, options: dict) -> None:
         try:
             fit(task, loop, folder, FACTS, None, running(seconds), processes)
         except Speech2FaceError as error:
-            print(error, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{error}\n")  # at once, whole: two processes share the stream
             processes.wait()  # torchrun ends all when one has failed
             sys.exit(error.exit_code)
         digest = hashlib.sha256()
