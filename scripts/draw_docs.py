@@ -12,7 +12,7 @@ from PIL import Image
 
 import speech2face
 from speech2face.pictures import contact_sheet, write_png
-from speech2face.reconstruct import Speech2Face, stretch_mean
+from speech2face.reconstruct import Speech2Face
 
 HERE = Path(__file__).resolve().parents[1]
 DOCS, EXAMPLES = HERE / "docs", HERE / "examples"
@@ -38,7 +38,7 @@ def main() -> None:
     steps = []
     for ends in BETWEEN:
         voices = [model.embed(EXAMPLES / f"{name}.flac") for name in ends]
-        first, last = (stretch_mean(voice.mean, voice.average) for voice in voices)
+        first, last = (voice.shown for voice in voices)
         line = np.linspace(0, 1, STEPS)[:, None]
         names = [ends[0], *[""] * (STEPS - 2), ends[1]]
         pictures, _ = model.decode((1 - line) * first + line * last)

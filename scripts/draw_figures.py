@@ -22,7 +22,7 @@ import speech2face
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
 from speech2face.pictures import write_png
-from speech2face.reconstruct import Speech2Face, stretch_mean
+from speech2face.reconstruct import Speech2Face
 from speech2face.training.export import load_onnx_weights
 from speech2face.weights import find_model
 
@@ -115,7 +115,7 @@ def draw_gaussian(model: Speech2Face) -> None:
     def face(point: np.ndarray) -> Image.Image:
         embedding = voice.average + point @ axes
         if point is mean:
-            embedding = stretch_mean(voice.mean, voice.average)
+            embedding = voice.shown
         return Image.fromarray(model.decode(embedding[None])[0][0])
 
     dots = np.random.default_rng(1).multivariate_normal([0, 0], people, 400)
@@ -156,7 +156,7 @@ def covariance_of_people() -> np.ndarray:
 def draw_decoder(model: Speech2Face) -> None:
     """Landmarks and texture drawn apart, the warp, and the face."""
     voice = model.embed(EXAMPLES / f"{SHAPED}.flac")
-    shown = torch.tensor(stretch_mean(voice.mean, voice.average))[None]
+    shown = torch.tensor(voice.shown)[None]
     decoder = FaceDecoder(FaceDecoderConfig())
     load_onnx_weights(decoder, find_model().face_decoder)
     with torch.no_grad():

@@ -102,14 +102,20 @@ def test_waveforms_of_any_length_in_batches(model: Speech2Face) -> None:
     samples, _ = example_speech()
     for seconds in (0.5, 1.37, 3.0):
         clip = samples[8_000:][: round(seconds * 16_000)]
-        mean, covariance, average = model.encode(np.stack([clip, clip[::-1]]))
+        mean, covariance, average, shown = model.encode(np.stack([clip, clip[::-1]]))
         alone, *_ = model.encode(clip[None])
-        assert mean.shape == average.shape == (2, covariance.shape[-1])
+        assert mean.shape == average.shape == shown.shape == (2, covariance.shape[-1])
         np.testing.assert_allclose(mean[:1], alone, atol=1e-4)
         pixels, landmarks = model.decode(mean)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (2, 224, 224, 3))
         assert landmarks.shape == (2, 66, 2)
         assert ((landmarks > 0) & (landmarks < 1)).all()
+
+
+def test_the_face_is_drawn_where_the_voice_points(model: Speech2Face) -> None:
+    drawn = model.reconstruct(EXAMPLES / "michael.flac")
+    pixels, _ = model.decode(drawn.voice.shown[None])
+    np.testing.assert_array_equal(np.asarray(drawn.image), pixels[0])
 
 
 def test_a_cartoon_is_flat_and_of_the_same_face(model: Speech2Face) -> None:

@@ -109,7 +109,7 @@ def _drawing() -> Iterator[str]:
 
     model = load()
     noise = np.random.default_rng(0).normal(0, 0.05, (1, 16_000))
-    mean, covariance, _ = model.encode(noise)
+    mean, covariance, *_ = model.encode(noise)
     picture = model.decode(mean)[0][0]
     if not np.isfinite(covariance).all() or picture.std() == 0:
         raise ModelError("the model drew an empty face; install the package again.")

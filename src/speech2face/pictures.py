@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZES = range(16, 2049)  # pixels a side that can be asked for
-MOST_SAMPLES = 64  # pictures beside the one of the mean
+MOST_SAMPLES = 64  # pictures beside the first
 
 NOTICE = (
     "Generated picture: the average face that a voice suggests. "

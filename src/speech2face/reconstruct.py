@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-STRETCH = 1.6  # see `stretch_mean`
 STYLES = ("plain", "cartoon")
 
 
@@ -37,6 +36,7 @@ class VoiceEmbedding:
     mean: np.ndarray  # (D,) float32
     covariance: np.ndarray  # (D, D) float32
     average: np.ndarray  # (D,) float32, the mean face of all people
+    shown: np.ndarray  # (D,) float32, where the face is drawn: see `GaussianHead`
     speech: Speech
     model: str
 
@@ -51,7 +51,7 @@ class VoiceEmbedding:
 class Reconstruction:
     """The face drawn from a recording, and what it rests on."""
 
-    image: Image  # the face at the mean, stretched as `stretch_mean` says
+    image: Image  # the face the voice points to, `voice.shown`
     samples: tuple[Image, ...]  # faces drawn from the Gaussian: how much stays open
     voice: VoiceEmbedding
 
@@ -75,15 +75,17 @@ class Speech2Face:
         Raises UnreadableMediaError and NoSpeechError.
         """
         speech = source if isinstance(source, Speech) else find_speech(source)
-        mean, covariance, average = self.encode(speech.samples[None])
-        return VoiceEmbedding(mean[0], covariance[0], average[0], speech, self.card.name)
+        gaussian = (output[0] for output in self.encode(speech.samples[None]))
+        return VoiceEmbedding(*gaussian, speech, self.card.name)
 
-    def encode(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def encode(
+        self, waveforms: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance
-        (B, D, D), and the average face (B, D)."""
+        (B, D, D), the average face (B, D), and where the face is drawn (B, D)."""
         outputs = self._encoder.run(None, {"waveform": waveforms.astype(np.float32)})
-        mean, covariance, average = (np.asarray(output) for output in outputs)
-        return mean, covariance, average
+        mean, covariance, average, shown = (np.asarray(output) for output in outputs)
+        return mean, covariance, average, shown
 
     def decode(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, 66, 2).
@@ -117,21 +119,10 @@ class Speech2Face:
         if not 0 <= samples <= MOST_SAMPLES:
             raise UsageError(f"samples is 0 to {MOST_SAMPLES}, not {samples}.")
         voice = self.embed(source)
-        shown = stretch_mean(voice.mean, voice.average)
-        embeddings = np.concatenate([shown[None], voice.sample(samples, seed)])
+        embeddings = np.concatenate([voice.shown[None], voice.sample(samples, seed)])
         faces = zip(*self.decode(embeddings), strict=True)
         image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)
         return Reconstruction(image, tuple(others), voice)
-
-
-def stretch_mean(mean: np.ndarray, average: np.ndarray) -> np.ndarray:
-    """Where the face at a Gaussian's mean is drawn: further from the average, the same way.
-
-    A conditional mean is shorter than any person's embedding, by as much as the voice leaves
-    open. Drawn as it is it looks washed out; at `STRETCH` times its distance it looks like a face,
-    and what sets it apart is unchanged.
-    """
-    return average + STRETCH * (mean - average)
 
 
 def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:

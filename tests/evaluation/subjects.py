@@ -167,7 +167,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     )
     clips = HeardClips(voices, features, seconds.astype(float), np.arange(count))
     average, eye = shape.mean(0), np.eye(SIZE)
-    head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01)
+    head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01, eye)
     subjects = made_up.subjects([])
     means = head.predict(features, clips.seconds)
     ratios = [
@@ -184,6 +184,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
         subjects.fold,
         shape,
         means,
+        head.show(means),
         ratios,
         made,
         copies,

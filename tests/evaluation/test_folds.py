@@ -11,7 +11,7 @@ from speech2face.data import voices
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation.folds import draw_by_folds, log_likelihood_ratios
+from speech2face.evaluation.folds import TOLERANCE, draw_by_folds, log_likelihood_ratios
 from speech2face.training import face_decoder, voice_encoder
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
@@ -143,32 +143,33 @@ def test_a_face_on_both_sides_is_refused_before_any_training(spies, tmp_path):
     assert not spies.met
 
 
-def test_likelihood_ratios_are_those_of_the_gaussians():
+def test_likelihood_ratios_are_those_of_the_gaussians_widened():
     rng = np.random.default_rng(0)
     size = 6
     residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
-    zeros = np.zeros((size, 3))
-    head = HeadSolution(
-        zeros, zeros[:, 0], rng.normal(size=size), residual, explained, half_seconds=0.8
-    )
+    zeros, stretch = np.zeros((size, 3)), rng.normal(size=(size, size))
+    average = rng.normal(size=size)
+    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch)
     means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
     seconds = np.array([0.5, 1.0, 3.0, 6.0])
     ratios = log_likelihood_ratios(head, means, seconds, faces)
+    wide = TOLERANCE * np.trace(residual) / size * np.eye(size)
 
     def density(mean, covariance):
-        gaussian = MultivariateNormal(torch.tensor(mean), torch.tensor(covariance))
+        gaussian = MultivariateNormal(torch.tensor(mean), torch.tensor(covariance + wide))
         return gaussian.log_prob(torch.tensor(faces)).numpy()
 
     for row in range(4):
         covariance = residual + (1 - seconds[row] / (seconds[row] + 0.8)) * explained
-        wanted = density(means[row], covariance) - density(head.average, residual + explained)
+        shown = average + stretch @ (means[row] - average)
+        wanted = density(shown, covariance) - density(average, residual + explained)
         np.testing.assert_allclose(ratios[row], wanted)
 
 
 def test_a_voice_that_tells_nothing_changes_no_odds():
-    zeros = np.zeros((4, 4))
+    zeros, one = np.zeros((4, 4)), np.eye(4)
     average = np.arange(4.0)
-    head = HeadSolution(zeros, zeros[0], average, np.eye(4), zeros, half_seconds=0.5)
+    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_seconds=0.5, stretch=one)
     faces = np.random.default_rng(0).normal(size=(7, 4))
     ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
     np.testing.assert_allclose(ratios, 0, atol=1e-12)

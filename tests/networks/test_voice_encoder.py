@@ -24,6 +24,7 @@ def fill(head: GaussianHead, seed: int = 0) -> GaussianHead:
         getattr(head, name).copy_(factor @ factor.T + 0.1 * torch.eye(size))
     head.average.copy_(torch.randn(size, generator=generator))
     head.half_seconds.fill_(0.7)
+    head.stretch.copy_(3 * torch.eye(size))
     return head.requires_grad_(False)
 
 
@@ -46,12 +47,14 @@ def test_shapes_and_positive_definite_covariances(encoder, batch, seconds):
         Float[torch.Tensor, "b 128"],
         Float[torch.Tensor, "b 128 128"],
         Float[torch.Tensor, "b 128"],
+        Float[torch.Tensor, "b 128"],
     ]:
         return encoder(waveform)
 
     voices = np.stack([make_voice(seconds) * (0.5 + n) for n in range(batch)])
-    mean, covariance, average = listen(torch.tensor(voices))
+    mean, covariance, average, shown = listen(torch.tensor(voices))
     assert torch.isfinite(mean).all()
+    torch.testing.assert_close(shown - average, 3 * (mean - average))
     torch.testing.assert_close(average, encoder.head.average.expand(batch, -1))
     torch.testing.assert_close(covariance, covariance.mT)
     assert torch.linalg.eigvalsh(covariance.double()).min() > 0
@@ -63,7 +66,7 @@ def test_seconds_are_counted_from_the_samples(encoder):
         waveform = torch.tensor(make_voice(seconds))[None]
         features = encoder.speaker(waveform)
         gain = seconds / (seconds + 0.7)
-        mean, covariance, _ = encoder(waveform)
+        mean, covariance, _, _ = encoder(waveform)
         head = encoder.head
         torch.testing.assert_close(mean, head.average + gain * head.linear(features))
         wanted = head.residual + (1 - gain) * head.explained
@@ -94,9 +97,10 @@ def test_the_released_encoder_hears_what_its_torch_twin_hears():
     session = onnxruntime.InferenceSession(released, providers=["CPUExecutionProvider"])
     for batch, seconds in ((1, 0.5), (2, 2.3)):
         voices = np.stack([make_voice(seconds) * (n + 1) for n in range(batch)])
-        mean, covariance, average = session.run(None, {"waveform": voices})
-        wanted_mean, wanted_covariance, wanted_average = network(torch.tensor(voices))
+        mean, covariance, average, shown = session.run(None, {"waveform": voices})
+        wanted_mean, wanted_covariance, wanted_average, wanted = network(torch.tensor(voices))
         np.testing.assert_allclose(average, wanted_average)
         spread = float(wanted_mean.std())
         np.testing.assert_allclose(mean, wanted_mean, atol=1e-3 * spread)
+        np.testing.assert_allclose(shown, wanted, atol=1e-3 * float(wanted.std()))
         np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-7)

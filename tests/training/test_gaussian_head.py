@@ -76,6 +76,18 @@ def test_what_voices_do_not_tell_gets_no_weight(head):
     assert np.diag(head.explained)[6:].max() < 0.1 * np.diag(head.explained)[:6].max()
 
 
+def test_what_shrank_a_mean_is_undone_where_it_is_drawn():
+    """As a plain ridge would have it, for clips of the length that it was solved for."""
+    world = make_world(300, seed=4, lengths=(3.0,))
+    head = solve(world, replace(CONFIG, least_seconds=0.0))
+    x, y = world.features - world.features.mean(0), world.faces - world.faces.mean(0)
+    plain = x @ np.linalg.solve(x.T @ x + CONFIG.ridge * np.eye(F), x.T @ y)
+    means = head.predict(world.features, world.seconds)
+    np.testing.assert_allclose(head.show(means) - head.average, plain, atol=1e-6)
+    lengths = [np.square(faces).sum(1).mean() for faces in (means - head.average, plain)]
+    assert lengths[0] < 0.9 * lengths[1]
+
+
 def test_voices_that_tell_nothing_give_the_average_face():
     world = make_world(400, seed=2)
     shuffled = np.tile(np.random.default_rng(0).permutation(400), len(LENGTHS))
@@ -174,8 +186,11 @@ def test_the_network_computes_what_was_solved(head):
         {
             "linear.weight": torch.tensor(head.weight),
             "linear.bias": torch.tensor(head.bias),
-            **{k: torch.tensor(getattr(head, k)) for k in ("average", "residual", "explained")},
+            "average": torch.tensor(head.average),
+            "residual": torch.tensor(head.residual),
+            "explained": torch.tensor(head.explained),
             "half_seconds": torch.tensor(head.half_seconds),
+            "stretch": torch.tensor(head.stretch),
         }
     )
     fresh = make_world(5, seed=8, lengths=(0.5, 2.0, 7.0))
@@ -185,5 +200,6 @@ def test_the_network_computes_what_was_solved(head):
     )
     wanted = head.predict(fresh.features, fresh.seconds)
     np.testing.assert_allclose(mean.detach().numpy(), wanted, atol=1e-4)
+    np.testing.assert_allclose(module.show(mean).detach(), head.show(wanted), atol=1e-3)
     for row, seconds in enumerate(fresh.seconds):
         np.testing.assert_allclose(covariance[row], head.covariance(seconds), atol=1e-4)

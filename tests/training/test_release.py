@@ -116,11 +116,13 @@ def test_the_encoder_hears_the_same_at_any_length_and_batch(exported, encoder, b
     generator = torch.Generator().manual_seed(batch)
     waveform = 0.1 * torch.randn(batch, round(seconds * 16_000), generator=generator)
     session = open_session(exported[1] / FILES[0])
-    mean, covariance, _ = session.run(None, {"waveform": waveform.numpy()})
-    wanted_mean, wanted_covariance, _ = encoder(waveform)
+    mean, covariance, _, shown = session.run(None, {"waveform": waveform.numpy()})
+    wanted_mean, wanted_covariance, _, wanted_shown = encoder(waveform)
     # The speaker networks are stored in half precision, the head in full.
     spread = float((wanted_mean - encoder.head.average).std())
     np.testing.assert_allclose(mean, wanted_mean, atol=0.02 * spread)
+    spread = float((wanted_shown - encoder.head.average).std())
+    np.testing.assert_allclose(shown, wanted_shown, atol=0.02 * spread)
     np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-6)
     for matrix in covariance:
         np.linalg.cholesky(matrix.astype(np.float64))

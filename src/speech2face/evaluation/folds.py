@@ -15,11 +15,10 @@ from speech2face.console import Show
 from speech2face.data.leaks import check_split
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
-from speech2face.data.voices import hear_pairs
+from speech2face.data.voices import Voices, hear_pairs
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
-from speech2face.reconstruct import stretch_mean
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
@@ -36,6 +35,8 @@ from speech2face.training.voice_encoder import (
     tune,
 )
 from speech2face.weights import hash_file
+
+TOLERANCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class DrawnFolds:
     fold: np.ndarray  # (N,)
     faces: np.ndarray  # (N, D) embedding of the true face
     means: np.ndarray  # (N, D) predicted
-    log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), log p(face | voice) / p(face)
+    shown: np.ndarray  # (N, D) where they are drawn
+    log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), see log_likelihood_ratios
     pictures: list[Path]  # (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
     left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
@@ -103,29 +105,9 @@ def draw_by_folds(
     cache = folder / "cache"
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
     clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
-    fold_of = dict(
-        zip(
-            (p.clip for p in pairs),
-            split_people([p.person for p in pairs], folds, seed),
-            strict=True,
-        )
-    )
-    pair_of = {p.clip: p for p in pairs}
-    kept = [pair_of.pop(clip) for clip in voices.clips]
-    fold = np.array([fold_of[clip] for clip in voices.clips])
-    people, names = np.array(voices.people), np.array(voices.clips)
-    for k in range(folds):
-        test = fold == k
-        check_split(
-            people[~test],
-            people[test],
-            voices.faces[~test],
-            voices.faces[test],
-            voice_recipe.face_encoder,
-            clips_train=names[~test],
-            clips_test=names[test],
-        )
-    means = np.empty_like(voices.faces)
+    dealt, rows = deal_folds(pairs, voices, voice_recipe.face_encoder, folds, seed)
+    kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
+    means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
     log_ratios, places, listeners = [], {}, []
     for k in range(folds):
         test = fold == k
@@ -137,6 +119,7 @@ def draw_by_folds(
         listeners.append(Listener(voice_recipe, network, head, tuned, run))
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
+        shown[test] = head.show(means[test])
         log_ratios.append(
             log_likelihood_ratios(head, means[test], seconds[test], voices.faces[test])
         )
@@ -146,11 +129,10 @@ def draw_by_folds(
             run,
             cache,
             show,
-            without={p.person for p in pairs if fold_of[p.clip] == k},
+            without={pairs[row].person for row in np.flatnonzero(dealt == k)},
         )
         network, _ = load_face_decoder(weights)
         own = np.flatnonzero(test).tolist()
-        shown = {i: stretch_mean(means[i], head.average) for i in own}
         for kind, embeddings in (("voice", shown), ("face", voices.faces)):
             wanted = {i: np.asarray(embeddings[i], np.float32) for i in own}
             made = draw_faces(network, hash_file(weights), wanted, kept, run, kind)
@@ -162,12 +144,38 @@ def draw_by_folds(
         fold,
         voices.faces,
         means,
+        shown,
         log_ratios,
         [places["voice", i] for i in range(len(kept))],
         [places["face", i] for i in range(len(kept))],
-        [*pair_of.values()],
+        [p for row, p in enumerate(pairs) if row not in rows],
         listeners,
     )
+
+
+def deal_folds(
+    pairs: Sequence[Pair], voices: Voices, recogniser: str, folds: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each pair (P,), and which pair each clip is that was heard (N,).
+
+    Nobody stands in two folds; raises UsageError where `check_split` does.
+    """
+    dealt = split_people([p.person for p in pairs], folds, seed)
+    row_of = {p.clip: row for row, p in enumerate(pairs)}
+    rows = np.array([row_of[clip] for clip in voices.clips])
+    people, names = np.array(voices.people), np.array(voices.clips)
+    for k in range(folds):
+        test = dealt[rows] == k
+        check_split(
+            people[~test],
+            people[test],
+            voices.faces[~test],
+            voices.faces[test],
+            recogniser,
+            clips_train=names[~test],
+            clips_test=names[test],
+        )
+    return dealt, rows
 
 
 def draw_faces(
@@ -194,12 +202,19 @@ def draw_faces(
 def log_likelihood_ratios(
     head: HeadSolution, means: np.ndarray, seconds: np.ndarray, faces: np.ndarray
 ) -> np.ndarray:
-    """log N(face; mean, covariance) − log N(face; average, prior): (n voices, n faces), nats."""
-    prior = _log_density(faces - head.average, head.prior)  # (n,)
+    """How much more a voice is a face's than anybody's: (n voices, n faces), nats.
+
+    log N(face; shown, covariance + t) − log N(face; average, prior + t), with t `TOLERANCE` times
+    the mean residual variance: a few hundred people do not pin the narrow directions of a
+    covariance down, and would be told apart by its errors.
+    """
+    size = len(head.average)
+    tolerance = TOLERANCE * np.trace(head.residual) / size * np.eye(size)
+    prior = _log_density(faces - head.average, head.prior + tolerance)  # (n,)
     return np.stack(
         [
-            _log_density(faces - mean, head.covariance(float(length))) - prior
-            for mean, length in zip(means, seconds, strict=True)
+            _log_density(faces - shown, head.covariance(float(length)) + tolerance) - prior
+            for shown, length in zip(head.show(means), seconds, strict=True)
         ]
     )
 

@@ -460,7 +460,7 @@ class Suite:
                 rows = np.flatnonzero(self.drawn.fold == k)
                 ratios[np.ix_(rows, rows)] = block
                 cosines[np.ix_(rows, rows)] = centred_cosine(
-                    self.drawn.means[rows], self.drawn.faces[rows]
+                    self.drawn.shown[rows], self.drawn.faces[rows]
                 )
             every = np.arange(len(self.people))
             scores["embedding, likelihood ratio"] = Scores(ratios, every)

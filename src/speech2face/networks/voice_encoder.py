@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speech2face.media import SAMPLE_RATE
@@ -24,9 +25,10 @@ class VoiceEncoderConfig:
 
 
 class VoiceEncoder(nn.Module):
-    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average (B, D).
+    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average, shown (B, D).
 
     The average is the mean face of all people: what the mean is where a voice tells nothing.
+    `shown` is where the face is drawn.
     """
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
@@ -35,11 +37,11 @@ class VoiceEncoder(nn.Module):
         self.speaker = SpeakerEncoder(config.speaker)
         self.head = GaussianHead(config.speaker.embedding_size, config.face_embedding)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         features = self.speaker(waveform)  # (B, 448)
         seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
         mean, covariance = self.head(features, seconds)
-        return mean, covariance, self.head.average.expand_as(mean)
+        return mean, covariance, self.head.average.expand_as(mean), self.head.show(mean)
 
 
 class GaussianHead(nn.Module):
@@ -49,6 +51,10 @@ class GaussianHead(nn.Module):
     explained + residual. A clip of t seconds hears the explained part through noise that falls
     as 1/t; the best estimate under that noise shrinks by g = t / (t + a), and the part (1 − g) of
     `explained` returns to the covariance. So the law of total variance holds at any length.
+
+    A conditional mean is nearer to the average than any face, the more so in directions that a
+    voice says little of. To be drawn, and to be told from other faces, it is stretched, each
+    direction by as much as it was shrunk.
     """
 
     def __init__(self, features: int, outputs: int) -> None:
@@ -58,14 +64,20 @@ class GaussianHead(nn.Module):
         self.register_buffer("residual", torch.eye(outputs))
         self.register_buffer("explained", torch.zeros(outputs, outputs))
         self.register_buffer("half_seconds", torch.tensor(0.0))  # a: where g is one half
+        self.register_buffer("stretch", torch.eye(outputs))
 
     average: Tensor
     residual: Tensor
     explained: Tensor
     half_seconds: Tensor
+    stretch: Tensor
 
     def forward(self, features: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
         gain = (seconds / (seconds + self.half_seconds))[:, None]  # (B, 1)
         mean = self.average + gain * self.linear(features)
         covariance = self.residual + (1 - gain[:, :, None]) * self.explained
         return mean, covariance
+
+    def show(self, mean: Tensor) -> Tensor:
+        """(B, D) → where its face is drawn (B, D)."""
+        return self.average + F.linear(mean - self.average, self.stretch)

@@ -117,7 +117,7 @@ def _trace(
     curve = []
     for seconds in lengths:
         heard = samples[: round(seconds * SAMPLE_RATE)]
-        mean, _, average = network.encode(heard[None])
+        mean, _, average, _ = network.encode(heard[None])
         sound = measure_sound(heard)
         bits = state(mean[0], average[0], spread, seconds, sound, calibration).bits
         curve.append({"seconds": round(seconds, 2), "bits": round(bits, 3)})

@@ -21,6 +21,7 @@ class HeadConfig:
     shrinkage: float = 0.3  # of the residual's correlations between principal directions
     inner_folds: int = 5
     least_seconds: float = 2.0  # shorter crops serve only to learn how noise falls with length
+    least_gain: float = 0.05  # of a direction that voices say nothing of; its twentyfold is drawn
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,16 @@ class HeadSolution:
     residual: np.ndarray  # (D, D)
     explained: np.ndarray  # (D, D)
     half_seconds: float
+    stretch: np.ndarray  # (D, D)
 
     def predict(self, features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Features (N, F) and seconds (N,) → means (N, D)."""
         gain = seconds / (seconds + self.half_seconds)
         return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
+
+    def show(self, means: np.ndarray) -> np.ndarray:
+        """Where the faces of means (N, D) are drawn, and told apart best (N, D)."""
+        return self.average + (means - self.average) @ self.stretch.T
 
     def covariance(self, seconds: float) -> np.ndarray:
         gain = seconds / (seconds + self.half_seconds)
@@ -66,7 +72,7 @@ def solve_head(
     long = whole | (seconds >= config.least_seconds)
     average = targets[whole].mean(0)
     # In the principal directions of faces each direction gets a gain of its own: directions that
-    # voices say nothing of are left at the average face instead of being guessed.
+    # voices say nothing of are left near the average face instead of being guessed.
     _, axes = np.linalg.eigh(np.cov(targets[whole].T))
     rotated = (targets - average) @ axes
 
@@ -77,8 +83,11 @@ def solve_head(
         fit, rest = long & (inner != fold), inner == fold
         inner_weight, inner_bias = _ridge(features[fit], rotated[fit], config.ridge)
         held_out[rest] = features[rest] @ inner_weight.T + inner_bias
-    gains = _gains(held_out[whole], rotated[whole])
+    gains = np.maximum(_gains(held_out[whole], rotated[whole]), config.least_gain)
     held_out *= gains
+    # A face that is drawn is not guessed at but recognised, and there a direction that says little
+    # counts, too: what the gains have taken is given back.
+    stretch = axes @ (axes / gains).T
 
     reference = float(1 / np.mean(1 / seconds[long]))  # s that `weight` is best for
     residual, explained = _split_variance(rotated[whole], held_out[whole], config.shrinkage)
@@ -93,9 +102,8 @@ def solve_head(
     residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
     gains /= gain_at_reference
     weight, bias = axes @ (gains[:, None] * weight), axes @ (gains * bias)
-    return HeadSolution(
-        weight, bias, average, axes @ residual @ axes.T, axes @ explained @ axes.T, half
-    )
+    residual, explained = axes @ residual @ axes.T, axes @ explained @ axes.T
+    return HeadSolution(weight, bias, average, residual, explained, half, stretch)
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def export_model(
         folder / FILES[0],
         (torch.randn(2, 48_000) * 0.05,),
         ["waveform"],
-        ["mean", "covariance", "average"],
+        ["mean", "covariance", "average", "shown"],
         ({0: "batch", 1: "samples"},),
         _metadata(encoder_facts),
     )

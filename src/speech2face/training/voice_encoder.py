@@ -230,6 +230,7 @@ def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
         "residual": head.residual,
         "explained": head.explained,
         "half_seconds": np.array(head.half_seconds),
+        "stretch": head.stretch,
     }
     network.head.load_state_dict(
         {k: torch.tensor(v, dtype=torch.float32) for k, v in tensors.items()}
@@ -272,7 +273,7 @@ class TuningTask:
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         self.network.eval()
         waveform, face = batch
-        mean, covariance, _ = self.network(waveform)
+        mean, covariance, *_ = self.network(waveform)
         return {"nll": gaussian_nll(mean, covariance, face)}
 
 

@@ -1,0 +1,439 @@
+"""What parts of the voice encoder are worth, by folds: the encoder never met whom it hears.
+
+    python benchmarks/voice_encoders.py [ROW …] --pairs PAIRS --out runs/voice-encoders [--fold K]
+        [--write]
+
+A row is a way to make an encoder; all use the same five folds by person, and galleries of one fold.
+Finished folds of a row are kept in OUT, stopped ones go on. --write stores what is there in
+benchmarks/voice_encoders.json, draws the table of docs/training.md, and needs no row to run.
+On 2 cores: frozen rows seconds once the speaker networks have listened (3 min), tuned ones 20 min,
+from nothing 15 min, the paper's network at its own size hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from speech2face.console import ProgressBars, Show
+from speech2face.data.dataset import Augmentation, augment
+from speech2face.data.pairs import Pair, read_pairs
+from speech2face.data.splits import split_people, split_shares
+from speech2face.data.voices import Voices, hear_pairs
+from speech2face.evaluation.folds import deal_folds, draw_faces, log_likelihood_ratios
+from speech2face.evaluation.intervals import Estimate, bootstrap_people
+from speech2face.evaluation.judges import embed_pictures
+from speech2face.evaluation.retrieval import centred_cosine, two_way
+from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
+from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
+from speech2face.training.encoders import load_encoder
+from speech2face.training.end_to_end import EndToEndRecipe, train_end_to_end
+from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
+from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.loop import fit, tell
+from speech2face.training.recipes import (
+    attentive,
+    face_decoder,
+    paper_pairs,
+    regression,
+    voice_encoder,
+)
+from speech2face.training.voice_encoder import (
+    HeardClips,
+    TuningTask,
+    embed_clips,
+    hear_clips,
+    load_speaker,
+    set_head,
+    solve,
+)
+from speech2face.weights import hash_file
+
+HERE = Path(__file__).parent
+FOLDS, SEED = 5, 0
+CAMPPLUS = slice(0, 192)  # of the features; GE2E's are the rest
+GE2E = slice(192, 448)
+LAST_BLOCK = ("blocks.2.", "transitions.2.", "exit.", "embed.")  # of CAM++
+REFERENCE = "frozen"  # what the rows are compared with
+KEPT = "answer.npz"
+RELEASED = "last block, likelihood"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Who is heard and who is learned from, and where the row's runs are kept."""
+
+    clips: HeardClips  # by the speaker networks as they were before tuning
+    test: np.ndarray  # (N,) bool
+    decoder: Path  # weights of the face decoder that met nobody of the test either
+    folder: Path
+    show: Show
+
+    @property
+    def voices(self) -> Voices:
+        return self.clips.voices
+
+
+Answer = tuple[np.ndarray, np.ndarray]  # shown (n, D), log-likelihood ratios (n voices, n faces)
+Row = Callable[[Fold], Answer]
+
+
+def map_linearly(fold: Fold) -> Answer:
+    """Ridge from whole clips, one Gaussian for all: the least that one would do."""
+    heard = fold.clips.features[fold.clips.whole].astype(np.float64)
+    for part in (CAMPPLUS, GE2E):
+        heard[:, part] /= np.linalg.norm(heard[:, part], axis=1, keepdims=True)
+    faces, train = fold.voices.faces.astype(np.float64), ~fold.test
+    people = np.array(fold.voices.people)[train]
+    means = _ridge(heard[train], faces[train], heard[fold.test])
+    held_out = np.empty_like(faces[train])
+    inner = split_people(list(people), FOLDS, seed=1)
+    for k in range(FOLDS):
+        rest = inner == k
+        held_out[rest] = _ridge(heard[train][~rest], faces[train][~rest], heard[train][rest])
+    return means, _compare(means, faces[fold.test], faces[train] - held_out, faces[train])
+
+
+def _ridge(heard: np.ndarray, faces: np.ndarray, new: np.ndarray) -> np.ndarray:
+    centred, average = heard - heard.mean(0), faces.mean(0)
+    gram = centred.T @ centred + 10 * np.eye(heard.shape[1])
+    return (new - heard.mean(0)) @ np.linalg.solve(gram, centred.T @ (faces - average)) + average
+
+
+def _compare(
+    means: np.ndarray, faces: np.ndarray, errors: np.ndarray, everybody: np.ndarray
+) -> np.ndarray:
+    """Log-likelihood ratios (n, n) of faces (n, D) where all Gaussians have the covariance of
+    held-out errors (m, D), and the prior is that of everybody (M, D)."""
+    size, average = faces.shape[1], everybody.mean(0)
+    residual = np.cov(errors.T)
+    explained = np.cov(everybody.T) - residual
+    head = HeadSolution(
+        np.zeros((size, 1)), average, average, residual, explained, 0.0, np.eye(size)
+    )
+    return log_likelihood_ratios(head, means, np.ones(len(means)), faces)
+
+
+def freeze(columns: slice) -> Row:
+    """The head in closed form on these features of the frozen networks."""
+
+    def row(fold: Fold) -> Answer:
+        clips = replace(fold.clips, features=fold.clips.features[:, columns])
+        return _judge(solve(voice_encoder(), clips, ~fold.test), clips, fold.test)
+
+    return row
+
+
+def _judge(head: HeadSolution, clips: HeardClips, test: np.ndarray) -> Answer:
+    features, seconds = clips.features[clips.whole][test], clips.seconds[clips.whole][test]
+    means = head.predict(features, seconds)
+    return head.show(means), log_likelihood_ratios(head, means, seconds, clips.voices.faces[test])
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the released recipe is varied by: what moves in CAM++, and what is asked of it."""
+
+    moved: tuple[str, ...] = LAST_BLOCK
+    likelihood: float = 1.0
+    distance: float = 0.0
+    contrastive: float = 0.0
+    augmentation: Augmentation | None = None
+
+
+class VariedTask(TuningTask):
+    """The released recipe's tuning, varied."""
+
+    def __init__(self, varied: Tuning, network: Any, fold: Fold) -> None:
+        train = np.flatnonzero(~fold.test)
+        super().__init__(voice_encoder(), network, fold.voices, train)
+        for name, parameter in network.speaker.campplus.named_parameters():
+            parameter.requires_grad_(name.startswith(varied.moved))
+        self._varied = varied
+        self._average = network.head.average.clone()
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        speech, faces = super().batch(step, rng)
+        if chances := self._varied.augmentation:
+            heard = [augment(sound, chances, rng) for sound in speech.numpy()]
+            speech = torch.tensor(np.array(heard), dtype=torch.float32)
+        return speech, faces
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        self.network.eval()
+        speech, faces = batch
+        mean, covariance, _ = self.network(speech)
+        rows = torch.arange(len(faces))  # who appears twice is rare: each row is a person
+        asked = {
+            "nll": (self._varied.likelihood, lambda: gaussian_nll(mean, covariance, faces)),
+            "distance": (self._varied.distance, lambda: regression_loss(mean, faces)),
+            "contrastive": (
+                self._varied.contrastive,
+                lambda: contrastive_loss(mean, faces, rows, self._average),
+            ),
+        }
+        return {name: weight * loss() for name, (weight, loss) in asked.items() if weight}
+
+
+def tune(varied: Tuning) -> Row:
+    """Speaker networks tuned, the head solved anew on what they then hear."""
+
+    def row(fold: Fold) -> Answer:
+        recipe = voice_encoder()
+        assert recipe.tuning
+        network = load_speaker(recipe)
+        set_head(network, solve(recipe, fold.clips, ~fold.test))
+        task = VariedTask(varied, network, fold)
+        facts = {"tuning": asdict(varied), "data": fold.voices.data}
+        fit(task, recipe.tuning, fold.folder, facts, tell(fold.show, "tuning"))
+        heard = embed_clips(network, recipe, fold.voices.speech, fold.folder, fold.show)
+        clips = HeardClips(fold.voices, *heard)
+        return _judge(solve(recipe, clips, ~fold.test), clips, fold.test)
+
+    return row
+
+
+def learn(recipe: EndToEndRecipe) -> Row:
+    """From nothing, by gradient steps; a tenth of the people learned from says when to stop."""
+
+    def row(fold: Fold) -> Answer:
+        voices, train = fold.voices, np.flatnonzero(~fold.test)
+        source = voices.take(train)
+        layer = first_layer(fold.decoder) if recipe.weights.paper else None
+        path = train_end_to_end(recipe, source, fold.folder, fold.show, decoder=layer)
+        network, _ = load_encoder(path)
+        sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
+        means = np.empty_like(voices.faces)
+        with torch.inference_mode():
+            for i, speech in enumerate(voices.speech):
+                means[i] = network(torch.from_numpy(speech)[None])[0].numpy()
+                fold.show("listening", i + 1, len(voices), "")
+        own, held_out = np.flatnonzero(fold.test), train[sides == 1]
+        errors = voices.faces[held_out] - means[held_out]
+        return means[own], _compare(means[own], voices.faces[own], errors, voices.faces[train])
+
+    return row
+
+
+def first_layer(decoder: Path) -> nn.Linear:
+    """What the decoder makes of an embedding before anything that is not linear."""
+    network, _ = load_face_decoder(decoder)
+    layer = nn.Linear(*network.head_slope.shape)
+    layer.weight.data = network.head_slope.T.contiguous()
+    layer.bias.data = network.head_offset - network.average @ network.head_slope
+    return layer
+
+
+def _narrow_paper() -> EndToEndRecipe:
+    """The paper's layers at a quarter of their width."""
+    whole = paper_pairs()
+    channels = tuple(c // 4 for c in PaperVoiceEncoderConfig().channels)
+    return replace(whole, name="paper-narrow", network=PaperVoiceEncoderConfig(channels=channels))
+
+
+def _shorten(recipe: EndToEndRecipe, steps: int, every: int) -> EndToEndRecipe:
+    """For a CPU: fewer steps, crops of three seconds, half precision."""
+    loop = replace(recipe.loop, steps=steps, validate_every=every, bfloat16=True)
+    network = recipe.network
+    if isinstance(network, PaperVoiceEncoderConfig):
+        network = replace(network, least_seconds=3.0)
+    balanced = bool(recipe.weights.paper)
+    return replace(recipe, loop=loop, network=network, seconds=(3.0, 3.0), balanced=balanced)
+
+
+ROWS: dict[str, Row] = {
+    "linear map": map_linearly,
+    "GE2E alone": freeze(GE2E),
+    "CAM++ alone": freeze(CAMPPLUS),
+    REFERENCE: freeze(slice(None)),
+    RELEASED: tune(Tuning()),
+    "last block, likelihood, augmented": tune(Tuning(augmentation=Augmentation())),
+    "all of CAM++, likelihood": tune(Tuning(moved=("",))),
+    "last block, distance": tune(Tuning(likelihood=0.0, distance=1.0)),
+    "last block, likelihood and contrastive": tune(Tuning(contrastive=0.1)),
+    "last block, contrastive": tune(Tuning(likelihood=0.0, contrastive=1.0)),
+    "from nothing: attentive": learn(_shorten(attentive(), 200, 20)),
+    "from nothing: attentive, distance alone": learn(_shorten(regression(), 200, 20)),
+    "from nothing: the paper's at a quarter of its width": learn(
+        _shorten(_narrow_paper(), 600, 60)
+    ),
+    "from nothing: the paper's": learn(_shorten(paper_pairs(), 100, 25)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what parts of the encoder are worth.")
+    parser.add_argument("rows", nargs="*", help=f"of: {'; '.join(ROWS)}")
+    parser.add_argument("--pairs", type=Path, required=True, help="folder with pairs.csv")
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs; they go on")
+    parser.add_argument("--fold", type=int, nargs="*", default=[*range(FOLDS)])
+    parser.add_argument("--write", action="store_true", help="store what is there, draw the table")
+    given = parser.parse_args()
+    if unknown := {*given.rows} - {*ROWS}:
+        parser.error(f"no row {', '.join(unknown)}")
+    with ProgressBars() as show:
+        crowd = gather(given.pairs, given.out, show)
+        for name in given.rows:
+            for k in given.fold:
+                answer(name, crowd, k, given.out, show)
+        told = compare(crowd, given.out, show)
+    print(draw_table(told))
+    if given.write:
+        facts = {
+            "people": len({*crowd.people}),
+            "clips": len(crowd.people),
+            "folds": FOLDS,
+            "chance": 0.5,
+            "rows": {name: asdict(row) for name, row in told.items()},
+        }
+        (HERE / "voice_encoders.json").write_text(json.dumps(facts, indent=1) + "\n")
+        write_table(draw_table(told))
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Everybody, and the fold in which nobody has met them."""
+
+    pairs: list[Pair]  # N
+    clips: HeardClips  # by the speaker networks as they were before tuning
+    fold: np.ndarray  # (N,)
+    decoders: list[Path]  # of each fold
+
+    @property
+    def people(self) -> np.ndarray:
+        return np.array(self.clips.voices.people)
+
+
+def gather(folder: Path, out: Path, show: Show) -> Crowd:
+    """Hear everybody, and solve the face decoder of each fold."""
+    recipe, cache, pairs = voice_encoder(), out / "cache", read_pairs(folder)
+    voices = hear_pairs(pairs, recipe.face_encoder, cache, show)
+    clips = hear_clips(recipe, load_speaker(recipe), voices, cache, show)
+    dealt, rows = deal_folds(pairs, voices, recipe.face_encoder, FOLDS, SEED)
+    decoders = []
+    for k in range(FOLDS):
+        without = {pairs[row].person for row in np.flatnonzero(dealt == k)}
+        run = out / "decoders" / f"fold{k}"
+        decoders.append(train_face_decoder(face_decoder(), pairs, run, cache, show, without))
+    return Crowd([pairs[row] for row in rows], clips, dealt[rows], decoders)
+
+
+def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
+    """Make a row's encoder of a fold, and keep what it says of the people it has not met."""
+    folder = find_folder(name, k, out)
+    if (folder / KEPT).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    fold = Fold(crowd.clips, crowd.fold == k, crowd.decoders[k], folder, show)
+    shown, ratios = ROWS[name](fold)
+    network, _ = load_face_decoder(fold.decoder)
+    wanted = dict(zip(np.flatnonzero(fold.test).tolist(), np.float32(shown), strict=True))
+    places = draw_faces(network, hash_file(fold.decoder), wanted, crowd.pairs, folder, "voice")
+    pictures = np.array([str(path.relative_to(folder)) for path in places.values()])
+    partial = folder / f"part-{KEPT}"
+    np.savez(partial, shown=shown, ratios=ratios, pictures=pictures)
+    partial.replace(folder / KEPT)
+
+
+def find_folder(name: str, k: int, out: Path) -> Path:
+    return out / "-".join(re.findall(r"\w+", name)) / f"fold{k}"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How often the true face beats a stranger's of the same fold; 0.5 by chance."""
+
+    likelihood: Estimate
+    cosine: Estimate
+    sface: Estimate  # of the pictures drawn, by a recogniser that had no part in training
+    likelihood_gain: Estimate | None  # on the frozen networks, of the same clips
+    sface_gain: Estimate | None
+
+
+def compare(crowd: Crowd, out: Path, show: Show) -> dict[str, Matching]:
+    """All rows of which all folds are there."""
+    done = [n for n in ROWS if all((find_folder(n, k, out) / KEPT).is_file() for k in range(FOLDS))]
+    cache, faces = out / "cache", crowd.clips.voices.faces
+    true = embed_pictures([p.face for p in crowd.pairs], "sface", cache, show, "faces").embeddings
+    wins: dict[str, np.ndarray] = {}
+    for name in done:
+        won = np.empty((3, len(crowd.pairs)))
+        for k in range(FOLDS):
+            test, folder = crowd.fold == k, find_folder(name, k, out)
+            people = crowd.people[test]
+            with np.load(folder / KEPT) as kept:
+                shown, ratios, pictures = kept["shown"], kept["ratios"], kept["pictures"]
+            drawn = [folder / picture for picture in pictures]
+            seen = embed_pictures(drawn, "sface", cache, show, name).embeddings
+            won[0, test] = two_way(ratios, people)
+            won[1, test] = two_way(centred_cosine(shown, faces[test]), people)
+            won[2, test] = match_pictures(seen, true[test], people)
+        wins[name] = won
+    base = wins.get(REFERENCE)
+    told = {}
+    for name, won in wins.items():
+        gains = [None, None]
+        if base is not None and name != REFERENCE:
+            gains = [average(won[i] - base[i], crowd.people) for i in (0, 2)]
+        told[name] = Matching(*(average(row, crowd.people) for row in won), *gains)
+    return told
+
+
+def match_pictures(drawn: np.ndarray, true: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Wins (n,); NaN for who has no face in one of the pictures, and nobody is compared with it."""
+    known = np.isfinite(drawn[:, 0]) & np.isfinite(true[:, 0])
+    wins = np.full(len(known), np.nan)
+    wins[known] = two_way(centred_cosine(drawn[known], true[known]), people[known])
+    return wins
+
+
+def average(values: np.ndarray, people: np.ndarray) -> Estimate:
+    known = np.isfinite(values)
+    return bootstrap_people(values[known], people[known])
+
+
+def draw_table(told: dict[str, Matching]) -> str:
+    """The table of docs/training.md."""
+    lines = [
+        "| encoder | likelihood ratio | less frozen | cosine | pictures, SFace | less frozen |",
+        "|--|--|--|--|--|--|",
+    ]
+    for name, row in told.items():
+        cells = [
+            name,
+            tell_estimate(row.likelihood),
+            tell_estimate(row.likelihood_gain, signed=True),
+            tell_estimate(row.cosine),
+            tell_estimate(row.sface),
+            tell_estimate(row.sface_gain, signed=True),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def tell_estimate(estimate: Estimate | None, signed: bool = False) -> str:
+    if estimate is None:
+        return ""
+    sign = "+" if signed else ""
+    low, high = (format(x, f"{sign}.3f") for x in (estimate.low, estimate.high))
+    return f"{estimate.value:{sign}.3f} [{low}, {high}]"
+
+
+def write_table(table: str) -> None:
+    path = HERE.parent / "docs/training.md"
+    start, end = "<!-- voice encoders -->\n", "\n<!-- /voice encoders -->"
+    before, _, rest = path.read_text().partition(start)
+    path.write_text(before + start + table + end + rest.partition(end)[2])
+
+
+if __name__ == "__main__":
+    main()
