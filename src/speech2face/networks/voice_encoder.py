@@ -25,10 +25,10 @@ class VoiceEncoderConfig:
 
 
 class VoiceEncoder(nn.Module):
-    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average, shown (B, D).
+    """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average and shown.
 
-    The average is the mean face of all people: what the mean is where a voice tells nothing.
-    `shown` is where the face is drawn.
+    The average (B, D) is the mean face of all people: what the mean is where a voice tells nothing.
+    The face is drawn where `shown` (B, D) says.
     """
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:

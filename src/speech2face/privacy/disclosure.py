@@ -100,7 +100,7 @@ def read_calibration(folder: Path) -> Calibration:
 def learn_spread(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> Spread:
     """What a model takes for the spread of faces, from its covariances at three lengths.
 
-    `encode`: speech (1, samples) → mean, covariance (1, D, D) and others. The covariance of t seconds
+    `encode`: speech (1, samples) → mean, covariance (1, D, D) and more. The covariance of t seconds
     is prior − g(t) explained with g = t / (t + half), so two differences give the half, and then
     all else. Raises ModelError where the covariance does not change with length.
     """
