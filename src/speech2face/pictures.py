@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZES = range(16, 2049)  # pixels a side that can be asked for
+COMPRESSION = 4  # zlib's usual 6 takes two and a half times as long, for 6 % less
 MOST_SAMPLES = 64  # pictures beside the first
 
 NOTICE = (
@@ -61,7 +62,7 @@ def encode_png(image: Image, file: BinaryIO, model: str) -> None:
     info.add_text("Software", f"speech2face {__version__}, model {model}")
     info.add_text("Source", "generated")
     info.add_itxt("XML:com.adobe.xmp", _XMP)
-    image.save(file, format="PNG", pnginfo=info)
+    image.save(file, format="PNG", pnginfo=info, compress_level=COMPRESSION)
 
 
 def check_writable(path: Path, force: bool) -> None:

@@ -42,6 +42,8 @@ class VoiceEmbedding:
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
         """`count` faces that this voice may have: embeddings (count, D)."""
+        if not count:
+            return np.empty((0, len(self.mean)), np.float32)
         factor = np.linalg.cholesky(self.covariance.astype(np.float64))
         noise = np.random.default_rng(seed).standard_normal((count, len(self.mean)))
         return (self.mean + noise @ factor.T).astype(np.float32)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from beartype import beartype
 from jaxtyping import Float, jaxtyped
 
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, enlarging_matrix
 from speech2face.training.export import export_onnx
 
 SMALL = FaceDecoderConfig(embedding=16, landmarks=25, size=64, head=48, warp_grid=32)
@@ -80,6 +80,18 @@ def test_the_average_embedding_gets_the_offsets(network):
     torch.testing.assert_close(
         network.draw_shape(network.average[None]).flatten(), network.shape_offset
     )
+
+
+@pytest.mark.parametrize(("old", "new"), [(160, 224), (48, 64), (7, 5)])
+def test_enlarging_by_products_is_bicubic_interpolation(old, new):
+    pictures = torch.rand(2, 4, old, old, generator=torch.Generator().manual_seed(0))
+    matrix = enlarging_matrix(old, new)
+    wanted = F.interpolate(pictures, size=(new, new), mode="bicubic")
+    torch.testing.assert_close(matrix @ pictures @ matrix.T, wanted, atol=1e-5, rtol=0)
+
+
+def test_what_enlarges_is_no_weight(network):
+    assert "enlarging" not in network.state_dict()
 
 
 def test_colours_and_landmarks_are_linear_and_colours_symmetric(network):
