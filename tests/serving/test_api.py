@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,8 +23,10 @@ from service import COMMAND, Service, start_service
 import speech2face
 from sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
+from speech2face.privacy.single import audit_recording, tell
 from speech2face.serving.answers import Embedding, Face, Models
 from speech2face.serving.limits import MIB, Limits
+from speech2face.weights import find_model, hash_file
 
 
 def open_picture(text: str | bytes) -> Image.Image:
@@ -91,9 +94,22 @@ def test_an_embedding_is_that_of_the_package(
     whole = service.post("/v1/embed?covariance=true", speech).json()
     np.testing.assert_allclose(whole["covariance"], voice.covariance, atol=1e-4)
     np.testing.assert_allclose(whole["average"], voice.average, atol=1e-6)
-    moved = np.subtract(whole["mean"], whole["average"])
-    bits = 0.5 * moved @ np.linalg.solve(whole["covariance"], moved) / np.log(2)
-    assert short.confidence.bits == pytest.approx(bits, abs=0.01)
+
+
+def test_its_confidence_is_what_the_audit_states(
+    service: Service, recording: Path, speech: bytes
+) -> None:
+    audited = audit_recording(recording, find_model())
+    for path, kind in (("/v1/embed", Embedding), ("/v1/reconstruct", Face)):
+        told = kind.model_validate_json(service.post(path, speech).content).confidence
+        assert told
+        assert [told.low, told.bits, told.high] == pytest.approx(
+            [audited["bits"][name] for name in ("low", "value", "high")], abs=0.02
+        )
+        assert [told.words, *told.notes] == [" ".join(tell(audited)[:2]), *tell(audited)[2:]]
+        assert "bits" in told.words
+        assert "Among 1,000 strangers" in told.words
+        assert told.calibrated_on == audited["calibrated_on"] > 0
 
 
 BAD_BODIES = {
@@ -140,12 +156,34 @@ def test_what_is_not_there_is_a_problem_too(service: Service) -> None:
         ("GET", "/nothing", 404),
         ("GET", "/docs", 404),
         ("GET", "/..%2fapi.py", 404),
-        ("POST", "/healthz", 405),
+        ("GET", "/v1/embed/", 404),
     ):
         answer = service.client.request(method, path)
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
         assert (answer.status_code, problem["type"]) == (status, "about:blank"), path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/reconstruct", "POST"),
+        ("PUT", "/v1/embed", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("DELETE", "/healthz", "GET"),
+        ("OPTIONS", "/metrics", "GET"),
+        ("POST", "/", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    service: Service, method: str, path: str, allowed: str
+) -> None:
+    answer = service.client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["type"], problem["status"], problem["code"]) == ("about:blank", 405, 2)
+    assert allowed in problem["detail"]
 
 
 def test_every_answer_has_safe_headers(service: Service, speech: bytes) -> None:
@@ -243,3 +281,21 @@ def test_an_address_that_is_taken_and_one_that_others_reach(service: Service) ->
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert f"127.0.0.1:{port} cannot be listened on" in line
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(find_model().folder, folder)
+    (folder / "voice_encoder.onnx").write_bytes(b"not a network")
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"]["voice_encoder.onnx"] = hash_file(folder / "voice_encoder.onnx")
+    (folder / "card.json").write_text(json.dumps(card))
+    done = subprocess.run(
+        [*COMMAND, "--port", "0", "--model", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert "voice_encoder.onnx: not a model that can be run" in line

@@ -79,7 +79,7 @@ def test_a_voice_is_recorded_and_becomes_a_face(page: Page) -> None:
     record(page)
     assert face_of(page).size == (448, 448)
     assert len({sample.tobytes() for sample in samples_of(page)}) == 6
-    assert "average" in page.inner_text("#confidence")
+    assert "Among 1,000 strangers" in page.inner_text("#confidence")
     assert "nobody’s portrait" in page.inner_text("#caption")
     words = page.get_attribute("#waveform", "aria-label") or ""
     assert re.match(r"Recording of \d+\.\d seconds; speech used, in seconds: \d", words)

@@ -77,7 +77,8 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     assert [m["duration"] for m in heard] == sorted(m["duration"] for m in heard)
     seconds = [m["seconds"] for m in faces]
     assert all(after - first >= 1 for first, after in itertools.pairwise(seconds))
-    assert all(m["confidence"]["words"] and "samples" not in m for m in faces)
+    assert not {"samples", "confidence"} & {key for message in faces for key in message}
+    assert face.confidence
     # The same sound at once gives the same picture.
     answer = service.post("/v1/reconstruct?samples=1&size=64&seed=3", encode_float(samples, rate))
     assert answer.json()["image"] == last["image"]
@@ -161,3 +162,10 @@ def test_another_page_may_not_open_a_stream(service: Service) -> None:
     with open_stream(service, origin=service.url) as socket:
         socket.send("bye")
         assert json.loads(socket.recv())["status"] == 400
+
+
+def test_there_is_no_stream_elsewhere(service: Service) -> None:
+    address = f"{service.url.replace('http', 'ws')}/v1/other"
+    with pytest.raises(InvalidStatus), connect(address, open_timeout=60):
+        pass
+    assert "Traceback" not in service.log.read_text()

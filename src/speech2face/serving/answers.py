@@ -8,16 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Confidence(BaseModel):
-    """How far the voice moved the face from the average."""
+    """How much the voice tells of the face, as the command `speech2face audit` states it."""
 
     model_config = ConfigDict(extra="forbid")
 
     bits: float = Field(
-        description="Divergence of the Gaussian from one of the same covariance at the average "
-        "face. The model's belief, not a measurement.",
-        examples=[2.06],
+        description="Disclosed of whose face it is. One more bit halves the crowd to hide in.",
+        examples=[1.21],
     )
-    words: str
+    low: float | None = Field(
+        description="Of the 95 % interval; null where nothing was fitted.", examples=[0.98]
+    )
+    high: float | None = Field(examples=[1.43])
+    calibrated_on: int = Field(
+        description="People on whom the bits were fitted, none of whom the encoder had met. "
+        "0: they are the model's own belief.",
+        examples=[775],
+    )
+    words: str = Field(examples=["These 5.2 s of speech disclose about 1.2 bits …"])
+    notes: list[str] = Field(description="What else is to be known of it, a sentence each.")
 
 
 class Facts(BaseModel):
@@ -31,7 +40,9 @@ class Facts(BaseModel):
     segments: list[tuple[float, float]] = Field(
         description="Start and end in seconds of what was used.", examples=[[[0.13, 5.35]]]
     )
-    confidence: Confidence
+    confidence: Confidence | None = Field(
+        description="Null for a model whose covariance does not depend on a recording's length."
+    )
     warnings: list[str] = Field(description="What is wrong with the sound.", examples=[[]])
 
 

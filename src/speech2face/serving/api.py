@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,8 @@ from fastapi import FastAPI, Query, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from speech2face import __version__
 from speech2face.errors import BusyError, Speech2FaceError
@@ -50,14 +52,17 @@ Samples = Annotated[
 Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
 
 
-def make_app(model: Model, limits: Limits | None = None) -> FastAPI:
-    """The service of one model. Its workers start with it and end with it."""
-    limits = limits or Limits()
+def make_app(model: Model, limits: Limits, give_up: Callable[[Speech2FaceError], None]) -> FastAPI:
+    """The service of one model. Its workers start with it and end with it.
+
+    `give_up` is called with the reason where none of them can be started.
+    """
     figures, inbox = Figures(), Inbox(limits)
     crew = Crew(
         functools.partial(load_listener, str(model.folder), limits.listened),
         limits,
         lambda reason: figures.replaced.labels(reason).inc(),
+        give_up,
     )
     streams = Streams(crew, inbox, limits, figures)
 
@@ -76,6 +81,7 @@ def make_app(model: Model, limits: Limits | None = None) -> FastAPI:
         lifespan=live,
         docs_url=None,  # its page comes from a CDN
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.add_middleware(Watch, figures=figures, routes=ROUTES | {"/openapi.json"})
     for kind in (Speech2FaceError, HTTPException, RequestValidationError):
@@ -84,7 +90,8 @@ def make_app(model: Model, limits: Limits | None = None) -> FastAPI:
     async def hear(request: Request, **wanted: Any) -> Heard:
         crew.check_room()
         with inbox.open(limits.body) as letter:
-            return await crew.do(Task(await receive(request, letter, limits), **wanted))
+            await receive(request, letter, limits)
+            return await crew.do(Task(**wanted), letter.file)
 
     @app.post(
         "/v1/reconstruct",
@@ -158,10 +165,18 @@ def make_app(model: Model, limits: Limits | None = None) -> FastAPI:
         seed: Seed = 0,
         style: Style = "plain",
     ) -> None:
-        await streams.serve(socket, Task(b"", size=size, samples=samples, seed=seed, style=style))
+        await streams.serve(socket, Task(size=size, samples=samples, seed=seed, style=style))
 
-    app.mount("/", StaticFiles(directory=WEB, html=True), name="page")
+    # Not mounted at "/": it would answer a route's path with a wrong method by 404.
+    app.router.default = _Page(directory=WEB, html=True)
     return app
+
+
+class _Page(StaticFiles):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await WebSocketClose()(scope, receive, send)
+        await super().__call__(scope, receive, send)
 
 
 async def _answer(_: Request, error: Exception) -> Response:

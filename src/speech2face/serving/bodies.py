@@ -1,16 +1,20 @@
-"""Request bodies come in: never more than is allowed, in memory only, under no name."""
+"""Request bodies come in: never more than is allowed, in memory only, under no name.
+
+Each is a file in memory of its own, which a worker is given to read. As bytes they would be copied
+on their way, and what an allocator has had from the system for them it does not give back.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from speech2face.errors import BusyError, TooLargeError, TooSlowError, UsageError
+from speech2face.serving.forms import Form
 from speech2face.serving.limits import MIB, Limits
 
 
@@ -28,8 +32,8 @@ class Inbox:
         try:
             yield letter
         finally:
-            self.held -= letter.size
             letter.clear()
+            letter.close()
 
     def take(self, size: int) -> None:
         """Raises BusyError where the memory is full."""
@@ -39,11 +43,11 @@ class Inbox:
 
 
 class Letter:
-    """The pieces of one recording that have come so far."""
+    """One recording, as far as it has come. `file` is its descriptor."""
 
     def __init__(self, inbox: Inbox, most: int) -> None:
         self.size = 0
-        self._pieces: list[bytes] = []
+        self.file = os.memfd_create("recording")
         self._inbox, self._most = inbox, most
 
     def add(self, piece: bytes) -> bool:
@@ -51,21 +55,21 @@ class Letter:
         if self.size + len(piece) > self._most:
             return False
         self._inbox.take(len(piece))
+        os.pwrite(self.file, piece, self.size)
         self.size += len(piece)
-        self._pieces.append(piece)
         return True
 
     def clear(self) -> None:
-        self._pieces.clear()
+        os.ftruncate(self.file, 0)
+        self._inbox.held -= self.size
+        self.size = 0
 
-    def whole(self) -> bytes:
-        """All of it, in one piece."""
-        self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+    def close(self) -> None:
+        os.close(self.file)
 
 
-async def receive(request: Request, letter: Letter, limits: Limits) -> bytes:
-    """The recording in a request: its body, or the part `file` of a form.
+async def receive(request: Request, letter: Letter, limits: Limits) -> None:
+    """The recording in a request, its body or the part `file` of a form, into the letter.
 
     Raises TooLargeError, TooSlowError, UsageError, and BusyError where the memory is full.
     """
@@ -75,6 +79,8 @@ async def receive(request: Request, letter: Letter, limits: Limits) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > 2 * limits.body:
         raise too_large
+    kind = request.headers.get("content-type", "")
+    form = Form(kind, letter.add) if kind.lower().startswith("multipart/form-data") else None
     size = 0
     try:
         async with asyncio.timeout(limits.arrival):
@@ -84,36 +90,17 @@ async def receive(request: Request, letter: Letter, limits: Limits) -> bytes:
                     raise too_large
                 # A small overrun is read to its end: browsers take an answer that comes before
                 # for a broken connection.
-                if size > limits.body or not letter.add(chunk):
+                if size > limits.body:
                     letter.clear()
+                elif form:
+                    form.write(chunk)
+                else:
+                    letter.add(chunk)
     except TimeoutError:
         raise TooSlowError(f"the recording did not arrive in {limits.arrival:g} s.") from None
     except ClientDisconnect:
         raise UsageError("the client went away.") from None
     if size > limits.body:
         raise too_large
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _read_form(request, letter.whole())
-    return letter.whole()
-
-
-class _FormInMemory(MultiPartParser):
-    spool_max_size = 1024 * MIB  # never a file on the disk; the body was bounded before
-
-
-async def _read_form(request: Request, body: bytes) -> bytes:
-    async def once() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    try:
-        form = await _FormInMemory(request.headers, once(), max_files=1, max_fields=0).parse()
-    except (MultiPartException, UnicodeError, ValueError) as error:
-        reason = getattr(error, "message", "not a form")
-        raise UsageError(f"the form cannot be read ({reason.rstrip('.')}).") from None
-    try:
-        part = form.get("file")
-        if not isinstance(part, UploadFile):
-            raise UsageError("the form has no part named file; send the recording as that.")
-        return await part.read()
-    finally:
-        await form.close()
+    if form:
+        form.finish()

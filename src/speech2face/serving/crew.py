@@ -11,37 +11,45 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import resource
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
-from speech2face.errors import BusyError, Speech2FaceError, UnreadableMediaError
+from speech2face.errors import BusyError, ModelError, Speech2FaceError, UnreadableMediaError
 from speech2face.serving.limits import Limits
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Any], Any]
-READY = "ready"
+Work = Callable[[Any, bytes], Any]  # of a task, and what lies in its file
 START_SECONDS = 120.0  # a cold disk and a busy machine
+START_TRIES = 3  # until it is believed that no process can be started
 
 
 class Crew:
     """`limits.workers` processes, and the queue of those who wait for one.
 
     `prepare` is called once in each process and gives the function that does the work; both have
-    to be importable there. `lost` is told the reason whenever a process had to be replaced.
+    to be importable there. `lost` is told the reason whenever a process had to be replaced, and
+    `give_up` where not even the first can be started.
     """
 
     def __init__(
-        self, prepare: Callable[[], Work], limits: Limits, lost: Callable[[str], None]
+        self,
+        prepare: Callable[[], Work],
+        limits: Limits,
+        lost: Callable[[str], None],
+        give_up: Callable[[Speech2FaceError], None],
     ) -> None:
         self.waiting = 0
         self.working = 0
-        self._prepare, self._limits, self._lost = prepare, limits, lost
+        self._prepare, self._limits, self._lost, self._give_up = prepare, limits, lost, give_up
+        self._failed_starts: int | None = 0  # None once one has succeeded
         self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         self._workers: set[Worker] = set()
         self._hiring: set[asyncio.Task[None]] = set()
@@ -63,6 +71,8 @@ class Crew:
 
     def start(self) -> None:
         """Begin to start the processes; tasks may be given at once, and wait."""
+        # They are the parallelism: threads of numpy's own would spin in one another's way.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         for _ in range(self._limits.workers):
             self._hire()
 
@@ -79,8 +89,8 @@ class Crew:
         if self.full:
             raise BusyError("the queue is full; try again in a few seconds.")
 
-    async def do(self, task: Any) -> Any:
-        """What the work makes of `task`.
+    async def do(self, task: Any, file: int) -> Any:
+        """What the work makes of `task` and of what lies in `file`, an open descriptor.
 
         Raises what it raises; BusyError where the queue is full or the time is up; and
         UnreadableMediaError where the task brought the process down.
@@ -90,7 +100,7 @@ class Crew:
         self.working += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, worker.exchange, task)
+            return await loop.run_in_executor(self._threads, worker.exchange, task, file)
         except asyncio.CancelledError:
             worker.fate = "cancelled"
             raise
@@ -130,18 +140,27 @@ class Crew:
         loop, pause = asyncio.get_running_loop(), 1.0
         while True:
             worker = Worker(self._prepare, self._limits)
-            ready = False
             try:
-                ready = await loop.run_in_executor(self._threads, worker.wait_until_ready)
-            finally:
-                if not ready:
-                    worker.end()
-            if ready:
+                await loop.run_in_executor(self._threads, worker.wait_until_ready)
                 self._workers.add(worker)
                 self._idle.put_nowait(worker)
+                self._failed_starts = None
                 return
+            except Speech2FaceError as failure:
+                if self._is_hopeless(failure):
+                    return self._give_up(failure)
+                log.error("%s Another is tried.", failure)
+            finally:
+                if worker not in self._workers:
+                    worker.end()
             await asyncio.sleep(pause)
             pause = min(2 * pause, 60.0)
+
+    def _is_hopeless(self, failure: Speech2FaceError) -> bool:
+        if self._failed_starts is None:
+            return False
+        self._failed_starts += 1
+        return isinstance(failure, ModelError) or self._failed_starts >= START_TRIES
 
 
 class Worker:
@@ -160,19 +179,22 @@ class Worker:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def wait_until_ready(self) -> bool:
+    def wait_until_ready(self) -> None:
+        """Raises Speech2FaceError where it will not be."""
         try:
             told = self._wire.recv() if self._wire.poll(START_SECONDS) else "it took too long"
         except (EOFError, OSError):
             told = "it died"
-        if told != READY:
-            log.error("a worker did not start (%s); another is tried", told)
-        return told == READY
+        if isinstance(told, Speech2FaceError):
+            raise told
+        if told:
+            raise Speech2FaceError(f"a worker did not start ({told}).")
 
-    def exchange(self, task: Any) -> Any:
+    def exchange(self, task: Any, file: int) -> Any:
         """Blocks until the work is done, or the process dead. Raises as `Crew.do` says."""
         try:
             self._wire.send(task)
+            send_handle(self._wire, file, self._process.pid)
             if not self._wire.poll(self._limits.working):
                 self.fate = "time"
                 raise BusyError(
@@ -217,23 +239,26 @@ def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then ends us
     try:
         work = prepare()
+    except Speech2FaceError as error:
+        return wire.send(error)
     except Exception as error:
         return wire.send(f"{place_of(error)}: {error}")
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold a recording
     _limit(resource.RLIMIT_FSIZE, 0)  # nothing is written, by whomever
     _limit(resource.RLIMIT_DATA, limits.memory)
-    wire.send(READY)
+    wire.send("")  # ready
     fate = ""
     while not fate:
         failure = ""
         try:
             task = wire.recv()
+            file = recv_handle(wire)
         except (EOFError, OSError):
             return
         usage = resource.getrusage(resource.RUSAGE_SELF)
         _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + limits.processor)
         try:
-            answer = work(task)
+            answer = work(task, _read(file))
         except Speech2FaceError as error:
             answer = error
         except MemoryError:
@@ -246,6 +271,14 @@ def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
                 answer = Speech2FaceError("the server failed on this; it is not your fault.")
         wire.send((fate, answer, failure))
         task = answer = None
+
+
+def _read(file: int) -> bytes:
+    """All of it, wherever its writer is, and close it."""
+    try:
+        return os.pread(file, os.fstat(file).st_size, 0)
+    finally:
+        os.close(file)
 
 
 def _limit(what: int, soft: int) -> None:

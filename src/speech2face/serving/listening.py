@@ -15,21 +15,21 @@ from PIL import Image
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source
 from speech2face.pictures import NOTICE, encode_png
+from speech2face.serving.confidence import Confidence, load_confidence
 from speech2face.speech import find_speech
+from speech2face.weights import find_model
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 
 BLOCK_SECONDS = 32.0  # as `find_speech` listens
-CLEAR_BITS, SOME_BITS = 3.0, 1.5  # see `_confidence_of`
 
 
 @dataclass(frozen=True)
 class Task:
-    """A recording and what is wanted of it."""
+    """What is wanted of a recording."""
 
-    sound: bytes  # a media file, or float32 samples if `rate` is given
-    rate: int | None = None  # Hz
+    rate: int | None = None  # Hz, of float32 samples; None: it is a media file
     wanted: Literal["face", "embedding", "look"] = "face"
     covariance: bool = False
     samples: int = 0
@@ -38,12 +38,11 @@ class Task:
     style: str = "plain"
     least_seconds: float = 0.0  # of speech; a look at less draws nothing
 
-    @property
-    def source(self) -> Source:
+    def source(self, sound: bytes) -> Source:
+        """The recording, as `media` takes it."""
         if self.rate is None:
-            return self.sound
-        whole = len(self.sound) // 4 * 4
-        return np.frombuffer(self.sound[:whole], "<f4"), self.rate
+            return sound
+        return np.frombuffer(sound, "<f4", len(sound) // 4), self.rate
 
 
 @dataclass(frozen=True)
@@ -54,25 +53,32 @@ class Heard:
     pictures: tuple[bytes, ...] = ()
 
 
-def load_listener(model: str, listened: float) -> Callable[[Task], Heard]:
-    """The work of one process: the model is loaded, warmed up, and kept."""
+def load_listener(folder: str, listened: float) -> Callable[[Task, bytes], Heard]:
+    """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
     from speech2face.reconstruct import load
 
-    network = load(model, threads=1)
+    network = load(folder, threads=1)
+    confidence = load_confidence(network, find_model(folder))
     with suppress(NoSpeechError):
         find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
     mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
     _encode(Image.fromarray(network.decode(mean)[0][0]), "")
-    return functools.partial(listen, network, listened)
+    return functools.partial(listen, network, confidence, listened)
 
 
-def listen(network: Speech2Face, listened: float, task: Task) -> Heard:
-    """At most `listened` seconds of the task's recording → what it wants.
+def listen(
+    network: Speech2Face,
+    confidence: Confidence | None,
+    listened: float,
+    task: Task,
+    sound: bytes,
+) -> Heard:
+    """At most `listened` seconds of a recording → what the task wants of it.
 
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A look raises neither of the first two: what has come so far need not be whole.
     """
-    stream = BoundedStream(task.source, listened)
+    stream = BoundedStream(task.source(sound), listened)
     try:
         speech = find_speech(stream)
     except (NoSpeechError, UnreadableMediaError) as error:
@@ -89,12 +95,14 @@ def listen(network: Speech2Face, listened: float, task: Task) -> Heard:
         voice = network.embed(speech)
         facts |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
         facts["covariance"] = voice.covariance.tolist() if task.covariance else None
-        return Heard(facts | _facts_of(voice))
+        return Heard(facts | _facts_of(voice, confidence))
     face = network.reconstruct(
         speech, samples=task.samples, seed=task.seed, size=task.size, style=task.style
     )
     pictures = tuple(_encode(p, network.card.name) for p in (face.image, *face.samples))
-    return Heard(facts | _facts_of(face.voice) | {"notice": NOTICE}, pictures)
+    if task.wanted == "look":
+        confidence = None  # a look has to be quick
+    return Heard(facts | _facts_of(face.voice, confidence) | {"notice": NOTICE}, pictures)
 
 
 class BoundedStream(AudioStream):
@@ -127,33 +135,14 @@ class BoundedStream(AudioStream):
         return super().warnings + self.cut_note
 
 
-def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
+def _facts_of(voice: VoiceEmbedding, confidence: Confidence | None) -> dict[str, Any]:
     return {
         "seconds": round(voice.speech.seconds, 3),
         "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
-        "confidence": _confidence_of(voice),
+        "confidence": confidence.of(voice) if confidence else None,
         "model": voice.model,
         "warnings": list(voice.speech.warnings),
     }
-
-
-def _confidence_of(voice: VoiceEmbedding) -> dict[str, Any]:
-    """How far the voice moved the face from the average, against all that it leaves open.
-
-    The divergence, in bits, of its Gaussian from one of the same covariance at the average face:
-    0 for a voice that says nothing. It is the model's own belief; bits that were measured on
-    people are in MODEL_CARD.md.
-    """
-    moved = (voice.mean - voice.average).astype(np.float64)
-    nats = 0.5 * moved @ np.linalg.solve(voice.covariance.astype(np.float64), moved)
-    bits = float(nats / np.log(2))
-    if bits >= CLEAR_BITS:
-        words = "The voice moves the face clearly away from the average."
-    elif bits >= SOME_BITS:
-        words = "The voice moves the face somewhat away from the average."
-    else:
-        words = "The voice says little: the face is close to the average."
-    return {"bits": round(bits, 2), "words": words}
 
 
 def _encode(picture: Image.Image, model: str) -> bytes:

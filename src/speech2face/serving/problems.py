@@ -19,8 +19,13 @@ RETRY_SECONDS = 2
 def describe_problem(error: Exception) -> dict[str, Any]:
     """type, title, status, detail, and `code`: the exit code of the command for the same error."""
     if isinstance(error, HTTPException):  # no such path, or not with this method
-        title = HTTPStatus(error.status_code).phrase
-        return _problem("about:blank", title, error.status_code, str(error.detail), 2)
+        status = HTTPStatus(error.status_code)
+        detail = str(error.detail)
+        if status == HTTPStatus.NOT_FOUND:
+            detail = "there is nothing at this path; /openapi.json has those there are."
+        elif allowed := (error.headers or {}).get("Allow"):
+            detail = f"this path takes {allowed}."
+        return _problem("about:blank", status.phrase, status, detail, 2)
     if isinstance(error, RequestValidationError):
         error = UsageError(_tell_wrong_field(error))
     if not isinstance(error, Speech2FaceError):

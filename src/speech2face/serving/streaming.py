@@ -97,7 +97,7 @@ class _Stream:
             reading.result()
         finally:
             reading.cancel()
-        heard = await self._crew.do(replace(self._task, sound=self._letter.whole()))
+        heard = await self._crew.do(self._task, self._letter.file)
         heard.facts["warnings"] += self._notes
         return {"type": "done", **face_of(heard)}
 
@@ -137,13 +137,12 @@ class _Stream:
     async def _look(self) -> None:
         task = replace(
             self._task,
-            sound=self._letter.whole(),
             wanted="look",
             samples=0,
             least_seconds=self._drawn_seconds + BETTER_SECONDS,
         )
         try:
-            heard = await self._crew.do(task)
+            heard = await self._crew.do(task, self._letter.file)
         except BusyError:  # the next look will do
             return
         told = {"duration": heard.facts["duration"], "speech": heard.facts.pop("speech")}
@@ -151,7 +150,7 @@ class _Stream:
         if heard.pictures:
             self._drawn_seconds = told["speech"]
             face = face_of(heard)
-            del face["samples"]
+            del face["samples"], face["confidence"]
             await _send(self._socket, {"type": "face", **face})
 
 

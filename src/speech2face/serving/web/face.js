@@ -7,10 +7,10 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const find = (id) => document.getElementById(id);
 let downloadable;
 
-/** Show a face as it sharpens: {image, confidence} of the server. */
-export function showLiveFace({ image, confidence }) {
+/** Show a face as it sharpens: {image} of the server. */
+export function showLiveFace({ image }) {
   fadeIn(image);
-  tell(confidence, []);
+  tell(null, []);
 }
 
 /** Show the server's whole answer: the face, its samples, its warnings, its download. */
@@ -33,14 +33,15 @@ export function showFace({ image, samples, confidence, warnings }) {
 export function showNoFace() {
   find("plate").querySelectorAll("img").forEach((image) => image.remove());
   find("caption").textContent = EMPTY;
-  tell(undefined, []);
+  tell(null, []);
   find("open").hidden = true;
   find("download").hidden = true;
 }
 
 function tell(confidence, warnings) {
-  find("confidence").textContent = confidence?.words ?? "";
   find("confidence").hidden = !confidence;
+  find("confidence-words").textContent = confidence?.words ?? "";
+  find("confidence-notes").textContent = confidence?.notes.join(" ") ?? "";
   find("warnings").replaceChildren(...warnings.map((warning) => {
     const item = document.createElement("li");
     item.textContent = warning.charAt(0).toUpperCase() + warning.slice(1);
