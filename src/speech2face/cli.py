@@ -511,6 +511,41 @@ def export(
     print(out)
 
 
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Folder of a model that export wrote.")],
+    pairs: Annotated[
+        Path, typer.Option("--pairs", help="What it was trained on: pairs, or a set of prepare.")
+    ],
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="Folder with faces.csv, whose labels tell sex and age from the rest."),
+    ] = None,
+    out: Run = Path("runs/calibrate"),
+    speaker: Speaker = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
+    force: Force = False,
+) -> None:
+    """Learn how far a model's statements hold, for speech2face audit.
+
+    Trains its encoder again by folds by person, and writes disclosure.json beside it.
+    """
+    _need_extras("train", "data")
+    from speech2face.pictures import check_place
+    from speech2face.privacy.disclosure import FILE
+    from speech2face.weights import find_model
+
+    found = find_model(model)
+    check_place(found.folder / FILE, force)
+    from speech2face.privacy.held_out import calibrate as run
+    from speech2face.privacy.held_out import tell, write_calibration
+
+    with ProgressBars() as show:
+        calibration, facts = run(found, pairs, faces, out, show, speaker)
+    path = write_calibration(calibration, found)
+    print(json.dumps(facts) if as_json else f"{tell(facts)}\n{path}")
+
+
 @evaluate.command("pairs")
 def evaluate_pairs(
     folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],

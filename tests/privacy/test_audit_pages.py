@@ -100,12 +100,18 @@ def test_a_recordings_page_says_its_figures():
     assert "a&lt;b" in page
     for words in ("1.6", "1.4 to 1.8", "among the 160 most likely", "At least 56 % of that"):
         assert words in page
+    assert "10 bits would single out one person of 1,000" in page
+    assert "<code>speech2face audit --pairs</code>" in page
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"parts": {"sex": None, "age": None, "everything else": None}, "calibrated_on": 0},
+        {
+            "parts": {"sex": None, "age": None, "everything else": None},
+            "calibrated_on": 0,
+            "bits": {"value": 1.6, "low": None, "high": None},
+        },
         {"bits": {"value": 0.0, "low": 0.0, "high": 0.0}, "noisy": True},
         {"curve": [{"seconds": 0.5, "bits": 9.0}], "mean_place": 1},
         {"places": {"10 %": 1, "50 %": 1, "90 %": 1}, "telephone": True},
@@ -116,6 +122,16 @@ def test_odd_facts_are_drawn_too(other: dict[str, Any]):
     check(draw_recording(facts, tell(facts)))
 
 
+def test_a_model_that_was_not_calibrated_gives_no_interval():
+    facts = recording(calibrated_on=0, bits={"value": 1.6, "low": None, "high": None})
+    sentences = tell(facts)
+    assert sentences[0].endswith("about 1.6 bits of the speaker's face.")
+    assert any("speech2face calibrate" in sentence for sentence in sentences)
+    page = draw_recording(facts, sentences)
+    assert "which was not checked" in page
+    assert "Its statements may be too great." in page
+
+
 @pytest.mark.parametrize("methods", [(), ("one",), ("one", "two", "three", "four")])
 def test_a_populations_page(methods: tuple[str, ...]):
     facts = population(*methods)
@@ -123,8 +139,33 @@ def test_a_populations_page(methods: tuple[str, ...]):
     check(page)
     assert "not &lt;installed&gt;" in page
     for method in methods:
-        assert f"{method}, semi-informed" in page
+        assert page.count(f'<th colspan="6">{method}</th>') == 1
         assert method in tell_population(facts)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(0.1, "still finds"), (0.3, "sometimes finds"), (0.45, "hardly finds")]
+)
+def test_how_surely_speakers_are_found_is_said(error: float, words: str):
+    facts = population("one")
+    facts["methods"]["one"]["attackers"]["semi-informed"] = attacked(0.3, error)
+    page = draw_population(facts)
+    assert f"A verifier {words} the speaker" in page
+    assert ("Do not rely on one" in page) == (error < 0.2)
+
+
+def test_names_beside_points_stay_inside_and_cover_no_point():
+    names = ("one", "two", "three", "four")
+    page = draw_population(population(*names))
+    drawing = page.split("Words lost, and bits left")[2].split("</figure>")[0]
+    points = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
+    assert len(points) == 1 + len(names)
+    for name in names:
+        (found,) = re.findall(rf'<text x="([\d.]+)"[^>]*anchor="(\w+)">{name}<', drawing)
+        start = float(found[0]) - (7 * len(name) if found[1] == "end" else 0)
+        assert start >= 0
+        assert start + 7 * len(name) <= 620
+        assert not any(start < x < start + 7 * len(name) for x in points)
 
 
 def test_a_method_that_hides_nothing_is_not_praised():

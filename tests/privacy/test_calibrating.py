@@ -8,98 +8,138 @@ import numpy as np
 import pytest
 
 from speech2face.privacy.calibrating import (
+    UNHEARD,
     Condition,
-    check_by_folds,
-    compare_statements,
+    Gallery,
+    Gaps,
+    check_statements,
     fit_axes,
-    fit_doubt,
     fit_weights,
     foresee_by_folds,
+    places_of,
     rank_by_folds,
     standard_error,
+    weigh_by_folds,
 )
-from speech2face.privacy.disclosure import Calibration, Waveform
+from speech2face.privacy.disclosure import Calibration, Waveform, weigh_one
 
-PEOPLE, SIZE = 1500, 8
+PEOPLE, SIZE = 1000, 8
 SHARES = np.array([0.7, 0.4, 0.2, 0.1, 0, 0, 0, 0])
-RANGES = {"clear": 40.0, "noisy": 6.0}
+SOUNDS = {
+    "clear": Waveform(40.0, narrow=False),
+    "noisy": Waveform(6.0, narrow=False),
+    "narrow": Waveform(40.0, narrow=True),
+}
 
 
 def condition(name: str, planted: Calibration, seconds: float, seed: int) -> Condition:
     """Clips of which less is heard than the encoder says, by `planted`."""
     rng = np.random.default_rng(seed)
-    sound = Waveform(RANGES[name], narrow=False)
-    people = np.arange(PEOPLE)
-    faces = rng.normal(size=(PEOPLE, SIZE))
-    bare = Condition(
+    people, sound = np.arange(PEOPLE), SOUNDS[name]
+    heard = weigh_one(planted, seconds, sound)
+    # A mean m whose best use is κ m: the face is κ m + what is left.
+    means = np.sqrt(SHARES / heard) * rng.normal(size=(PEOPLE, SIZE))
+    faces = heard * means + np.sqrt(1 - heard * SHARES) * rng.normal(size=(PEOPLE, SIZE))
+    return Condition(
         name,
-        faces,
+        means,
         faces,
         np.tile(SHARES, (PEOPLE, 1)),
         np.full(PEOPLE, seconds),
         (sound,) * PEOPLE,
         people,
         people % 5,
-    )
-    heard = bare.weights(planted)[0]
-    # A mean m whose best use is κ m: the face is κ m + what is left.
-    means = np.sqrt(SHARES / heard) * rng.normal(size=(PEOPLE, SIZE))
-    left = np.sqrt(1 - heard * SHARES) * rng.normal(size=(PEOPLE, SIZE))
-    return Condition(
-        name,
-        means,
-        heard * means + left,
-        bare.shares,
-        bare.seconds,
-        bare.sounds,
-        people,
-        bare.fold,
+        Gallery(faces, people, people % 5),
     )
 
 
-PLANTED = Calibration(shortness=0.1, noise=1.5)
+PLANTED = Calibration(doubt=0.2, shortness=0.2, noise=1.5, narrow=0.4)
 CONDITIONS = [
     condition("clear", PLANTED, 0.5, 1),
-    condition("clear", PLANTED, 6.0, 2),
-    condition("noisy", PLANTED, 6.0, 3),
+    condition("clear", PLANTED, 1.0, 2),
+    condition("clear", PLANTED, 6.0, 3),
+    condition("noisy", PLANTED, 6.0, 4),
+    condition("narrow", PLANTED, 6.0, 5),
 ]
 
 
-def test_planted_numbers_are_found():
-    found = fit_weights(CONDITIONS)
-    assert found.shortness == pytest.approx(PLANTED.shortness, abs=0.06)
-    assert found.noise == pytest.approx(PLANTED.noise, abs=0.4)
+@pytest.fixture(scope="module")
+def gaps() -> list[Gaps]:
+    return [Gaps.look_up(one) for one in CONDITIONS]
 
 
-def test_statements_are_what_comes_out_of_other_folds():
-    named = [replace(c, name=str(n)) for n, c in enumerate(CONDITIONS)]
-    told = check_by_folds(named)
-    for stated, came_out in told.values():
-        assert stated.mean() == pytest.approx(came_out.mean(), abs=0.12)
-    assert 0 < standard_error(named, told) < 0.15
+def test_planted_numbers_are_found(gaps: list[Gaps]):
+    found = fit_weights(gaps)
+    assert found.doubt == pytest.approx(PLANTED.doubt, abs=0.12)
+    assert found.shortness == pytest.approx(PLANTED.shortness, abs=0.1)
+    assert found.noise == pytest.approx(PLANTED.noise, abs=0.6)
+    assert found.narrow == pytest.approx(PLANTED.narrow, abs=0.15)
+
+
+def test_statements_are_what_is_found_in_other_folds(gaps: list[Gaps]):
+    checks = [
+        check_statements(one, weights)
+        for one, weights in zip(CONDITIONS, weigh_by_folds(gaps), strict=True)
+    ]
+    for check in checks:
+        assert check.found_bits.low - 0.05 < check.stated_bits < check.found_bits.high + 0.05
+        assert check.stated_place == pytest.approx(check.found_place.value, abs=0.02)
+        for share, found in check.within.items():
+            assert found.value == pytest.approx(float(share.split()[0]) / 100, abs=0.04)
+        stated = [group.stated for group in check.groups]
+        assert stated == sorted(stated)
+    assert 0 < standard_error(checks) < 0.15
+
+
+def test_an_encoder_that_is_too_sure_is_told(gaps: list[Gaps]):
+    before = check_statements(CONDITIONS[3], np.ones(PEOPLE))
+    assert before.stated_bits > before.found_bits.high + 0.1
+    assert before.within["90 %"].high < 0.9
+    assert standard_error([before]) > 0.2
+    assert gaps[3].at[:, 0].mean() < 0 < gaps[3].at[:, -1].mean()
 
 
 def test_places_foreseen_are_places_found():
-    clear = CONDITIONS[1]
+    clear = CONDITIONS[2]
     weights = clear.weights(PLANTED)
-    stood, stated = rank_by_folds(clear, weights), foresee_by_folds(clear, weights, 300)
+    stood = places_of(rank_by_folds(clear, weights))
+    stated = foresee_by_folds(clear, weights, 300)
     assert stood.mean() == pytest.approx(stated.mean(), abs=0.02)
-    for share in (0.1, 0.5, 0.9):
-        within = (stood <= np.quantile(stated, share, axis=1)).mean()
-        assert within == pytest.approx(share, abs=0.04)
 
 
-def test_doubt_is_found_out_of_the_places():
-    sure = condition("clear", replace(PLANTED, doubt=0.5), 6.0, 5)
-    assert fit_doubt([sure], PLANTED, 60) == pytest.approx(0.5, abs=0.12)
-    assert fit_doubt([sure], replace(PLANTED, shortness=20.0), 60) == 0
+def test_only_other_people_of_the_fold_are_opponents():
+    clear = CONDITIONS[2]
+    first = replace(
+        clear,
+        **{k: getattr(clear, k)[:1] for k in ("means", "faces", "shares", "seconds", "sounds")},
+        people=clear.people[:1],
+        fold=clear.fold[:1],
+    )
+    far = replace(
+        clear.gallery, faces=np.outer(np.where(clear.fold == 0, 99.0, 0.0), np.ones(SIZE))
+    )
+    best = clear.weights(PLANTED)[:1]
+    alone = rank_by_folds(replace(first, gallery=far), best)
+    assert (alone.rank.tolist(), alone.gallery.tolist()) == ([1], [PEOPLE / 5])
+    of_same = replace(far, people=np.zeros(PEOPLE, int))
+    assert rank_by_folds(replace(first, gallery=of_same), best).gallery.tolist() == [1]
+
+
+def test_places_between_those_looked_up_lie_on_a_line(gaps: list[Gaps]):
+    one = gaps[2]
+    for column in (0, 3):
+        sure = one.of(Calibration(doubt=UNHEARD[column]))
+        np.testing.assert_allclose(sure, one.at[:, column], atol=1e-9)
+    between = one.of(Calibration(doubt=(UNHEARD[3] + UNHEARD[4]) / 2))
+    np.testing.assert_allclose(between, one.at[:, 3:5].mean(1), atol=1e-9)
+    np.testing.assert_allclose(one.of(Calibration(doubt=99)), one.at[:, -1])
 
 
 def test_an_encoder_that_heard_nothing_states_nothing():
     deaf = condition("clear", Calibration(), 6.0, 4)
-    stated, came_out = compare_statements(deaf, np.full(PEOPLE, 1e-9))
-    assert stated == pytest.approx(np.zeros(PEOPLE), abs=1e-6)
-    assert came_out == pytest.approx(np.zeros(PEOPLE), abs=1e-6)
+    check = check_statements(deaf, np.full(PEOPLE, 1e-9))
+    assert check.stated_bits == pytest.approx(0, abs=1e-6)
+    assert check.stated_place == pytest.approx(0.5, abs=1e-6)
 
 
 def test_lines_of_sex_and_age_are_found():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from speech2face.privacy.disclosure import (
     turn_to_prior,
     weigh_one,
 )
+from speech2face.weights import FILES, Model, find_model
 
 SIZE = 6
 CLEAR = Waveform(30.0, narrow=False)
@@ -172,13 +174,25 @@ def test_noise_narrows_the_range_and_a_telephone_is_heard():
     assert measure_sound(telephone(samples)).narrow
 
 
+def make_model(folder: Path) -> Model:
+    return Model(folder, replace(find_model().card, sha256={FILES[0]: "abc"}))
+
+
 def test_calibration_is_read_and_a_broken_one_named(tmp_path: Path):
-    assert read_calibration(tmp_path) == Calibration()
-    (tmp_path / FILE).write_text(json.dumps({"noise": 2.0, "sex_axis": [1, 2]}))
-    assert read_calibration(tmp_path) == Calibration(noise=2.0, sex_axis=(1, 2))
+    model = make_model(tmp_path)
+    assert read_calibration(model) == Calibration()
+    told = {"noise": 2.0, "sex_axis": [1, 2], "encoder": "abc"}
+    (tmp_path / FILE).write_text(json.dumps(told))
+    assert read_calibration(model) == Calibration(noise=2.0, sex_axis=(1, 2), encoder="abc")
     (tmp_path / FILE).write_text('{"unheard_of": 1}')
     with pytest.raises(ModelError, match=FILE):
-        read_calibration(tmp_path)
+        read_calibration(model)
+
+
+def test_the_calibration_of_another_encoder_is_none(tmp_path: Path):
+    (tmp_path / FILE).write_text(json.dumps({"noise": 2.0, "people": 9, "encoder": "other"}))
+    assert read_calibration(make_model(tmp_path)) == Calibration()
+    assert read_calibration(find_model()).people > 700
 
 
 def test_the_audit_of_a_recording_needs_the_core_alone():

@@ -174,15 +174,15 @@ def tell(facts: dict[str, Any]) -> str:
     }
     for name, row in rows.items():
         cells = [row["face"]["bits"], row["face"]["two_way"], row["voice"]["equal_error_rate"]]
-        told = "  ".join(f"{show(cell):22}" for cell in cells)
+        told = "  ".join(f"{tell_estimate(cell):22}" for cell in cells)
         lines.append(f"  {name:16}  {told}".rstrip())
     lines += [f"  {name}: left out, {why}" for name, why in facts["left_out"].items()]
     return "\n".join(lines)
 
 
-def show(estimate: dict[str, float], digits: int = 2) -> str:
+def tell_estimate(estimate: dict[str, float], digits: int = 2, scale: float = 1.0) -> str:
     """1.23 [1.10, 1.35]"""
-    value, low, high = (f"{estimate[key]:.{digits}f}" for key in ("value", "low", "high"))
+    value, low, high = (f"{scale * estimate[key]:.{digits}f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

@@ -1,31 +1,43 @@
-"""How `Calibration` is found: what is stated of people who were not met, beside what came out.
+"""How `Calibration` is found: where true faces are stated to stand, beside where they stand.
 
-What came out of one clip is the logarithm of the likelihood ratio of its true face; its mean is
-what is disclosed, whatever the encoder says. a, b and c are chosen so that the mean statement is
-that mean in every condition: clips that are whole, cut short, noisy, over a telephone. Then d is
-chosen so that true faces stand on average where they are stated to stand. Sex and age are lines in
-the space of faces, fitted to labelled photographs.
+The numbers d, a, b and c are chosen so that in every condition (clips that are whole, cut short,
+noisy, over a telephone) true faces stand on average at the place that is stated. Both places of a
+clip depend on those numbers by its κ alone, so they are looked up for a few κ and the rest is least
+squares. What is told of people of one fold is always by numbers found on the others.
+
+Sex and age are lines in the space of faces, fitted to labelled photographs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.evaluation.intervals import weigh_people
-from speech2face.privacy.disclosure import (
-    Calibration,
-    Waveform,
-    foresee_ranks,
-    weigh,
-)
+from speech2face.evaluation.bits import BINS, histogram_bits
+from speech2face.evaluation.intervals import Estimate, bootstrap_people, summarise, weigh_people
+from speech2face.evaluation.retrieval import Ranks
+from speech2face.privacy.disclosure import Calibration, Waveform, foresee_ranks, rank_bits, weigh
 
+UNHEARD = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 2.0, 4.0)  # 1 / κ − 1 at which places are known
+FIT_DRAWS, CHECK_DRAWS = 100, 300  # of where a face may stand, for each clip
+FIRST_GUESS = (0.1, 0.05, 1.0, 0.1)  # of d, a, b and c
+STEP = 1e-3  # of a guess, to see which way is better
+GROUPS = 5  # of clips, of equal size, by what is stated of them
+SHARES = (0.1, 0.5, 0.9)  # of cases, for which it is stated among how many the face stands
+LEAST = 1e-9  # squares of bits, where next to nothing is stated
 RIDGE = 10.0  # of the lines of sex and age, in units of the embeddings' variance
 NEWTON_STEPS = 25
-MOST_DOUBT = 3.0  # κ of a quarter
-FIRST_GUESS = (0.05, 1.0, 0.05)  # of a, b and c
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Faces of everybody, among which true ones are ranked; only those of one fold together."""
+
+    faces: np.ndarray  # (m, D) less the average, turned as in `Condition`
+    people: np.ndarray  # (m,)
+    fold: np.ndarray  # (m,)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Condition:
     sounds: tuple[Waveform, ...]  # n
     people: np.ndarray  # (n,)
     fold: np.ndarray  # (n,)
+    gallery: Gallery
 
     def weights(self, calibration: Calibration) -> np.ndarray:
         """κ of each clip (n,)."""
@@ -51,30 +64,73 @@ class Condition:
         return weigh(calibration, self.seconds, ranges, narrow)
 
 
-def compare_statements(condition: Condition, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is stated of each clip, and what came out (n,) both, in bits."""
-    mean = weights[:, None] * condition.means
-    variance = 1 - weights[:, None] * condition.shares
-    stated = 0.5 * (variance + mean**2 - 1 - np.log(variance)).sum(1)
-    errors = (condition.faces - mean) ** 2 / variance
-    came_out = 0.5 * (condition.faces**2 - errors - np.log(variance)).sum(1)
-    return stated / np.log(2), came_out / np.log(2)
+@dataclass(frozen=True)
+class Gaps:
+    """How far stated places of a condition's clips are from those found."""
+
+    condition: Condition
+    at: np.ndarray  # (n, len(UNHEARD)) mean stated place less the place found, shares of the crowd
+
+    @classmethod
+    def look_up(cls, condition: Condition) -> Gaps:
+        columns = []
+        for unheard in UNHEARD:
+            weights = np.full(len(condition.fold), 1 / (1 + unheard))
+            stated = foresee_by_folds(condition, weights, FIT_DRAWS).mean(1)
+            columns.append(stated - places_of(rank_by_folds(condition, weights)))
+        return cls(condition, np.array(columns).T)
+
+    def of(self, calibration: Calibration) -> np.ndarray:
+        """Of each clip (n,), by a line from one κ that was looked up to the next."""
+        unheard = 1 / self.condition.weights(calibration) - 1
+        column = np.interp(unheard, UNHEARD, np.arange(len(UNHEARD)))
+        left = np.minimum(column.astype(int), len(UNHEARD) - 2)
+        rows = np.arange(len(left))
+        start, end = self.at[rows, left], self.at[rows, left + 1]
+        return start + (column - left) * (end - start)
 
 
-def rank_by_folds(condition: Condition, weights: np.ndarray) -> np.ndarray:
-    """Where each clip's true face stands among others' of its fold (n,), 0 first, 1 last."""
-    shares = np.empty(len(weights))
-    for fold in np.unique(condition.fold):
-        rows = np.flatnonzero(condition.fold == fold)
-        faces, people = condition.faces[rows], condition.people[rows]
-        for row in rows:
-            mean = weights[row] * condition.means[row]
-            variance = 1 - weights[row] * condition.shares[row]
-            scores = (faces**2 - (faces - mean) ** 2 / variance).sum(1)
-            own = scores[rows == row]
-            others = scores[people != condition.people[row]]
-            shares[row] = ((others > own).mean() + (others >= own).mean()) / 2
-    return shares
+@dataclass(frozen=True)
+class Group:
+    """Clips of which about as much was stated. Bits."""
+
+    stated: float
+    found: Estimate
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was stated of a condition's clips, and what was found. Bits; shares of a crowd.
+
+    Bits are of all places together, by histogram.
+    """
+
+    stated_bits: float
+    found_bits: Estimate
+    stated_place: float  # mean
+    found_place: Estimate
+    within: dict[str, Estimate]  # how often a face stood where so many cases were stated to
+    groups: tuple[Group, ...]
+
+
+def rank_by_folds(condition: Condition, weights: np.ndarray) -> Ranks:
+    """Each clip's true face among other people's of its fold, by likelihood ratio."""
+    higher, tied, others = (np.empty(len(weights), int) for _ in range(3))
+    gallery = condition.gallery
+    own_fold = {fold: gallery.fold == fold for fold in np.unique(condition.fold)}
+    for row, weight in enumerate(weights):
+        opponents = own_fold[condition.fold[row]] & (gallery.people != condition.people[row])
+        faces = np.concatenate([condition.faces[row : row + 1], gallery.faces[opponents]])
+        mean, variance = weight * condition.means[row], 1 - weight * condition.shares[row]
+        scores = (faces**2 - (faces - mean) ** 2 / variance).sum(1)
+        own, rest = scores[0], scores[1:]
+        higher[row], tied[row], others[row] = (rest > own).sum(), (rest == own).sum(), len(rest)
+    return Ranks(np.arange(len(weights)), 1 + higher + tied / 2, tied, 1 + others)
+
+
+def places_of(ranks: Ranks) -> np.ndarray:
+    """Ranks of n → shares of the others who stand before them (n,), 0 first, 1 last."""
+    return (ranks.rank - 1) / (ranks.gallery - 1)
 
 
 def foresee_by_folds(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
@@ -89,74 +145,65 @@ def foresee_by_folds(condition: Condition, weights: np.ndarray, draws: int) -> n
     )
 
 
-def fit_doubt(
-    conditions: Sequence[Condition],
-    calibration: Calibration,
-    draws: int,
-    without: int | None = None,
-) -> float:
-    """d, from all people or all but those of a fold: mean places are stated as they are found."""
-    from scipy.optimize import root_scalar
+def fit_weights(gaps: Sequence[Gaps], without: int | None = None) -> Calibration:
+    """d, a, b and c, from all people or all but those of a fold."""
+    from scipy.optimize import least_squares
 
-    def gap(doubt: float) -> float:
-        total = 0.0
-        for condition in conditions:
-            chosen = condition.fold != without
-            weights = condition.weights(replace(calibration, doubt=doubt))
-            stated = foresee_by_folds(condition, weights, draws).mean(1)
-            total += (stated - rank_by_folds(condition, weights))[chosen].mean()
-        return total
+    def off(numbers: np.ndarray) -> list[float]:
+        tried = Calibration(*numbers)
+        return [one.of(tried)[one.condition.fold != without].mean() for one in gaps]
 
-    if gap(0.0) >= 0:
-        return 0.0
-    return float(root_scalar(gap, bracket=(0.0, MOST_DOUBT), xtol=0.005).root)
+    found = least_squares(off, FIRST_GUESS, bounds=(0, np.inf), x_scale=FIRST_GUESS, diff_step=STEP)
+    doubt, shortness, noise, narrow = (round(float(number), 4) for number in found.x)
+    return Calibration(doubt, shortness, noise, narrow)
 
 
-def fit_weights(conditions: Sequence[Condition], without: int | None = None) -> Calibration:
-    """a, b and c, from all people or all but those of a fold."""
-    from scipy.optimize import minimize
-
-    def gap(logs: np.ndarray) -> float:
-        a, b, c = np.exp(logs)
-        tried = Calibration(float(a), float(b), float(c))
-        total = 0.0
-        for condition in conditions:
-            chosen = condition.fold != without
-            stated, came_out = compare_statements(condition, condition.weights(tried))
-            total += (stated[chosen].mean() - came_out[chosen].mean()) ** 2
-        return total
-
-    found = minimize(gap, np.log(FIRST_GUESS), method="Nelder-Mead", options={"maxiter": 120})
-    a, b, c = np.exp(found.x)
-    return Calibration(float(a), float(b), float(c))
+def weigh_by_folds(gaps: Sequence[Gaps]) -> list[np.ndarray]:
+    """κ of each condition's clips (n,), each fold's by numbers found on the others."""
+    weights = [np.empty(len(one.condition.fold)) for one in gaps]
+    for fold in np.unique(gaps[0].condition.fold):
+        calibration = fit_weights(gaps, int(fold))
+        for one, kept in zip(gaps, weights, strict=True):
+            own = one.condition.fold == fold
+            kept[own] = one.condition.weights(calibration)[own]
+    return weights
 
 
-def check_by_folds(
-    conditions: Sequence[Condition],
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By condition: stated and what came out (n,) both, in bits, a, b and c from other folds."""
-    told = {c.name: (np.empty(len(c.fold)), np.empty(len(c.fold))) for c in conditions}
-    for fold in np.unique(conditions[0].fold):
-        calibration = fit_weights(conditions, int(fold))
-        for condition in conditions:
-            own = condition.fold == fold
-            pair = compare_statements(condition, condition.weights(calibration))
-            for kept, values in zip(told[condition.name], pair, strict=True):
-                kept[own] = values[own]
-    return told
+def check_statements(condition: Condition, weights: np.ndarray) -> Check:
+    """What is stated of clips whose κ are `weights` (n,), and what is found."""
+    ranks = rank_by_folds(condition, weights)
+    stood, stated = places_of(ranks), foresee_by_folds(condition, weights, CHECK_DRAWS)
+    people = condition.people
+    order = np.argsort([rank_bits(row) for row in stated], kind="stable")
+    return Check(
+        rank_bits(stated.ravel()),
+        _count_bits(ranks, people, np.arange(len(people))),
+        float(stated.mean()),
+        bootstrap_people(stood, people),
+        {
+            f"{100 * share:.0f} %": bootstrap_people(
+                (stood <= np.quantile(stated, share, axis=1)).astype(float), people
+            )
+            for share in SHARES
+        },
+        tuple(
+            Group(rank_bits(stated[rows].ravel()), _count_bits(ranks, people, rows))
+            for rows in np.array_split(order, GROUPS)
+            if len(rows)
+        ),
+    )
 
 
-def standard_error(
-    conditions: Sequence[Condition], told: dict[str, tuple[np.ndarray, np.ndarray]]
-) -> float:
-    """How far mean statements are off, as a share of them: by condition, and by who was heard."""
-    off, luck = [], []
-    for condition in conditions:
-        stated, came_out = told[condition.name]
-        means = weigh_people(condition.people, draws=400) @ (came_out / stated.mean())
-        off.append(means[0] - 1)
-        luck.append(means[1:].std())
-    return float(np.sqrt(np.mean(np.square(off)) + np.mean(np.square(luck))))
+def standard_error(checks: Sequence[Check]) -> float:
+    """How far bits that are stated of a voice are off, as a share of them.
+
+    By groups, but for what chance adds there, and by who was heard.
+    """
+    groups = [group for check in checks for group in check.groups]
+    missed = sum((g.found.value - g.stated) ** 2 - _chance(g.found) ** 2 for g in groups)
+    misfit = max(0.0, missed) / max(sum(group.stated**2 for group in groups), LEAST)
+    luck = sum(_chance(check.found_bits) ** 2 for check in checks)
+    return float(np.sqrt(misfit + luck / max(sum(c.stated_bits**2 for c in checks), LEAST)))
 
 
 def fit_axes(
@@ -178,3 +225,14 @@ def fit_axes(
     ages = np.linalg.solve(x.T @ x + penalty, x.T @ (years - years.mean()))
     axis = solution[:-1] / scale
     return axis, float(solution[-1] - axis @ centre), ages[:-1] / scale
+
+
+def _chance(estimate: Estimate) -> float:
+    """The standard error that an interval stands for."""
+    return (estimate.high - estimate.low) / (2 * 1.96)
+
+
+def _count_bits(ranks: Ranks, people: np.ndarray, rows: np.ndarray) -> Estimate:
+    chosen = Ranks(ranks.probe[rows], ranks.rank[rows], ranks.tied[rows], ranks.gallery[rows])
+    weights = weigh_people(people[rows])
+    return summarise(histogram_bits(chosen, people[rows], weights, BINS))

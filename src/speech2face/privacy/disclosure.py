@@ -9,7 +9,7 @@ The encoder knows how long a clip is, but not how noisy, and states too much of 
 what it has heard is weighed by a number from 0 to 1, κ = 1 / (1 + d + a / seconds + b / range + c):
 d is how much surer the encoder is than it should be, the range that of loud over quiet in the clip,
 as a ratio, and c counts where nothing is heard above 4 kHz. `Calibration` holds these numbers,
-fitted on people whom the encoder had not met (benchmarks/audit.py).
+fitted on people whom the encoder had not met (calibrating.py).
 
 Sex is a yes or no whose probability the voice changes, age a line in the space of faces; what the
 voice tells of them alone comes first, the rest is everything else. Neither is ever told itself.
@@ -20,12 +20,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.weights import FILES, Model
 
 STRANGERS = 1000
 DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are foreseen
@@ -40,7 +40,7 @@ NARROW = -45.0  # dB between them, below which the sound has come by a telephone
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of one model, from people it had not met; see `fit_calibration`."""
+    """Numbers of one model, from people it had not met; `speech2face calibrate` finds them."""
 
     doubt: float = 0.0  # d
     shortness: float = 0.0  # a, s
@@ -51,6 +51,7 @@ class Calibration:
     sex_offset: float = 0.0
     age_axis: tuple[float, ...] = ()  # (D,) years, but for an offset
     people: int = 0  # on whom it was fitted; 0 is no calibration
+    encoder: str = ""  # whose numbers they are: the sha256 of its file
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,21 @@ class Waveform:
     narrow: bool
 
 
-def read_calibration(folder: Path) -> Calibration:
-    """The numbers in a model's folder, or none. Raises ModelError where they cannot be read."""
-    path = folder / FILE
+def read_calibration(model: Model) -> Calibration:
+    """The numbers in a model's folder; none where there are none, or those of another encoder.
+
+    Raises ModelError where they cannot be read.
+    """
+    path = model.folder / FILE
     if not path.is_file():
         return Calibration()
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         axes = {k: tuple(told[k]) for k in ("sex_axis", "age_axis") if k in told}
-        return Calibration(**(told | axes))
+        found = Calibration(**(told | axes))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a calibration ({error}).") from None
+    return found if found.encoder == model.card.sha256[FILES[0]] else Calibration()
 
 
 def learn_spread(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> Spread:

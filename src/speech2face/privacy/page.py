@@ -7,6 +7,7 @@ share and the page of one recording; that of a population is population_page.py.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -37,29 +38,33 @@ margin-top:.5rem}
 .bar i{display:block;height:100%;border-right:2px solid var(--panel)}.bar i:last-child{border:0}
 .key{display:inline-block;width:.8rem;height:.8rem;border-radius:3px;flex:none}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;margin:.6rem 0}
-th,td{padding:.34rem 1.1rem .34rem 0;text-align:left;border-bottom:1px solid var(--line);
+table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums;margin:.6rem 0}
+th,td{padding:.34rem .9rem .34rem 0;text-align:left;border-bottom:1px solid var(--line);
 white-space:nowrap}
-th{font-weight:600;color:var(--soft)}
+th{font-weight:600;color:var(--soft)}th[colspan]{color:var(--ink);padding-top:.9rem}
+code{font:.92em ui-monospace,monospace;background:var(--panel);padding:.1em .3em;border-radius:4px;
+overflow-wrap:anywhere}
 li{margin:.3rem 0}
 .notice{border-left:4px solid var(--s1);padding:.1rem 0 .1rem 1rem;margin:1.2rem 0}
 @media (max-width:34rem){body{padding-top:1.4rem}.figure{font-size:2.8rem}
 .figure small{display:block;line-height:1.3}
 figure{padding:.7rem;margin-inline:-.4rem}figure>svg{width:100%;min-width:19rem}
-.small{font-size:15px}}
+.small{font-size:16.5px}}
 @media print{:root{--ground:#fff;--ink:#000;--soft:#444;--line:#ccc;--faint:#777;--panel:#fff}
 body{padding:0;max-width:none;font-size:10pt}figure,tr{break-inside:avoid}
 figure{border:1px solid var(--line)}h2{break-after:avoid}}
 """
 )
 BITS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-STRIP = (720, 112)  # the crowd's picture, width and height
+STRIP = (560, 112)  # the crowd's picture, width and height
 ADVICE = (
-    "Publish less of the voice. The curve shows how little is needed: cutting a recording "
-    "hardly helps unless a second or less is left.",
-    "Give the recording another voice before you publish it: speech2face anonymise. Ask first what "
-    "each method hides from somebody who knows it: speech2face audit --pairs, and docs/privacy.md.",
-    "Where much depends on it, have the words read by another person, or publish a transcript.",
+    "A shorter recording is hardly a safer one: the curve rises in the first second or two.",
+    "If your name must stay unknown, do not publish the voice: have the words read by another "
+    "person, or by a machine (`speech2face anonymise --method resynthesis`), or publish a "
+    "transcript.",
+    "Programs that only change a voice take back half of the bits at best from somebody who knows "
+    "the program. What each leaves stands in docs/privacy.md; `speech2face audit --pairs` measures "
+    "it on voices of your own.",
     "What you say, how you say it, and the sounds around you may tell more than the voice does.",
 )
 
@@ -67,18 +72,21 @@ ADVICE = (
 def draw_recording(facts: dict[str, Any], sentences: Sequence[str]) -> str:
     """What `single.audit_recording` gave, and its sentences → HTML."""
     bits = facts["bits"]
-    interval = f"bits of the face, {bits['low']:.1f} to {bits['high']:.1f}"
+    interval = "bits of the face, if this model is right, which was not checked"
+    if facts["calibrated_on"]:
+        interval = f"bits of the face, {bits['low']:.1f} to {bits['high']:.1f}"
     parts = [
         "<h1>What this voice gives away of the face</h1>",
         f'<p class="soft">{facts["speech_seconds"]:.1f} s of speech; model '
-        f"{escape(facts['model'])}. 0 bits is nothing; each bit halves the crowd in which the "
-        "speaker hides. No picture, no name and no list of people takes part.</p>",
+        f"{escape(facts['model'])}. No picture, no name and no list of people takes part.</p>",
         f'<p class="figure">{bits["value"]:.1f} <small>{interval}</small></p>',
-        f'<p class="lead">{escape(sentences[1])}</p>',
+        f'<p class="soft">{escape(sentences[1])} Each bit halves the crowd in which the speaker '
+        "hides.</p>",
+        f'<p class="lead">{escape(sentences[2])}</p>',
         _crowd(facts),
     ]
-    if sentences[2:-1]:
-        parts.append(f"<p>{escape(' '.join(sentences[2:-1]))}</p>")
+    if sentences[3:-1]:
+        parts.append(f"<p>{escape(' '.join(sentences[3:-1]))}</p>")
     parts += [
         _parts(facts),
         section("How much speech it takes", _CURVE, _curve(facts)),
@@ -114,13 +122,13 @@ def _crowd(facts: dict[str, Any]) -> str:
         f'<rect x="{half - 2:.1f}" y="{level - 12}" width="4" height="24" fill="var(--s0)"/>'
         f'<circle cx="{mean:.1f}" cy="{level}" r="8" fill="var(--s1)"/>'
         + _words(mean, level - 22, f"on average {facts['mean_place']}", _anchor(mean, width))
-        + _words(chance, level + 34, "by chance", "middle")
+        + _words(chance, level + 34, f"by chance {crowd // 2}", "middle")
         + _words(left, level + 54, "most like the voice", "start")
-        + _words(right, level + 54, f"least: {crowd:,}", "end")
+        + _words(right, level + 54, "least like it", "end")
     )
     legend = (
-        '<div class="legend"><span><i class="key" style="background:var(--s1)"></i>mean</span>'
-        '<span><i class="key" style="background:var(--s0)"></i>half of the time nearer than this'
+        '<div class="legend"><span><i class="key" style="background:var(--s1)"></i>average</span>'
+        '<span><i class="key" style="background:var(--s0)"></i>half of all cases lie before this'
         '</span><span><i class="key" style="background:var(--s0);opacity:.45"></i>8 cases of 10'
         "</span></div>"
     )
@@ -135,12 +143,11 @@ def _parts(facts: dict[str, Any]) -> str:
         return ""
     cells, names = "", ""
     for number, (name, value) in enumerate(parts.items()):
+        told = "less than 0.1 bits" if value < 0.05 else f"{value:.1f} bits"
         share = max(0.0, value) / total
         colour = f"background:var(--s{number})"
         cells += f'<i style="width:{100 * share:.1f}%;{colour}"></i>'
-        names += (
-            f'<span><i class="key" style="{colour}"></i>{escape(name)}, {value:.1f} bits</span>'
-        )
+        names += f'<span><i class="key" style="{colour}"></i>{escape(name)}, {told}</span>'
     return figure(
         "What the bits are about, as far as it can be told apart",
         f'<div class="bar">{cells}</div>',
@@ -153,9 +160,11 @@ def _curve(facts: dict[str, Any]) -> str:
     other = [(point["seconds"], point["bits"]) for point in facts["average_voice"]]
     longest = max(6.0, own[-1][0])
     other = [(t, bits) for t, bits in other if t <= longest]
-    most = max(bits for _, bits in own + other)
+    share = 0.0
+    if facts["calibrated_on"]:
+        share = facts["bits"]["high"] / max(facts["bits"]["value"], 1e-6) - 1
+    most = max(*(bits * (1 + share) for _, bits in own), *(bits for _, bits in other))
     top = next((tick for tick in BITS[2:] if tick >= most), most)
-    share = facts["bits"]["high"] / max(facts["bits"]["value"], 1e-6) - 1
     curve = Series(
         "this voice",
         [t for t, _ in own],
@@ -180,14 +189,14 @@ def _limits(facts: dict[str, Any]) -> list[str]:
         else "This model was not calibrated. Its statements may be too great."
     )
     return [
-        "It is an expectation over all people with such a voice. Of one person a voice may tell "
+        "It is an average over all people with such a voice. Of one person a voice may tell "
         "more, less, or what is wrong: some faces look like their voices, others do not.",
         calibrated,
         "It holds for this program. A program trained on more people may find more, so take it for "
         "the least that is disclosed, not the most.",
         "It is about the face. That a known voice is recognised is another danger, and a greater "
         "one: a speaker verifier finds a voice among thousands.",
-        f"speech2face {facts['version']}. All figures: --json.",
+        f"speech2face {facts['version']}. All figures: `--json`.",
     ]
 
 
@@ -221,14 +230,20 @@ def svg(drawing: str, width: float, height: float, title: str) -> str:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+    """Plain text; what stands between backticks is code."""
+    marked = (re.sub("`([^`]+)`", r"<code>\1</code>", escape(line)) for line in lines)
+    return f"<ul>{''.join(f'<li>{line}</li>' for line in marked)}</ul>"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A row of a single cell heads those after it."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = ""
+    for row in rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        if len(row) == 1:
+            cells = f'<th colspan="{len(header)}">{escape(row[0])}</th>'
+        body += f"<tr>{cells}</tr>"
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="wide">{whole}</div>'
 

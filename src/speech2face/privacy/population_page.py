@@ -7,16 +7,19 @@ from typing import Any
 
 from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_lines
 from speech2face.privacy.attackers import ATTACKERS
-from speech2face.privacy.audit import SHARES, show
+from speech2face.privacy.audit import SHARES, tell_estimate
 from speech2face.privacy.page import bullets, figure, section, svg, table, wrap
 
 DECIDES = ATTACKERS[-1]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 360, 58, 20, 16, 46  # of the trade-off
-LINE, NAME = 13, 100  # height and width that a name takes
+LINE, LETTER = 15, 7  # height of a name, and width of its letters
+BESIDE = ((9, 4), (-9, 4), (9, -10), (-9, -10), (9, 18), (-9, 18))  # where a name may begin or end
+FOUND, LOST = 0.2, 0.4  # equal errors below which speakers are found, above which they are not
 MEANING = {
-    "ignorant": "ignorant: does not know that the voice was changed",
-    "lazy-informed": "lazy-informed: knows the method, but trains nothing",
-    "semi-informed": "semi-informed: has trained on other people's voices, changed the same way",
+    "ignorant": "Ignorant: does not know that the voice was changed.",
+    "lazy-informed": "Lazy-informed: knows the method, but trains nothing.",
+    "semi-informed": "Semi-informed: has trained on other people's voices, changed the same way. "
+    "Anybody can, so only this one decides.",
 }
 
 
@@ -33,8 +36,13 @@ def draw_population(facts: dict[str, Any]) -> str:
         f'<p class="lead">{escape(_verdict(facts))}</p>',
     ]
     if facts["methods"]:
-        parts += [draw_face(facts), _voice(facts), _trade_off(facts)]
-        parts.append(section("Figures", "", _table(facts)))
+        parts += [
+            section("Three attackers", "", bullets(MEANING.values())),
+            section("What is left of the face", _FACE, draw_face(facts)),
+            section("What is left of the voice", _VOICE, _voice(facts)),
+            section("What hiding costs", _COST, _trade_off(facts)) if _costs(facts) else "",
+            section("Figures", "", _table(facts)),
+        ]
     parts += [
         section("Not everybody alike", _PEOPLE, _people(facts)),
         section("What to do", "", bullets(_advice(facts))),
@@ -43,6 +51,15 @@ def draw_population(facts: dict[str, Any]) -> str:
     return wrap("What voices give away", parts)
 
 
+_FACE = "0 bits: the voice says nothing of the face. 1 bit is what the sex alone would tell."
+_VOICE = (
+    "How often a verifier of speakers errs that takes strangers for one person as often as one "
+    "person for strangers: 0 is never, .5 is guessing."
+)
+_COST = (
+    "Bits left to a semi-informed attacker, and words that a recogniser no longer hears as it did "
+    "in the original. Below and to the left is better."
+)
 _PEOPLE = (
     "Bits of each person, by the rank of the true face under a beta-binomial: below 0 the voice "
     "misleads. Against whoever knows the method."
@@ -60,12 +77,15 @@ def _verdict(facts: dict[str, Any]) -> str:
             "None of the methods measured hides the face from an attacker who has trained on it: "
             "what they seem to hide is within chance."
         )
-    error = best["voice"]["equal_error_rate"]["value"]
     share = min(1.0, hidden["value"] / facts["before"]["face"]["bits"]["value"])
+    error = best["voice"]["equal_error_rate"]["value"]
+    finds = (
+        "still finds" if error < FOUND else "sometimes finds" if error < LOST else "hardly finds"
+    )
     return (
         f"From an attacker who has trained on it, {name} hides the most: {100 * share:.0f} % of "
-        "the bits of the face. The speaker is still found by the voice, with an equal error of "
-        f"{100 * error:.0f} %; where nothing is left it is 50 %."
+        f"the bits that it found before. A verifier {finds} the speaker by the voice: it errs in "
+        f"{100 * error:.0f} % of cases, and guessing is 50 %."
     )
 
 
@@ -105,14 +125,17 @@ def _estimates(
     return told
 
 
+def _costs(facts: dict[str, Any]) -> dict[str, tuple[float, dict[str, float]]]:
+    """By method, of those whose cost is known: share of words lost, bits left to who knows it."""
+    return {
+        name: (method["cost"], method["attackers"][DECIDES]["face"]["bits"])
+        for name, method in facts["methods"].items()
+        if method["cost"] is not None
+    }
+
+
 def _trade_off(facts: dict[str, Any]) -> str:
-    """Words lost against bits left to who knows the method: below and to the left is better."""
-    points = {"unchanged": (0.0, facts["before"]["face"]["bits"])}
-    for name, method in facts["methods"].items():
-        if method["cost"] is not None:
-            points[name] = (method["cost"], method["attackers"][DECIDES]["face"]["bits"])
-    if len(points) < 2:
-        return ""
+    points = {"unchanged": (0.0, facts["before"]["face"]["bits"])} | _costs(facts)
     dearest = max(cost for cost, _ in points.values())
     right = next(t for t in (0.2, 0.4, 0.6, 0.8, 1.0, 10.0) if t >= dearest)
     top = next(
@@ -120,7 +143,7 @@ def _trade_off(facts: dict[str, Any]) -> str:
     )
     x = Axis("words lost, %", 0, right, [right * k / 4 for k in range(5)])
     y = Axis("bits of the face left", 0, top, [top * k / 5 for k in range(6)])
-    drawing, named = "", []
+    drawing = ""
     for tick in x.ticks:
         place = x.place(tick, LEFT, WIDTH - RIGHT)
         drawing += f'<path d="M{place:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="var(--line)"/>'
@@ -129,34 +152,64 @@ def _trade_off(facts: dict[str, Any]) -> str:
         place = y.place(tick, HEIGHT - BOTTOM, TOP)
         drawing += f'<path d="M{LEFT} {place:.1f}H{WIDTH - RIGHT}" stroke="var(--line)"/>'
         drawing += _words(LEFT - 8, place + 4, f"{tick:g}", "end")
-    for name, (cost, bits) in sorted(points.items(), key=lambda row: -row[1][1]["value"]):
+    places = {}
+    for name, (cost, bits) in points.items():
         across = x.place(cost, LEFT, WIDTH - RIGHT)
         low, level, high = (
             y.place(bits[k], HEIGHT - BOTTOM, TOP) for k in ("low", "value", "high")
         )
+        places[name] = (across, low, level, high)
         colour = "var(--faint)" if name == "unchanged" else "var(--s2)"
         drawing += (
             f'<path d="M{across:.1f} {low:.1f}V{high:.1f}" stroke="{colour}" stroke-width="2"/>'
+            f'<circle cx="{across:.1f}" cy="{level:.1f}" r="5" fill="{colour}"/>'
         )
-        drawing += f'<circle cx="{across:.1f}" cy="{level:.1f}" r="5" fill="{colour}"/>'
-        late = across > WIDTH - 130
-        line = level - 7
-        while any(abs(line - y) < LINE and abs(across - x) < NAME for x, y in named):
-            line += LINE
-        named.append((across, line))
-        drawing += _words(across + (-9 if late else 9), line, name, "end" if late else "start")
+    numbers = [y.place(tick, HEIGHT - BOTTOM, TOP) for tick in y.ticks]
+    drawing += _name_points(places, [(0.0, n - LINE / 2, LEFT, n + LINE / 2) for n in numbers])
     middle = (LEFT + WIDTH - RIGHT) / 2
     drawing += _words(middle, HEIGHT - 8, x.name, "middle")
     drawing += (
         f'<text x="12" y="{HEIGHT / 2:.0f}" class="small" text-anchor="middle" '
         f'transform="rotate(-90 12 {HEIGHT / 2:.0f})">{escape(y.name)}</text>'
     )
-    title = "What hiding costs: below and to the left is better"
-    note = (
-        f'<div class="legend">Bits left to a {DECIDES} attacker; words that a recogniser no longer '
-        "hears the same.</div>"
+    title = "Words lost, and bits left"
+    return figure(title, svg(drawing, WIDTH, HEIGHT, title))
+
+
+def _name_points(
+    places: dict[str, tuple[float, float, float, float]],
+    taken: list[tuple[float, float, float, float]],
+) -> str:
+    """A name beside each point (across, low, level, high), where it covers the least.
+
+    `taken` are boxes: left, top, right, bottom.
+    """
+    taken = taken + [(x - 6, high, x + 6, low) for x, low, _, high in places.values()]
+    drawing = ""
+    for name, (across, _, level, _) in places.items():
+        boxes = []
+        for right, down in BESIDE:
+            start = across + right - (LETTER * len(name) if right < 0 else 0)
+            line = level + down
+            boxes.append((start, line - LINE + 3, start + LETTER * len(name), line + 3))
+        box = min(boxes, key=lambda box: _covered(box, taken))
+        taken.append(box)
+        right, down = BESIDE[boxes.index(box)]
+        drawing += _words(across + right, level + down, name, "end" if right < 0 else "start")
+    return drawing
+
+
+def _covered(box: tuple[float, ...], taken: list[tuple[float, ...]]) -> float:
+    """How much of what is taken a box covers, and of what lies outside the frame."""
+    left, top, right, bottom = box
+    outside = (
+        max(0.0, -left) + max(0.0, right - WIDTH + 3 * RIGHT) + max(0.0, bottom - HEIGHT + BOTTOM)
     )
-    return figure(title, svg(drawing, WIDTH, HEIGHT, title), note)
+    return 1000 * outside + sum(
+        max(0.0, min(right, other[2]) - max(left, other[0]))
+        * max(0.0, min(bottom, other[3]) - max(top, other[1]))
+        for other in taken
+    )
 
 
 def _words(x: float, y: float, words: str, anchor: str) -> str:
@@ -182,24 +235,23 @@ def _people(facts: dict[str, Any]) -> str:
 
 
 def _table(facts: dict[str, Any]) -> str:
-    header = ["", "face, bits", "of them hidden", "two-way", "most of a person"]
-    header += ["voice, equal error", "voice, linkability"]
+    header = ["", "face, bits", "of them hidden", "two-way", "voice, equal error", "linkability"]
     rows = [["unchanged", *_cells(facts["before"], None)]]
     for name, method in facts["methods"].items():
+        rows.append([name])
         for attacker, attack in method["attackers"].items():
-            rows.append([f"{name}, {attacker}", *_cells(attack, attack["face_bits_hidden"])])
+            rows.append([attacker, *_cells(attack, attack["face_bits_hidden"])])
     return table(header, rows)
 
 
 def _cells(row: dict[str, Any], hidden: dict[str, float] | None) -> list[str]:
     face, voice = row["face"], row["voice"]
     return [
-        show(face["bits"]),
-        show(hidden) if hidden else "",
-        show(face["two_way"], 3),
-        f"{face['of_people'][-1]:.1f}",
-        show(voice["equal_error_rate"], 3),
-        show(voice["linkability"]),
+        tell_estimate(face["bits"]),
+        tell_estimate(hidden) if hidden else "",
+        tell_estimate(face["two_way"], 3),
+        tell_estimate(voice["equal_error_rate"], 3),
+        tell_estimate(voice["linkability"]),
     ]
 
 
@@ -213,20 +265,19 @@ def _advice(facts: dict[str, Any]) -> list[str]:
     weak = [
         name
         for name, method in facts["methods"].items()
-        if method["attackers"][DECIDES]["voice"]["equal_error_rate"]["value"] < 0.2
+        if method["attackers"][DECIDES]["voice"]["equal_error_rate"]["value"] < FOUND
     ]
     if weak:
         lines.append(
-            f"Do not rely on {', '.join(weak)}: the speaker is found again with fewer than 20 % of "
-            "errors."
+            f"Do not rely on {', '.join(weak)}: the speaker is found again with fewer than "
+            f"{100 * FOUND:.0f} % of errors."
         )
     lines.append("Where much depends on it, have the words read by another, or publish text.")
     return lines
 
 
 def _notes(facts: dict[str, Any]) -> list[str]:
-    lines = [f"{words[0].upper()}{words[1:]}." for words in MEANING.values()]
-    lines += [
+    lines = [
         "Bits: how far the rank of the true face among those of its fold is from chance (histogram "
         "in 20 bins, corrected for luck). 0 is nothing.",
         f"Voice: {facts['speakers']} speakers; one half of a clip is known, the other published. "

@@ -24,7 +24,7 @@ from speech2face.privacy.disclosure import (
     state,
     weigh_one,
 )
-from speech2face.reconstruct import Speech2Face
+from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 from speech2face.weights import Model
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
@@ -37,13 +37,29 @@ QUIET = 15.0  # dB of range, below which a recording is called noisy
 def audit_recording(source: Source, model: Model) -> dict[str, Any]:
     """A path, `-`, bytes or (samples, sample rate) → the facts that the page and --json show.
 
-    Bits, places among `STRANGERS`, seconds. Raises UnreadableMediaError, NoSpeechError and
-    ModelError.
+    Those of `state_voice`, and what other lengths and voices disclose. Raises
+    UnreadableMediaError, NoSpeechError and ModelError.
     """
-    calibration = read_calibration(model.folder)
+    calibration = read_calibration(model)
     network = Speech2Face(model)
     voice = network.embed(source)
     spread = learn_spread(network.encode)
+    return {
+        "version": __version__,
+        **state_voice(voice, spread, calibration),
+        "curve": _trace(network, voice.speech.samples, calibration, spread),
+        "average_voice": [
+            {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}
+            for t in LENGTHS
+        ],
+    }
+
+
+def state_voice(voice: VoiceEmbedding, spread: Spread, calibration: Calibration) -> dict[str, Any]:
+    """What a voice discloses, as facts that `tell` words: bits, places among `STRANGERS`, seconds.
+
+    Without a calibration no interval is known. Takes about 10 ms.
+    """
     samples = voice.speech.samples
     sound = measure_sound(samples)
     seconds = len(samples) / SAMPLE_RATE
@@ -55,7 +71,6 @@ def audit_recording(source: Source, model: Model) -> dict[str, Any]:
         for share, rank in zip((10, 50, 90), said.ranks, strict=True)
     }
     return {
-        "version": __version__,
         "model": voice.model,
         "calibrated_on": calibration.people,
         "speech_seconds": round(voice.speech.seconds, 2),
@@ -67,27 +82,25 @@ def audit_recording(source: Source, model: Model) -> dict[str, Any]:
         "weight": round(weigh_one(calibration, seconds, sound), 3),
         "bits": {
             "value": round(said.bits, 3),
-            "low": round(max(0.0, said.bits - off), 3),
-            "high": round(said.bits + off, 3),
+            "low": round(max(0.0, said.bits - off), 3) if calibration.people else None,
+            "high": round(said.bits + off, 3) if calibration.people else None,
         },
         "parts": dict(zip(PARTS, map(_round, (said.sex, said.age, rest)), strict=True)),
         "strangers": STRANGERS,
         "mean_place": max(1, round(STRANGERS * said.mean_rank)),
         "places": places,
-        "curve": _trace(network, samples, calibration, spread),
-        "average_voice": [
-            {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}
-            for t in LENGTHS
-        ],
     }
 
 
 def tell(facts: dict[str, Any]) -> list[str]:
     """The same in sentences."""
     bits, places, crowd = facts["bits"], facts["places"], facts["strangers"]
+    between = f" ({bits['low']:.1f} to {bits['high']:.1f})" if facts["calibrated_on"] else ""
     lines = [
         f"These {facts['speech_seconds']:.1f} s of speech disclose about {bits['value']:.1f} bits "
-        f"of the speaker's face ({bits['low']:.1f} to {bits['high']:.1f}).",
+        f"of the speaker's face{between}.",
+        f"For scale: 0 bits is nothing, 1 bit what the sex alone would tell if it were certain; "
+        f"{np.log2(crowd):.0f} bits would single out one person of {crowd:,}.",
         f"Among {crowd:,} strangers, the speaker's face would on average stand among the "
         f"{facts['mean_place']} most likely; as often as not among the first {places['50 %']}, "
         f"nine times of ten among the first {places['90 %']}. By chance: {crowd // 2}.",
@@ -101,7 +114,9 @@ def tell(facts: dict[str, Any]) -> list[str]:
         kind = "noisy" if facts["noisy"] else "narrow, as over a telephone"
         lines.append(f"The sound is {kind}; less of the voice is heard in it.")
     if not facts["calibrated_on"]:
-        lines.append("This model was not calibrated: it may state too much.")
+        lines.append(
+            "This model was not calibrated: it may state too much (see speech2face calibrate)."
+        )
     lines.append(
         "This is what this program finds. Who knows more, or listens better, may find more."
     )
@@ -113,7 +128,7 @@ def _trace(
 ) -> list[dict[str, float]]:
     """Bits by the seconds heard from the beginning, all of it last."""
     whole = len(samples) / SAMPLE_RATE
-    lengths = [t for t in LENGTHS if t < whole - 0.25] + [whole]
+    lengths = [t for t in LENGTHS if t < 0.9 * whole] + [whole]
     curve = []
     for seconds in lengths:
         heard = samples[: round(seconds * SAMPLE_RATE)]
