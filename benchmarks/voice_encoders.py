@@ -321,7 +321,7 @@ def gather(folder: Path, out: Path, show: Show) -> Crowd:
     dealt, rows = deal_folds(pairs, voices, recipe.face_encoder, FOLDS, SEED)
     decoders = []
     for k in range(FOLDS):
-        without = {pairs[row].person for row in np.flatnonzero(dealt == k)}
+        without = {p.person for p, own in zip(pairs, dealt == k, strict=True) if own}
         run = out / "decoders" / f"fold{k}"
         decoders.append(train_face_decoder(face_decoder(), pairs, run, cache, show, without))
     return Crowd([pairs[row] for row in rows], clips, dealt[rows], decoders)

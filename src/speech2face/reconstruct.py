@@ -77,8 +77,8 @@ class Speech2Face:
         Raises UnreadableMediaError and NoSpeechError.
         """
         speech = source if isinstance(source, Speech) else find_speech(source)
-        gaussian = (output[0] for output in self.encode(speech.samples[None]))
-        return VoiceEmbedding(*gaussian, speech, self.card.name)
+        mean, covariance, average, shown = (each[0] for each in self.encode(speech.samples[None]))
+        return VoiceEmbedding(mean, covariance, average, shown, speech, self.card.name)
 
     def encode(
         self, waveforms: np.ndarray

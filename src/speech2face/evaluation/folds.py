@@ -129,7 +129,7 @@ def draw_by_folds(
             run,
             cache,
             show,
-            without={pairs[row].person for row in np.flatnonzero(dealt == k)},
+            without={p.person for p, own in zip(pairs, dealt == k, strict=True) if own},
         )
         network, _ = load_face_decoder(weights)
         own = np.flatnonzero(test).tolist()
