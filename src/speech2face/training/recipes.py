@@ -31,7 +31,7 @@ def face_decoder() -> FaceDecoderRecipe:
     speech2face train face-decoder --pairs pairs --out runs/face-decoder
 
     Measuring 1,620 pictures 3 min, solving half a minute. Faces drawn from voices, two-way by five
-    folds: dlib .825 [.813, .837], SFace .655 [.637, .674].
+    folds: dlib .827 [.814, .839], SFace .683 [.665, .701].
     """
     return FaceDecoderRecipe(name="face-decoder", network=FaceDecoderConfig())
 
@@ -57,7 +57,7 @@ def voice_encoder() -> VoiceEncoderRecipe:
     speech2face train voice-encoder --pairs pairs --out runs/voice-encoder
 
     10 min: listening twice, and 200 steps in 1.5 min between. By five folds over 775 people:
-    likelihood ratio .847 [.836, .858], which is .006 [.003, .008] more than frozen.
+    likelihood ratio .855 [.845, .865], which is .006 [.003, .009] more than frozen.
     """
     return VoiceEncoderRecipe(
         name="voice-encoder",
@@ -70,8 +70,8 @@ def voice_encoder_frozen() -> VoiceEncoderRecipe:
 
     speech2face train voice-encoder --pairs pairs --out runs/frozen --recipe frozen
 
-    6 min, most of it listening. By five folds over 775 people: likelihood ratio .842
-    [.831, .852].
+    6 min, most of it listening. By five folds over 775 people: likelihood ratio .849
+    [.838, .859].
     """
     return VoiceEncoderRecipe(name="voice-encoder-frozen")
 
