@@ -1,9 +1,10 @@
 """How `Calibration` is found: where true faces are stated to stand, beside where they stand.
 
 The numbers d, a, b and c are chosen so that in every condition (clips that are whole, cut short,
-noisy, over a telephone) true faces stand on average at the place that is stated. Both places of a
-clip depend on those numbers by its κ alone, so they are looked up for a few κ and the rest is least
-squares. What is told of people of one fold is always by numbers found on the others.
+noisy, over a telephone) true faces stand on average at the place that is stated. The stated place
+of a clip depends on those numbers by its κ alone, so it is looked up for a few κ, and the rest is
+least squares. Where true faces stand is measured by the score that evaluation and attackers use.
+What is told of people of one fold is always by numbers found on the others.
 
 Sex and age are lines in the space of faces, fitted to labelled photographs.
 """
@@ -32,15 +33,6 @@ NEWTON_STEPS = 25
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Faces of everybody, among which true ones are ranked; only those of one fold together."""
-
-    faces: np.ndarray  # (m, D) less the average, turned as in `Condition`
-    people: np.ndarray  # (m,)
-    fold: np.ndarray  # (m,)
-
-
-@dataclass(frozen=True)
 class Condition:
     """Clips heard in one way, each by an encoder that had not met the speaker.
 
@@ -49,13 +41,12 @@ class Condition:
 
     name: str
     means: np.ndarray  # (n, D) predicted, less the average
-    faces: np.ndarray  # (n, D) true, less the average
     shares: np.ndarray  # (n, D) of the prior's variance that the encoder says it has explained
     seconds: np.ndarray  # (n,)
     sounds: tuple[Waveform, ...]  # n
     people: np.ndarray  # (n,)
     fold: np.ndarray  # (n,)
-    gallery: Gallery
+    ranks: Ranks  # of the true faces among those of other people of the fold
 
     def weights(self, calibration: Calibration) -> np.ndarray:
         """κ of each clip (n,)."""
@@ -73,11 +64,11 @@ class Gaps:
 
     @classmethod
     def look_up(cls, condition: Condition) -> Gaps:
-        columns = []
-        for unheard in UNHEARD:
-            weights = np.full(len(condition.fold), 1 / (1 + unheard))
-            stated = foresee_by_folds(condition, weights, FIT_DRAWS).mean(1)
-            columns.append(stated - places_of(rank_by_folds(condition, weights)))
+        found = places_of(condition.ranks)
+        columns = [
+            foresee(condition, np.full(len(found), 1 / (1 + unheard)), FIT_DRAWS).mean(1) - found
+            for unheard in UNHEARD
+        ]
         return cls(condition, np.array(columns).T)
 
     def of(self, calibration: Calibration) -> np.ndarray:
@@ -113,28 +104,13 @@ class Check:
     groups: tuple[Group, ...]
 
 
-def rank_by_folds(condition: Condition, weights: np.ndarray) -> Ranks:
-    """Each clip's true face among other people's of its fold, by likelihood ratio."""
-    higher, tied, others = (np.empty(len(weights), int) for _ in range(3))
-    gallery = condition.gallery
-    own_fold = {fold: gallery.fold == fold for fold in np.unique(condition.fold)}
-    for row, weight in enumerate(weights):
-        opponents = own_fold[condition.fold[row]] & (gallery.people != condition.people[row])
-        faces = np.concatenate([condition.faces[row : row + 1], gallery.faces[opponents]])
-        mean, variance = weight * condition.means[row], 1 - weight * condition.shares[row]
-        scores = (faces**2 - (faces - mean) ** 2 / variance).sum(1)
-        own, rest = scores[0], scores[1:]
-        higher[row], tied[row], others[row] = (rest > own).sum(), (rest == own).sum(), len(rest)
-    return Ranks(np.arange(len(weights)), 1 + higher + tied / 2, tied, 1 + others)
-
-
 def places_of(ranks: Ranks) -> np.ndarray:
     """Ranks of n → shares of the others who stand before them (n,), 0 first, 1 last."""
     return (ranks.rank - 1) / (ranks.gallery - 1)
 
 
-def foresee_by_folds(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
-    """Where it is stated to stand (n, draws), see `disclosure.foresee_ranks`."""
+def foresee(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
+    """Where true faces are stated to stand (n, draws), see `disclosure.foresee_ranks`."""
     return np.array(
         [
             foresee_ranks(weight * mean, 1 - weight * share, row, draws)
@@ -171,9 +147,8 @@ def weigh_by_folds(gaps: Sequence[Gaps]) -> list[np.ndarray]:
 
 def check_statements(condition: Condition, weights: np.ndarray) -> Check:
     """What is stated of clips whose κ are `weights` (n,), and what is found."""
-    ranks = rank_by_folds(condition, weights)
-    stood, stated = places_of(ranks), foresee_by_folds(condition, weights, CHECK_DRAWS)
-    people = condition.people
+    stood, stated = places_of(condition.ranks), foresee(condition, weights, CHECK_DRAWS)
+    ranks, people = condition.ranks, condition.people
     order = np.argsort([rank_bits(row) for row in stated], kind="stable")
     return Check(
         rank_bits(stated.ravel()),

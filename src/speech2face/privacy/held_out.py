@@ -25,14 +25,14 @@ from speech2face.data.pairs import read_photographs
 from speech2face.data.textures import measure_faces
 from speech2face.data.voices import Voices, load_voices
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation.folds import Listener
+from speech2face.evaluation.folds import Listener, log_likelihood_ratios
+from speech2face.evaluation.retrieval import rank_matches
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.privacy.attackers import Crowd
 from speech2face.privacy.audit import tell_estimate
 from speech2face.privacy.calibrating import (
     Condition,
-    Gallery,
     Gaps,
     check_statements,
     fit_axes,
@@ -121,48 +121,41 @@ class HeldOut:
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
         ways |= {f"{t:g} s": (seconds >= t, _cut_to(t)) for t in LENGTHS}
         ways |= {name: (seconds > 0, DEGRADATIONS[name]) for name in DEGRADED}
-        gallery, told = self._turn_faces(), []
+        told = []
         for place, (name, (chosen, change)) in enumerate(ways.items(), 1):
             if chosen.sum() >= LEAST_CLIPS:
-                told.append(self._hear(name, np.flatnonzero(chosen), change, gallery, show))
+                told.append(self._hear(name, np.flatnonzero(chosen), change, show))
             show("listening", place, len(ways), name)
         return told
 
-    def _turn_faces(self) -> Gallery:
-        """As the encoder of each one's fold has them."""
-        faces = self.voices.faces.astype(np.float64)
-        for k, listener in enumerate(self.listeners):
-            turn, _ = _turn(listener)
-            own = self.fold == k
-            faces[own] = (faces[own] - listener.head.average) @ turn
-        return Gallery(faces, np.array(self.voices.people), self.fold)
-
-    def _hear(
-        self, name: str, rows: np.ndarray, change: Change, gallery: Gallery, show: Show
-    ) -> Condition:
+    def _hear(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
         """Clips (n,) by number, after `change`."""
-        voices, fold = self.voices, self.fold[rows]
+        voices, fold, people = self.voices, self.fold[rows], np.array(self.voices.people)
         sounds = [change(voices.speech[i], int(i)) for i in rows]
         means, shares = (np.empty((len(rows), voices.faces.shape[1])) for _ in range(2))
-        seconds = np.empty(len(rows))
+        seconds, scores = np.empty(len(rows)), np.zeros((len(rows), len(people)))
         for k, listener in enumerate(self.listeners):
-            own = np.flatnonzero(fold == k)
+            own, gallery = np.flatnonzero(fold == k), np.flatnonzero(self.fold == k)
             if not len(own):
                 continue
             head = listener.head
-            predicted, seconds[own] = listener.hear(
+            heard, lengths = listener.hear(
                 [voices.clips[i] for i in rows[own]],
                 lambda own=own: [sounds[i] for i in own],
                 re.sub(r"[^A-Za-z0-9]+", "-", name),
                 show,
             )
-            turn, explained = _turn(listener)
-            means[own] = (predicted - head.average) @ turn
-            gain = seconds[own] / (seconds[own] + head.half_seconds)
-            shares[own] = gain[:, None] * explained
+            faces = voices.faces[gallery]
+            scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, heard, lengths, faces)
+            spread = Spread(head.prior, head.explained, head.half_seconds)
+            turn, explained = turn_to_prior(spread)
+            means[own], seconds[own] = (heard - head.average) @ turn, lengths
+            shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
+        true = rows[:, None] == np.arange(len(people))
+        others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
+        ranks = rank_matches(scores, true, others)
         told = tuple(measure_sound(sound) for sound in sounds)
-        faces, people = gallery.faces[rows], gallery.people[rows]
-        return Condition(name, means, faces, shares, seconds, told, people, fold, gallery)
+        return Condition(name, means, shares, seconds, told, people[rows], fold, ranks)
 
 
 def calibrate(
@@ -293,12 +286,6 @@ def tell(facts: dict[str, Any]) -> str:
             f"{tell_estimate(after['within']['90 %'], 1, 100)} %"
         )
     return "\n".join(lines)
-
-
-def _turn(listener: Listener) -> tuple[np.ndarray, np.ndarray]:
-    """See `disclosure.turn_to_prior`."""
-    head = listener.head
-    return turn_to_prior(Spread(head.prior, head.explained, head.half_seconds))
 
 
 def _cut_to(seconds: float) -> Change:
