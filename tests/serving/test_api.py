@@ -106,7 +106,7 @@ def test_its_confidence_is_what_the_audit_states(
         assert [told.low, told.bits, told.high] == pytest.approx(
             [audited["bits"][name] for name in ("low", "value", "high")], abs=0.02
         )
-        assert [told.words, *told.notes] == [" ".join(tell(audited)[:2]), *tell(audited)[2:]]
+        assert [told.words, *told.notes] == [" ".join(tell(audited)[:3]), *tell(audited)[3:]]
         assert "bits" in told.words
         assert "Among 1,000 strangers" in told.words
         assert told.calibrated_on == audited["calibrated_on"] > 0

@@ -288,8 +288,8 @@ def test_the_released_network_learns_by_its_likelihood(tmp_path):
     path = train_end_to_end(recipe, make_voices(), tmp_path, quiet)
     encoder, facts = load_encoder(path)
     assert facts["network"] == "voice_encoder"
-    mean, covariance, _ = encoder(torch.zeros(1, 8_000))
-    assert mean.shape == (1, SIZE)
+    mean, covariance, average, shown = encoder(torch.zeros(1, 8_000))
+    assert mean.shape == average.shape == shown.shape == (1, SIZE)
     assert covariance.shape == (1, SIZE, SIZE)
     rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert rows[0].keys() >= {"step", "nll"}

@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training import voice_encoder
 from speech2face.training.checkpoint import save_weights
+from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import (
     TuningTask,
@@ -103,13 +103,14 @@ def test_too_few_clips_are_told(tmp_path):
 def test_the_network_gets_the_head_that_was_solved():
     network = load_speaker(RECIPE)
     rng = np.random.default_rng(0)
-    solved = SimpleNamespace(
+    solved = HeadSolution(
         weight=rng.normal(size=(128, 448)),
         bias=rng.normal(size=128),
         average=rng.normal(size=128),
         residual=np.eye(128) * 2,
         explained=np.eye(128),
         half_seconds=0.6,
+        stretch=np.eye(128) * 3,
     )
     set_head(network, solved)
     features = torch.randn(1, 448)
@@ -117,6 +118,8 @@ def test_the_network_gets_the_head_that_was_solved():
     wanted = solved.average + 0.5 * (solved.weight @ features[0].numpy() + solved.bias)
     np.testing.assert_allclose(mean[0].detach(), wanted, atol=1e-3)
     np.testing.assert_allclose(covariance[0], 2.5 * np.eye(128), atol=1e-5)
+    shown = network.head.show(mean)[0].detach()
+    np.testing.assert_allclose(shown, solved.average + 3 * (wanted - solved.average), atol=1e-2)
 
 
 def test_tuning_moves_the_last_block_and_the_head_only():

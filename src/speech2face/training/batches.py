@@ -6,6 +6,8 @@ one knows its part. Clips that fit into memory are held there; sets of shards ar
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 from collections.abc import Iterator
 from itertools import islice
@@ -91,7 +93,7 @@ class StreamedBatches:
             persistent_workers=workers > 0,
             # Forks go badly with threads, and a server of forks would outlive a killed training.
             multiprocessing_context="spawn" if workers else None,
-            worker_init_fn=_ignore_stops,
+            worker_init_fn=_begin_worker,
             generator=torch.Generator(),  # not the network's chance
         )
         self._batches: Iterator[Batch] = iter(())
@@ -106,10 +108,15 @@ class StreamedBatches:
         return next(self._batches)
 
 
-def _ignore_stops(_: int) -> None:
-    """A terminal or a cluster asks all processes to stop; the training saves, then ends its own."""
+def _begin_worker(_: int) -> None:
+    """A terminal or a cluster asks all processes to stop; the training saves, then ends its own.
+
+    What a worker has read is handed over by then, so it ends at once: taking its libraries' threads
+    down has aborted workers on a busy machine.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    atexit.register(os._exit, 0)
 
 
 def average_face(folder: Path, split: str = "train", most: int = 2000) -> np.ndarray:
