@@ -258,11 +258,8 @@ class Runner:
         trained = [p for p in self._network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(trained, lr=0.0)  # as much work, and nothing drifts
         self._state = TrainingState(self._network, self._optimiser)
-        if device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # TF32, as in convolutions without asking
         dtype = torch.bfloat16 if mode.bfloat16 else torch.float32
         self._peak = measure_peak(device, dtype, *bounds.peak)
-        torch.set_float32_matmul_precision("highest")
 
     def describe(self) -> dict[str, float]:
         """What shares are reckoned from."""

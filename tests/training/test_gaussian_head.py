@@ -79,7 +79,7 @@ def test_what_voices_do_not_tell_gets_no_weight(head):
 def test_what_shrank_a_mean_is_undone_where_it_is_drawn():
     """As a plain ridge would have it, for clips of the length that it was solved for."""
     world = make_world(300, seed=4, lengths=(3.0,))
-    head = solve(world, replace(CONFIG, least_seconds=0.0))
+    head = solve(world)
     x, y = world.features - world.features.mean(0), world.faces - world.faces.mean(0)
     plain = x @ np.linalg.solve(x.T @ x + CONFIG.ridge * np.eye(F), x.T @ y)
     means = head.predict(world.features, world.seconds)

@@ -87,6 +87,26 @@ def check_split(
         )
 
 
+def check_folds(
+    fold: np.ndarray, people: Names, faces: np.ndarray, clips: Names, face_encoder: str
+) -> None:
+    """Raises UsageError where a fold shares a person or, nearly, a face with the others.
+
+    Folds, people and clips are (n,), faces (n, D).
+    """
+    people, clips = np.asarray(people), np.asarray(clips)
+    for test in (fold == k for k in np.unique(fold)):
+        check_split(
+            people[~test],
+            people[test],
+            faces[~test],
+            faces[test],
+            face_encoder,
+            clips_train=clips[~test],
+            clips_test=clips[test],
+        )
+
+
 def find_near_duplicates(
     faces: np.ndarray, groups: Names, threshold: float = NEAR["dlib"]
 ) -> list[NearFaces]:

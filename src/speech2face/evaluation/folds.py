@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from speech2face.console import Show
-from speech2face.data.leaks import check_split
+from speech2face.data.leaks import check_folds
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
@@ -100,7 +100,7 @@ def draw_by_folds(
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
-    `speaker`: see `load_speaker`. Raises UsageError before any training where `check_split` does.
+    `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """
     cache = folder / "cache"
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
@@ -158,23 +158,12 @@ def deal_folds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The fold of each pair (P,), and which pair each clip is that was heard (N,).
 
-    Nobody stands in two folds; raises UsageError where `check_split` does.
+    Nobody stands in two folds; raises UsageError where `check_folds` does.
     """
     dealt = split_people([p.person for p in pairs], folds, seed)
     row_of = {p.clip: row for row, p in enumerate(pairs)}
     rows = np.array([row_of[clip] for clip in voices.clips])
-    people, names = np.array(voices.people), np.array(voices.clips)
-    for k in range(folds):
-        test = dealt[rows] == k
-        check_split(
-            people[~test],
-            people[test],
-            voices.faces[~test],
-            voices.faces[test],
-            recogniser,
-            clips_train=names[~test],
-            clips_test=names[test],
-        )
+    check_folds(dealt[rows], voices.people, voices.faces, voices.clips, recogniser)
     return dealt, rows
 
 

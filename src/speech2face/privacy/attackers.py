@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.data.leaks import check_split
+from speech2face.data.leaks import check_folds
 from speech2face.data.splits import split_people
 from speech2face.evaluation.folds import log_likelihood_ratios
 from speech2face.privacy.overheard import Overheard
@@ -55,20 +55,9 @@ class Crowd:
         seed: int = 0,
     ) -> Crowd:
         """Raises UsageError where somebody, or nearly the same face, is in two folds."""
-        names, who = np.array(clips), np.array(people)
         fold = split_people(people, folds, seed)
-        for k in range(folds):
-            test = fold == k
-            check_split(
-                who[~test],
-                who[test],
-                faces[~test],
-                faces[test],
-                face_encoder,
-                clips_train=names[~test],
-                clips_test=names[test],
-            )
-        return cls(clips, who, fold, faces)
+        check_folds(fold, people, faces, clips, face_encoder)
+        return cls(clips, np.array(people), fold, faces)
 
 
 def attack_faces(

@@ -17,7 +17,6 @@ import torch
 
 from speech2face.console import Show
 from speech2face.data.pairs import Pair, hash_files
-from speech2face.data.ridge import solve_ridge
 from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
 from speech2face.data.textures import (
     MeasuredFaces,
@@ -29,6 +28,7 @@ from speech2face.data.textures import (
 from speech2face.errors import UsageError
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
 from speech2face.training.checkpoint import load_weights, save_weights
+from speech2face.training.ridge import solve_ridge
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def solve(decoder: FaceDecoder, targets: Targets, penalty: float) -> None:
 
     def regress(on: np.ndarray, slope: torch.Tensor, offset: torch.Tensor) -> None:
         rows = np.concatenate([on.reshape(len(on), -1)] * views)
-        solved = solve_ridge(embeddings - average, rows, penalty)
+        solved = solve_ridge(embeddings - average, rows, penalty, standardised=True)
         for buffer, values in zip((slope, offset), solved, strict=True):
             buffer.copy_(torch.tensor(values, dtype=torch.float32))
 

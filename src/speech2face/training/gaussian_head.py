@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.data.splits import split_people
+from speech2face.training.ridge import solve_ridge
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,6 @@ class HeadConfig:
     ridge: float = 10.0
     shrinkage: float = 0.3  # of the residual's correlations between principal directions
     inner_folds: int = 5
-    least_seconds: float = 2.0  # shorter crops serve only to learn how noise falls with length
     least_gain: float = 0.05  # of a direction that voices say nothing of; its twentyfold is drawn
 
 
@@ -66,30 +66,30 @@ def solve_head(
     """Fit the head to clips and crops of clips.
 
     features (N, F), seconds (N,), face embeddings (N, D), person (N,), and whether a row is a
-    whole clip (N,) bool: the covariance comes from whole clips, the noise from crops.
+    whole clip (N,) bool. Crops only tell how noise falls with length: to learn the mean from them,
+    too, makes it worse, of crops as of clips.
     """
     features, targets = features.astype(np.float64), targets.astype(np.float64)
-    long = whole | (seconds >= config.least_seconds)
     average = targets[whole].mean(0)
     # In the principal directions of faces each direction gets a gain of its own: directions that
     # voices say nothing of are left near the average face instead of being guessed.
     _, axes = np.linalg.eigh(np.cov(targets[whole].T))
     rotated = (targets - average) @ axes
 
-    weight, bias = _ridge(features[long], rotated[long], config.ridge)
+    slope, bias = solve_ridge(features[whole], rotated[whole], config.ridge)
     held_out = np.zeros_like(rotated)
     inner = split_people(people, config.inner_folds, seed=1)
     for fold in range(config.inner_folds):
-        fit, rest = long & (inner != fold), inner == fold
-        inner_weight, inner_bias = _ridge(features[fit], rotated[fit], config.ridge)
-        held_out[rest] = features[rest] @ inner_weight.T + inner_bias
+        fit, rest = whole & (inner != fold), inner == fold
+        inner_slope, inner_bias = solve_ridge(features[fit], rotated[fit], config.ridge)
+        held_out[rest] = features[rest] @ inner_slope + inner_bias
     gains = np.maximum(_gains(held_out[whole], rotated[whole]), config.least_gain)
     held_out *= gains
     # A face that is drawn is not guessed at but recognised, and there a direction that says little
     # counts, too: what the gains have taken is given back.
     stretch = axes @ (axes / gains).T
 
-    reference = float(1 / np.mean(1 / seconds[long]))  # s that `weight` is best for
+    reference = float(1 / np.mean(1 / seconds[whole]))  # s that `weight` is best for
     residual, explained = _split_variance(rotated[whole], held_out[whole], config.shrinkage)
     half = _fit_half_seconds(held_out, rotated, seconds, residual, explained, reference)
     # Now that the noise is known: each whole clip at its own gain, then brought to endless clips.
@@ -101,17 +101,9 @@ def solve_head(
     residual, explained = residual - lost, explained + lost
     residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
     gains /= gain_at_reference
-    weight, bias = axes @ (gains[:, None] * weight), axes @ (gains * bias)
+    weight, bias = axes @ (slope * gains).T, axes @ (gains * bias)
     residual, explained = axes @ residual @ axes.T, axes @ explained @ axes.T
     return HeadSolution(weight, bias, average, residual, explained, half, stretch)
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (D, F) and bias (D,) of y ≈ x Wᵀ + b with λ‖W‖²."""
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    x, y = x - x_mean, y - y_mean
-    weight = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y).T
-    return weight, y_mean - weight @ x_mean
 
 
 def _split_variance(

@@ -31,6 +31,7 @@ from speech2face.training.loop import LoopConfig, fit, tell
 from speech2face.weights import UNTUNED, find_model
 
 BATCH = 16  # clips of one length that the speaker networks hear at once
+LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))
 
 
 @dataclass(frozen=True)
@@ -254,10 +255,8 @@ class TuningTask:
         self._recipe, self._voices, self._chosen = recipe, voices, chosen
         network.requires_grad_(False)
         network.head.linear.requires_grad_(True)
-        for name, parameter in network.speaker.campplus.named_parameters():
-            parameter.requires_grad_(
-                name.startswith(("blocks.2.", "transitions.2.", "exit.", "embed."))
-            )
+        for name, parameter in network.speaker.named_parameters():
+            parameter.requires_grad_(name.startswith(LAST_BLOCK))
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         length = round(self._recipe.tuning_seconds * SAMPLE_RATE)
