@@ -35,7 +35,8 @@ class AttentiveEncoder(nn.Module):
     def __init__(self, config: AttentiveEncoderConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AttentiveEncoderConfig()
-        last = config.channels[-1]
+        last, embedding = config.channels[-1], nn.Linear(config.hidden, config.embedding_size)
+        nn.init.zeros_(embedding.weight)  # it begins by saying the same of everybody
         self.fbank = KaldiFbank(config.feature_bins)
         self.frames = nn.Sequential(*_convolutions(config))
         self.pool = AttentivePooling(last, config.attention)
@@ -43,7 +44,7 @@ class AttentiveEncoder(nn.Module):
             nn.Linear(2 * last, config.hidden),
             nn.ReLU(),
             nn.BatchNorm1d(config.hidden),
-            nn.Linear(config.hidden, config.embedding_size),
+            embedding,
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
