@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from speech2face.data import leaks
-from speech2face.data.leaks import NearFaces, check_split, find_near_duplicates
+from speech2face.data.leaks import NearFaces, check_folds, check_split, find_near_duplicates
 from speech2face.errors import UsageError
 
 TRAIN, TEST = list("aabcd"), list("efgg")
@@ -91,3 +91,16 @@ def test_near_faces_come_nearest_first_and_once_and_never_of_one_person(monkeypa
     near = find_near_duplicates(faces, list("abcdgef"))
     assert near[0] == NearFaces(0, 4, 0.0)
     assert find_near_duplicates(faces[:0], []) == []
+
+
+def test_every_fold_is_checked_against_all_others():
+    people, clips = [f"p{i}" for i in range(9)], [f"clip{i}" for i in range(9)]
+    fold, faces = np.arange(9) % 3, make_faces(9, seed=0)
+    check_folds(fold, people, faces, clips, "dlib")
+    faces[8] = move(faces[1], 0.2)  # of folds 2 and 1
+    with pytest.raises(UsageError, match=r"clip\d and clip\d at 0\.20"):
+        check_folds(fold, people, faces, clips, "dlib")
+    check_folds(fold, people, faces, clips, "mine")
+    people[8] = "p1"
+    with pytest.raises(UsageError, match="1 person stands on both sides"):
+        check_folds(fold, people, faces, clips, "mine")
