@@ -32,7 +32,7 @@ from speech2face.data.voices import Voices, hear_pairs
 from speech2face.evaluation.folds import deal_folds, draw_faces, log_likelihood_ratios
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
 from speech2face.evaluation.judges import embed_pictures
-from speech2face.evaluation.retrieval import centred_cosine, two_way
+from speech2face.matching import centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.training.encoders import load_encoder

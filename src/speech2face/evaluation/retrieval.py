@@ -30,6 +30,7 @@ import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.intervals import Figure, summarise, weigh_people
+from speech2face.matching import average_people
 
 RANKS = (1, 5, 10)
 PERCENTS = (1, 2, 5, 10)  # as in the paper
@@ -243,22 +244,9 @@ def trace_recall(
 ) -> np.ndarray:
     """Scores (n, n) → recall at 1, 2 … 100 per cent of the gallery (100,); chance is the same k."""
     best = rank_probes(scores, people, people, same)
-    weights = weigh_people(people[best.probe], draws=0)[0]
     percents = range(1, 101)
     within = [recall_at_percent(best.rank, best.gallery, k, tied=best.tied) for k in percents]
-    return np.array(within) @ weights
-
-
-def two_way(scores: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """Scores (n clips, n faces), person of each (n,) → share of wins of each clip (n,).
-
-    The share of other people's faces that score below the clip's own, a tie counts half; the
-    person's faces from other clips are left aside.
-    """
-    own = scores.diagonal()[:, None]
-    others = people[:, None] != people[None]
-    wins = (scores < own) + 0.5 * (scores == own)
-    return (wins * others).sum(1) / others.sum(1)
+    return average_people(np.array(within).T, people[best.probe])
 
 
 def average_precision(scores: np.ndarray, true: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -267,20 +255,6 @@ def average_precision(scores: np.ndarray, true: np.ndarray, others: np.ndarray) 
     as_high = scores[probe] >= scores[probe, entry][:, None]
     right, wrong = (as_high & true[probe]).sum(1), (as_high & others[probe]).sum(1)
     return _mean_of_probe(probe, right / (right + wrong))
-
-
-def centred_cosine(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Cosine (n, n) of embeddings (n, D) after each side's mean is taken away.
-
-    Without that, what all drawn faces share (a white ground, say) hides what tells them apart.
-    Where nothing tells them apart all score 0.
-    """
-    drawn, true = (_unit(x - x.mean(0)) for x in (drawn, true))
-    return drawn @ true.T
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -51,7 +51,6 @@ from speech2face.evaluation.judges import (
 from speech2face.evaluation.listening import measure_lengths, measure_robustness
 from speech2face.evaluation.manner import Manner, measure_manner
 from speech2face.evaluation.retrieval import (
-    centred_cosine,
     match_probes,
     measure_retrieval,
     rank_probes,
@@ -61,6 +60,7 @@ from speech2face.evaluation.retrieval import (
     trace_recall,
 )
 from speech2face.evaluation.similarity import Similarity, measure_similarity
+from speech2face.matching import centred_cosine
 from speech2face.privacy.disclosure import stated_bits
 
 DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py

@@ -24,8 +24,7 @@ from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voices import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
-from speech2face.evaluation.intervals import weigh_people
-from speech2face.evaluation.retrieval import centred_cosine, two_way
+from speech2face.matching import average_people, centred_cosine, two_way
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
@@ -143,7 +142,7 @@ class EndToEndTask:
         wins = two_way(centred_cosine(mean.cpu().numpy(), voices.faces), names)
         found = {
             "loss": sum(term.item() for term in terms.values()),
-            "two_way": float(weigh_people(names, draws=0)[0] @ wins),
+            "two_way": float(average_people(wins, names)),
         }
         if self._recipe.weights.paper:
             shares = self._paper.share_gradient(mean, faces)
@@ -271,7 +270,7 @@ def _split_people(
         raise UsageError(f"{recipe.held_out} is no share of people to hold out; give 0.1, say.")
     sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
     train, held_out = (source.take(np.flatnonzero(sides == side)) for side in (0, 1))
-    average = weigh_people(np.array(train.people), draws=0)[0] @ train.faces
+    average = average_people(train.faces, np.array(train.people))
     return train, held_out, average, source.data
 
 
