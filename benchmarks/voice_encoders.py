@@ -5,7 +5,8 @@
 
 A row is a way to make an encoder; all use the same five folds by person, and galleries of one fold.
 Finished folds of a row are kept in OUT, stopped ones go on. --write stores what is there in
-benchmarks/voice_encoders.json, draws the table of docs/training.md, and needs no row to run.
+benchmarks/voice_encoders.json, where rows that are not in OUT keep their figures if the data is the
+same, draws the table of docs/training.md, and needs no row to run.
 On 2 cores: frozen rows a minute once the speaker networks have listened (3 min), tuned ones 20 min,
 all of CAM++ half an hour; from nothing 15 min, the paper's network at its own size hours.
 """
@@ -61,6 +62,7 @@ from speech2face.training.voice_encoder import (
 from speech2face.weights import hash_file
 
 HERE = Path(__file__).parent
+FIGURES = HERE / "voice_encoders.json"
 FOLDS, SEED = 5, 0
 RIDGE = 10.0  # of the linear map
 CAMPPLUS = slice(0, 192)  # of the features; GE2E's are the rest
@@ -298,14 +300,16 @@ def main() -> None:
         told = compare(crowd, given.out, show)
     print(draw_table(told))
     if given.write:
+        told = keep_rows(told, crowd.clips.voices.data)
         facts = {
+            "data": crowd.clips.voices.data,
             "people": len({*crowd.people}),
             "clips": len(crowd.people),
             "folds": FOLDS,
             "chance": 0.5,
             "rows": {name: asdict(row) for name, row in told.items()},
         }
-        (HERE / "voice_encoders.json").write_text(json.dumps(facts, indent=1) + "\n")
+        FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
         write_table(draw_table(told))
 
 
@@ -396,6 +400,16 @@ def compare(crowd: Crowd, out: Path, show: Show) -> dict[str, Matching]:
             gains = [average(won[i] - base[i], crowd.people) for i in (0, 2)]
         told[name] = Matching(*(average(row, crowd.people) for row in won), *gains)
     return told
+
+
+def keep_rows(told: dict[str, Matching], data: str) -> dict[str, Matching]:
+    """These rows, and those that were stored of the same data before."""
+    stored = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {"data": data, "rows": {}}
+    if stored["data"] == data:
+        for name, row in stored["rows"].items():
+            kept = {key: value and Estimate(**value) for key, value in row.items()}
+            told.setdefault(name, Matching(**kept))
+    return {name: told[name] for name in ROWS if name in told}
 
 
 def match_pictures(drawn: np.ndarray, true: np.ndarray, people: np.ndarray) -> np.ndarray:
