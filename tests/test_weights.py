@@ -43,7 +43,7 @@ def test_the_released_model_is_found_by_name_and_has_a_whole_card() -> None:
     model = find_model()
     card = model.card
     assert re.fullmatch(r"\d+\.\d+\.\d+", card.version)
-    assert card.licence
+    assert card.licence == "Apache-2.0"
     assert card.summary
     assert set(card.sha256) == {*FILES, UNTUNED}
     assert model.untuned
