@@ -130,7 +130,7 @@ def test_tuning_moves_the_last_block_and_the_head_only():
     assert waveform.shape == (2, 16_000)  # a clip shorter than that is repeated
     assert {tuple(row) for row in face.numpy()} == {tuple(voices.faces[1]), tuple(voices.faces[3])}
     statistics = {k: v.clone() for k, v in network.named_buffers() if "running" in k}
-    loss = task.losses((waveform, face))["nll"]
+    loss = task.losses((waveform, face))["distance"]
     loss.backward()
     moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
     assert moved == {"speaker", "head"}
