@@ -184,15 +184,15 @@ def main() -> None:
 
 
 def measure_network(network: str, device: str, bounds: Bounds) -> list[Climb]:
-    """In both precisions; on a GPU the paper's in both layouts, and compiled at the best of all."""
+    """In both precisions, the paper's in both layouts, and on a GPU compiled at the best of all."""
     climbs = []
     for bfloat16 in (False, True):
         modes = [Mode(network, bfloat16)]
-        if device == "cuda" and network == "paper":
+        if network == "paper":
             modes.append(replace(modes[0], channels_last=True))
         some = [climb(mode, device, bounds, getattr(bounds, network)) for mode in modes]
         fastest = max(some, key=lambda one: one.rate)
-        if len(modes) > 1 and fastest.rate:
+        if device == "cuda" and len(modes) > 1 and fastest.rate:
             mode = replace(fastest.mode, compiled=True)
             some.append(climb(mode, device, bounds, (fastest.best,)))
         climbs += some

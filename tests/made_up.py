@@ -1,4 +1,5 @@
-"""Plain folders of data, made from the example recordings and faces that nobody has."""
+"""Plain folders of data, made from the example recordings and faces that nobody has, and a
+recogniser of such faces."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import onnx
 import soundfile
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from drawn import draw_faces
@@ -42,6 +45,24 @@ def make_photographs(folder: Path, count: int = 14) -> Path:
         Image.fromarray(picture).save(images / f"{number}.jpg", quality=95)
     _write(folder / "faces" / "faces.csv", ("image",), [(f"{n}.jpg",) for n in range(count)])
     return folder / "faces"
+
+
+def save_recogniser(path: Path, size: int = 16, extra_input: bool = False) -> None:
+    """An ONNX model whose embedding is the mean of each channel it is given."""
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, size, size])
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3])
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["picture"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Mul", ["flat", "weight"], ["embedding"]),
+    ]
+    weight = numpy_helper.from_array(np.ones(3, np.float32), "weight")
+    listed = helper.make_tensor_value_info("weight", TensorProto.FLOAT, [3])
+    inputs = [listed, picture] if extra_input else [picture]
+    graph = helper.make_graph(nodes, "mean", inputs, [output], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
 
 
 def _write(table: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

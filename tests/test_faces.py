@@ -1,14 +1,13 @@
 """Alignment, recognisers by name and by path, and the whole chain on a face that nobody has."""
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from drawn import draw_faces
+from made_up import save_recogniser
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.faces import (
     MESH_FIVE,
@@ -127,24 +126,6 @@ def test_what_is_no_picture(tmp_path, content):
 
 
 # A recogniser of one's own ----------------------------------------------------------------------
-
-
-def save_recogniser(path, size=16, extra_input=False):
-    """An ONNX model whose embedding is the mean of each channel it is given."""
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, size, size])
-    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3])
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["picture"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Mul", ["flat", "weight"], ["embedding"]),
-    ]
-    weight = numpy_helper.from_array(np.ones(3, np.float32), "weight")
-    listed = helper.make_tensor_value_info("weight", TensorProto.FLOAT, [3])
-    inputs = [listed, picture] if extra_input else [picture]
-    graph = helper.make_graph(nodes, "mean", inputs, [output], [weight])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
 
 
 COLOUR = np.broadcast_to(np.array([200, 100, 50], np.uint8), (220, 220, 3))

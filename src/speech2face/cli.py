@@ -52,6 +52,9 @@ Speaker = Annotated[
     typer.Option(help="Speaker networks to start from. [default: the released, as before tuning]"),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")]
+FaceSpace = Annotated[
+    str, typer.Option("--face-encoder", help="dlib, sface, or a recogniser's ONNX file.")
+]
 Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
 
 
@@ -360,16 +363,19 @@ def serve(
 
 
 @train.command("face-decoder")
-def train_face_decoder(pairs: PairsOption, out: Run, recipe: Recipe = "default") -> None:
+def train_face_decoder(
+    pairs: PairsOption, out: Run, recipe: Recipe = "default", face_encoder: FaceSpace = "dlib"
+) -> None:
     """Solve for embedding → face, from the canonical pictures of the pairs."""
     _need_extras("train", "data")
     from speech2face.data.pairs import read_pairs
     from speech2face.training import face_decoder
     from speech2face.training.processes import need_one_process
-    from speech2face.training.recipes import FACE_DECODERS, find_recipe
+    from speech2face.training.recipes import FACE_DECODERS, enter_space, find_recipe
 
     need_one_process("train face-decoder")
     chosen, people = find_recipe(FACE_DECODERS, recipe), read_pairs(pairs)
+    chosen = enter_space(chosen, face_encoder)
     with ProgressBars() as show:
         print(face_decoder.train_face_decoder(chosen, people, out, out / "cache", show))
 
@@ -385,6 +391,7 @@ def train_voice_encoder(
     ] = "default",
     speaker: Speaker = None,
     device: Device = "cpu",
+    face_encoder: FaceSpace = "dlib",
     decoder_layer: Annotated[
         Path | None, typer.Option(help="Paper's loss: first layer of a face decoder.")
     ] = None,
@@ -412,10 +419,15 @@ def train_voice_encoder(
     _need_extras("train", "data")
     from speech2face.training.command import Options
     from speech2face.training.command import train as run
-    from speech2face.training.recipes import END_TO_END, VOICE_ENCODERS, find_recipe
+    from speech2face.training.recipes import (
+        END_TO_END,
+        VOICE_ENCODERS,
+        enter_space,
+        find_recipe,
+    )
 
     _check_device(device)
-    chosen = find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe)
+    chosen = enter_space(find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe), face_encoder)
     options = Options(
         speaker,
         device,
@@ -452,9 +464,7 @@ def prepare(
     samples: Annotated[int, typer.Option(min=1, help="In a shard, at most.")] = 2_000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
-    face_encoder: Annotated[
-        str, typer.Option(help="dlib, sface, or a recogniser's ONNX file.")
-    ] = "dlib",
+    face_encoder: FaceSpace = "dlib",
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
 ) -> None:
     """Make training shards of videos of people speaking.

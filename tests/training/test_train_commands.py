@@ -9,7 +9,7 @@ import torch
 from commands import read_log, run, succeed
 from PIL import Image
 
-from made_up import make_pairs
+from made_up import make_pairs, save_recogniser
 from sounds import EXAMPLES
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
@@ -105,6 +105,26 @@ def test_an_exported_model_draws(model, tmp_path):
     with Image.open(target) as picture:
         assert picture.size == (224, 224)
         assert "model toy" in picture.text["Software"]
+
+
+def test_a_model_of_one_s_own_recogniser(data, tmp_path):
+    """Its embeddings are of another size than those of the released model it starts from."""
+    recogniser, voice, face = (tmp_path / name for name in ("mine.onnx", "voice", "face"))
+    save_recogniser(recogniser, size=112)
+    recogniser.with_suffix(".toml").touch()
+    how = ("--recipe", "debug", "--pairs", data / "pairs", "--face-encoder", recogniser)
+    weights = (
+        succeed("train", "voice-encoder", *how, "--out", voice),
+        succeed("train", "face-decoder", *how, "--out", face),
+    )
+    model = tmp_path / "model"
+    succeed("export", *weights, "--out", model)
+    assert find_model(str(model)).card.face_encoder == str(recogniser)
+    told = json.loads(succeed("embed", EXAMPLES / "emma.flac", "--model", model))
+    assert len(told["mean"]) == 3
+    succeed("reconstruct", EXAMPLES / "emma.flac", "--model", model, "-o", tmp_path / "face.png")
+    done = run("train", "voice-encoder", *how[:-1], tmp_path / "no.onnx", "--out", voice)
+    assert (done.returncode, done.stderr.count("\n")) == (5, 1)
 
 
 def test_a_model_is_not_overwritten_unasked(model, runs):

@@ -223,7 +223,8 @@ def train_end_to_end(
     )
     batches = _open(train, reading, recipe.workers)
     if recipe.start:
-        start, cache = replace(recipe.start, network=recipe.network), folder / "cache"
+        space = {"network": recipe.network, "face_encoder": recipe.face_encoder}
+        start, cache = replace(recipe.start, **space), folder / "cache"
         network = processes.ask_first(lambda: _listen(start, train, speaker, cache, show))
     else:
         network = make_network(recipe.network, recipe.seed)

@@ -12,17 +12,19 @@ from typing import TypeVar
 
 from speech2face.data.dataset import Augmentation
 from speech2face.errors import UsageError
+from speech2face.faces import load_face_encoder
 from speech2face.networks.attention_pooling import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
+from speech2face.training.encoders import fit_size
 from speech2face.training.end_to_end import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
 from speech2face.training.voice_encoder import VoiceEncoderRecipe
 
-Recipe = TypeVar("Recipe")
+Recipe = TypeVar("Recipe", bound=FaceDecoderRecipe | VoiceEncoderRecipe | EndToEndRecipe)
 
 
 def face_decoder() -> FaceDecoderRecipe:
@@ -230,6 +232,20 @@ FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "256": face_decoder_256,
     "debug": face_decoder_debug,
 }
+
+
+def enter_space(recipe: Recipe, face_encoder: str) -> Recipe:
+    """The recipe with another recogniser's embeddings of faces, and a network of their size.
+
+    Raises what `load_face_encoder` raises.
+    """
+    size = load_face_encoder(face_encoder).size
+    network = recipe.network
+    if isinstance(network, FaceDecoderConfig):
+        network = replace(network, embedding=size)
+    else:
+        network = fit_size(network, size)
+    return replace(recipe, network=network, face_encoder=face_encoder)
 
 
 def find_recipe(recipes: Mapping[str, Callable[[], Recipe]], name: str) -> Recipe:

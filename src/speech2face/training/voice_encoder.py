@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speech2face.console import Show
 from speech2face.data.voices import Voices
@@ -87,7 +87,8 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
         network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
     else:
         model = find_model()
-        load_onnx_weights(network, model.voice_encoder)
+        # The released head is of its own space, which need not be this one.
+        load_onnx_weights(nn.ModuleDict({"speaker": network.speaker}), model.voice_encoder)
         # Trained end to end, a model has no word on tuning: its speaker networks moved, too.
         if model.card.facts["voice_encoder"]["recipe"].get("tuning", True):
             if not model.untuned:
