@@ -11,7 +11,7 @@ from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoi
 from speech2face.training.export import export_onnx
 
 TINY = PaperVoiceEncoderConfig(
-    channels=(4, 4, 4, 4, 4, 4, 8, 8, 8), embedding_size=16, least_seconds=3.0
+    channels=(4, 4, 4, 4, 4, 4, 8, 8, 8), hidden=12, embedding_size=16, least_seconds=3.0
 )
 
 

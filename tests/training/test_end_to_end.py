@@ -30,6 +30,7 @@ from speech2face.training.end_to_end import (
     _split_people,
     train_end_to_end,
 )
+from speech2face.training.loop import LoopConfig
 from speech2face.training.recipes import end_to_end_debug, voice_encoder_debug
 from speech2face.training.voice_encoder import hear_clips, load_speaker, solve
 
@@ -327,11 +328,23 @@ def test_other_weights_are_refused(tmp_path):
         load_encoder(path)
 
 
+@pytest.mark.parametrize("network", [RECIPE.network, TINY_ATTENTION])
+def test_a_network_may_begin_by_saying_the_average_face_of_everybody(network, tmp_path):
+    still = LoopConfig(steps=1, learning_rate=0.0)
+    recipe = replace(RECIPE, network=network, from_average=True, loop=still)
+    voices = make_voices()
+    encoder, _ = load_encoder(train_end_to_end(recipe, voices, tmp_path, quiet))
+    _, _, average, _ = _split_people(recipe, voices, quiet)
+    said = encoder(torch.tensor(np.stack([s[:16_000] for s in voices.speech])))
+    np.testing.assert_allclose(said.detach(), np.tile(average, (len(said), 1)), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"weights": LossWeights()}, "no loss has a weight"),
         ({"weights": LossWeights(nll=1.0)}, "nll needs a network that gives a covariance"),
+        ({"network": VoiceEncoderConfig(), "from_average": True}, "networks that give a point"),
         ({"held_out": 0.0}, "no share of people"),
         ({"held_out": 0.1}, "fewer than two people are held out"),
     ],

@@ -34,7 +34,8 @@ class PaperVoiceEncoderConfig:
     pooled: tuple[int, ...] = (3, 4, 5, 6)  # convolutions, counted from 1, which a maximum follows
     strided: tuple[int, ...] = (8, 9)
     fft_size: int = 512
-    embedding_size: int = 4096
+    hidden: int = 4096
+    embedding_size: int = 4096  # of the recogniser; the paper's has as many as are hidden
     least_seconds: float = 6.0  # shorter clips are repeated
 
     @property
@@ -56,9 +57,9 @@ class PaperVoiceEncoder(nn.Module):
         self.after_mean = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(last))
         self.embed = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(last * config.pooled_frequencies, config.embedding_size),
+            nn.Linear(last * config.pooled_frequencies, config.hidden),
             nn.ReLU(),
-            nn.Linear(config.embedding_size, config.embedding_size),
+            nn.Linear(config.hidden, config.embedding_size),
         )
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class EndToEndRecipe:
     loop: LoopConfig
     weights: LossWeights
     start: VoiceEncoderRecipe | None = None  # the encoder it begins with; None: it knows nothing
+    from_average: bool = False  # knowing nothing, it begins by saying the average face of everybody
     paper: PaperLossConfig = field(default_factory=PaperLossConfig)
     balanced: bool = False  # the paper's terms, on the first batch as the network begins
     temperature: float = 0.07  # of the contrastive loss
@@ -237,6 +238,8 @@ def train_end_to_end(
         "processes": processes.count,
     }
     task = EndToEndTask(recipe, network, batches, held_out, average, paper, device)
+    if recipe.from_average:
+        _say_always(network, average)
     if recipe.balanced:
         task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
     told = tell(show, "training the voice encoder")
@@ -293,12 +296,21 @@ def _listen(
     return network
 
 
+def _say_always(network: nn.Module, face: np.ndarray) -> None:
+    """Let a network's last layer say one face (D,), whatever it hears."""
+    last = cast(nn.Linear, cast(nn.Sequential, network.embed)[-1])
+    nn.init.zeros_(last.weight)
+    last.bias.data.copy_(torch.tensor(face))
+
+
 def _check(recipe: EndToEndRecipe, paper: PaperLoss, held_out: Voices, faces: int) -> None:
     asked = [name for name, weight in asdict(recipe.weights).items() if weight]
     if not asked:
         raise UsageError(f"recipe {recipe.name}: no loss has a weight; nothing would be learned.")
     if "nll" in asked and not isinstance(recipe.network, VoiceEncoderConfig):
         raise UsageError(f"recipe {recipe.name}: nll needs a network that gives a covariance.")
+    if recipe.from_average and isinstance(recipe.network, VoiceEncoderConfig):
+        raise UsageError(f"recipe {recipe.name}: from_average is for networks that give a point.")
     for layer in (paper.decoder, paper.recogniser):
         if layer and layer.in_features != faces:
             raise UsageError(

@@ -203,6 +203,7 @@ def end_to_end_debug() -> EndToEndRecipe:
             channels=(4, 4, 4, 4, 4, 4, 8, 8, 8),
             pooled=(),
             strided=(3, 4, 8, 9),
+            hidden=16,
             least_seconds=1.5,
         ),
         loop=LoopConfig(steps=10, learning_rate=3e-4, warmup=2),
