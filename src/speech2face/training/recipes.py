@@ -131,8 +131,10 @@ def paper_pairs() -> EndToEndRecipe:
     For a GPU. Not measured yet.
     """
     whole = paper()
-    loop = replace(whole.loop, steps=2000, decay_steps=50, clip=1.0, validate_every=100)
-    return replace(whole, name="paper-pairs", loop=loop)
+    loop = replace(
+        whole.loop, steps=2000, learning_rate=3e-4, decay_steps=50, clip=1.0, validate_every=100
+    )
+    return replace(whole, name="paper-pairs", loop=loop, from_average=True)
 
 
 def attentive() -> EndToEndRecipe:
