@@ -98,7 +98,7 @@ class Bounds:
 ON_CPU = Bounds((1, 2, 4, 8), (1, 12), (2048, 20))
 ON_CUDA = Bounds(tuple(2**n for n in range(10)), (12, 64, 256), (8192, 20), warm=2, patience=2.0)
 TINY = PaperVoiceEncoderConfig(
-    (4,) * 9, pooled=(3, 4), hidden=16, embedding_size=16, least_seconds=1
+    (4,) * 9, pooled=(3, 4), hidden=16, embedding_size=16, least_seconds=1.0
 )
 QUICK = Bounds(
     (1, 2), (2,), (256, 5), repeats=2, network=TINY, seconds=1.0, clips=16, window=0.1, workers=1

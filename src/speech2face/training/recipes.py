@@ -128,9 +128,9 @@ def paper_pairs() -> EndToEndRecipe:
     speech2face train voice-encoder --recipe paper-pairs --pairs pairs --out runs/paper-pairs \\
         --device cuda --balance --decoder-layer decoder.safetensors
 
-    For a GPU; not run whole yet. It begins by saying the average face of everybody: at first far
-    from all faces, it needs steps only to come back. 100 steps of 8 crops of 3 s, in bfloat16 about
-    20 min on one core, on one fold of five: two-way by cosine .598, by likelihood ratio .537.
+    For a GPU; not run whole yet. It begins by saying the average face of everybody: from a random
+    last layer, few steps only bring it near any face. 100 steps of 8 crops of 3 s, in bfloat16
+    about 20 min on one core, on one fold of five: two-way by cosine .598, by likelihood ratio .537.
     """
     whole = paper()
     loop = replace(
