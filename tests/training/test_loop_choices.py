@@ -206,18 +206,28 @@ def test_a_network_is_compiled_and_laid_out_if_asked(tmp_path):
             self.compiled = True
 
     class Pictures(Toy):
-        def __init__(self):
+        def __init__(self, stopped=None):
             super().__init__()
             self.network = Compiled(3, 4, 2)
+            self.stopped = stopped
 
         def losses(self, batch):
-            return {"level": self.network(torch.ones(2, 3, 5, 5)).square().mean()}
+            pictures = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+            return {"level": self.network(pictures).square().mean()}
 
-    plain, fast = Pictures(), Pictures()
-    fast.network.load_state_dict(plain.network.state_dict())
-    fit(plain, config(steps=3), tmp_path, FACTS)
-    for folder in (tmp_path / "fast", tmp_path / "fast"):  # and goes on so
-        fit(fast, config(steps=3), folder, FACTS, running=Running(compile=True, channels_last=True))
+        def batch(self, number, rng):
+            if number == self.stopped:
+                signal.raise_signal(signal.SIGTERM)
+            return super().batch(number, rng)
+
+    plain, fast, stopped = Pictures(), Pictures(), Pictures(stopped=2)
+    for task in (fast, stopped):
+        task.network.load_state_dict(plain.network.state_dict())
+    how = Running(compile=True, channels_last=True)
+    fit(plain, config(steps=6), tmp_path, FACTS)
+    with pytest.raises(Interrupted):
+        fit(stopped, config(steps=6), tmp_path / "fast", FACTS, running=how)
+    fit(fast, config(steps=6), tmp_path / "fast", FACTS, running=how)  # goes on so
     assert (plain.network.compiled, fast.network.compiled) == (False, True)
     assert fast.network.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(fast.network.weight, plain.network.weight)

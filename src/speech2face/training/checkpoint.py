@@ -109,12 +109,19 @@ class TrainingState:
             self.averages[name].copy_(tensors[f"average/{name}"])
             prefix = f"adam/{name}/"
             self.optimiser.state[parameter] = {
-                k.removeprefix(prefix): v if k == f"{prefix}step" else v.to(parameter.device)
+                k.removeprefix(prefix): _lay_out(v, parameter)
                 for k, v in tensors.items()
                 if k.startswith(prefix)
             }
         for name, buffer in self.network.named_buffers():
             buffer.copy_(tensors[f"buffer/{name}"])
+
+
+def _lay_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Where the parameter is, in its order of numbers: a fused optimiser goes by addresses."""
+    if value.dim():
+        return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    return value.to(parameter.device)
 
 
 def float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
