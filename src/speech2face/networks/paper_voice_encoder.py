@@ -36,7 +36,7 @@ class PaperVoiceEncoderConfig:
     fft_size: int = 512
     hidden: int = 4096
     embedding_size: int = 4096  # of the recogniser; the paper's has as many as are hidden
-    least_seconds: float = 6.0  # shorter clips are repeated
+    least_seconds: float = 6.0  # shorter clips are repeated; 2.7 leave one frame to average
 
     @property
     def pooled_frequencies(self) -> int:
