@@ -8,7 +8,8 @@ Finished folds of a row are kept in OUT, stopped ones go on. --write stores what
 benchmarks/voice_encoders.json, where rows that are not in OUT keep their figures if the data is the
 same, draws the table of docs/training.md, and needs no row to run.
 On 2 cores: frozen rows a minute once the speaker networks have listened (3 min), tuned ones 20 min,
-all of CAM++ half an hour; from nothing 15 min, the paper's network at its own size hours.
+all of CAM++ 40 min; from nothing 15 min, the paper's network at its own size 50 min. Two folds at a
+time, each with OMP_NUM_THREADS=1, are faster than one after the other.
 """
 
 from __future__ import annotations
