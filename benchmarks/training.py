@@ -2,7 +2,7 @@
 
     python benchmarks/training.py [--device cuda] [--out FOLDER] [--write] [--quick]
 
-For a machine that does nothing else: about 5 minutes on 2 cores with 12 GB of memory, and less than
+For a machine that does nothing else: 13 minutes on 2 cores with 12 GB of memory, and less than
 8 on a GPU. Clips are of six seconds, networks begin with random weights (their speed does not
 depend on them), and figures are medians of runs after warm-up. A step is that of
 `training/loop.py`: forward, loss, backward, clipped gradient, AdamW, moving average.
