@@ -57,6 +57,7 @@ from speech2face.networks.spectrogram import CompressedSpectrogram, KaldiFbank, 
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.batches import StreamedBatches
 from speech2face.training.checkpoint import TrainingState
+from speech2face.training.loop import LoopConfig, make_optimiser
 from speech2face.training.peak import count_operations, measure_peak
 from speech2face.training.voice_encoder import TuningTask, VoiceEncoderRecipe
 
@@ -257,8 +258,8 @@ class Runner:
             self._network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if mode.compiled:
             self._network.compile()
-        trained = [p for p in self._network.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(trained, lr=0.0, fused=True)  # nothing drifts
+        still = LoopConfig(1, learning_rate=0.0)  # as much work, and nothing drifts
+        self._optimiser = make_optimiser(self._network, still)
         self._state = TrainingState(self._network, self._optimiser)
         dtype = torch.bfloat16 if mode.bfloat16 else torch.float32
         self._peak = measure_peak(device, dtype, *bounds.peak)

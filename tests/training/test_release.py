@@ -22,6 +22,7 @@ from speech2face.training import release
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.encoders import KINDS, make_network
 from speech2face.training.end_to_end import EndToEndRecipe
+from speech2face.training.export import export_onnx
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.recipes import (
     contrastive,
@@ -201,3 +202,20 @@ def test_an_export_that_fails_leaves_no_card(exported, encoder, decoder_weights,
     assert not (folder / "card.json").exists()
     with pytest.raises(ModelError, match="no model"):
         find_model(str(folder))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"batch_first": False},
+        {"bidirectional": True},
+        {"bias": False},
+        {"proj_size": 1},
+    ],
+)
+def test_an_lstm_of_another_kind_is_refused(tmp_path, kind):
+    network = torch.nn.Sequential(torch.nn.LSTM(2, 3, **{"batch_first": True, **kind}))
+    path = tmp_path / "network.onnx"
+    with pytest.raises(ModelError, match="cannot be exported"):
+        export_onnx(network, path, (torch.zeros(1, 4, 2),), ["x"], ["y"], ({0: "batch"},), {})
+    assert not path.exists()

@@ -8,6 +8,7 @@ only its two files are used: they are run on the same five landmarks as all else
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from speech2face.runtime import open_session
 
 if TYPE_CHECKING:
     import onnxruntime
+
+log = logging.getLogger(__name__)
 
 # The networks' input: dlib's chips with a padding of 0.2 in place of 0.25; pixels less a mean.
 TEMPLATE = (TEMPLATES["dlib"] * 1.5 - 0.25 + 0.2) / 1.4
@@ -54,10 +57,11 @@ class AgeSexJudge:
 
 
 def find_judge() -> AgeSexJudge | None:
-    """The judge of age and sex, where its package is installed."""
+    """The judge of age and sex, where its package is installed; elsewhere a warning says so."""
     try:
         return AgeSexJudge()
-    except ModelError:
+    except ModelError as error:
+        log.warning("age and sex are left out: %s", error)
         return None
 
 

