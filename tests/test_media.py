@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sounds import encode, music, noise, tones
-from speech2face.errors import UnreadableMediaError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, Source, load_audio, stream_audio
 
 LOSSLESS, LOSSY = 0.999, 0.95
@@ -139,6 +139,32 @@ def test_blocks_are_the_whole_cut_up() -> None:
     assert [len(block) for block in blocks] == [11_200] * 4 + [3_200]
     whole = load_audio(source).samples
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=0.01)  # the offset is another's
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 1.0), (0.75, 2.25), (2.5, None), (2.5, 99.0)])
+def test_a_part_of_a_recording_is_that_part_of_the_whole(start: float, end: float | None) -> None:
+    data = encode(music(3, rate=44_100), 44_100, "flac", "flac")
+    whole = load_audio(data).samples
+    expected = whole[round(start * SAMPLE_RATE) : None if end is None else round(end * SAMPLE_RATE)]
+    part = load_audio(data, start=start, end=end).samples
+    np.testing.assert_allclose(part, expected, atol=0.01)  # the offset is another's
+    assert len(part) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ({"start": -1.0}, "start is -1 s; it counts from the recording's beginning"),
+        ({"start": float("nan")}, "start is nan s"),
+        ({"start": 2.0, "end": 2.0}, "end is 2 s; it must lie after start, 2 s"),
+        ({"start": 5.0}, "the array lasts 3.0 s, so nothing is left from 5 s on; start earlier"),
+        ({"track": 0}, "track is 0; sound tracks are counted from 1"),
+        ({"track": 2}, "the array has 1 sound track; there is no track 2"),
+    ],
+)
+def test_refuses_a_part_that_is_not_there(part: dict[str, float], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        load_audio((music(3), SAMPLE_RATE), **part)  # type: ignore[arg-type]
 
 
 def test_a_changed_sample_rate_within_a_stream_is_followed() -> None:

@@ -11,14 +11,15 @@ import io
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from speech2face.errors import UnreadableMediaError
+from speech2face.errors import UnreadableMediaError, UsageError
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream as AudioTrack
@@ -49,32 +50,58 @@ class Waveform:
     warnings: tuple[str, ...] = ()
 
 
-def load_audio(source: Source) -> Waveform:
-    """The whole sound of `source`; needs 230 MB of memory an hour.
+def load_audio(
+    source: Source, *, start: float = 0.0, end: float | None = None, track: int | None = None
+) -> Waveform:
+    """The sound of `source` from `start` to `end`; an hour needs 230 MB of memory.
 
-    Raises UnreadableMediaError as `AudioStream` does.
+    Takes and raises what `stream_audio` and its iteration do.
     """
-    stream = stream_audio(source)
+    stream = stream_audio(source, start=start, end=end, track=track)
     samples = np.concatenate([np.empty(0, np.float32), *stream])
     return Waveform(samples, stream.warnings)
 
 
-def stream_audio(source: Source, *, block_seconds: float = 32.0) -> AudioStream:
-    """The sound of `source` as an iterable of blocks of `block_seconds`, the last one shorter."""
-    return AudioStream(source, block_seconds)
+def stream_audio(
+    source: Source,
+    *,
+    block_seconds: float = 32.0,
+    start: float = 0.0,
+    end: float | None = None,
+    track: int | None = None,
+) -> AudioStream:
+    """The sound of `source` as an iterable of blocks of `block_seconds`, the last one shorter.
+
+    Only the part from `start` to `end` is given, in seconds of the recording; without `end`, up
+    to the recording's end. `track` chooses among the sound tracks of a file, from 1.
+
+    Raises UsageError where `start` is negative, `end` is not after it, or `track` is below 1.
+    """
+    return AudioStream(source, block_seconds, start=start, end=end, track=track)
 
 
 class AudioStream:
     """Blocks of mono sound at 16 kHz, float32 (n,), decoded while one iterates. Iterate once.
 
     Iterating raises UnreadableMediaError where the input is missing, empty, not media or
-    without sound. `warnings` holds what was wrong with the sound as far as it has been heard.
+    without sound, and UsageError where the recording ends before `start` or has no such track.
+    `warnings` holds what was wrong with the sound as far as it has been decoded.
     """
 
-    def __init__(self, source: Source, block_seconds: float) -> None:
+    def __init__(
+        self,
+        source: Source,
+        block_seconds: float,
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        track: int | None = None,
+    ) -> None:
+        _check_part(start, end, track)
         self.name = _describe(source)
         self._source = source
         self._block_samples = round(block_seconds * SAMPLE_RATE)
+        self._start, self._end, self._track = start, end, track
         self._values = self._clipped = self._not_finite = 0  # samples of all channels
         self._offset = 0.0
         self._notes: list[str] = []
@@ -84,7 +111,7 @@ class AudioStream:
             pieces = self._read_array(*self._source)
         else:
             pieces = self._read_file(self._source)
-        blocks = _regroup(_resample(pieces), self._block_samples)
+        blocks = _regroup(self._cut(_resample(pieces)), self._block_samples)
         for number, block in enumerate(blocks):
             if number == 0:  # an offset belongs to the microphone: one value for all blocks
                 self._offset = float(block.mean())
@@ -92,6 +119,25 @@ class AudioStream:
         if self._values == 0:
             raise self._unreadable(
                 "holds no sound that can be decoded", "give a complete recording"
+            )
+
+    def _cut(self, pieces: Generator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The part from `start` to `end` of sound at 16 kHz; nothing after it is decoded."""
+        first = round(self._start * SAMPLE_RATE)
+        last = None if self._end is None else round(self._end * SAMPLE_RATE)
+        place = 0
+        with closing(pieces):
+            for piece in pieces:
+                part = piece[max(first - place, 0) : None if last is None else last - place]
+                place += len(piece)
+                if len(part):
+                    yield part
+                if last is not None and place >= last:
+                    return
+        if 0 < place <= first:
+            raise UsageError(
+                f"{self.name} lasts {place / SAMPLE_RATE:.1f} s, so nothing is left from "
+                f"{self._start:g} s on; start earlier"
             )
 
     @property
@@ -108,6 +154,7 @@ class AudioStream:
         return tuple(found)
 
     def _read_array(self, samples: np.ndarray, rate: int) -> Iterator[tuple[np.ndarray, int]]:
+        self._choose_track(1)
         samples = np.asarray(samples)
         if samples.dtype.kind not in "iuf" or samples.ndim not in (1, 2):
             raise self._unreadable(
@@ -159,7 +206,7 @@ class AudioStream:
         if not container.streams.audio:
             held = "video but no sound" if container.streams.video else "no sound"
             raise self._unreadable(f"holds {held}", "give a recording with sound")
-        track = container.streams.audio[0]
+        track = container.streams.audio[self._choose_track(len(container.streams.audio))]
         if track.codec_context is None:
             raise self._unreadable(
                 "holds sound in an unknown encoding", "give wav, flac, mp3, ogg, m4a or webm"
@@ -187,6 +234,13 @@ class AudioStream:
             self._notes.append(f"the file ends early or is damaged: {part} could be read")
         elif damaged:
             self._notes.append("damaged parts of the file were left out")
+
+    def _choose_track(self, count: int) -> int:
+        """The index of the track to decode, of `count`."""
+        if self._track is not None and self._track > count:
+            tracks = "1 sound track" if count == 1 else f"{count} sound tracks"
+            raise UsageError(f"{self.name} has {tracks}; there is no track {self._track}")
+        return (self._track or 1) - 1
 
     def _mix(self, channels: np.ndarray) -> np.ndarray:
         """(channels, n) of any number type -> the mean of the channels, float32 (n,) within ±1."""
@@ -224,6 +278,15 @@ class AudioStream:
 
     def _unreadable(self, wrong: str, remedy: str) -> UnreadableMediaError:
         return UnreadableMediaError(f"{self.name} {wrong}; {remedy}")
+
+
+def _check_part(start: float, end: float | None, track: int | None) -> None:
+    if not 0 <= start < float("inf"):
+        raise UsageError(f"start is {start:g} s; it counts from the recording's beginning, 0 s")
+    if end is not None and not end > start:
+        raise UsageError(f"end is {end:g} s; it must lie after start, {start:g} s")
+    if track is not None and track < 1:
+        raise UsageError(f"track is {track}; sound tracks are counted from 1")
 
 
 def _describe(source: Source) -> str:
@@ -267,7 +330,7 @@ def _expected_seconds(container: InputContainer, track: AudioTrack) -> float:
     return 0.0
 
 
-def _resample(pieces: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
+def _resample(pieces: Iterable[tuple[np.ndarray, int]]) -> Generator[np.ndarray]:
     """Pieces of mono sound with their rates -> the same sound at 16 kHz."""
     import soxr
 
