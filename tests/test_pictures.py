@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from speech2face import __version__
-from speech2face.errors import UsageError
+from speech2face.errors import StorageError, UsageError
 from speech2face.pictures import NOTICE, contact_sheet, write_png
 
 
@@ -51,7 +51,7 @@ def test_a_full_disk_leaves_things_as_they_were(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fill)
-    with pytest.raises(UsageError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)"):
         write_png(paint(), path, "mine", force=True)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == ([existing] if existing else [])
 

@@ -14,7 +14,7 @@ class Speech2FaceError(Exception):
 
 
 class UsageError(Speech2FaceError):
-    """The call itself is wrong: arguments, names, an output that exists or cannot be written."""
+    """The call itself is wrong: arguments, names, an output that exists, or no place for one."""
 
     exit_code = 2
     http_status = 400
@@ -30,6 +30,12 @@ class TooSlowError(UsageError):
     """What was announced did not arrive in time."""
 
     http_status = 408
+
+
+class StorageError(Speech2FaceError):
+    """The system failed while a file was written: the disk is full, say."""
+
+    http_status = 507
 
 
 class UnreadableMediaError(Speech2FaceError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from speech2face.errors import UsageError
+from speech2face.files import cannot_write, write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,21 +35,12 @@ _XMP = (
 def write_png(image: Image, path: Path, model: str, force: bool = False) -> None:
     """Write a PNG whose metadata say that it is generated, and by which model.
 
-    Written to a temporary name in the same folder and renamed. Raises UsageError where the file
-    exists (without `force`) or cannot be written.
+    Raises UsageError where the file exists (without `force`) or its place is none for a PNG, and
+    StorageError where the disk is full or fails.
     """
     check_writable(path, force)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            encode_png(image, file, model)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with write_atomically(path) as file:
+        encode_png(image, file, model)
 
 
 def encode_png(image: Image, file: BinaryIO, model: str) -> None:
@@ -67,20 +59,25 @@ def encode_png(image: Image, file: BinaryIO, model: str) -> None:
 
 def check_writable(path: Path, force: bool) -> None:
     """Raise UsageError where `path` is no PNG's name, or as `check_place` does."""
-    if path.suffix.lower() != ".png" and not path.is_dir():
+    if path.suffix.lower() != ".png" and not os.path.isdir(path):
         raise UsageError(f"{path}: pictures are PNG; end the name in .png.")
     check_place(path, force)
 
 
 def check_place(path: Path, force: bool) -> None:
-    """Raise UsageError where `path` exists (without `force`) or its folder takes no files."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file, or use --out-dir.")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists; --force overwrites it.")
+    """Raise UsageError where `path` exists (without `force`) or is no place for a file."""
     folder = path.parent
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder.")
+    if not os.path.isdir(folder):
+        wrong = "is not a folder" if os.path.lexists(folder) else "no such folder"
+        raise UsageError(f"{folder}: {wrong}.")
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; name a file, or use --out-dir.")
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, say
+        raise cannot_write(path, error) from None
+    if exists and not force:
+        raise UsageError(f"{path} exists; --force overwrites it.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"{folder}: no permission to write there.")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.errors import ModelError
+from speech2face.files import write_atomically
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")
@@ -91,9 +92,8 @@ def find_model(name_or_folder: str = "default") -> Model:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write card.json, last of a model's files."""
-    partial = folder / "card.json.part"
-    partial.write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / "card.json")
+    with write_atomically(folder / "card.json") as file:
+        file.write(f"{json.dumps(asdict(card), indent=2)}\n".encode())
 
 
 def hash_file(path: Path) -> str:

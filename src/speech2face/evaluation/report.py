@@ -21,6 +21,7 @@ from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import MEAN
 from speech2face.evaluation.judges import JUDGES
 from speech2face.evaluation.suite import Subjects
+from speech2face.files import write_atomically
 
 SYSTEMS = {"voice": "ours", "published": "published", "pictures": "the pictures"}
 RECOGNISERS = {"sface": "SFace", "dlib": "dlib"}
@@ -44,9 +45,8 @@ def write_report(facts: dict[str, Any], folder: Path, page: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"report.json": json.dumps(facts, indent=2) + "\n", "report.html": page}
     for name, text in texts.items():
-        partial = folder / f"{name}.part"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / name)
+        with write_atomically(folder / name) as file:
+            file.write(text.encode())
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -6,15 +6,14 @@ share and the page of one recording; that of a population is population_page.py.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from speech2face.errors import UsageError
 from speech2face.evaluation.plots import COLOURS, Axis, Series, draw_lines
+from speech2face.files import write_atomically
 from speech2face.pictures import check_place
 
 STYLE = (
@@ -249,19 +248,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_page(page: str, path: Path, force: bool = False) -> None:
-    """Write HTML to a temporary name in the same folder and rename it.
+    """Write HTML, whole or not at all.
 
-    Raises UsageError where the file exists (without `force`) or cannot be written.
+    Raises UsageError where the file exists (without `force`) or its place is none for a file, and
+    StorageError where the disk is full or fails.
     """
     check_place(path, force)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with write_atomically(path) as file:
+        file.write(page.encode())
 
 
 def _words(x: float, y: float, words: str, anchor: str) -> str:

@@ -6,15 +6,15 @@ tags, no times, no pictures.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from speech2face.errors import UsageError
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.pieces import cut_pieces, join_pieces
@@ -51,28 +51,18 @@ def check_recording(target: Path, force: bool) -> None:
 def write_sound(blocks: Iterable[np.ndarray], target: Path) -> None:
     """Blocks of mono sound at 16 kHz → a file of 16 bits, whole or not at all.
 
-    Written to a temporary name in the same folder and renamed. Raises UsageError where it cannot.
+    Raises UsageError where `target` is no place for a file, and StorageError where the disk is
+    full or fails.
     """
-    from av.error import FFmpegError
-
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _encode(blocks, partial, *CODECS[target.suffix.lower()])
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except (FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{target}: cannot be written ({reason}).") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with write_atomically(target) as file:
+        _encode(blocks, file, *CODECS[target.suffix.lower()])
 
 
-def _encode(blocks: Iterable[np.ndarray], path: Path, container: str, codec: str) -> None:
+def _encode(blocks: Iterable[np.ndarray], file: BinaryIO, container: str, codec: str) -> None:
     import av
 
     # Bit exact: else FFmpeg signs the file with its version.
-    with av.open(path, "w", format=container, options={"fflags": "+bitexact"}) as output:
+    with av.open(file, "w", format=container, options={"fflags": "+bitexact"}) as output:
         track: Any = output.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         track.codec_context.flags |= 1 << 23  # bit exact as well
         track.format = "s16"

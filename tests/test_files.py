@@ -1,0 +1,80 @@
+"""Files appear whole or not at all, under names of any length that the disk takes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from speech2face.errors import StorageError, UsageError
+from speech2face.files import write_atomically
+
+
+def write(path: Path, data: bytes = b"new") -> None:
+    with write_atomically(path) as file:
+        file.write(data)
+
+
+@pytest.mark.parametrize("length", [1, 242, 255])
+def test_every_name_that_the_disk_takes_can_be_written(tmp_path: Path, length: int) -> None:
+    path = tmp_path / ("n" * length)
+    write(path, b"old")
+    write(path)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+def test_a_body_that_fails_leaves_things_as_they_were(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with write_atomically(path) as file:
+            file.write(b"half of it")
+            raise error("gone")
+
+    with pytest.raises(error, match="gone"):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="elsewhere"), write_atomically(tmp_path / "a"):
+        (tmp_path / "elsewhere").read_bytes()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("n" * 256, "File name too long"),
+        ("no/such/folder", "No such file"),
+        ("folder", "Is a directory"),
+        ("file/in/it", "Not a directory"),
+    ],
+)
+def test_a_wrong_place_is_the_callers_fault(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=words):
+        write(tmp_path / name)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_failing_disk_is_the_systems_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageError, match=rf"face: cannot be written \({os.strerror(code)}\)"):
+        write(tmp_path / "face")
+    assert list(tmp_path.iterdir()) == []
