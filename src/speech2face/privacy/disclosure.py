@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property, lru_cache
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,12 @@ class Spread:
 
     def gain(self, seconds: float) -> float:
         return seconds / (seconds + self.half_seconds)
+
+    @cached_property
+    def turned(self) -> tuple[np.ndarray, np.ndarray]:
+        """`turn_to_prior` of it, once: OpenBLAS spreads it over threads that wait for each other
+        for up to a second where other processes keep the cores busy."""
+        return turn_to_prior(self)
 
 
 @dataclass(frozen=True)
@@ -200,9 +207,8 @@ def foresee_ranks(
     if not told.any():
         return (np.arange(draws) + 0.5) / draws
     mean, variance = mean[told], np.maximum(variance[told], 1e-6)
-    rng = np.random.default_rng(seed)
-    strangers = rng.standard_normal((draws, len(mean)))
-    speakers = mean + np.sqrt(variance) * rng.standard_normal((draws, len(mean)))
+    strangers, noise = _draw(seed, draws, len(mean))
+    speakers = mean + np.sqrt(variance) * noise
 
     def score(faces: np.ndarray) -> np.ndarray:
         return (faces**2 - (faces - mean) ** 2 / variance).sum(1)
@@ -211,6 +217,14 @@ def foresee_ranks(
     scores = score(speakers)
     before = np.searchsorted(order, scores) + np.searchsorted(order, scores, "right")
     return 1 - before / (2 * draws)
+
+
+@lru_cache(maxsize=4)
+def _draw(seed: int, draws: int, size: int) -> np.ndarray:
+    """Strangers and what speakers differ by (2, draws, size); 6 MB for one recording."""
+    drawn = np.random.default_rng(seed).standard_normal((2, draws, size))
+    drawn.flags.writeable = False
+    return drawn
 
 
 def rank_bits(shares: np.ndarray) -> float:
@@ -228,7 +242,7 @@ def average_bits(
     spread: Spread, seconds: float, calibration: Calibration, sound: Waveform, voices: int = 24
 ) -> float:
     """What voices disclose on average in so many seconds: the mean of made-up ones."""
-    _, shares = turn_to_prior(spread)
+    _, shares = spread.turned
     known = weigh_one(calibration, seconds, sound) * spread.gain(seconds) * shares
     rng = np.random.default_rng(0)
     means = np.sqrt(known) * rng.standard_normal((voices, len(shares)))
@@ -248,7 +262,7 @@ def state(
     """A model's mean and average (D,) of a clip of so many seconds → what they say."""
     weight = weigh_one(calibration, seconds, sound)
     apart, covariance = temper(mean, average, spread, seconds, weight)
-    axes, shares = turn_to_prior(spread)
+    axes, shares = spread.turned
     variance = 1 - weight * spread.gain(seconds) * shares
     places = foresee_ranks(apart @ axes, variance, seed)
     sex = age = None
