@@ -10,17 +10,17 @@ face.image.show()
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speech2face.cartoon import draw_cartoon
-from speech2face.errors import UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.media import Source
 from speech2face.pictures import MOST_SAMPLES, SIZES
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import Speech, find_speech
-from speech2face.weights import Model, find_model
+from speech2face.weights import ASSETS, Model, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,12 +63,22 @@ class Reconstruction:
 
 
 class Speech2Face:
-    """A voice encoder and a face decoder, loaded and ready. Safe to use from several threads."""
+    """A voice encoder and a face decoder, loaded and ready.
+
+    Safe to use from several threads and in forked processes. Pickled and copied it is the name or
+    the folder of its model, which is loaded again and has to be the same.
+    """
 
     def __init__(self, model: Model, threads: int = THREADS) -> None:
         self.card = model.card
+        self._model, self._threads = model, threads
         self._encoder = open_session(model.voice_encoder, threads)
         self._decoder = open_session(model.face_decoder, threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        folder = self._model.folder
+        name = folder.name if folder.parent == ASSETS else str(folder.absolute())
+        return _load_again, (name, self.card.sha256, self._threads)
 
     def embed(self, source: Source | Speech) -> VoiceEmbedding:
         """A path, `-`, bytes, (samples, sample rate), or speech that was found already → the
@@ -130,6 +140,14 @@ class Speech2Face:
 def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:
     """The model of a name or in a folder. Raises ModelError where it cannot be loaded."""
     return Speech2Face(find_model(model), threads)
+
+
+def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
+    """What was pickled. Raises ModelError also where it is another model now."""
+    model = load(name, threads=threads)
+    if model.card.sha256 != sha256:
+        raise ModelError(f"model {name} is not the one that was pickled: other weights.")
+    return model
 
 
 def _picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:

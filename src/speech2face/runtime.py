@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
+import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speech2face.errors import ModelError
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 THREADS = 2  # more gains little on clips of seconds, and takes cores from others
 
@@ -22,8 +22,69 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-def open_session(path: Path, threads: int = THREADS) -> onnxruntime.InferenceSession:
+class Session:
+    """A network on the CPU, from an ONNX file; safe to use from several threads, and after a fork.
+
+    A fork copies a session's memory but not its threads: to run it would wait for them for ever,
+    and so would closing it when the process ends. So a child process opens its sessions anew, each
+    when it is first used there, and leaves those that it inherited alone.
+
+    Raises ModelError where the file is missing or not a model, and in a child also where it is not
+    the file that its parent opened.
+    """
+
+    def __init__(self, path: Path, threads: int = THREADS) -> None:
+        self._path, self._threads = Path(path).absolute(), threads
+        self._session: Any = _open(self._path, threads)
+        self._file = _identify(self._path)
+        self._lock = threading.Lock()
+        _sessions.add(self)
+
+    def run(self, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+        """As `onnxruntime.InferenceSession.run`: the outputs of these names, None for all."""
+        return self._here().run(outputs, inputs)
+
+    def get_inputs(self) -> list[Any]:
+        """As `onnxruntime.InferenceSession.get_inputs`: name, shape and type of each input."""
+        return self._here().get_inputs()
+
+    def _here(self) -> Any:
+        """The session of this process."""
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    if _identify(self._path) != self._file:
+                        raise ModelError(f"{self._path} has changed since it was loaded.")
+                    self._session = _open(self._path, self._threads)
+        return self._session
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: never run nor close what the parent opened."""
+        if self._session is not None:
+            # One reference that nobody gives back: it must not be closed even at the very end.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+            self._session = None
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for session in list(_sessions):
+        session._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
+
+
+def open_session(path: Path, threads: int = THREADS) -> Session:
     """A session on the CPU. Raises ModelError where the file is missing or not a model."""
+    return Session(path, threads)
+
+
+def _open(path: Path, threads: int) -> Any:
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -36,3 +97,12 @@ def open_session(path: Path, threads: int = THREADS) -> onnxruntime.InferenceSes
     except Exception as error:  # onnxruntime raises many types of its own
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: not a model that can be run ({reason}).") from None
+
+
+def _identify(path: Path) -> tuple[int, int, int, int] | None:
+    """What changes when a file is replaced or written to; None where it is missing."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -10,16 +10,12 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.faces import TEMPLATES, align_face
-from speech2face.runtime import open_session
-
-if TYPE_CHECKING:
-    import onnxruntime
+from speech2face.runtime import Session, open_session
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +61,6 @@ def find_judge() -> AgeSexJudge | None:
         return None
 
 
-def _run(session: onnxruntime.InferenceSession, chip: np.ndarray) -> np.ndarray:
+def _run(session: Session, chip: np.ndarray) -> np.ndarray:
     pixels = (chip.astype(np.float32) - MEAN) / 256
     return np.asarray(session.run(None, {"images": pixels.transpose(2, 0, 1)[None]})[0])[0]

@@ -11,17 +11,13 @@ import functools
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from speech2face.errors import ModelError, NoSpeechError
 from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.pieces import cut_pieces
-from speech2face.runtime import open_session
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+from speech2face.runtime import Session, open_session
 
 PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
 START, END = 1, 2  # tokens
@@ -32,8 +28,8 @@ LEAST = SAMPLE_RATE // 2  # samples it is given at least
 
 @dataclass(frozen=True)
 class _Networks:
-    encoder: InferenceSession
-    decoder: InferenceSession
+    encoder: Session
+    decoder: Session
     tokens: tuple[bytes, ...]
 
 
