@@ -1,0 +1,21 @@
+"""Reading sound: a file, bytes, standard input or an array → mono sound at 16 kHz.
+
+opening ─► completeness, tracks ─► downmix ─► stream (resampled, cut, in blocks)
+arrays ───────────────────────────►
+"""
+
+from speech2face.media.opening import CONTAINERS, Source, open_container
+from speech2face.media.rates import SAMPLE_RATE, SAMPLE_RATES
+from speech2face.media.stream import AudioStream, Waveform, load_audio, stream_audio
+
+__all__ = [
+    "CONTAINERS",
+    "SAMPLE_RATE",
+    "SAMPLE_RATES",
+    "AudioStream",
+    "Source",
+    "Waveform",
+    "load_audio",
+    "open_container",
+    "stream_audio",
+]
