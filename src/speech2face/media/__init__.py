@@ -7,6 +7,7 @@ arrays ────────────────────────�
 from speech2face.media.opening import CONTAINERS, Source, open_container
 from speech2face.media.rates import SAMPLE_RATE, SAMPLE_RATES
 from speech2face.media.stream import AudioStream, Waveform, load_audio, stream_audio
+from speech2face.media.tracks import choose_track
 
 __all__ = [
     "CONTAINERS",
@@ -15,6 +16,7 @@ __all__ = [
     "AudioStream",
     "Source",
     "Waveform",
+    "choose_track",
     "load_audio",
     "open_container",
     "stream_audio",

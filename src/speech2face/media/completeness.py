@@ -59,6 +59,13 @@ def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
     return 0.0 if stated >= UNKNOWN > container.size else seconds
 
 
+def measure_tag(head: bytes) -> int:
+    """The length of the tag that begins with these 10 bytes, as mp3 has them; 0 if it is none."""
+    if head[:3] == b"ID3":
+        return 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
+    return 128 if head[:3] == b"TAG" else 32 if head[:8] == b"APETAGEX" else 0
+
+
 def _end_of_boxes(file: BinaryIO, size: int) -> int | None:
     """mp4, mov: where the last of the boxes at the top ends."""
     place = 0
@@ -109,9 +116,7 @@ def _end_of_frames(file: BinaryIO) -> int | None:
     """mp3: where the last frame ends, by the first one's Xing or Info header, if it has one."""
     file.seek(0)
     head = file.read(10)
-    start = 0
-    if head[:3] == b"ID3":
-        start = 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
+    start = measure_tag(head)
     file.seek(start)
     frame = file.read(64)
     place = max(frame.find(b"Xing"), frame.find(b"Info"))

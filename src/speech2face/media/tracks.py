@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speech2face.media.completeness import measure_tag
 from speech2face.media.downmix import scale_integers
 from speech2face.media.rates import check_rate
 
@@ -19,6 +20,7 @@ SILENT = 10 ** (-70 / 20)  # RMS within ±1 below which a frame is silent
 SEARCHED = 600.0  # s of a track in which there may be nothing before another one is preferred
 
 TIMED = {"asf", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts", "ogg"}
+BARE = {"aac", "ac3", "eac3", "mp3"}  # frames without a container: anything may lie between them
 SLACK = 0.1  # s by which time stamps may jitter before they are believed
 MOST_SILENCE = 7200.0  # s that are filled in for pauses, all together
 
@@ -79,14 +81,22 @@ class TrackDecoder:
         from av.error import FFmpegError
 
         prepare_decoder(self._track)
+        bare = self._container.format.name in BARE
+        tag_end, failed = 0, False
         try:
             for packet in self._container.demux(self._track):
                 try:
                     frames = [(frame, read_channels(frame)) for frame in packet.decode()]
                 except (FFmpegError, ValueError):
-                    self.damaged = True
+                    place = packet.pos or 0
+                    if bare and (length := measure_tag(bytes(memoryview(packet)[:10]))):
+                        tag_end = place + length  # of a recording that was appended
+                    failed = failed or not bare or place >= tag_end
                     continue
+                self.damaged = self.damaged or (failed and bool(frames))
                 yield from frames
+            # What lies after the last bare frame is padding, or a tag unknown to FFmpeg.
+            self.damaged = self.damaged or (failed and not bare)
         except FFmpegError:
             self.damaged = True
 
