@@ -237,7 +237,7 @@ def test_refuses_what_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def deny(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("builtins.open", deny)  # as root every file may be read
+    monkeypatch.setattr("os.stat", deny)  # as root every file may be read
     assert refusal("secret.wav") == "secret.wav may not be read; check its permissions"
 
 

@@ -18,7 +18,13 @@ import numpy as np
 
 from speech2face.data.samples import Source
 from speech2face.errors import UnreadableMediaError
-from speech2face.media import CONTAINERS, SAMPLE_RATE, SAMPLE_RATES, load_audio
+from speech2face.media import (
+    SAMPLE_RATE,
+    SAMPLE_RATES,
+    choose_track,
+    load_audio,
+    open_container,
+)
 from speech2face.preparation import Refused
 
 if TYPE_CHECKING:
@@ -104,34 +110,46 @@ def decode_frames(clip: Clip, step: float = 0.0) -> Iterator[Frame]:
 
 def decode_sound(clip: Clip) -> Sound:
     """The sound of a clip; where the file has none for a while, silence. Refused without any."""
-    from av.audio.resampler import AudioResampler
-
     with _open(clip) as container:
         _video_of(container)
-        if not container.streams.audio:
+        count = len(container.streams.audio)
+        if not count:
             raise Refused(STAGE, "video without sound")
-        stream = container.streams.audio[0]
-        rate = stream.rate
-        if rate not in SAMPLE_RATES:
-            raise Refused(STAGE, f"a sample rate of {rate} Hz")
-        mixer = AudioResampler("fltp", "mono", rate)
-        samples = np.zeros(round((clip.end - clip.start) * rate), np.float32)
-        heard, place = 0, -np.inf
-        for seconds, frame in _timed_frames(container, stream, clip):
-            stamp = (seconds - clip.start) * rate
-            if abs(stamp - place) > SLACK * rate:
-                place = round(stamp)
-            for part in mixer.resample(frame):
-                piece = part.to_ndarray()[0]
-                first, last = max(place, 0), min(place + len(piece), len(samples))
-                if first < last:
-                    samples[first:last] = piece[first - place : last - place]
-                    heard = max(heard, last)
-                place += len(piece)
+        if count == 1:
+            return _decode_track(container, clip, 0)
+        track, _ = choose_track(container, clip.start, clip.end)
+    with _open(clip) as container:
+        return _decode_track(container, clip, track)
+
+
+def _decode_track(container: InputContainer, clip: Clip, track: int) -> Sound:
+    from av.audio.resampler import AudioResampler
+
+    stream = container.streams.audio[track]
+    if stream.codec_context is None:
+        raise Refused(STAGE, "sound in an unknown encoding")
+    rate = stream.rate
+    if rate not in SAMPLE_RATES:
+        raise Refused(STAGE, f"a sample rate of {rate} Hz")
+    same_form = AudioResampler("fltp", None, rate)  # where it changes within the file
+    samples = np.zeros((stream.channels, round((clip.end - clip.start) * rate)), np.float32)
+    heard, place = 0, -np.inf
+    for seconds, frame in _timed_frames(container, stream, clip):
+        stamp = (seconds - clip.start) * rate
+        if abs(stamp - place) > SLACK * rate:
+            place = round(stamp)
+        for part in same_form.resample(frame):
+            piece = part.to_ndarray()
+            length = piece.shape[1]
+            first, last = max(place, 0), min(place + length, samples.shape[1])
+            if first < last:
+                samples[:, first:last] = piece[:, first - place : last - place]
+                heard = max(heard, last)
+            place += length
     if not heard:
         raise Refused(STAGE, f"no sound between {clip.start:g} s and {clip.end:g} s")
     try:
-        return Sound(clip.start, load_audio((samples[:heard], rate)).samples)
+        return Sound(clip.start, load_audio((samples[:, :heard], rate)).samples)
     except UnreadableMediaError as error:
         raise Refused(STAGE, str(error)) from None
 
@@ -139,20 +157,15 @@ def decode_sound(clip: Clip) -> Sound:
 @contextmanager
 def _open(clip: Clip) -> Iterator[InputContainer]:
     """The file, sought to the clip; whatever FFmpeg finds wrong with it is Refused."""
-    import av
     from av.error import FFmpegError
 
     head = b""
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     try:
         with clip.path.open("rb") as file:
             head = file.read(16)
             if not head:
                 raise Refused(STAGE, "the file is empty")
-            file.seek(0)
-            with av.open(
-                file, "r", container_options=options, metadata_errors="replace"
-            ) as container:
+            with open_container(file) as container:
                 if clip.start > RUN_UP:
                     target = clip.start - RUN_UP + _beginning(container)
                     with suppress(FFmpegError):  # what cannot be sought is read from its beginning

@@ -1,0 +1,23 @@
+"""Reading sound: a file, bytes, standard input or an array → mono sound at 16 kHz.
+
+opening ─► completeness, tracks ─► downmix ─► stream (resampled, cut, in blocks)
+arrays ───────────────────────────►
+"""
+
+from speech2face.media.opening import CONTAINERS, Source, open_container
+from speech2face.media.rates import SAMPLE_RATE, SAMPLE_RATES
+from speech2face.media.stream import AudioStream, Waveform, load_audio, stream_audio
+from speech2face.media.tracks import choose_track
+
+__all__ = [
+    "CONTAINERS",
+    "SAMPLE_RATE",
+    "SAMPLE_RATES",
+    "AudioStream",
+    "Source",
+    "Waveform",
+    "choose_track",
+    "load_audio",
+    "open_container",
+    "stream_audio",
+]

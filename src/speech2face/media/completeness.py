@@ -1,0 +1,129 @@
+"""Whether a file is whole, by the sizes that its container states; never by a guess.
+
+Sizes that stand for "not known" are taken as such: a WAV written into a pipe states 2 GB or 4 GB.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream as AudioTrack
+    from av.container import InputContainer
+
+UNKNOWN = 0x7F00_0000  # bytes: from here on 32 bits stand for a stream of unknown length
+SLOPPY = 0.995  # of the stated size: some writers count a few bytes too many
+
+# FFmpeg guesses how long these last by their bit rate.
+WITHOUT_DURATION = {"aac", "ac3", "amr", "amrnb", "amrwb", "eac3", "mp3", "mpeg", "mpegts"}
+
+LAST_PAGES = 2 * 65_307  # bytes in which the last page of an Ogg file begins
+
+
+def describe_missing_end(file: BinaryIO) -> str | None:
+    """A sentence where the file is shorter than its container says. Leaves it rewound."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(256)
+    stated = None
+    if head[:4] in (b"RIFF", b"FORM"):  # wav, avi; aiff
+        order = "little" if head[:4] == b"RIFF" else "big"
+        stated = int.from_bytes(head[4:8], order) + 8
+        stated = round(SLOPPY * stated) if stated < UNKNOWN else None
+    elif head[4:8] in (b"ftyp", b"styp", b"moov", b"mdat"):
+        stated = _end_of_boxes(file, size)
+    elif head[:4] == b"\x1aE\xdf\xa3":
+        stated = _end_of_segment(head)
+    elif head[:4] == b"OggS":
+        stated = _end_of_pages(file, size)
+    elif head[:3] == b"ID3" or head[:1] == b"\xff":
+        stated = _end_of_frames(file)
+    file.seek(0)
+    if stated is None or stated <= size:
+        return None
+    share = f"{size / stated:.0%}"
+    return "the file ends early" + (f": {share} of it is there" if share != "100%" else "")
+
+
+def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
+    """How long the file says its sound is; 0 where it says nothing."""
+    seconds = 0.0
+    if container.format.name in WITHOUT_DURATION:
+        return seconds
+    if track.duration and track.time_base:
+        seconds = float(track.duration * track.time_base)
+    elif container.duration and not container.streams.video:
+        seconds = container.duration / 1_000_000
+    stated = seconds * (track.bit_rate or 0) / 8
+    return 0.0 if stated >= UNKNOWN > container.size else seconds
+
+
+def measure_tag(head: bytes) -> int:
+    """The length of the tag that begins with these 10 bytes, as mp3 has them; 0 if it is none."""
+    if head[:3] == b"ID3":
+        return 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
+    return 128 if head[:3] == b"TAG" else 32 if head[:8] == b"APETAGEX" else 0
+
+
+def _end_of_boxes(file: BinaryIO, size: int) -> int | None:
+    """mp4, mov: where the last of the boxes at the top ends."""
+    place = 0
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8:  # 0: up to the end of the file
+            return None
+        place += length
+    return place
+
+
+def _end_of_segment(head: bytes) -> int | None:
+    """mkv, webm: where the segment ends; None for one of unknown length."""
+    place, length = _read_vint(head, 4)
+    place += length or 0
+    if head[place : place + 4] != b"\x18S\x80g":
+        return None
+    place, length = _read_vint(head, place + 4)
+    return None if length is None else place + length
+
+
+def _read_vint(head: bytes, place: int) -> tuple[int, int | None]:
+    """Matroska's integers: where what follows begins, and the value, None for "unknown"."""
+    first = int.from_bytes(head[place : place + 1], "big")
+    width = 9 - first.bit_length()
+    mask = (1 << 7 * width) - 1
+    value = int.from_bytes(head[place : place + width], "big") & mask
+    return place + width, None if value == mask else value
+
+
+def _end_of_pages(file: BinaryIO, size: int) -> int | None:
+    """ogg: where the last page ends."""
+    begin = max(size - LAST_PAGES, 0)
+    file.seek(begin)
+    tail = file.read()
+    page = tail.rfind(b"OggS\0")
+    if page < 0:
+        return None
+    segments = tail[page + 27 :][: (tail[page + 26 : page + 27] or b"\1")[0]]
+    return begin + page + 27 + max(len(segments), 1) + sum(segments)
+
+
+def _end_of_frames(file: BinaryIO) -> int | None:
+    """mp3: where the last frame ends, by the first one's Xing or Info header, if it has one."""
+    file.seek(0)
+    head = file.read(10)
+    start = measure_tag(head)
+    file.seek(start)
+    frame = file.read(64)
+    place = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if frame[:1] != b"\xff" or place < 0:
+        return None
+    flags = frame[place + 7 : place + 8]
+    if not flags or not flags[0] & 2:  # no number of bytes
+        return None
+    place += 12 if flags[0] & 1 else 8
+    return start + int.from_bytes(frame[place : place + 4], "big")

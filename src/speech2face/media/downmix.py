@@ -1,0 +1,141 @@
+"""Channels become one: within ±1, finite, and without channels that cancel each other.
+
+Channels are averaged. Where they are out of phase (a miswired cable makes the right channel the
+left one turned over) the average would be silence; there the channels that run against the
+loudest are inverted first. This is decided once a second, by energies below 4 kHz, with enough
+distance between turning and turning back that no recording goes to and fro, and cross-faded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+CANCELLED = 5.0  # times the energy of the average that inverting wins: channels are inverted
+COHERENT = 1.5  # times, below which they are averaged as they are again
+BAND = 8_000  # Hz: the sample rate at which phases are compared
+SILENT = 1e-9  # mean energy of a channel in which no phase can be seen, -90 dBFS
+CROSSFADE = 0.02  # s
+FULL_SCALE = 0.999  # from here on a sample counts as clipped
+
+
+def scale_integers(channels: np.ndarray) -> np.ndarray:
+    """Integers → floats within ±1 by their type's range; floats as they are."""
+    if channels.dtype.kind == "f":
+        return channels
+    half = 2.0 ** (8 * channels.dtype.itemsize - 1)
+    return channels / half - (channels.dtype.kind == "u")
+
+
+class Downmixer:
+    """Pieces of channels → pieces of mono sound; `warnings` tells what was wrong with them."""
+
+    def __init__(self) -> None:
+        self.samples = 0  # of all channels
+        self._clipped = self._not_finite = 0
+        self._inverted: set[int] = set()  # channels, from 1
+        self._signs = np.ones(0)
+        self._gain, self._peak = 1.0, 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the sound mixed so far, a sentence each."""
+        found = []
+        if self._inverted:
+            numbers = " and ".join(map(str, sorted(self._inverted)))
+            one = len(self._inverted) == 1
+            found.append(
+                f"the channels are out of phase and would cancel each other: "
+                f"channel{'' if one else 's'} {numbers} {'was' if one else 'were'} inverted"
+            )
+        if self._not_finite:
+            found.append(f"{self._not_finite} samples were not finite and were silenced")
+        if self._gain < 1:
+            found.append(f"the samples reach {self._peak:.3g} and were scaled down to ±1")
+        if self._clipped > 0.01 * self.samples:
+            share = self._clipped / self.samples
+            found.append(f"the sound is clipped: {share:.0%} of its samples are at full scale")
+        return found
+
+    def expect_peak(self, peak: float) -> None:
+        """Scale floats for a peak that is known to come."""
+        if peak > 1:
+            self._gain, self._peak = 1 / peak, peak
+
+    def mix(
+        self, pieces: Iterable[tuple[np.ndarray, float]], headroom: float = 1.0
+    ) -> Iterator[tuple[np.ndarray, float]]:
+        """Pieces (channels, n) of any number type with their rates → float32 (n,) within ±1.
+
+        Floats beyond ±1 are clipped up to `headroom`, as decoders overshoot, and scaled down
+        where they reach further.
+        """
+        held: list[np.ndarray] = []
+        length, form = 0, (0, 0.0)  # samples held; their channels and rate
+        for piece, rate in pieces:
+            sound = self._to_unit(piece, headroom)
+            if (len(sound), rate) != form:
+                if held:
+                    yield self._average(np.concatenate(held, axis=1), form[1]), form[1]
+                held, length, form = [], 0, (len(sound), rate)
+                self._signs = np.ones(len(sound))
+            if len(sound) == 1:
+                yield sound.mean(axis=0).astype(np.float32), rate
+                continue
+            held.append(sound)
+            length += sound.shape[1]
+            if length >= rate:
+                yield self._average(np.concatenate(held, axis=1), rate), rate
+                held, length = [], 0
+        if held:
+            yield self._average(np.concatenate(held, axis=1), form[1]), form[1]
+
+    def _to_unit(self, channels: np.ndarray, headroom: float) -> np.ndarray:
+        """Any number type → floats within ±1."""
+        finite = np.isfinite(channels)
+        if channels.dtype.kind == "f":
+            sound = np.where(finite, channels, 0)
+            peak = float(np.abs(sound).max(initial=0))
+            if peak * self._gain > (headroom if self._gain == 1 else 1):
+                self._gain, self._peak = 1 / peak, peak
+            if self._gain < 1:
+                sound = sound * sound.dtype.type(self._gain)
+            sound = sound.clip(-1, 1)
+        else:
+            sound = scale_integers(channels)
+        self.samples += sound.size
+        self._not_finite += sound.size - int(finite.sum())
+        self._clipped += int((np.abs(sound) >= FULL_SCALE).sum())
+        return sound
+
+    def _average(self, sound: np.ndarray, rate: float) -> np.ndarray:
+        """(channels, n) → (n,), inverting channels where the average would cancel."""
+        before, self._signs = self._signs, self._find_signs(sound, rate)
+        if (before > 0).all() and (self._signs > 0).all():
+            return sound.mean(axis=0).astype(np.float32)
+        self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}
+        mixed = self._signs @ sound / len(sound)
+        if (before != self._signs).any():
+            n = min(round(CROSSFADE * rate), len(mixed))
+            fade = np.linspace(0, 1, n)
+            mixed[:n] = fade * mixed[:n] + (1 - fade) * (before @ sound[:, :n] / len(sound))
+        return mixed.astype(np.float32)
+
+    def _find_signs(self, sound: np.ndarray, rate: float) -> np.ndarray:
+        """1 or -1 for each channel, those of the second before where nothing says otherwise."""
+        step = max(round(rate / BAND), 1)
+        length = sound.shape[1] // step
+        if length < 2:
+            return self._signs
+        low = sound[:, : length * step].reshape(len(sound), length, step).mean(axis=2)
+        slopes = np.diff(low)  # no offset, little hum
+        energies = (slopes**2).mean(axis=1)
+        if energies.max() < SILENT:
+            return self._signs
+        signs = np.where(slopes @ slopes[energies.argmax()] < 0, -1.0, 1.0)
+        signs *= 1 if signs @ self._signs >= 0 else -1
+        plain = (slopes.sum(axis=0) ** 2).sum()
+        turned = ((signs @ slopes) ** 2).sum()
+        needed = CANCELLED if (self._signs > 0).all() else COHERENT
+        return signs if turned > needed * plain else np.ones(len(sound))
