@@ -161,7 +161,7 @@ def reconstruct(
     def draw(item: Input) -> dict[str, Any]:
         path = outputs[item.name]
         others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
-        row = {"output": str(path), "samples": [str(p) for p in others], "skipped": False}
+        row = {"output": str(path), "samples": [str(p) for p in others]}
         targets = [path, *others]
         kept = [p for p in targets if skip_existing and os.path.isfile(p)]
         if kept == targets:
