@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -10,9 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import unittest.mock
 from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +28,25 @@ COMMAND = [sys.executable, "-W", "error", "-m", "speech2face.cli"]
 AS_ROOT = os.geteuid() == 0
 
 
-def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
-    )
+def run(*arguments: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command: in this process, or with options of `subprocess` in one of its own."""
+    if options:
+        command = [*COMMAND, *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, cwd=cwd, **options
+        )
+    called = ["speech2face", *map(str, arguments)]
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        chdir(cwd or Path.cwd()),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        unittest.mock.patch("sys.argv", called),
+        pytest.raises(SystemExit) as end,
+    ):
+        cli.main()
+    texts = [os.fsdecode(stream.buffer.getvalue()) for stream in (out, err)]
+    return subprocess.CompletedProcess(called, end.value.code or 0, *texts)
 
 
 def succeed(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
@@ -102,8 +119,7 @@ def test_a_bad_recording_is_named_in_one_line(name: str, tmp_path: Path, out: Pa
 
 
 def test_what_cannot_be_opened_is_named_in_one_line(tmp_path: Path, out: Path) -> None:
-    for source, words in ((tmp_path, "is a directory"), (tmp_path / "no.wav", "does not exist")):
-        assert words in refuse(3, "reconstruct", source, "--out-dir", out)
+    assert "does not exist" in refuse(3, "reconstruct", tmp_path / "no.wav", "--out-dir", out)
     assert list(out.iterdir()) == []
 
 
@@ -121,24 +137,30 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Missing command"),
         (["paint"], "No such command 'paint'"),
+        (["recontruct", "a.wav"], "Did you mean 'reconstruct'; see --help."),
         (["--nonsense"], "No such option: --nonsense"),
         (["reconstruct"], "Missing argument"),
         (["reconstruct", "a.wav", "--nonsense"], "No such option: --nonsense"),
         (["reconstruct", "a.wav", "--size", "0"], "--size"),
         (["reconstruct", "a.wav", "--samples", "1000000000"], "--samples"),
         (["reconstruct", "a.wav", "--seed", "one"], "--seed"),
-        (["reconstruct", "a.wav", "b.wav", "-o", "face.png"], "-o names the picture of one input"),
-        (["reconstruct", "a.wav", "-o", "face.png", "--out-dir", "."], "-o names the picture"),
-        (["reconstruct", "a.wav", "a.wav"], "given twice"),
-        (["reconstruct", "a/x.wav", "b/x.mp3"], "several inputs would become x.face.png"),
+        (["reconstruct", "a.wav", "b.wav", "-o", "face.png"], "-o names the output of one input"),
+        (["reconstruct", "a.wav", "-o", "face.png", "--out-dir", "."], "-o names the output"),
+        (["reconstruct", "a.wav", "--force", "--skip-existing"], "give one"),
+        (["reconstruct", ""], "an input is empty"),
+        (["reconstruct", "."], "no recordings in this folder"),
+        (["reconstruct", "calls/**/*.wav"], "matches no recording"),
+        (["reconstruct", "https://example.org/a.wav"], "addresses are not opened; download it"),
+        (["audit", "http://example.org/a.wav"], "addresses are not opened"),
+        (["audit", "."], "no recordings in this folder"),
         (["reconstruct", "a.wav", "-o", "face.jpg"], "pictures are PNG"),
         (["reconstruct", "a.wav", "-o", "no/face.png"], "no: no such folder"),
         (["reconstruct", "a.wav", "-o", "."], "is a folder"),
-        (["reconstruct", "a.wav", "--out-dir", "/dev/null/faces"], "cannot be made"),
+        (["reconstruct", "a.wav", "--out-dir", "/dev/null/faces"], "Not a directory"),
+        (["reconstruct", "a.wav", "--out-dir", "/dev/null"], "is a file, not a folder"),
         (["embed"], "Missing argument"),
-        (["train"], "Missing command"),
+        (["train", "voice"], "No such command 'voice'"),
     ],
 )
 def test_a_wrong_call_is_told_in_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
@@ -183,7 +205,7 @@ def test_a_full_disk_under_stdout_is_told(recording: Path) -> None:
         command = [*COMMAND, "embed", str(recording)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr == "speech2face: [Errno 28] No space left on device.\n"
+    assert done.stderr == "speech2face: No space left on device.\n"
 
 
 # What can
@@ -268,6 +290,54 @@ def test_a_batch_goes_on_after_a_bad_input(tmp_path: Path, out: Path, recording:
     assert done.stderr.splitlines()[0] == f"speech2face: {rows[1]['error']}"
 
 
+def test_a_name_that_is_too_long_ends_no_batch(tmp_path: Path, out: Path, recording: Path) -> None:
+    inputs = [tmp_path / f"{name}.flac" for name in ("a", "n" * 250, "n" * 242, "b")]
+    for path in inputs:
+        path.symlink_to(recording)
+    done = run("reconstruct", *inputs, "--out-dir", out)
+    assert done.returncode == 6
+    drawn = {f"{name}.face.png" for name in ("a", "n" * 242, "b")}
+    assert {path.name for path in out.iterdir()} == drawn
+    assert "File name too long" in done.stderr.splitlines()[0]
+    line = refuse(2, "anonymise", inputs[1], "--out-dir", out)
+    assert "File name too long" in line
+
+
+def test_folders_patterns_and_twins_are_drawn_once_each(
+    tmp_path: Path, out: Path, recording: Path
+) -> None:
+    for name in ("id1/x.flac", "id2/x.flac", "id2/x.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(recording)
+    calls = ["id1", "id?/*.flac", "./id2/x.wav", "id2/x.wav"]
+    done = succeed("reconstruct", *calls, "--out-dir", out, cwd=tmp_path)
+    faces = [out / name for name in ("id1/x.face.png", "id2/x.flac.face.png", "id2/x.wav.face.png")]
+    assert done.stdout.splitlines() == list(map(str, faces))
+    assert "2 inputs are given more than once" in done.stderr
+    assert sorted(path for path in out.rglob("*") if path.is_file()) == faces
+
+
+def test_what_exists_is_skipped(tmp_path: Path, out: Path, recording: Path) -> None:
+    first, second = tmp_path / "first.flac", tmp_path / "second.flac"
+    for path in (first, second):
+        path.symlink_to(recording)
+    call = ["reconstruct", "--out-dir", out, "--skip-existing", "--json", "--size", "32"]
+    succeed(*call, first)
+    face = out / "first.face.png"
+    face.write_text("kept")
+    done = succeed(*call, tmp_path)
+    assert done.stderr == "speech2face: 1 of 2 inputs skipped: their outputs exist.\n"
+    assert [row.get("skipped") for row in read_rows(done)] == [True, None]
+    assert [row["output"] for row in read_rows(done)] == [str(face), str(out / "second.face.png")]
+    done = succeed(*call, first, "--samples", "1")  # a picture is missing: only that one is drawn
+    assert "skipped" not in read_rows(done)[0]
+    assert face.read_text() == "kept"
+    assert size_of(out / "first.face.sample1.png") == (32, 32)
+    call = ["anonymise", first, "--out-dir", out, "--skip-existing"]
+    assert len(succeed(*call).stdout.splitlines()) == 1
+    assert succeed(*call).stdout == ""
+
+
 def test_standard_input_is_drawn_as_the_file(tmp_path: Path, recording: Path) -> None:
     succeed("reconstruct", recording, "-o", tmp_path / "file.png")
     with recording.open("rb") as file:
@@ -323,6 +393,32 @@ def test_a_file_name_need_not_be_text(tmp_path: Path, recording: Path) -> None:
     assert (tmp_path / os.fsdecode(b"na\xefve\n.face.png")).is_file()
 
 
+@pytest.mark.parametrize("settings", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX"}])
+def test_a_terminal_need_not_have_its_letters(
+    tmp_path: Path, recording: Path, settings: dict[str, str]
+) -> None:
+    names = [name.encode() for name in ("müßig.flac", "語.flac", "🎤.flac")]
+    for name in names:
+        shutil.copy(recording, os.fsencode(tmp_path) + b"/" + name)
+    command = [*COMMAND, "reconstruct", *names, "none-ü.wav", "--size", "32"]
+    done = subprocess.run(
+        command, capture_output=True, cwd=tmp_path, env={**os.environ, **settings}, timeout=120
+    )
+    assert done.returncode == 6
+    assert done.stdout.splitlines() == [name.replace(b".flac", b".face.png") for name in names]
+    assert b"Traceback" not in done.stderr
+
+
+def test_whoever_reads_the_results_may_go_away(recording: Path) -> None:
+    command = [*COMMAND, "models"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=120)
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
 def test_results_stay_on_stdout_where_stderr_is_a_terminal(tmp_path: Path, recording: Path) -> None:
     other = tmp_path / "other.wav"
     other.write_bytes(wav(speak()))
@@ -335,8 +431,9 @@ def test_results_stay_on_stdout_where_stderr_is_a_terminal(tmp_path: Path, recor
     os.close(terminal)
 
 
-def test_ctrl_c_ends_a_batch_with_whole_files_only(
-    tmp_path: Path, out: Path, recording: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_batch_with_whole_files_only(
+    tmp_path: Path, out: Path, recording: Path, number: signal.Signals
 ) -> None:
     inputs = [tmp_path / f"{number}.flac" for number in range(200)]
     for path in inputs:
@@ -348,7 +445,7 @@ def test_ctrl_c_ends_a_batch_with_whole_files_only(
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == f"{out / '0.face.png'}\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert errors == "speech2face: interrupted.\n"
@@ -357,27 +454,6 @@ def test_ctrl_c_ends_a_batch_with_whole_files_only(
     for face in faces:
         assert face.match("*.face.png")
         assert size_of(face) == (224, 224)
-
-
-def test_an_interrupt_that_python_forgets_ends_a_batch_all_the_same(monkeypatch) -> None:
-    class Forgetful:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    worked = []
-
-    def work(_: object, source: str) -> dict[str, Any]:
-        worked.append(source)
-        if source == "b":
-            Forgetful()
-        return {"warnings": []}
-
-    monkeypatch.setattr("sys.unraisablehook", lambda _: None)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        cli._run_batch(list("abcd"), "default", work, as_json=True, tell=None)
-    assert worked == ["a", "b"]
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 # What surrounds it
@@ -410,9 +486,14 @@ def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) ->
 
 def test_version_and_help() -> None:
     assert succeed("--version").stdout == f"speech2face {__version__}\n"
+    whole = succeed("--help").stdout
     for command in ("reconstruct", "embed", "models", "doctor", "export", "train", "evaluate"):
-        assert command in succeed("--help").stdout
-        assert "Usage: " in succeed(command, "--help").stdout
+        assert command in whole
+        assert "Usage: " in succeed(command, "-h").stdout
+    for call in ([], ["train"]):  # a wrong call, and what to do
+        done = run(*call)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == succeed(*call, "-h").stdout
     package = [sys.executable, "-m", "speech2face", "--version"]
     assert subprocess.run(package, capture_output=True, check=True).stdout.endswith(b"\n")
 

@@ -6,36 +6,52 @@ Exit codes: 0 ok, 1 the system failed (a full disk), 2 usage, 3 unreadable media
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import signal
+import os
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from speech2face import __version__
-from speech2face.console import ProgressBars, complain
-from speech2face.errors import BatchError, ModelError, Speech2FaceError, UsageError
+from speech2face.batch import describe_failure
+from speech2face.console import ProgressBars, complain, drop_output, prepare_streams
+from speech2face.errors import ModelError, Speech2FaceError, UsageError
+from speech2face.inputs import expand_home
 from speech2face.pictures import MOST_SAMPLES, SIZES
 
 if TYPE_CHECKING:
-    from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+    from speech2face.inputs import Input
+    from speech2face.reconstruct import VoiceEmbedding
+
+
+class _Commands(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:  # as with --help, but it is a wrong call
+            sys.stderr.write(f"{ctx.get_help()}\n")
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read stdout has gone: `| head`
+            raise typer.Exit(141) from None
+
 
 app = typer.Typer(
     name="speech2face",
-    add_completion=False,
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: half the time to show it
 )
-train = typer.Typer(help="Train a network on plain folders of data.")
-evaluate = typer.Typer(help="Measure how well faces are drawn.")
+train = typer.Typer(cls=_Commands, help="Train a network on plain folders of data.")
+evaluate = typer.Typer(cls=_Commands, help="Measure how well faces are drawn.")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 
@@ -43,6 +59,12 @@ Inputs = Annotated[
     list[str], typer.Argument(help="Recordings or videos; - is standard input.", metavar="INPUT…")
 ]
 ModelName = Annotated[str, typer.Option("--model", help="A model's name, or its folder.")]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing", help="Leave out inputs whose outputs exist, and do only the rest."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.csv.")]
 Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
@@ -61,21 +83,23 @@ Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped r
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
     logging.basicConfig(format="speech2face: %(message)s", level=logging.WARNING)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be text
+    prepare_streams()
     try:
-        exit_code = app(standalone_mode=False)  # None, or 130: typer catches Ctrl-C
+        exit_code = app(args=list(map(expand_home, sys.argv[1:])), standalone_mode=False)
+        if sys.stdout:
+            sys.stdout.flush()
     except typer.TyperException as error:
-        complain(f"{error.format_message().rstrip('.')}; see --help.")
-        sys.exit(error.exit_code)
+        complain(f"{error.format_message().rstrip('.?')}; see --help.")
+        exit_code = error.exit_code
     except Speech2FaceError as error:
         complain(str(error))
-        sys.exit(error.exit_code)
-    except OSError as error:  # a full disk under stdout or a run
-        complain(f"{error}.")
-        sys.exit(1)
-    if exit_code == 130:
-        complain("interrupted.")
+        exit_code = error.exit_code
+    except Exception as error:  # a full disk under stdout or a run; a fault of ours
+        complain(str(describe_failure(error)))
+        exit_code = 1
+    if exit_code == 130:  # typer catches Ctrl-C
+        complain("interrupted.", None)
+    drop_output()
     sys.exit(exit_code)
 
 
@@ -120,31 +144,40 @@ def reconstruct(
         bool, typer.Option("--json", help="One JSON object for each INPUT.")
     ] = False,
     model: ModelName = "default",
+    skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
     """Draw the face that each recording suggests, as PNG."""
+    from speech2face.batch import run_each
+    from speech2face.inputs import choose_outputs, make_folder
     from speech2face.pictures import check_writable, write_png
+    from speech2face.reconstruct import load
 
-    targets = _targets(inputs, output, out_dir)
+    recordings = _find_inputs(inputs)
+    outputs = choose_outputs(recordings, output, out_dir, ".face.png")
+    _check_skipping(skip_existing, force)
+    network = load(model)
 
-    def draw(network: Speech2Face, source: str) -> dict[str, Any]:
-        path = targets[source]
+    def draw(item: Input) -> dict[str, Any]:
+        path = outputs[item.name]
         others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
-        for target in [path, *others]:
-            check_writable(target, force)
-        face = network.reconstruct(
-            _source(source), samples=samples, seed=seed, size=size, style=style
-        )
-        pictures = zip([path, *others], [face.image, *face.samples], strict=True)
-        for target, picture in pictures:
-            write_png(picture, target, network.card.name, force)
         row = {"output": str(path), "samples": [str(p) for p in others]}
+        targets = [path, *others]
+        kept = [p for p in targets if skip_existing and os.path.isfile(p)]
+        if kept == targets:
+            return row | {"skipped": True, "warnings": []}
+        if not output:
+            make_folder(path.parent)
+        for target in targets:
+            if target not in kept:
+                check_writable(target, force)
+        face = network.reconstruct(item.source, samples=samples, seed=seed, size=size, style=style)
+        for target, picture in zip(targets, [face.image, *face.samples], strict=True):
+            if target not in kept:
+                write_png(picture, target, network.card.name, force)
         return row | _facts_of(face.voice)
 
-    def tell(row: dict[str, Any]) -> str:
-        return "\n".join([row["output"], *row["samples"]])
-
-    _run_batch(inputs, model, draw, as_json, tell)
+    run_each(recordings, draw, as_json, lambda row: "\n".join([row["output"], *row["samples"]]))
 
 
 @app.command()
@@ -160,15 +193,21 @@ def embed(
     One JSON object a line, with its mean and the deviation of each dimension.
     """
 
-    def listen(network: Speech2Face, source: str) -> dict[str, Any]:
-        voice = network.embed(_source(source))
+    from speech2face.batch import run_each
+    from speech2face.reconstruct import load
+
+    recordings = _find_inputs(inputs)
+    network = load(model)
+
+    def extract(item: Input) -> dict[str, Any]:
+        voice = network.embed(item.source)
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
         row["deviation"] = row["deviation"].tolist()
         if covariance:
             row["covariance"] = voice.covariance.tolist()
         return row | _facts_of(voice)
 
-    _run_batch(inputs, model, listen, as_json=True, tell=str)
+    run_each(recordings, extract, as_json=True, format_row=str)
 
 
 @app.command()
@@ -196,6 +235,7 @@ def anonymise(
             min=0, help="Secret of a speaker's new voice. [default: drawn anew for each recording]"
         ),
     ] = None,
+    skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
     """Give recordings another voice. What that hides, speech2face audit measures.
@@ -204,27 +244,39 @@ def anonymise(
     """
     import secrets
 
+    from speech2face.batch import run_each
+    from speech2face.inputs import choose_outputs, make_folder
     from speech2face.privacy.anonymise import choose_anonymiser
     from speech2face.privacy.recordings import anonymise_recording
 
+    ending = ".anonymous.flac"
     if out_dir is None and len(paths) != 2:
         raise UsageError("give a recording and the file to write, or recordings and --out-dir.")
-    inputs, output = (paths, None) if out_dir else (paths[:1], Path(paths[1]))
-    targets = _targets(inputs, output, out_dir, ".anonymous.flac")
+    given, output = (paths, None) if out_dir else (paths[:1], Path(paths[1]))
+    recordings = _find_inputs(given, own_ending=ending)
+    outputs = choose_outputs(recordings, output, out_dir, ending)
+    _check_skipping(skip_existing, force)
     anonymiser = choose_anonymiser(method, command)
 
-    def disguise(source: str) -> dict[str, Any]:
+    def disguise(item: Input) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
-        warnings = anonymise_recording(_source(source), targets[source], anonymiser, drawn, force)
-        written.append(source)
-        return {"output": str(targets[source]), "warnings": warnings}
+        path = outputs[item.name]
+        if skip_existing and os.path.isfile(path):
+            return {"output": str(path), "skipped": True, "warnings": []}
+        if not output:
+            make_folder(path.parent)
+        warnings = anonymise_recording(item.source, path, anonymiser, drawn, force)
+        written.append(item.name)
+        return {"output": str(path), "warnings": warnings}
 
     written: list[str] = []
     try:
-        _run_each(inputs, disguise, as_json=False, tell=lambda row: row["output"])
+        run_each(recordings, disguise, as_json=False, format_row=lambda row: row["output"])
     finally:
         if written:
-            complain("who knows the method may undo much of it; see speech2face audit.")
+            complain(
+                "who knows the method may undo much of it; see speech2face audit.", colour=None
+            )
 
 
 @app.command()
@@ -276,7 +328,7 @@ def audit(
 
     if out:
         check_place(out, force)
-    facts = audit_recording(_source(recording or "-"), find_model(model))
+    facts = audit_recording(_find_one(recording or ""), find_model(model))
     if out:
         write_page(draw_recording(facts, tell(facts)), out, force)
     print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
@@ -711,86 +763,27 @@ def evaluate_copies(
         print(report_copies(decoder, photographs, out, show, seed, beside or (), space))
 
 
-def _run_batch(inputs: list[str], model: str, work: Any, as_json: bool, tell: Any) -> None:
-    """`work(network, input)` on each input; one failing leaves the others done."""
-    from speech2face.reconstruct import load
+def _find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
+    from speech2face.inputs import find_inputs
 
-    network = load(model)
-    _run_each(inputs, lambda source: work(network, source), as_json, tell)
-
-
-def _run_each(inputs: list[str], work: Any, as_json: bool, tell: Any) -> None:
-    """`work(input)` on each input; one failing leaves the others done."""
-    failures: list[Speech2FaceError] = []
-    with ProgressBars() as show, _note_interrupts() as noted:
-        for done, source in enumerate(inputs, 1):
-            if noted:
-                raise KeyboardInterrupt
-            row: dict[str, Any] = {"input": source}
-            try:
-                row |= work(source)
-                row["error"] = None
-            except Speech2FaceError as error:
-                failures.append(error)
-                row |= {"error": str(error), "exit_code": error.exit_code}
-                if not as_json and len(inputs) > 1:
-                    complain(str(error))
-            if as_json:
-                print(json.dumps(row), flush=True)
-            elif row["error"] is None:
-                print(tell(row), flush=True)
-                for warning in row["warnings"]:
-                    complain(f"{source}: {warning}")
-            if len(inputs) > 1:
-                show("recordings", done, len(inputs), "")
-    if failures and len(inputs) == 1:
-        raise failures[0]
-    if failures:
-        raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
+    found, repeated = find_inputs(arguments, own_ending)
+    if repeated:
+        complain(f"{repeated} inputs are given more than once; each is done once.", colour=None)
+    return found
 
 
-@contextmanager
-def _note_interrupts() -> Iterator[list[int]]:
-    """The interrupts that came while inside: one that arrives in a destructor Python forgets."""
-    noted: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-        signal.default_int_handler(number, frame)
-
-    if before is signal.default_int_handler:  # nobody else listens, nor is it ignored
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield noted
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _find_one(argument: str) -> str | Path:
+    found = _find_inputs([argument])
+    if len(found) > 1:
+        raise UsageError(f"{argument}: {len(found)} recordings; give one.")
+    if error := found[0].error:
+        raise error
+    return found[0].source
 
 
-def _targets(
-    inputs: list[str], output: Path | None, out_dir: Path | None, ending: str = ".face.png"
-) -> dict[str, Path]:
-    """Where what is made of each input goes. Raises UsageError where that cannot be told."""
-    if output and (out_dir or len(inputs) > 1):
-        raise UsageError("-o names the picture of one input; use --out-dir for several.")
-    if len(set(inputs)) < len(inputs):
-        raise UsageError("an input is given twice.")
-    if output:
-        return {inputs[0]: output}
-    folder = out_dir or Path()
-    names = {source: "stdin" if source == "-" else Path(source).stem for source in inputs}
-    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
-        raise UsageError(f"several inputs would become {twice[0]}{ending}; run them apart.")
-    if out_dir:
-        try:
-            out_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{out_dir}: cannot be made ({error.strerror}).") from None
-    return {source: folder / f"{name}{ending}" for source, name in names.items()}
-
-
-def _source(name: str) -> str | Path:
-    return name if name == "-" else Path(name)
+def _check_skipping(skip_existing: bool, force: bool) -> None:
+    if skip_existing and force:
+        raise UsageError("--skip-existing leaves what exists, --force overwrites it; give one.")
 
 
 def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:

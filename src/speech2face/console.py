@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -16,10 +20,47 @@ Show = Callable[[str, int, int, str], None]
 """Called with what is done, how much of it, of how much, and a few words."""
 
 
-def complain(message: str) -> None:
-    """One line on stderr, whatever stands in the file names it holds."""
-    # Whole, where another process may write at the same time.
-    sys.stderr.write(f"speech2face: {' '.join(message.splitlines())}\n")
+_COLOURS = {"red": 31, "green": 32, "yellow": 33}
+
+
+def complain(message: str, colour: str | None = "red") -> None:
+    """One line on stderr, whatever stands in the file names it holds.
+
+    Errors are red where a terminal shows them, warnings yellow, and what is only said has none.
+    """
+    words = "".join(c if c.isprintable() else " " for c in " ".join(message.splitlines()))
+    with suppress(OSError, AttributeError):  # a closed stderr changes no result
+        # Whole, where another process may write at the same time.
+        sys.stderr.write(f"{paint('speech2face:', colour, sys.stderr)} {words}\n")
+
+
+def paint(words: str, colour: str | None, stream: TextIO) -> str:
+    """`words` in colour, if `stream` is a terminal and NO_COLOR is not set."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if colour is None or plain or not stream.isatty():
+        return words
+    return f"\x1b[{_COLOURS[colour]}m{words}\x1b[0m"
+
+
+def prepare_streams() -> None:
+    """Let names of files be printed as they are on the disk, whatever the terminal can show."""
+
+    def as_on_disk(error: UnicodeError) -> tuple[bytes, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        return os.fsencode(error.object[error.start : error.end]), error.end
+
+    codecs.register_error("as on disk", as_on_disk)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="as on disk")
+
+
+def drop_output() -> None:
+    """Let nothing that could not be written fail once more when Python ends."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ProgressBars:

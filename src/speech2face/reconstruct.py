@@ -31,17 +31,26 @@ STYLES = ("plain", "cartoon")
 
 @dataclass(frozen=True)
 class VoiceEmbedding:
-    """What a voice says of a face: a Gaussian in the recogniser's space."""
+    """What a voice says of a face: a Gaussian over embeddings of a face recogniser.
+
+    `mean` float32 (D,) and `covariance` float32 (D, D) are its own; `average` float32 (D,) is the
+    mean of all people's faces; `shown` float32 (D,) is where the face is drawn, further from the
+    average than the mean, which lies too near to it. `speech` is what was chosen of the recording,
+    and `model` the name of the model.
+    """
 
     mean: np.ndarray  # (D,) float32
     covariance: np.ndarray  # (D, D) float32
-    average: np.ndarray  # (D,) float32, the mean face of all people
-    shown: np.ndarray  # (D,) float32, where the face is drawn: see `GaussianHead`
+    average: np.ndarray  # (D,) float32
+    shown: np.ndarray  # (D,) float32: see `GaussianHead`
     speech: Speech
     model: str
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
-        """`count` faces that this voice may have: embeddings (count, D)."""
+        """Draw `count` faces that this voice may have → embeddings float32 (count, D).
+
+        The same `seed` gives the same faces. `Speech2Face.decode` makes pictures of them.
+        """
         if not count:
             return np.empty((0, len(self.mean)), np.float32)
         factor = np.linalg.cholesky(self.covariance.astype(np.float64))
@@ -51,7 +60,11 @@ class VoiceEmbedding:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The face drawn from a recording, and what it rests on."""
+    """The face drawn from a recording, and what it rests on.
+
+    `image` is the face that the voice suggests, a Pillow image, RGB; `samples` are more faces that
+    the voice may have, as many as were asked for: where they differ, the voice does not say.
+    """
 
     image: Image  # the face the voice points to, `voice.shown`
     samples: tuple[Image, ...]  # faces drawn from the Gaussian: how much stays open
@@ -59,6 +72,7 @@ class Reconstruction:
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        """What was wrong with the recording, a sentence each; empty where nothing was."""
         return self.voice.speech.warnings
 
 
@@ -81,8 +95,10 @@ class Speech2Face:
         return _load_again, (name, self.card.sha256, self._threads)
 
     def embed(self, source: Source | Speech) -> VoiceEmbedding:
-        """A path, `-`, bytes, (samples, sample rate), or speech that was found already → the
-        Gaussian over face embeddings.
+        """Find the speech in `source` → the Gaussian over face embeddings that it suggests.
+
+        `source` is a path, "-" (standard input), the bytes of a media file, (samples, sample rate
+        in Hz), or a `Speech` that was found already.
 
         Raises UnreadableMediaError and NoSpeechError.
         """
@@ -138,7 +154,15 @@ class Speech2Face:
 
 
 def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:
-    """The model of a name or in a folder. Raises ModelError where it cannot be loaded."""
+    """Load a model, ready to draw. Load it once: it is used as often as you like.
+
+    `model` is the name of a model that comes with the package (`speech2face models` lists them) or
+    a folder that `speech2face export` wrote. `threads` is the number of processor cores that one
+    call may use.
+
+    Raises ModelError where there is no such model, or one of its files is missing or is not the
+    one on its card.
+    """
     return Speech2Face(find_model(model), threads)
 
 

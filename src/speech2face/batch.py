@@ -1,0 +1,116 @@
+"""One thing is done to each of many inputs: one that fails leaves all others done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from speech2face.console import ProgressBars, complain
+from speech2face.errors import BatchError, Speech2FaceError
+from speech2face.inputs import Input
+
+Row = dict[str, Any]
+Work = Callable[[Input], Row]
+"""Does it to one input; the row it returns holds `warnings`, and `skipped` where nothing was
+to do."""
+
+
+def run_each(
+    inputs: Sequence[Input], work: Work, as_json: bool, format_row: Callable[[Row], str]
+) -> None:
+    """Print a row for each input as soon as it is done: as JSON, or what `format_row` makes of it.
+
+    Raises the error of a single input, and BatchError where some of several failed.
+    """
+    failures: list[Speech2FaceError] = []
+    skipped = 0
+    with ProgressBars() as show, _note_interrupts() as noted:
+        for done, item in enumerate(inputs, 1):
+            if noted:
+                raise KeyboardInterrupt
+            row: Row = {"input": item.name}
+            try:
+                row |= _do(work, item)
+                row["error"] = None
+            except Speech2FaceError as error:
+                if noted:
+                    raise KeyboardInterrupt from None
+                failures.append(error)
+                row |= {"error": str(error), "exit_code": error.exit_code}
+                if not as_json and len(inputs) > 1:
+                    complain(str(error))
+            skipped += row.get("skipped", False)
+            if as_json:
+                print(json.dumps(row), flush=True)
+            elif row["error"] is None and not row.get("skipped"):
+                print(format_row(row), flush=True)
+                for warning in row["warnings"]:
+                    complain(f"{item.name}: {warning}", colour="yellow")
+            if len(inputs) > 1:
+                show("recordings", done, len(inputs), "")
+    if skipped:
+        complain(f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None)
+    if failures and len(inputs) == 1:
+        raise failures[0]
+    if failures:
+        raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
+
+
+def _do(work: Work, item: Input) -> Row:
+    """`work(item)`. Whatever goes wrong with it is an error of this input."""
+    if item.error:
+        raise item.error
+    if item.name == "-" and sys.stdin and sys.stdin.isatty():
+        complain("waiting for a recording on standard input: … | speech2face, or < FILE.", None)
+    try:
+        return work(item)
+    except Speech2FaceError:
+        raise
+    except Exception as error:
+        raise describe_failure(error, item.name) from error
+
+
+def describe_failure(error: Exception, name: str = "") -> Speech2FaceError:
+    """The line for an error that nobody foresaw; its traceback is shown if that was asked for."""
+    where = f"{name}: " if name else ""
+    if os.environ.get("SPEECH2FACE_TRACEBACK"):
+        traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return Speech2FaceError(f"{where}not enough memory.")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else where
+        return Speech2FaceError(f"{where}{error.strerror or error}.")
+    return Speech2FaceError(
+        f"{where}{type(error).__name__}: {error}; a fault of speech2face: please report it, with "
+        "what SPEECH2FACE_TRACEBACK=1 shows."
+    )
+
+
+@contextmanager
+def _note_interrupts() -> Iterator[list[int]]:
+    """The interrupts that came while inside: one that arrives in a destructor Python forgets.
+
+    A request to end (SIGTERM, or SIGHUP of a terminal that closes) is an interrupt as well.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler in (signal.default_int_handler, signal.SIG_DFL):  # nor is it ignored
+            signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,204 @@
+"""What is given on the command line becomes recordings, and a place for what is made of each."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.files import cannot_write
+
+# How the files end that folders are searched for: all containers that `media` reads.
+SUFFIXES = frozenset(
+    """.3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .awb .caf .eac3 .ec3 .flac .flv
+    .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra
+    .rm .snd .spx .ts .vob .w64 .wav .wave .webm .wma .wmv .wv""".split()  # noqa: SIM905
+)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A recording to work on, or an argument that leads to none."""
+
+    name: str  # a path, or "-"
+    place: Path = Path()  # its path below the folder where the outputs go
+    error: UsageError | UnreadableMediaError | None = None
+
+    @property
+    def source(self) -> str | Path:
+        """What `media` reads."""
+        return self.name if self.name == "-" else Path(self.name)
+
+    @property
+    def identity(self) -> str:
+        """The same for two spellings of one path; links are not followed."""
+        return self.name if self.name in ("-", "") else os.path.abspath(self.name)
+
+
+def expand_home(argument: str) -> str:
+    """`~/…` and `--option=~/…` as a shell expands an argument that stands alone."""
+    option, sign, value = "", "", argument
+    if argument.startswith("--"):
+        option, sign, value = argument.partition("=")
+    if value == "~" or value.startswith("~/"):
+        value = os.path.expanduser(value)
+    return f"{option}{sign}{value}"
+
+
+def find_inputs(arguments: Sequence[str], own_ending: str = "") -> tuple[list[Input], int]:
+    """Recordings of files, folders and patterns, each once, and how many came again.
+
+    Folders are searched through, for the suffixes of recordings; hidden files, links to folders
+    and, with `own_ending`, files that end in it are left out. An argument without a recording
+    becomes an `Input` with an error.
+    """
+    found: dict[str, Input] = {}
+    repeated = set[str]()
+    for argument in arguments:
+        for item in _expand(argument, own_ending):
+            if item.identity in found:
+                repeated.add(item.identity)
+            else:
+                found[item.identity] = item
+    return list(found.values()), len(repeated)
+
+
+def _expand(argument: str, own_ending: str) -> Iterator[Input]:
+    if argument == "-":
+        yield Input("-", Path("stdin"))
+    elif not argument:
+        yield Input("", error=UsageError("an input is empty (''); name a recording."))
+    elif os.path.isdir(argument):
+        yield from _search_folder(argument, own_ending)
+    elif os.path.lexists(argument):
+        yield Input(argument, Path(Path(argument).name))
+    elif _ADDRESS.match(argument):
+        yield Input(
+            argument,
+            error=UsageError(
+                f"{argument}: addresses are not opened; download it, or pipe it to the input -."
+            ),
+        )
+    elif glob.has_magic(argument):
+        yield from _match_pattern(argument, own_ending)
+    else:
+        yield Input(argument, Path(Path(argument).name))  # says why when it is opened
+
+
+def _search_folder(folder: str, own_ending: str) -> Iterator[Input]:
+    errors: list[OSError] = []
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
+        folders[:] = [name for name in folders if not _is_sidecar(name)]
+        paths += [os.path.join(parent, name) for name in names if not _is_sidecar(name)]
+    recordings = [path for path in paths if _is_recording(path, own_ending)]
+    yield from _place_below(recordings, folder)
+    for error in errors:
+        reason = f"{error.filename}: may not be read ({error.strerror}); check its permissions"
+        yield Input(str(error.filename), error=UnreadableMediaError(reason))
+    if not recordings and not errors:
+        yield Input(
+            folder,
+            error=UsageError(
+                f"{folder}: no recordings in this folder; give files by name if their suffix is "
+                "none of .wav, .mp3, .m4a, .mp4 and the like."
+            ),
+        )
+
+
+def _match_pattern(pattern: str, own_ending: str) -> Iterator[Input]:
+    paths = [path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path)]
+    suffix = Path(pattern).suffix
+    if not suffix or glob.has_magic(suffix):  # with a suffix, whoever gave it knows
+        paths = [path for path in paths if _is_recording(path, own_ending)]
+    fixed = pattern
+    while glob.has_magic(fixed):
+        fixed = os.path.dirname(fixed)
+    yield from _place_below(paths, fixed)
+    if not paths:
+        reason = f"{pattern}: no such file, and as a pattern it matches no recording."
+        yield Input(pattern, error=UsageError(reason))
+
+
+def _place_below(paths: Iterable[str], folder: str) -> Iterator[Input]:
+    for path in sorted(paths, key=lambda path: Path(path).parts):
+        yield Input(path, Path(os.path.relpath(path, folder or ".")))
+
+
+def _is_sidecar(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_recording(path: str, own_ending: str) -> bool:
+    if own_ending and path.endswith(own_ending):
+        return False
+    # A broken link is one: it is better named as missing than left out.
+    return Path(path).suffix.lower() in SUFFIXES and (
+        os.path.isfile(path) or not os.path.exists(path)
+    )
+
+
+def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[str, Path]:
+    """Where what is made of each input goes, by its name: no two of them the same.
+
+    A file given by name becomes NAME`ending` in `folder`, a file found in a folder or by a pattern
+    keeps its subfolders. Where two would be the same, all keep their subfolders below the folder
+    that they share, and files that differ only in their suffix keep it: phone.wav.face.png.
+
+    Raises UsageError where standard input and a file would be the same.
+    """
+    places = {item.name: item.place for item in inputs if not item.error}
+    files = [item for item in inputs if not item.error and item.name != "-"]
+    parents: dict[Path, set[str]] = {}
+    for item in files:
+        parent = os.path.dirname(item.identity)
+        parents.setdefault(item.place.parent / item.place.stem, set()).add(parent)
+    if any(len(each) > 1 for each in parents.values()):
+        common = os.path.commonpath([os.path.dirname(item.identity) for item in files])
+        places |= {item.name: Path(os.path.relpath(item.identity, common)) for item in files}
+    whole = set[str]()  # names that keep their suffix
+    while True:
+        outputs = {
+            name: folder / place.parent / f"{place.name if name in whole else place.stem}{ending}"
+            for name, place in places.items()
+        }
+        counts = Counter(outputs.values())
+        same = {name for name, output in outputs.items() if counts[output] > 1}
+        if not same - whole:
+            break
+        whole |= same
+    if same:
+        raise UsageError(f"{' and '.join(sorted(same))} would become one file; run them apart.")
+    return outputs
+
+
+def choose_outputs(
+    inputs: Sequence[Input], output: Path | None, out_dir: Path | None, ending: str
+) -> dict[str, Path]:
+    """`output` for a single input, or places in `out_dir`, which is made. Raises UsageError."""
+    if output and (out_dir or len(inputs) > 1):
+        raise UsageError("-o names the output of one input; use --out-dir for several.")
+    if output:
+        return {inputs[0].name: output}
+    outputs = place_outputs(inputs, out_dir or Path(), ending)
+    if out_dir:
+        make_folder(out_dir)
+    return outputs
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs. Raises UsageError where it cannot be, or takes no files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UsageError(f"{folder}: is a file, not a folder.") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: no permission to write there.")
