@@ -400,6 +400,16 @@ def serve(
         int | None, typer.Option(min=1, max=256, help="Processes. [default: one a core]")
     ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 32,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of the page as browsers see it, as https://face.example.com, where a "
+            "proxy does not pass Host on; may be repeated."
+        ),
+    ] = None,
+    log_level: Annotated[
+        str, typer.Option(help="Least of what the log has: debug, info, warning or error.")
+    ] = "info",
     model: ModelName = "default",
 ) -> None:
     """Serve faces over HTTP, with a page to try them on.
@@ -408,10 +418,15 @@ def serve(
     """
     _need_extras("serve")
     from speech2face.serving.limits import Limits, count_cores
+    from speech2face.serving.log import LEVELS
+    from speech2face.serving.origins import Origins
     from speech2face.serving.server import serve as run
     from speech2face.weights import find_model
 
-    run(find_model(model), host, port, Limits(workers=workers or count_cores(), queue=queue))
+    if log_level not in LEVELS:
+        raise UsageError(f"--log-level is {', '.join(LEVELS)}, not {log_level}.")
+    origins, limits = Origins(origin or ()), Limits(workers=workers or count_cores(), queue=queue)
+    run(find_model(model), host, port, limits, origins, log_level)
 
 
 @train.command("face-decoder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import re
@@ -25,8 +26,11 @@ from sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
 from speech2face.privacy.single import audit_recording, tell
 from speech2face.serving.answers import Embedding, Face, Models
+from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
 from speech2face.weights import find_model, hash_file
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 
 
 def open_picture(text: str | bytes) -> Image.Image:
@@ -151,39 +155,101 @@ def test_a_body_that_is_too_large_is_refused_in_each_way_it_may_come(service: Se
     assert service.metric("speech2face_held_bytes") == 0
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("/v1/reconstruct?sample=4", "sample: no such parameter; /v1/reconstruct takes size, "),
+        ("/v1/embed?covariance=1&COVARIANCE=1", "COVARIANCE: no such parameter"),
+        ("/v1/embed?size=64", "size: no such parameter; /v1/embed takes covariance"),
+        ("/v1/models?%00%ff=1", "no such parameter; /v1/models takes no parameters"),
+        ("/v1/reconstruct?samples=1&samples=1", "samples: given 2 times"),
+    ],
+)
+def test_no_parameter_is_ignored_without_a_word(service: Service, query: str, words: str) -> None:
+    method = "GET" if "models" in query else "POST"
+    assert words in service.problem(400, "usage-error", 2, service.client.request(method, query))
+
+
 def test_what_is_not_there_is_a_problem_too(service: Service) -> None:
-    for method, path, status in (
-        ("GET", "/nothing", 404),
-        ("GET", "/docs", 404),
-        ("GET", "/..%2fapi.py", 404),
-        ("GET", "/v1/embed/", 404),
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    for method, path, words in (
+        ("GET", "/v1/nothing", "nothing at this path"),
+        ("GET", "/docs", "nothing at this path"),
+        ("PUT", "/%00", "nothing at this path"),
+        ("GET", "/..%2fapi.py", "nothing at this path"),
+        ("GET", "/page.js/", "/page.js has no slash at its end"),
+        ("GET", "/v1/embed/", "/v1/embed has no slash at its end"),
     ):
-        answer = service.client.request(method, path)
+        headers = browser if path.startswith("/v1/") else {}
+        answer = service.client.request(method, path, headers=headers)
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
-        assert (answer.status_code, problem["type"]) == (status, "about:blank"), path
+        assert (answer.status_code, problem["type"]) == (404, "about:blank"), path
+        assert words in problem["detail"]
+    page = service.client.get("/a/b/", headers=browser)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert 'href="../../"' in page.text  # right behind a proxy that adds a prefix, too
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/reconstruct", "POST"),
-        ("PUT", "/v1/embed", "POST"),
-        ("POST", "/v1/models", "GET"),
-        ("DELETE", "/healthz", "GET"),
-        ("OPTIONS", "/metrics", "GET"),
+        ("HEAD", "/v1/embed", "POST"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("DELETE", "/healthz", "GET, HEAD"),
         ("POST", "/", "GET, HEAD"),
+        ("POST", "/v1/stream", "GET, HEAD"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(
     service: Service, method: str, path: str, allowed: str
 ) -> None:
     answer = service.client.request(method, path)
-    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert (answer.status_code, answer.headers["allow"]) == (405, f"{allowed}, OPTIONS")
     assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert (problem["type"], problem["status"], problem["code"]) == ("about:blank", 405, 2)
-    assert allowed in problem["detail"]
+    asked = service.client.options(path)
+    assert (asked.status_code, asked.headers["allow"]) == (204, f"{allowed}, OPTIONS")
+    assert not asked.content
+    if method != "HEAD":
+        problem = answer.json()
+        assert (problem["type"], problem["status"], problem["code"]) == ("about:blank", 405, 2)
+        assert allowed in problem["detail"]
+
+
+def test_head_is_get_without_the_body(service: Service) -> None:
+    for path in sorted(PATHS - {"/v1/reconstruct", "/v1/embed", "/metrics"}):
+        head, get = service.client.head(path), service.client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == get.headers[name], path
+
+
+def send_raw(service: Service, request: bytes) -> tuple[int, dict[str, object]]:
+    """Status and body of the answer to bytes that no client would send."""
+    with socket.create_connection(("127.0.0.1", service.client.base_url.port), 60) as wire:
+        wire.sendall(request)
+        answer = b"".join(iter(lambda: wire.recv(10_000), b""))
+    return int(answer.split()[1]), json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+def test_what_is_no_request_is_a_problem_too(service: Service) -> None:
+    for request in (
+        b"GET / HTTP/1.1\r\n\r\n",  # no Host
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  # TLS
+        b"POST /v1/embed HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\n",
+        b"POST /v1/embed HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ):
+        status, problem = send_raw(service, request)
+        assert (status, problem["code"]) == (400, 2), request
+    assert send_raw(service, b"GET /healthz HTTP/1.0\r\n\r\n") == (200, {"status": "ok"})
+
+
+def test_a_packed_body_is_refused(service: Service, speech: bytes) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    answer = service.post("/v1/embed", gzip.compress(speech), headers=packed)
+    assert "as it is" in service.problem(415, "unreadable-media-error", 3, answer)
 
 
 def test_every_answer_has_safe_headers(service: Service, speech: bytes) -> None:
@@ -240,10 +306,14 @@ def test_nothing_that_was_sent_is_written_down(service: Service, speech: bytes) 
     form = {"file": ("secret-name.flac", speech, "audio/flac")}
     service.client.post("/v1/reconstruct?seed=424242", files=form)
     service.client.get("/secret-path.wav", headers={"User-Agent": "secret-agent"})
-    log = service.log.read_text()
-    assert "POST /v1/reconstruct 200" in log
-    assert "GET page 404" in log
-    assert not re.search("secret|127.0.0.1|424242", log)
+    service.client.get("/healthz?secret")
+    first, *lines = service.log.read_text().splitlines()
+    assert re.fullmatch(rf"{TIME} INFO speech2face .* at {service.url} .*", first)
+    log = "\n".join(lines)
+    assert re.search(rf"^{TIME} INFO worker \d+ is ready, 1 of 1$", log, re.M)
+    assert re.search(rf"^{TIME} INFO POST /v1/reconstruct 200 \d+\.\d+ s \d+ bytes$", log, re.M)
+    assert "GET (unknown path) 404" in log
+    assert not re.search("secret|127.0.0.1|424242|GET /healthz 200|\x1b", log)
     open_files = [path.resolve() for path in Path(f"/proc/{service.process.pid}/fd").iterdir()]
     assert not [path for path in open_files if "/tmp/" in str(path) and path != service.log]
 
@@ -270,7 +340,9 @@ def test_told_to_stop_it_finishes_what_it_has_begun(tmp_path: Path, speech: byte
         for client in clients:
             client.join()
         assert answers == [200] * 2
-        assert "Traceback" not in own.log.read_text()
+        log = own.log.read_text()
+        assert "Traceback" not in log
+        assert log.index(" INFO stopping") < log.index(" INFO POST") < log.index(" INFO stopped")
 
 
 def test_an_address_that_is_taken_and_one_that_others_reach(service: Service) -> None:
@@ -280,7 +352,7 @@ def test_an_address_that_is_taken_and_one_that_others_reach(service: Service) ->
     )
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert f"127.0.0.1:{port} cannot be listened on" in line
+    assert f"127.0.0.1, port {port}: cannot be listened on (another program has it)" in line
 
 
 def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(tmp_path: Path) -> None:
@@ -297,5 +369,6 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(tmp_path: Path) -> 
         timeout=120,
     )
     assert done.returncode == 5
-    (line,) = done.stderr.splitlines()
+    *log, line = done.stderr.splitlines()
+    assert all(re.match(f"{TIME} INFO ", before) for before in log)
     assert "voice_encoder.onnx: not a model that can be run" in line

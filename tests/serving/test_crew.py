@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import tempfile
@@ -74,7 +75,7 @@ def act(task: str, sound: bytes) -> object:
             with open(UNWRITABLE, "wb") as file:
                 file.write(b"x")
         case "bug":
-            raise KeyError("what somebody said")
+            raise KeyError(sound)
         case "threads":
             import numpy as np
 
@@ -122,18 +123,23 @@ def with_crew(
     return failures
 
 
-def test_what_the_work_returns_and_raises_comes_back() -> None:
+def test_what_the_work_returns_and_raises_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     async def work(crew: Crew, lost: Counter[str]) -> None:
         _, first = await do(crew, "a")
         with pytest.raises(NoSpeechError, match="silence"):
             await do(crew, "silence")
         with pytest.raises(Speech2FaceError, match="not your fault"):
-            await do(crew, "bug")
+            await do(crew, "bug", b"what somebody said")
         assert await do(crew, "b") == ("b", first)  # the same process all along
         assert not lost
         assert crew.ready
 
-    with_crew(work)
+    with caplog.at_level(logging.INFO, "speech2face"):
+        with_crew(work)
+    assert "what somebody said" not in caplog.text
+    (failure,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert failure.splitlines()[-1] == "KeyError"
+    assert ", in act\n" in failure  # where it happened
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
-"""How long the server waits for a request's head, without a model."""
+"""Addresses, the log, and how long the server waits for a request's head, without a model."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from unittest.mock import Mock
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
@@ -13,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from speech2face.serving.server import bound_heads
+from speech2face.errors import UsageError
+from speech2face.serving.log import Formatter, describe_failure
+from speech2face.serving.server import _is_loopback, _listen, _name, bound_heads
 
 SECONDS = 0.3
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
@@ -83,3 +88,69 @@ def test_a_body_may_take_longer_than_a_head(wire: socket.socket) -> None:
     assert ask(wire, 2 * SECONDS).startswith(b"HTTP/1.1 200")
     time.sleep(2 * SECONDS)  # and the next request may
     assert ask(wire).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])
+def test_its_address_is_a_url_that_can_be_opened(host: str) -> None:
+    try:
+        listener = _listen(host, 0)
+    except UsageError:
+        if ":" not in host:
+            raise
+        pytest.skip("no IPv6 here")
+    with listener:
+        parts = urlsplit(_name(listener))
+        assert _is_loopback(listener)
+        with socket.create_connection((parts.hostname, parts.port)):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("bound", "url"),
+    [
+        (("0.0.0.0", 80), "http://127.0.0.1:80"),
+        (("::", 8000, 0, 0), "http://[::1]:8000"),
+        (("fe80::1%eth0", 8000, 0, 2), "http://[fe80::1%25eth0]:8000"),
+    ],
+)
+def test_an_address_that_is_all_is_shown_as_one(bound: tuple[object, ...], url: str) -> None:
+    assert _name(Mock(getsockname=lambda: bound)) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", "not an address of this machine"),
+        ("no-such-host.invalid", "no such host"),
+        ("http://127.0.0.1", "no such host"),
+        ("a" * 70, "no such host"),
+        ("x..y", "no such host"),
+        ("", "--host is an address"),
+    ],
+)
+def test_an_address_that_cannot_be_taken_is_one_line(host: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        _listen(host, 0)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_line_of_the_log_has_colour_on_a_terminal_only() -> None:
+    record = logging.LogRecord("a", logging.WARNING, "", 0, "%d words", (3,), None)
+    plain, bright = (Formatter(colour=colour).format(record) for colour in (False, True))
+    assert plain.endswith(" WARNING 3 words")
+    assert bright == f"\x1b[33m{plain}\x1b[0m"
+
+
+def test_a_failure_is_described_without_what_was_sent() -> None:
+    def fail(error: Exception) -> tuple[str, str]:
+        try:
+            raise error
+        except Exception as raised:
+            return describe_failure(raised)
+
+    trace, words = fail(ValueError("secret"))
+    assert "secret" not in trace
+    assert trace.splitlines()[-1] == words.replace("secret", "ValueError")
+    assert f"{__file__}" in trace
+    trace, _ = fail(TypeError("open() got an unexpected keyword argument"))
+    assert trace.endswith("TypeError: open() got an unexpected keyword argument")

@@ -157,11 +157,36 @@ def test_sockets_are_counted(service: Service) -> None:
 
 
 def test_another_page_may_not_open_a_stream(service: Service) -> None:
-    with pytest.raises(InvalidStatus), open_stream(service, origin="http://elsewhere.example"):
+    origin = "http://elsewhere.example"
+    with pytest.raises(InvalidStatus) as caught, open_stream(service, origin=origin):
         pass
+    assert caught.value.response.status_code == 403
+    assert origin.encode() in caught.value.response.body
+    (line,) = [each for each in service.log.read_text().splitlines() if origin in each]
+    assert " WARNING a stream is refused: the page is of http://elsewhere.example" in line
+    assert "--origin" in line
     with open_stream(service, origin=service.url) as socket:
         socket.send("bye")
         assert json.loads(socket.recv())["status"] == 400
+
+
+def test_a_page_can_ask_why_there_is_no_stream(service: Service) -> None:
+    answer = service.client.get("/v1/stream", headers={"Speech2Face-Page": "http://elsewhere"})
+    assert (answer.status_code, answer.json()["status"]) == (403, 403)
+    assert "the page is of http://elsewhere" in answer.json()["detail"]
+    handshake = {"Speech2Face-Page": service.url, "Sec-WebSocket-Key": "x"}
+    answer = service.client.get("/v1/stream", headers=handshake)
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert "a proxy has to pass Upgrade" in answer.json()["detail"]
+    assert "WARNING a stream was asked for without Upgrade" in service.log.read_text()
+
+
+@pytest.mark.parametrize("query", ["?sample=1", "?size=1", "?seed=1&seed=2"])
+def test_a_wrong_parameter_ends_a_stream_with_a_problem(service: Service, query: str) -> None:
+    with open_stream(service, query) as socket:
+        problem = json.loads(socket.recv(timeout=60))
+    assert (problem["type"], problem["status"]) == ("error", 400)
+    assert problem["detail"].startswith(query[1:5].rstrip("="))
 
 
 def test_there_is_no_stream_elsewhere(service: Service) -> None:

@@ -9,15 +9,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request, Response, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI, Query, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from speech2face import __version__
-from speech2face.errors import BusyError, Speech2FaceError
+from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.pictures import SIZES
 from speech2face.serving.answers import (
     PNG,
@@ -34,13 +35,18 @@ from speech2face.serving.bodies import Inbox, receive
 from speech2face.serving.crew import Crew
 from speech2face.serving.limits import Limits
 from speech2face.serving.listening import Heard, Task, load_listener
-from speech2face.serving.problems import answer_problem
+from speech2face.serving.origins import Origins
+from speech2face.serving.problems import answer_request
+from speech2face.serving.streaming import ROUTE as STREAM
 from speech2face.serving.streaming import Streams, face_of
 from speech2face.serving.watching import Figures, Watch
 from speech2face.weights import Model
 
 WEB = Path(__file__).parent / "web"
-ROUTES = {"/v1/reconstruct", "/v1/embed", "/v1/models", "/healthz", "/readyz", "/metrics"}
+API = {"/v1/reconstruct", "/v1/embed", "/v1/models", STREAM}
+ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir())}
+PATHS = ROUTES | FILES
 
 Style = Annotated[Literal["plain", "cartoon"], Query(description="cartoon: an illustration.")]
 Size = Annotated[
@@ -52,19 +58,22 @@ Samples = Annotated[
 Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
 
 
-def make_app(model: Model, limits: Limits, give_up: Callable[[Speech2FaceError], None]) -> FastAPI:
+def make_app(
+    model: Model, limits: Limits, origins: Origins, give_up: Callable[[Speech2FaceError], None]
+) -> FastAPI:
     """The service of one model. Its workers start with it and end with it.
 
-    `give_up` is called with the reason where none of them can be started.
+    `origins` says which pages may open streams; `give_up` is called with the reason where no worker
+    can be started.
     """
-    figures, inbox = Figures(), Inbox(limits)
+    figures, inbox = Figures(ROUTES), Inbox(limits)
     crew = Crew(
         functools.partial(load_listener, str(model.folder), limits.listened),
         limits,
         lambda reason: figures.replaced.labels(reason).inc(),
         give_up,
     )
-    streams = Streams(crew, inbox, limits, figures)
+    streams = Streams(crew, inbox, limits, figures, origins)
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
@@ -82,10 +91,23 @@ def make_app(model: Model, limits: Limits, give_up: Callable[[Speech2FaceError],
         docs_url=None,  # its page comes from a CDN
         redoc_url=None,
         redirect_slashes=False,
+        servers=[{"url": "."}],  # of /openapi.json: right behind a proxy that adds a prefix too
+        dependencies=[Depends(_refuse_unknown_parameters)],
     )
-    app.add_middleware(Watch, figures=figures, routes=ROUTES | {"/openapi.json"})
-    for kind in (Speech2FaceError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _answer)
+    app.add_middleware(Watch, figures=figures, paths=PATHS)
+
+    async def answer(connection: HTTPConnection, error: Exception) -> Response | None:
+        if isinstance(connection, WebSocket):
+            return await streams.refuse(connection, error)
+        return answer_request(Request(connection.scope), error, PATHS)
+
+    for kind in (
+        Speech2FaceError,
+        HTTPException,
+        RequestValidationError,
+        WebSocketRequestValidationError,
+    ):
+        app.add_exception_handler(kind, answer)  # type: ignore[arg-type]  # may be for sockets
 
     async def hear(request: Request, **wanted: Any) -> Heard:
         crew.check_room()
@@ -157,7 +179,12 @@ def make_app(model: Model, limits: Limits, give_up: Callable[[Speech2FaceError],
         text = figures.show(crew, streams.open, inbox.held)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.websocket("/v1/stream")
+    @app.get(STREAM, include_in_schema=False)
+    async def no_stream(request: Request) -> Response:
+        """Why there is no stream, for the page and for those who come without a socket."""
+        raise streams.explain(request.headers)
+
+    @app.websocket(STREAM)
     async def stream(
         socket: WebSocket,
         size: Size = 224,
@@ -173,14 +200,32 @@ def make_app(model: Model, limits: Limits, give_up: Callable[[Speech2FaceError],
 
 
 class _Page(StaticFiles):
+    """The files of the page, each by its own path alone."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             return await WebSocketClose()(scope, receive, send)
+        if scope["path"] not in FILES:
+            raise HTTPException(404)
         await super().__call__(scope, receive, send)
 
 
-async def _answer(_: Request, error: Exception) -> Response:
-    return answer_problem(error)
+def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
+    """A parameter that is not known, or is given twice, must not be ignored without a word.
+
+    Raises UsageError. The probes and the page take none and ignore all.
+    """
+    path = connection.scope["path"]
+    if path not in API:
+        return
+    known = [field.alias for field in connection.scope["route"].dependant.query_params]
+    given = [name for name, _ in connection.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes no parameters"
+            raise UsageError(f"{ascii(name[:50])[1:-1]}: no such parameter; {path} {takes}.")
+        if given.count(name) > 1:
+            raise UsageError(f"{name}: given {given.count(name)} times; give it once.")
 
 
 def _wants_picture(request: Request) -> bool:

@@ -13,7 +13,13 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from speech2face.errors import BusyError, TooLargeError, TooSlowError, UsageError
+from speech2face.errors import (
+    BusyError,
+    TooLargeError,
+    TooSlowError,
+    UnreadableMediaError,
+    UsageError,
+)
 from speech2face.serving.forms import Form
 from speech2face.serving.limits import MIB, Limits
 
@@ -71,8 +77,12 @@ class Letter:
 async def receive(request: Request, letter: Letter, limits: Limits) -> None:
     """The recording in a request, its body or the part `file` of a form, into the letter.
 
-    Raises TooLargeError, TooSlowError, UsageError, and BusyError where the memory is full.
+    Raises TooLargeError, TooSlowError, UsageError, UnreadableMediaError where it is packed, and
+    BusyError where the memory is full.
     """
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise UnreadableMediaError("the body has a Content-Encoding; send the recording as it is.")
     too_large = TooLargeError(
         f"the recording is larger than {limits.body / MIB:g} MiB; shorten it or compress it."
     )

@@ -23,6 +23,7 @@ from typing import Any
 
 from speech2face.errors import BusyError, ModelError, Speech2FaceError, UnreadableMediaError
 from speech2face.serving.limits import Limits
+from speech2face.serving.log import describe_failure, log_failure
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Crew:
             self.waiting -= 1
 
     def _replace(self, worker: Worker) -> None:
-        log.warning("a worker is replaced: %s", worker.fate)
+        log.warning("worker %d is replaced: %s", worker.pid, worker.fate)
         self._lost(worker.fate)
         self._workers.discard(worker)
         worker.end()
@@ -145,11 +146,14 @@ class Crew:
                 self._workers.add(worker)
                 self._idle.put_nowait(worker)
                 self._failed_starts = None
+                log.info(
+                    "worker %d is ready, %d of %d", worker.pid, self.staff, self._limits.workers
+                )
                 return
             except Speech2FaceError as failure:
                 if self._is_hopeless(failure):
                     return self._give_up(failure)
-                log.error("%s Another is tried.", failure)
+                log.error("worker %d: %s Another is tried in %g s.", worker.pid, failure, pause)
             finally:
                 if worker not in self._workers:
                     worker.end()
@@ -176,6 +180,10 @@ class Worker:
         theirs.close()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    @property
     def alive(self) -> bool:
         return self._process.is_alive()
 
@@ -187,6 +195,9 @@ class Worker:
             told = "it died"
         if isinstance(told, Speech2FaceError):
             raise told
+        if isinstance(told, tuple):
+            log.error("worker %d: %s", self.pid, told[0])
+            told = f"{told[0].splitlines()[-1].partition(':')[0]}: {told[1]}"
         if told:
             raise Speech2FaceError(f"a worker did not start ({told}).")
 
@@ -205,7 +216,7 @@ class Worker:
         except (EOFError, OSError):
             raise self._explain_death() from None
         if failure:
-            log.error("a worker's work failed: %s", failure)
+            log_failure(log, f"worker {self._process.pid} failed on a recording", failure)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -242,14 +253,14 @@ def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
     except Speech2FaceError as error:
         return wire.send(error)
     except Exception as error:
-        return wire.send(f"{place_of(error)}: {error}")
+        return wire.send(describe_failure(error))
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold a recording
     _limit(resource.RLIMIT_FSIZE, 0)  # nothing is written, by whomever
     _limit(resource.RLIMIT_DATA, limits.memory)
     wire.send("")  # ready
     fate = ""
     while not fate:
-        failure = ""
+        failure = None
         try:
             task = wire.recv()
             file = recv_handle(wire)
@@ -267,7 +278,7 @@ def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
             if "alloc" in str(error):  # as ONNX Runtime puts it
                 fate, answer = "memory", _too_big(limits)
             else:
-                failure = place_of(error)  # told over there: nothing can be written here
+                failure = describe_failure(error)  # for the server's log: nothing is written here
                 answer = Speech2FaceError("the server failed on this; it is not your fault.")
         wire.send((fate, answer, failure))
         task = answer = None
@@ -293,12 +304,3 @@ def _too_big(limits: Limits) -> UnreadableMediaError:
         f"the recording needs more than {limits.memory / 2**20:g} MiB of memory to decode; "
         "give a shorter recording, or one with fewer channels"
     )
-
-
-def place_of(error: Exception) -> str:
-    """Kind and place of an error; never its words, which may hold what somebody sent."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
-    return f"{type(error).__name__} in {where}"

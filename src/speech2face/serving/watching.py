@@ -1,7 +1,8 @@
 """Around every request: figures for Prometheus, a line in the log, headers that make it safe.
 
-A line has method, route, status and milliseconds. What was sent, where from, and under which name
-is written nowhere.
+A line has method, path, status, seconds and the bytes of the answer. What was sent, where from, and
+under which name is written nowhere: a path that is not one of the server's own may be the name of
+somebody's file.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from speech2face.serving.crew import Crew, place_of
+from speech2face.serving.crew import Crew
+from speech2face.serving.log import describe_failure, log_failure
 from speech2face.serving.problems import answer_problem
 
 log = logging.getLogger(__name__)
 
+QUIET = {"/healthz", "/readyz", "/metrics"}  # asked for every few seconds
+UNKNOWN = "(unknown path)"
 METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"}
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
 HEADERS = {
@@ -35,9 +39,10 @@ RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADER
 
 
 class Figures:
-    """What /metrics shows. Each server has its own."""
+    """What /metrics shows. Each server has its own. Of paths, only `routes` are told apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: set[str]) -> None:
+        self._routes = routes
         self.registry = CollectorRegistry()
         here: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter(
@@ -76,39 +81,52 @@ class Figures:
             gauge.set(value)
         return generate_latest(self.registry)
 
-    def note(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request is over: counted, timed, and a line in the log."""
+    def note(self, method: str, path: str, status: int, seconds: float, size: int) -> None:
+        """One request is over, answered with `size` bytes: counted, timed, a line in the log.
+
+        `path` is one of the server's own, or UNKNOWN.
+        """
         method = method if method in METHODS else "other"
+        route = path if path in self._routes else "page"
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
-        log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
+        level = logging.WARNING if status >= 500 else logging.INFO
+        if path in QUIET and status < 400:
+            level = logging.DEBUG
+        log.log(level, "%s %s %d %.3f s %d bytes", method, path, status, seconds, size)
 
 
 class Watch:
-    """ASGI middleware that does it."""
+    """ASGI middleware that does it, and answers HEAD as GET; `paths` are the server's own."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, routes: set[str]) -> None:
-        self._app, self._figures, self._routes = app, figures, routes
+    def __init__(self, app: ASGIApp, figures: Figures, paths: set[str]) -> None:
+        self._app, self._figures, self._paths = app, figures, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        begun, status = time.monotonic(), 0
+        begun, status, size = time.monotonic(), 0, 0
+        method, path = scope["method"], scope["path"]
+        if method == "HEAD":  # the server leaves out the body
+            scope = {**scope, "method": "GET"}
 
         async def send_safely(message: Message) -> None:
-            nonlocal status
+            nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *RAW_HEADERS]
+            elif method != "HEAD":
+                size += len(message.get("body", b""))
             await send(message)
 
         try:
             await self._app(scope, receive, send_safely)
         except Exception as error:
-            log.error("a request failed: %s", place_of(error))
+            log_failure(log, "a request failed", describe_failure(error))
             if not status:
                 await answer_problem(error)(scope, receive, send_safely)
         finally:
-            # Any other path may be a file's name.
-            route = scope["path"] if scope["path"] in self._routes else "page"
-            self._figures.note(scope["method"], route, status, time.monotonic() - begun)
+            if path not in self._paths:
+                log.debug("asked for %s", ascii(scope["raw_path"].decode("latin-1")))
+                path = UNKNOWN
+            self._figures.note(method, path, status, time.monotonic() - begun, size)
