@@ -17,8 +17,8 @@ from speech2face.faces import (
     align_face,
     fit_similarity,
     load_face_encoder,
-    load_image,
 )
+from speech2face.photographs import load_image
 
 FIVE = TEMPLATES["canvas"] * 200
 

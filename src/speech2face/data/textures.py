@@ -23,8 +23,9 @@ from speech2face.faces import (
     FaceMesh,
     fit_similarity,
     load_face_encoder,
-    load_image,
+    shrink_smoothly,
 )
+from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
 # The points of the mesh that shape is made of: every second one of the oval and of the lids,
@@ -178,10 +179,10 @@ def unwarp(
     y, x = np.meshgrid(line, line, indexing="ij")
     canvas = np.stack([x.ravel(), y.ravel()], 1) + field @ displacement  # (S², 2)
     source = (canvas - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T - 0.5
-    source = source.astype(np.float32).reshape(size, size, 2)
     shrink = 1 / (size * np.hypot(matrix[0, 0], matrix[1, 0]))  # source pixels per target pixel
-    if shrink > 1.2:
-        image = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    image, part = shrink_smoothly(image, source, float(shrink), 1.2)
+    source = (source - part[:, 2]) / part[:, :2].diagonal()
+    source = source.astype(np.float32).reshape(size, size, 2)
     texture = cv2.remap(
         image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

@@ -29,8 +29,9 @@ from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
 from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures
-from speech2face.faces import FaceDetector, align_face, load_image
+from speech2face.faces import FaceDetector, align_face
 from speech2face.matching import centred_cosine, two_way
+from speech2face.photographs import load_image
 from speech2face.pictures import write_png
 from speech2face.runtime import open_session
 from speech2face.weights import hash_file

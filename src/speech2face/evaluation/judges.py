@@ -16,7 +16,8 @@ from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.textures import MeasuredFaces, measure_faces
 from speech2face.evaluation.craniofacial import measure_ratios
-from speech2face.faces import FaceDetector, load_image
+from speech2face.faces import FaceDetector
+from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
 JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not

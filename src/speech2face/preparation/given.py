@@ -13,8 +13,8 @@ import numpy as np
 from speech2face.data.pairs import LEAST_SECONDS, hear
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import UnreadableMediaError
-from speech2face.faces import load_image
 from speech2face.media import SAMPLE_RATE
+from speech2face.photographs import load_image
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import measure_view
 from speech2face.preparation.decoding import Frame

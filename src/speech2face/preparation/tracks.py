@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.faces import Face, FaceDetector
+from speech2face.faces import Face, FaceDetector, box_overlap
 from speech2face.preparation import Refused
 from speech2face.preparation.decoding import Frame
 
@@ -78,14 +78,7 @@ def look(frame: Frame, detector: FaceDetector) -> Look:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     back = np.array([width / size[0], height / size[1]], np.float32)
-    faces = [
-        Face(
-            (f.box[0] * back[0], f.box[1] * back[1], f.box[2] * back[0], f.box[3] * back[1]),
-            f.landmarks * back,
-            f.score,
-        )
-        for f in detector.detect(small)[:MOST_FACES]
-    ]
+    faces = [face.moved(back) for face in detector.detect(small, DETECTION_SIDE)[:MOST_FACES]]
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
     return Look(frame.seconds, faces, (width, height), thumbnail)
@@ -153,7 +146,7 @@ def near(
 def _pair(tracks: Sequence[Face], faces: Sequence[Face]) -> list[tuple[int | None, Face]]:
     """For each face the number of the track it goes on with, None where it begins one."""
     overlaps = sorted(
-        ((_overlap(a, b), i, k) for i, a in enumerate(tracks) for k, b in enumerate(faces)),
+        ((box_overlap(a, b), i, k) for i, a in enumerate(tracks) for k, b in enumerate(faces)),
         reverse=True,
     )
     chosen: dict[int, int] = {}
@@ -161,13 +154,3 @@ def _pair(tracks: Sequence[Face], faces: Sequence[Face]) -> list[tuple[int | Non
         if overlap >= LEAST_OVERLAP and face not in chosen and track not in chosen.values():
             chosen[face] = track
     return [(chosen.get(number), face) for number, face in enumerate(faces)]
-
-
-def _overlap(a: Face, b: Face) -> float:
-    """Intersection by union of two boxes."""
-    ax, ay, aw, ah = a.box
-    bx, by, bw, bh = b.box
-    width = min(ax + aw, bx + bw) - max(ax, bx)
-    height = min(ay + ah, by + bh) - max(ay, by)
-    shared = max(width, 0.0) * max(height, 0.0)
-    return shared / (aw * ah + bw * bh - shared)
