@@ -1,10 +1,12 @@
 # make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
 # make test    all tests          make lint    style and types
-# make docs    builds the documentation into out/site; any warning is an error
+# make docs    builds the documentation into out/site, without torch; any warning is an error
 # make bench   latency of inference, on a machine that does nothing else
 
 PYTHON ?= python3
 INSTALL = -m pip install --quiet -c constraints.txt -e
+# A small environment for those who write, unless the one for everything is there.
+DOCS = $(if $(wildcard .venv/installed),.venv,.venv-docs)
 
 .PHONY: demo test lint docs bench clean
 
@@ -19,18 +21,23 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 
-docs: .venv/installed
-	.venv/bin/python -m mkdocs build --strict --quiet
+docs: $(DOCS)/installed
+	$(DOCS)/bin/python -m mkdocs build --strict --quiet
 
 bench: .venv/installed
 	.venv/bin/python benchmarks/latency.py
 
 clean:
-	rm -rf .venv .venv-demo out
+	rm -rf .venv .venv-demo .venv-docs out
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/python $(INSTALL) .
+	touch $@
+
+.venv-docs/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(INSTALL) '.[docs]'
 	touch $@
 
 .venv/installed: pyproject.toml constraints.txt

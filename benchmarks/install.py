@@ -1,0 +1,99 @@
+"""Measures how much disk an installation takes, and writes install.json.
+
+    .venv/bin/python benchmarks/install.py
+
+The package is installed with the versions of constraints.txt into a new environment of the Python
+that runs this; its files are counted, pip's among them. What each extra adds is counted from the
+files of the environment that runs this, which must have all extras: packages that an extra needs,
+directly or by way of others, and the package by itself does not. train_and_data_gb is the
+package with both of these extras.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterable
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from speech2face import __version__
+from speech2face.doctor import EXTRAS, find_missing
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).with_suffix(".json")
+
+
+def main() -> None:
+    if missing := [module for extra in EXTRAS for module in find_missing(extra)]:
+        sys.exit(f"{', '.join(missing)} not installed: pip install -e '.[dev]'")
+    project = distribution("speech2face")
+    core = find_packages(project.requires or (), "")
+    extras = {
+        name: find_packages(project.requires or (), name) - core for name in (*EXTRAS, "docs")
+    }
+    training = core | extras["train"] | extras["data"]
+    results = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "speech2face": __version__,
+        "core_mb": megabytes(measure_new_environment()),
+        "extras_mb": {name: megabytes(measure(found)) for name, found in extras.items()},
+        "train_and_data_gb": round(measure(training) / 1e9, 1),
+        "torch": distribution("torch").version,
+        "torch_mb": megabytes(measure({"torch"})),
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(RESULTS.read_text(encoding="utf-8"), end="")
+
+
+def measure_new_environment() -> int:
+    """Bytes of all files of a new environment that holds the package and what it needs."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        venv.create(folder, with_pip=True, symlinks=True)
+        install = [folder / "bin" / "pip", "install", "--quiet", "-c", ROOT / "constraints.txt"]
+        subprocess.run([*install, ROOT], check=True)
+        files = (path for path in folder.rglob("*") if not path.is_symlink())
+        return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def find_packages(requirements: Iterable[str], extra: str) -> set[str]:
+    """The installed packages that these requirements lead to, by way of others too."""
+    found: set[str] = set()
+    waiting = [(Requirement(line), extra) for line in requirements]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        requirement, asked = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": asked}):
+            continue
+        name = canonicalize_name(requirement.name)
+        found.add(name)
+        for inner in ("", *requirement.extras):
+            if (name, inner) not in seen:
+                seen.add((name, inner))
+                needed = distribution(name).requires or ()
+                waiting += [(Requirement(line), inner) for line in needed]
+    return found
+
+
+def measure(packages: Iterable[str]) -> int:
+    """Bytes of the files that these packages brought."""
+    files = [path for name in packages for path in distribution(name).files or ()]
+    places = {Path(str(path.locate())) for path in files}
+    return sum(path.stat().st_size for path in places if path.is_file())
+
+
+def megabytes(size: int) -> int:
+    return round(size / 1e6)
+
+
+if __name__ == "__main__":
+    main()
