@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 UNKNOWN = 0x7F00_0000  # bytes: from here on 32 bits stand for a stream of unknown length
+FAR = 1 << 62  # bytes: from here on 64 bits stand for it
 SLOPPY = 0.995  # of the stated size: some writers count a few bytes too many
 
 # FFmpeg guesses how long these last by their bit rate.
@@ -26,24 +27,33 @@ def describe_missing_end(file: BinaryIO) -> str | None:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(256)
-    stated = None
+    stated, share_known = None, True
     if head[:4] in (b"RIFF", b"FORM"):  # wav, avi; aiff
-        order = "little" if head[:4] == b"RIFF" else "big"
-        stated = int.from_bytes(head[4:8], order) + 8
+        stated = int.from_bytes(head[4:8], "little" if head[:1] == b"R" else "big") + 8
         stated = round(SLOPPY * stated) if stated < UNKNOWN else None
+    elif head[:4] == b"RF64":
+        stated = int.from_bytes(head[20:28], "little") + 8
+    elif head[:4] == b"riff":  # w64
+        stated = int.from_bytes(head[16:24], "little")
+    elif head[:4] == b".snd":  # au
+        length = int.from_bytes(head[8:12], "big")
+        stated = int.from_bytes(head[4:8], "big") + length if length < UNKNOWN else None
+    elif head[:4] == b"caff":
+        stated = _end_of_chunks(file, size)
     elif head[4:8] in (b"ftyp", b"styp", b"moov", b"mdat"):
-        stated = _end_of_boxes(file, size)
+        stated, share_known = _end_of_boxes(file, size)
     elif head[:4] == b"\x1aE\xdf\xa3":
         stated = _end_of_segment(head)
     elif head[:4] == b"OggS":
-        stated = _end_of_pages(file, size)
+        stated, share_known = _end_of_pages(file, size), False
     elif head[:3] == b"ID3" or head[:1] == b"\xff":
         stated = _end_of_frames(file)
     file.seek(0)
-    if stated is None or stated <= size:
+    if stated is None or not size < stated < FAR:
         return None
     share = f"{size / stated:.0%}"
-    return "the file ends early" + (f": {share} of it is there" if share != "100%" else "")
+    known = share_known and share != "100%"
+    return "the file ends early" + (f": {share} of it is there" if known else "")
 
 
 def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
@@ -66,9 +76,19 @@ def measure_tag(head: bytes) -> int:
     return 128 if head[:3] == b"TAG" else 32 if head[:8] == b"APETAGEX" else 0
 
 
-def _end_of_boxes(file: BinaryIO, size: int) -> int | None:
-    """mp4, mov: where the last of the boxes at the top ends."""
-    place = 0
+def _end_of_chunks(file: BinaryIO, size: int) -> int:
+    """caf: where the last of the chunks ends."""
+    place = 8
+    while place + 12 <= size:
+        file.seek(place)
+        length = int.from_bytes(file.read(12)[4:], "big")
+        place += 12 + length  # 2**64 - 1: up to the end of the file
+    return place
+
+
+def _end_of_boxes(file: BinaryIO, size: int) -> tuple[int | None, bool]:
+    """mp4, mov: where the last of the boxes at the top ends, and whether it is the file's end."""
+    place, in_fragments = 0, False
     while place + 8 <= size:
         file.seek(place)
         head = file.read(16)
@@ -76,9 +96,10 @@ def _end_of_boxes(file: BinaryIO, size: int) -> int | None:
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
         if length < 8:  # 0: up to the end of the file
-            return None
+            return None, False
+        in_fragments = in_fragments or head[4:8] == b"moof"
         place += length
-    return place
+    return place, not in_fragments
 
 
 def _end_of_segment(head: bytes) -> int | None:

@@ -1,9 +1,10 @@
 """Channels become one: within ±1, finite, and without channels that cancel each other.
 
 Channels are averaged. Where they are out of phase (a miswired cable makes the right channel the
-left one turned over) the average would be silence; there the channels that run against the
-loudest are inverted first. This is decided once a second, by energies below 4 kHz, with enough
-distance between turning and turning back that no recording goes to and fro, and cross-faded.
+left one inverted) the average would be silence; there the channels that run against the loudest
+are inverted first, which keeps what only one of them holds. This is decided once a second, by
+energies between 200 Hz and 2 kHz, with enough distance between inverting and going back that no
+recording goes to and fro, and cross-faded.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 
 CANCELLED = 5.0  # times the energy of the average that inverting wins: channels are inverted
 COHERENT = 1.5  # times, below which they are averaged as they are again
-BAND = 8_000  # Hz: the sample rate at which phases are compared
-SILENT = 1e-9  # mean energy of a channel in which no phase can be seen, -90 dBFS
+BAND = 200, 2_000  # Hz in which phases are compared: a voice's harmonics, no hum
+SILENT = 1e-9  # mean energy in the band below which no phase can be seen, -90 dBFS
 CROSSFADE = 0.02  # s
 FULL_SCALE = 0.999  # from here on a sample counts as clipped
 
@@ -71,25 +72,11 @@ class Downmixer:
         Floats beyond ±1 are clipped up to `headroom`, as decoders overshoot, and scaled down
         where they reach further.
         """
-        held: list[np.ndarray] = []
-        length, form = 0, (0, 0.0)  # samples held; their channels and rate
-        for piece, rate in pieces:
-            sound = self._to_unit(piece, headroom)
-            if (len(sound), rate) != form:
-                if held:
-                    yield self._average(np.concatenate(held, axis=1), form[1]), form[1]
-                held, length, form = [], 0, (len(sound), rate)
+        for channels, rate in _group(pieces):
+            sound = self._to_unit(channels, headroom)
+            if len(sound) != len(self._signs):
                 self._signs = np.ones(len(sound))
-            if len(sound) == 1:
-                yield sound.mean(axis=0).astype(np.float32), rate
-                continue
-            held.append(sound)
-            length += sound.shape[1]
-            if length >= rate:
-                yield self._average(np.concatenate(held, axis=1), rate), rate
-                held, length = [], 0
-        if held:
-            yield self._average(np.concatenate(held, axis=1), form[1]), form[1]
+            yield self._average(sound, rate), rate
 
     def _to_unit(self, channels: np.ndarray, headroom: float) -> np.ndarray:
         """Any number type → floats within ±1."""
@@ -111,7 +98,9 @@ class Downmixer:
 
     def _average(self, sound: np.ndarray, rate: float) -> np.ndarray:
         """(channels, n) → (n,), inverting channels where the average would cancel."""
-        before, self._signs = self._signs, self._find_signs(sound, rate)
+        before = self._signs
+        if len(sound) > 1:
+            self._signs = self._find_signs(sound, rate)
         if (before > 0).all() and (self._signs > 0).all():
             return sound.mean(axis=0).astype(np.float32)
         self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}
@@ -124,18 +113,39 @@ class Downmixer:
 
     def _find_signs(self, sound: np.ndarray, rate: float) -> np.ndarray:
         """1 or -1 for each channel, those of the second before where nothing says otherwise."""
-        step = max(round(rate / BAND), 1)
+        step = max(round(rate / (2 * BAND[1])), 1)
         length = sound.shape[1] // step
-        if length < 2:
-            return self._signs
         low = sound[:, : length * step].reshape(len(sound), length, step).mean(axis=2)
-        slopes = np.diff(low)  # no offset, little hum
-        energies = (slopes**2).mean(axis=1)
-        if energies.max() < SILENT:
+        frequencies = np.fft.rfftfreq(length, step / rate) if length else np.empty(0)
+        in_band = (frequencies >= BAND[0]) & (frequencies <= BAND[1])
+        if not in_band.any():
             return self._signs
-        signs = np.where(slopes @ slopes[energies.argmax()] < 0, -1.0, 1.0)
-        signs *= 1 if signs @ self._signs >= 0 else -1
-        plain = (slopes.sum(axis=0) ** 2).sum()
-        turned = ((signs @ slopes) ** 2).sum()
+        spectra = np.fft.rfft(low)[:, in_band]
+        energies = (np.abs(spectra) ** 2).sum(axis=1)
+        if energies.max() < SILENT * length**2:
+            return self._signs
+        loudest = spectra[energies.argmax()]
+        signs = np.where((spectra @ loudest.conj()).real < 0, -1.0, 1.0)
+        signs *= np.sign(signs @ self._signs) or signs[0]
+        plain = (np.abs(spectra.sum(axis=0)) ** 2).sum()
+        turned = (np.abs(signs @ spectra) ** 2).sum()
         needed = CANCELLED if (self._signs > 0).all() else COHERENT
         return signs if turned > needed * plain else np.ones(len(sound))
+
+
+def _group(pieces: Iterable[tuple[np.ndarray, float]]) -> Iterator[tuple[np.ndarray, float]]:
+    """Pieces of any length → those of a second or more, shorter only before a change of form."""
+    held: list[np.ndarray] = []
+    length, form = 0, None
+    for piece, rate in pieces:
+        if form not in (None, (len(piece), piece.dtype, rate)):
+            yield np.concatenate(held, axis=1), form[2]
+            held, length = [], 0
+        form = (len(piece), piece.dtype, rate)
+        held.append(piece)
+        length += piece.shape[1]
+        if length >= rate:
+            yield np.concatenate(held, axis=1), rate
+            held, length, form = [], 0, None
+    if held and form:
+        yield np.concatenate(held, axis=1), form[2]

@@ -7,6 +7,7 @@ stops asking for blocks stops the decoding. Damage that leaves something to hear
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from speech2face.media.tracks import (
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+
+FAILURES = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.EACCES, errno.EPERM}  # of a disk
 
 
 @dataclass(frozen=True)
@@ -159,16 +162,14 @@ class AudioStream:
                 cut = describe_missing_end(file)
                 self._notes += [cut] if cut else []
                 yield from self._decode(file, bool(cut))
-        except (FFmpegError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) in FAILURES:
+                raise unreadable(self.name, f"cannot be read ({reason})", "try again") from None
             raise unreadable(
                 self.name,
                 f"is cut off or is not sound or video that can be read ({reason})",
                 "give wav, flac, mp3, ogg, m4a, webm, mp4 or mkv",
-            ) from None
-        except OSError as error:
-            raise unreadable(
-                self.name, f"cannot be read ({error.strerror or error})", "try again"
             ) from None
 
     def _decode(self, file: BinaryIO, cut: bool) -> Iterator[tuple[np.ndarray, float]]:
@@ -202,12 +203,13 @@ class AudioStream:
                 track = container.streams.audio[index]
             decoder = TrackDecoder(container, track, self.name)
             yield from self._mixer.mix(decoder, headroom_of(track))
-            self._notes += decoder.notes
             stated = find_stated_seconds(container, track)
-            if decoder.seconds < 0.98 * stated - 0.2 and not cut:
+            if decoder.note:
+                self._notes.append(decoder.note)
+            elif decoder.seconds < 0.98 * stated - 0.2 and not cut:
                 part = f"{decoder.seconds:.1f} s of {stated:.1f} s"
                 self._notes.append(f"the file ends early or is damaged: {part} could be read")
-            elif decoder.damaged:
+            elif decoder.damaged and not cut:
                 self._notes.append("damaged parts of the file were left out")
 
     def _check_track(self, count: int) -> None:

@@ -63,7 +63,7 @@ class TrackDecoder:
         self._container, self._track, self._name = container, track, name
         self.seconds = 0.0  # decoded so far, pauses included
         self.damaged = False  # something was left out
-        self.notes: list[str] = []
+        self.note: str | None = None  # about the time stamps
         self._timed = container.format.name in TIMED
         self._beginning = (container.start_time or 0) / 1_000_000  # a player shows it as 0
         self._filled = 0.0
@@ -109,8 +109,8 @@ class TrackDecoder:
             return
         if gap < 0 or self._filled + gap > MOST_SILENCE:
             self._beginning += gap
-            if gap > 0:
-                self.notes.append(
+            if gap > 0 and self.note is None:
+                self.note = (
                     f"the time stamps jump by {gap:.0f} s at {self.seconds:.1f} s, "
                     f"which was taken for a mistake"
                 )
