@@ -13,7 +13,6 @@ measured here: see speech2face audit.
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import json
 import math
@@ -34,6 +33,7 @@ from speech2face.privacy.anonymise import ANONYMISERS, load_anonymiser
 from speech2face.privacy.intelligibility import WordErrors, count_errors
 from speech2face.privacy.naturalness import measure_distance, measure_roughness, measure_speech
 from speech2face.privacy.recogniser import recognise
+from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
 EXAMPLES, PAGE = HERE.parent / "examples", HERE.parent / "docs/anonymisers.md"
@@ -102,8 +102,7 @@ def main() -> None:
 
 
 def read_voices(folder: Path, count: int | None) -> list[Clip]:
-    with (folder / "voices.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(folder / "voices.csv", ("clip", "speaker"))
     if count:
         rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:count]]
     return [Clip(folder / "audio" / f"{r['clip']}.flac", r["speaker"], None) for r in rows]

@@ -555,7 +555,8 @@ def prepare(
     packing = Packing(shares, samples, near=NEAR.get(face_encoder), seed=seed)
     stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
     with ProgressBars() as show, redirect_stdout(sys.stderr):  # Ray tells of its workers on stdout
-        summary = run(clips, stages, out, show, packing, crew)
+        cut = piece if source.is_dir() else None
+        summary = run(clips, stages, out, show, packing, crew, cut)
     print(f"{describe(summary)}\n{out}")
 
 

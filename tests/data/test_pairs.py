@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from speech2face.data.pairs import hash_files, read_pairs, read_photographs
-from speech2face.errors import UsageError
+from speech2face.data.pairs import hash_files, hear, read_pairs, read_photographs
+from speech2face.errors import NoSpeechError, UsageError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -37,15 +39,73 @@ def test_pairs_are_read_in_the_order_of_the_table(folder):
 @pytest.mark.parametrize("lost", ["audio/b.wav", "face/b.jpg"])
 def test_a_file_that_is_missing_is_named(folder, lost):
     (folder / lost).unlink()
-    with pytest.raises(UsageError, match=f"the clip b, but {lost.split('/')[0]}/ lacks it"):
+    with pytest.raises(
+        UsageError, match=f"line 3: names the clip b, but {lost.split('/')[0]}/ lacks it"
+    ):
         read_pairs(folder)
 
 
-@pytest.mark.parametrize("table", ["", "clip,person\n", "clip,name\nb,ben\n", "b,ben\n"])
-def test_a_table_without_its_columns_or_rows(folder, table):
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("clip,name\nb,ben\n", r"line 1: needs the column person; it has clip, name\."),
+        ("clip,person\nb,ben\nb,anna\n", "line 3: b has the person anna, but ben on line 2"),
+        ("clip,person\nc,ben\n", "line 2: names the clip c, but audio/ lacks it"),
+    ],
+)
+def test_a_table_that_is_wrong_is_told_by_line(table, wrong, folder):
     (folder / "pairs.csv").write_text(table)
-    with pytest.raises(UsageError, match="needs rows with the columns clip, person"):
+    with pytest.raises(UsageError, match=rf"pairs\.csv: {wrong}"):
         read_pairs(folder)
+
+
+def test_a_row_twice_is_one_pair(folder):
+    with (folder / "pairs.csv").open("a") as file:
+        file.write("b,ben,2.5\n\n b , ben ,\n")
+    assert [pair.clip for pair in read_pairs(folder)] == ["a_1.000-2.000", "b"]
+
+
+def test_what_lies_beside_the_recordings_is_none(folder):
+    for name in ("b.txt", "b.wav.json", "._b.wav", ".DS_Store", "Thumbs.db", "b.ini"):
+        (folder / "audio" / name).touch()
+    for name in ("face/b.xmp", "face/._b.jpg", "face/desktop.ini", "canonical/._b.jpg"):
+        (folder / name).touch()
+    (folder / "audio" / "b.flac").mkdir()
+    assert read_pairs(folder)[1].audio.name == "b.wav"
+    assert read_pairs(folder)[1].face.name == "b.jpg"
+
+
+@pytest.mark.parametrize(
+    ("more", "names"), [("audio/b.OGG", "b.OGG and b.wav"), ("face/b.png", "b.jpg and b.png")]
+)
+def test_two_files_of_one_clip_are_an_error(more, names, folder):
+    (folder / more).touch()
+    with pytest.raises(UsageError, match=f"line 3: the clip b is both {names} in {more[:4]}"):
+        read_pairs(folder)
+
+
+def test_faces_may_be_any_pictures_and_names_any_letters(folder):
+    (folder / "face" / "b.jpg").rename(folder / "face" / "b.PNG")
+    (folder / "audio" / "e\u0301.opus").touch()  # as macOS writes é
+    (folder / "face" / "e\u0301.webp").touch()
+    with (folder / "pairs.csv").open("a", encoding="utf-8") as file:
+        file.write("\u00e9,ben\n")
+    (_, second, third) = read_pairs(folder)
+    assert (second.face.name, third.face.suffix, third.audio.suffix) == ("b.PNG", ".webp", ".opus")
+
+
+def test_silence_is_not_heard(tmp_path):
+    for name, sound in {
+        "silent": np.zeros(32_000),
+        "offset": np.full(32_000, 0.3),
+        "dithered": np.random.default_rng(0).normal(0, 3e-5, 32_000),
+    }.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound, 16_000)
+        with pytest.raises(NoSpeechError, match="silence"):
+            hear(tmp_path / f"{name}.wav")
+    soundfile.write(tmp_path / "hum.wav", np.sin(np.arange(32_000) / 9) / 9, 16_000)
+    speech, clear = hear(tmp_path / "hum.wav")  # someone may sing or play
+    assert (len(speech), clear) == (32_000, False)
 
 
 def test_a_folder_without_a_table(tmp_path):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -227,12 +227,12 @@ def test_a_folder_is_for_one_set_and_one_process(tmp_path):
         add(spool, make_outcomes(6))
         with pytest.raises(UsageError, match="another process is making this set"):
             Spool(tmp_path / "set", PACKING, FACTS)
-    with pytest.raises(UsageError, match="begun from another source or with other settings"):
+    with pytest.raises(UsageError, match=r"other settings \(face_encoder: dlib, now None"):
         Spool(tmp_path / "set", PACKING, {})
     make_set(tmp_path / "set", [])
     with pytest.raises(UsageError, match="is packed otherwise; give the same split and sizes"):
         Spool(tmp_path / "set", Packing(), FACTS)
-    with pytest.raises(UsageError, match="begun from another source"):
+    with pytest.raises(UsageError, match="begun with other settings"):
         Spool(tmp_path / "set", PACKING, {})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "train-000000.tar").touch()
@@ -240,6 +240,67 @@ def test_a_folder_is_for_one_set_and_one_process(tmp_path):
         Spool(tmp_path / "other")
     with pytest.raises(UsageError, match="cannot be written"):
         Spool(tmp_path / "other" / "train-000000.tar")
+
+
+def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkeypatch, tmp_path):
+    outcomes, left = make_outcomes(COUNT), 0
+    made = make_set(tmp_path / "made", [*outcomes[:12], make_sample(99)])
+
+    def count_down(change):
+        def change_or_die(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return change(*arguments, **options)
+
+        return change_or_die
+
+    def grow(folder: Path) -> None:
+        with Spool(folder, PACKING, FACTS) as spool:
+            assert "set.a/Zoë~000.mp4" in spool
+            spool.forget(["set.a/Zoë~099.mp4", "never there"])
+            assert not spool.packed
+            add(spool, outcomes)
+            spool.pack()
+
+    for number in (0, 1, 5, 9, 11, 12, 13, 15, 17, 20, 22, 24, 99):
+        folder = tmp_path / str(number)
+        shutil.copytree(made.folder, folder)
+        left = number
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr(Path, "unlink", count_down(Path.unlink))
+            try:
+                grow(folder)
+            except Killed:
+                assert number < 99
+        grow(folder)
+        assert read_bytes(folder) == read_bytes(finished)
+        assert summarise(read_ledger(folder / "ledger.jsonl")).clips == COUNT
+
+
+def test_a_clip_that_kills_is_not_begun_for_ever(tmp_path):
+    for started in (True, True, False):
+        with Spool(tmp_path, PACKING, FACTS) as spool:
+            assert spool.start("kills") is started  # and then the process dies
+    with Spool(tmp_path, PACKING, FACTS) as spool:
+        for _ in range(4):
+            assert spool.start("does not")
+            spool.survive("does not")
+
+
+def test_names_need_not_be_utf_8(tmp_path):
+    samples = [make_sample(number) for number in (0, 2)]
+    source = replace(
+        samples[0].source, clip="b\udcff.mp4", path="b\udcff.mp4", person="b\udcff.mp4"
+    )
+    samples[0] = replace(samples[0], source=source)
+    index = make_set(tmp_path, samples, Packing(shares=(0.5, 0.5), near=None))
+    sides = {s.source: split for split in index.people for s in read_samples(tmp_path, split)}
+    assert sides.keys() == {sample.source for sample in samples}
+    assert name_key(source.clip) == "b%FF%2Emp4"
+    assert source in {entry.source for entry in read_ledger(tmp_path / "ledger.jsonl")}
 
 
 def test_nothing_kept_and_too_few_people(tmp_path):

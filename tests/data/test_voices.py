@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 
 from made_up import make_pairs
 from speech2face.data import voices as module
@@ -87,3 +88,23 @@ def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path
     voices = hear_pairs(pairs[::-1], "dlib", tmp_path, quiet)
     assert voices.clips == [pair.clip for pair in pairs[2:]]
     np.testing.assert_array_equal(voices.faces, np.eye(128)[2 : len(pairs)])
+
+
+def test_what_cannot_be_read_is_left_out_by_name(tmp_path, caplog):
+    folder = make_pairs(tmp_path, clips=1)
+    first, second, third, *rest = sorted(read_pairs(folder), key=lambda pair: pair.clip)
+    first.audio.write_bytes(first.audio.read_bytes()[:99])
+    soundfile.write(second.audio, np.zeros(48_000), 16_000)
+    third.face.write_bytes(b"no picture")
+    voices = hear_pairs(read_pairs(folder), "dlib", tmp_path / "cache", quiet)
+    assert voices.clips == [pair.clip for pair in rest]
+    assert voices.left_out == 3
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[0] for line in told[:-1]] == [
+        f"{pair.clip} is left out" for pair in (first, second, third)
+    ]
+    assert "silence" in told[1]
+    assert "not a picture" in told[2]
+    assert told[-1] == f"3 of {3 + len(rest)} clips are left out"
+    with pytest.raises(UsageError, match=f"none of the 1 clips is of use; {first.clip} is left"):
+        hear_pairs([first], "dlib", tmp_path / "cache", quiet)

@@ -107,7 +107,7 @@ def test_people_may_be_named_in_a_table_and_are_checked_before_anything_is_heard
     people = read_people(table)
     assert people["faces/p2.jpg"] == "person 2"
     check_people(read_trials(folder / "list.csv", folder), people)
-    for wrong in ("file\nx\n", "file,person\n"):
+    for wrong, why in {"file\nx": "the column person", "file,person\n": "no rows"}.items():
         table.write_text(wrong)
-        with pytest.raises(UsageError, match="needs rows with the columns file and person"):
+        with pytest.raises(UsageError, match=why):
             read_people(table)

@@ -105,7 +105,7 @@ def test_triplets_without_labels_are_read_where_the_place_is_told(write):
         (PLAIN + "a/1.wav,b/x/1.jpg,\n", "line 3: the label is '', not 0 or 1"),
         (PLAIN + "b/x/1.jpg,a/1.wav,0\n", "line 3: 'b/x/1.jpg' stands where a voice's file should"),
         (PLAIN + "a/1.wav,b,0\n", "line 3: 'b' stands where a face's file should"),
-        (PLAIN + '"a/1.wav,b/x/1.jpg,0\n', "line 3: unexpected end of data"),
+        (PLAIN + '"a/1.wav,b/x/1.jpg,0\n', "line 3: a quote is not closed"),
         (PLAIN + "a/1.wav,a/x/1.jpg,0\n", "line 3: contradicts line 1"),
         ("x,voice,face,label\n" + PLAIN, "line 2: 3 fields under a header of 4"),
         ("a/1.wav,a/x/1.jpg\n", "line 1: no column can be the label"),
@@ -113,7 +113,7 @@ def test_triplets_without_labels_are_read_where_the_place_is_told(write):
         ("a/1.wav,a/2.wav,1\n", "line 1: a pair is one voice's file and one face's"),
         ("voice,face,label\n", "holds no trials"),
         ("", "holds no trials"),
-        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (b"\xff\xfe\x00", "line 1: not UTF-16"),
     ],
 )
 def test_unclear_pairs_are_refused_by_line(write, text, wrong):
@@ -152,7 +152,7 @@ def test_missing_files_are_named_and_a_missing_list_is_told(write, tmp_path):
     lines = [f"a/{i}.wav,b/x/1.jpg,0\n" for i in range(1, 8)]
     with pytest.raises(UsageError, match=r"5 of the 8 files .*\(a/3.wav, a/4.wav, a/5.wav …\)"):
         read_pair_trials(*write("".join(lines)))
-    with pytest.raises(UsageError, match=r"none.csv: not a list of trials .*No such file"):
+    with pytest.raises(UsageError, match=r"none.csv: not found"):
         read_pair_trials(tmp_path / "none.csv", tmp_path)
 
 

@@ -1,6 +1,9 @@
 """From a table of sound and faces to shards: here, on Ray, broken off and gone on."""
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +16,20 @@ from sounds import RATE, example_speech, noise
 from speech2face.cli import main
 from speech2face.data.ledger import read_ledger
 from speech2face.data.reading import read_samples
-from speech2face.data.shards import Packing, read_index, verify_shards
+from speech2face.data.shards import Packing, Spool, read_index, verify_shards
 from speech2face.errors import UsageError
 from speech2face.faces import load_face_encoder
-from speech2face.preparation import pipeline
+from speech2face.preparation import given, pipeline
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import Clip, read_sources
 from speech2face.speech import find_speech
 
 COUNT = 5
 PACKING = Packing(shares=(0.6, 0.4), samples=2, near=None)
+
+
+class Killed(BaseException):
+    """In place of a kill."""
 
 
 def be_silent(*_: object) -> None:
@@ -113,9 +120,87 @@ def test_a_set_that_was_broken_off_goes_on_and_is_the_same(table, made, tmp_path
     assert worked == []
 
 
-def test_another_source_is_no_part_of_a_set(table, made):
-    with pytest.raises(UsageError, match="another source"):
-        prepare(read_sources(table)[:3], Stages(table.parent), made, be_silent, PACKING)
+def test_a_set_goes_on_with_other_sources(table, made, tmp_path, caplog):
+    folder, source, other = tmp_path / "set", tmp_path / "table", tmp_path / "other.csv"
+    shutil.copytree(table.parent, source)
+    lines = table.read_text().splitlines()
+    (source / "table.csv").write_text("\n".join(lines[:-2]))
+    Image.fromarray(np.full((9, 9, 3), 120, np.uint8)).save(source / "4.png")
+
+    def go_on():
+        caplog.clear()
+        clips = read_sources(source / "table.csv")
+        summary = prepare(clips, Stages(source), folder, be_silent, PACKING)
+        return summary, [record.getMessage() for record in caplog.records]
+
+    assert go_on()[0].kept == 4
+    (source / "table.csv").write_text("\n".join(lines))  # more have come, and one is another
+    shutil.copy(table.parent / "4.png", source / "4.png")
+    summary, told = go_on()
+    assert (summary.clips, summary.kept) == (7, 5)
+    assert [line.split(": ", 1)[1] for line in told if str(folder) in line] == [
+        "1 clip whose source has changed: done again (clip 4)"
+    ]
+    assert read_all(folder) == read_all(made)
+    (source / "0.png").unlink()
+    summary, told = go_on()
+    assert summary.kept == 5
+    assert f"{folder}: 1 clip whose source is no longer there: what was kept of it stays" in told[0]
+    assert "| clips whose source is no longer there | 1 |" in (folder / "DATA_CARD.md").read_text()
+    assert read_all(folder) == read_all(made)
+    other.write_text(f"{lines[0]}\nx,y,{table.parent}/1.wav,{table.parent}/0.png")
+    with pytest.raises(UsageError, match="none of the 7 clips"):
+        prepare(read_sources(other), Stages(tmp_path), folder, be_silent, PACKING)
+    with pytest.raises(UsageError, match=r"other settings \(piece_seconds: None, now 9"):
+        prepare(read_sources(table), Stages(source), folder, be_silent, PACKING, piece_seconds=9)
+    assert read_all(folder) == read_all(made)
+
+
+def test_whatever_one_file_raises_the_others_are_done(table, tmp_path, monkeypatch, caplog):
+    real = given.load_image
+
+    def load_image(path):
+        if path.name == "1.png":
+            raise RuntimeError("\udcff" + 300 * "long ")
+        return real(path)
+
+    monkeypatch.setattr(given, "load_image", load_image)
+    caplog.set_level("DEBUG")
+    clips = read_sources(table)
+    clips = [c for c in clips if c.source.clip in ("clip 0", "clip 1", "clip 2")]
+    silent, pipe = tmp_path / "silent.wav", tmp_path / "pipe.wav"
+    soundfile.write(silent, np.zeros(48_000), 16_000)
+    os.mkfifo(pipe)
+    clips[0] = replace(clips[0], audio=silent)
+    clips += [Clip(replace(clips[1].source, clip="pipe"), audio=pipe, face=clips[1].face)]
+    summary = prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)
+    assert summary.kept == 1
+    entries = read_ledger(tmp_path / "set" / "ledger.jsonl")
+    refused = {e.source.clip: f"{e.stage}: {e.reason}" for e in entries if not e.kept}
+    assert refused["clip 0"].startswith("speech: silence")
+    assert refused["pipe"] == "decode: pipe.wav is no file"
+    assert refused["clip 1"].startswith("decode: RuntimeError: \\udcfflong long")
+    assert len(refused["clip 1"]) < 250
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_clip_of_which_the_process_died_twice_is_refused(table, tmp_path, monkeypatch):
+    clips, real = read_sources(table)[:3], pipeline.Worker.work
+
+    def die(self, clip):
+        if clip is clips[1]:
+            raise Killed
+        return real(self, clip)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.Worker, "work", die)
+        patched.setattr(Spool, "survive", lambda *_: None)  # a process that is dead does nothing
+        for _ in range(2):
+            with pytest.raises(Killed):
+                prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)
+        summary = prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)
+    assert summary.kept == 2
+    assert [*summary.refused] == ["worker"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own

@@ -140,13 +140,16 @@ def test_a_table_names_sound_and_face(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "wrong"),
     [
-        ("a,ann,1.wav\n", "line 2 has 3 fields, not 4"),
-        ("a,ann,1.wav,1.jpg\nb,,2.wav,2.jpg\n", "line 3 has no person"),
-        ("a,ann,,\n", "line 2 has no audio and no face"),
-        ("a,ann,1.wav,1.jpg\na,ben,1.wav,1.jpg\n", "line 3 names a, as line 2 does"),
-        ('a,ann,"1.wav,1.jpg\n', "not a CSV in UTF-8"),
-        ("a,\xff,1.wav,1.jpg\n", "not a CSV in UTF-8"),
-        ("", "holds no clips"),
+        ("a,ann,1.wav\n", "line 2: no face"),
+        ("a,ann,1.wav,1.jpg\nb,,2.wav,2.jpg\n", "line 3: no person"),
+        ("a,ann,,\n", "line 2: no audio and no face"),
+        (
+            "a,ann,1.wav,1.jpg\na,ben,1.wav,1.jpg\n",
+            "line 3: a has the person ben, but ann on line 2",
+        ),
+        ('a,ann,"1.wav,1.jpg\n', "line 2: a quote is not closed"),
+        ("a,\xff,1.wav,1.jpg\n", "line 2: not UTF-8; save the table as “CSV UTF-8”"),
+        ("", "holds no rows"),
     ],
 )
 def test_a_table_that_is_wrong_is_told(rows, wrong, tmp_path):
@@ -164,7 +167,9 @@ def test_pairs_are_read_as_they_lie(tmp_path):
     assert all(clip.audio and clip.audio.is_file() for clip in clips)
     assert all(clip.face and clip.face.is_file() for clip in clips)
     (pairs / "pairs.csv").rename(pairs / "other.csv")
-    with pytest.raises(UsageError, match="line 1 needs the columns clip, person, audio, face"):
+    with pytest.raises(
+        UsageError, match="line 1: needs the columns audio, face; it has clip, person"
+    ):
         read_sources(pairs / "other.csv")
 
 

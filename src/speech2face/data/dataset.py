@@ -144,7 +144,7 @@ class SpeechAndFaces(IterableDataset[Batch]):
             source = json.loads(files["json"])["source"]
             clips.append(source["clip"])
             people.append(source["person"])
-            key = zlib.crc32(source["clip"].encode())
+            key = zlib.crc32(source["clip"].encode(errors="surrogateescape"))
             rng = np.random.default_rng([self.reading.seed, epoch, key])
             sound = crop(load_audio(files["flac"]).samples, length, rng)
             if self.reading.augmentation:

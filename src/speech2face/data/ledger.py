@@ -1,9 +1,11 @@
 """The ledger of a set: one JSON line for each clip, kept or refused and why, and what follows.
 
-    {"quality": {…}, "seconds": {"detect": 0.41, …}, "source": {"clip": "anna.mp4", …}}
-    {"reason": "no face", "seconds": {…}, "source": {…}, "stage": "detect"}
+    {"content": "9f2c…", "quality": {…}, "seconds": {"detect": 0.41, …}, "source": {"clip": …}}
+    {"content": "71b0…", "reason": "no face", "seconds": {…}, "source": {…}, "stage": "detect"}
 
-Lines are only added. A last line that a kill cut off counts as not written.
+`content` is the sha256 of what the clip was made from: it tells whether a source is still the same.
+Lines are only added, unless a source has changed: then its line is taken out. A last line that a
+kill cut off counts as not written.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from speech2face.errors import UsageError
 YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
 AGES = (0, 18, 30, 45, 60, 100)  # years, edges of the card's table
-TOLD = 10  # reasons that the card lists
+TOLD = 10  # reasons that the card lists, and the terminal for each stage
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Entry:
     stage: str = ""  # that refused it
     reason: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # that each stage took
+    content: str = ""  # sha256 of the files it was made from; none where one could not be read
 
     @property
     def kept(self) -> bool:
@@ -59,17 +62,20 @@ class Summary:
         return self.kept / self.clips if self.clips else 0.0
 
 
-def tell(outcome: Sample | Refusal, seconds: Mapping[str, float]) -> Entry:
+def tell(outcome: Sample | Refusal, seconds: Mapping[str, float], content: str = "") -> Entry:
     """The entry of what the stages gave, and the seconds that each of them took."""
     if isinstance(outcome, Sample):
-        return Entry(outcome.source, outcome.quality, seconds=seconds)
-    reason = " ".join(outcome.reason.split())
-    return Entry(outcome.source, None, outcome.stage, reason, seconds)
+        return Entry(outcome.source, outcome.quality, seconds=seconds, content=content)
+    # One line that can be printed, whatever a file's name is made of.
+    reason = " ".join(outcome.reason.encode(errors="backslashreplace").decode().split())
+    return Entry(outcome.source, None, outcome.stage, reason, seconds, content)
 
 
 def append_entry(path: Path, entry: Entry) -> None:
     """Add a line, in one write."""
     facts: dict[str, Any] = {"source": asdict(entry.source)}
+    if entry.content:
+        facts["content"] = entry.content
     if entry.quality:
         facts["quality"] = asdict(entry.quality)
     else:
@@ -140,8 +146,9 @@ def describe(summary: Summary) -> str:
         f"{summary.speech_hours:.2f} hours of speech of {summary.people:,} people"
     ]
     for stage, reasons in summary.refused.items():
-        told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
-        lines.append(f"refused at {stage}: {told}")
+        told = [f"{reason} ({count:,})" for reason, count in reasons.items()]
+        rest = [f"other reasons ({sum([*reasons.values()][TOLD:]):,})"] if told[TOLD:] else []
+        lines.append(f"refused at {stage}: {', '.join(told[:TOLD] + rest)}")
     if summary.seconds:
         total = sum(summary.seconds.values()) or 1
         told = ", ".join(f"{s} {v:,.1f} ({v / total:.0%})" for s, v in summary.seconds.items())
@@ -154,9 +161,11 @@ def data_card(
     entries: Iterable[Entry],
     sides: Mapping[str, Collection[str]] | None = None,
     judged: np.ndarray | None = None,
+    gone: int = 0,
 ) -> str:
     """The card of a set in Markdown; `sides` are the people on each side of the split.
 
+    `gone` is how many of the clips that were kept have a source that is no longer there.
     `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
     """
     entries = list(entries)
@@ -177,6 +186,8 @@ def data_card(
         f"| people, by their names in the source | {summary.people:,} |",
         f"| clips | {summary.kept:,} of {summary.clips:,} ({summary.kept_share:.1%}) |",
     ]
+    if gone:
+        lines.append(f"| clips whose source is no longer there | {gone:,} |")
     if kept:
         spread = np.percentile(list(clips.values()), [50, 95, 100])
         middle = np.percentile(lengths, [5, 50, 95])
@@ -270,6 +281,7 @@ def _parse(line: bytes, where: str) -> Entry:
             "" if quality else facts["stage"],
             "" if quality else facts["reason"],
             facts["seconds"],
+            facts.get("content", ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{where} is not of a ledger; mend it or take it out.") from None

@@ -1,19 +1,22 @@
 """Plain folders of data: pairs of voice and face, and photographs of faces.
 
 DIR/pairs.csv            clip, person[, seconds]
-DIR/audio/CLIP.flac      (or any other sound)      DIR/face/CLIP.jpg
+DIR/audio/CLIP.flac      (or any other sound)      DIR/face/CLIP.jpg (or any other picture)
 DIR/canonical/CLIP.jpg   optional: the same face frontal and neutral
 DIR/published/CLIP.jpg   optional: another system's picture from the same voice
 
 DIR/faces.csv            image[, split, age, gender, race]
 DIR/images/IMAGE
+
+Beside them may lie what is neither sound nor picture by its ending, and hidden files. Two files of
+one clip in one folder are an error.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +24,20 @@ import numpy as np
 
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.speech import find_speech
+from speech2face.speech import SILENCE, find_speech
+from speech2face.tables import Row, drop_repeats, read_table
+
+SOUNDS = frozenset(
+    ".3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .caf .eac3 .flac .flv .m2ts .m4a .m4b .m4v "  # noqa: SIM905
+    ".mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra .rm .snd .spx .ts .w64 "
+    ".wav .wave .webm .wma .wmv .wv".split()
+)  # endings of sound and of video
+PICTURES = frozenset(".avif .bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # noqa: SIM905
+PICTURE_FOLDERS, NEEDED = ("face", "canonical", "published"), ("audio", "face")
 
 LEAST_SECONDS = 0.5  # of speech, below which a clip is left out
 LONGEST = 10  # seconds of a recording that are taken where no speech in it is clear
+FRAME = 512  # samples, 32 ms, whose level is measured
 
 
 @dataclass(frozen=True)
@@ -51,48 +64,93 @@ class Photograph:
 
 
 def read_pairs(folder: str | Path) -> list[Pair]:
-    """The pairs that `pairs.csv` lists. Raises UsageError where it or a clip's file is missing."""
+    """The pairs that `pairs.csv` lists, once each, in its order.
+
+    Raises UsageError where the table is not as it should be (see tables.py), gives a clip to two
+    people, or names a clip of which there is no recording or no face, or more than one.
+    """
     folder = Path(folder)
-    audio = {path.stem: path for path in sorted((folder / "audio").glob("*.*"))}
+    table = _find_table(folder, "pairs.csv")
+    rows = drop_repeats(read_table(table, ("clip", "person")), "clip", ("person",))
+    files = {"audio": find_files(folder / "audio", SOUNDS)}
+    files |= {kind: find_files(folder / kind, PICTURES) for kind in PICTURE_FOLDERS}
     pairs = []
-    for row in _rows(folder / "pairs.csv", {"clip", "person"}):
+    for row in rows:
         clip = row["clip"]
-        if clip not in audio:
-            raise UsageError(f"{folder}: pairs.csv names the clip {clip}, but audio/ lacks it.")
-        pictures = {k: folder / k / f"{clip}.jpg" for k in ("face", "canonical", "published")}
-        if not pictures["face"].is_file():
-            raise UsageError(f"{folder}: pairs.csv names the clip {clip}, but face/ lacks it.")
-        pairs.append(Pair(clip, row["person"], audio[clip], **pictures))
+        paths = {k: folder / k / f"{clip}.jpg" for k in PICTURE_FOLDERS}  # where there may be one
+        for kind, found in files.items():
+            if kind in NEEDED or _key(clip) in found:
+                paths[kind] = choose_file(row, kind, found)
+        pairs.append(Pair(clip, row["person"], **paths))
     return pairs
 
 
 def read_photographs(folder: str | Path, split: str | None = None) -> list[Photograph]:
-    """The photographs that `faces.csv` lists, all or of one split (`train` where none is named).
+    """The photographs that `faces.csv` lists, once each, all or of one split.
 
-    Raises UsageError where the table is missing, or lists none.
+    Where the table names no split, it is `train`. Raises UsageError where the table is not as it
+    should be (see tables.py), or lists no photograph of the split.
     """
     folder = Path(folder)
-    labels = ("split", "age", "gender", "race")
+    table, labels = _find_table(folder, "faces.csv"), ("split", "age", "gender", "race")
+    rows = read_table(table, ("image",))
+    known = [label for label in labels if label in rows[0].fields]
     photographs = [
-        Photograph(folder / "images" / row["image"], **{k: row[k] for k in labels if k in row})
-        for row in _rows(folder / "faces.csv", {"image"})
+        Photograph(folder / "images" / row["image"], **{k: row[k] for k in known if row[k]})
+        for row in drop_repeats(rows, "image", known)
     ]
     chosen = [p for p in photographs if split in (None, p.split)]
     if not chosen:
-        raise UsageError(f"{folder / 'faces.csv'} lists no photographs of the split {split}.")
+        raise UsageError(f"{table}: lists no photographs of the split {split}.")
     return chosen
+
+
+def find_files(folder: Path, endings: Collection[str]) -> dict[str, list[Path]]:
+    """Name without its ending → the files of that name in `folder`, in order.
+
+    Only files count that end in one of `endings` (small letters, with the dot), in whatever case;
+    hidden files and folders do not. Names are in Unicode's NFC. Without a folder nothing is found.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.*")):
+        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
+            found.setdefault(_key(path.stem), []).append(path)
+    return found
+
+
+def choose_file(row: Row, kind: str, found: Mapping[str, Sequence[Path]]) -> Path:
+    """The file of a row's clip, of those `find_files` found in the folder named `kind`.
+
+    Raises UsageError, with the line, where there is none or more than one.
+    """
+    paths = found.get(_key(row["clip"]), ())
+    if not paths:
+        raise row.wrong(f"names the clip {row['clip']}, but {kind}/ lacks it")
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise row.wrong(f"the clip {row['clip']} is both {names} in {kind}/; take one away")
+    return paths[0]
 
 
 def hear(audio: Path) -> tuple[np.ndarray, bool]:
     """The clearest speech of a recording (n,), 16 kHz, and whether it is clear.
 
-    Where none is, the whole is taken: the table says that someone speaks here, singing, or over
-    music. Raises UnreadableMediaError.
+    Where none is, the first 10 s are taken: the table says that someone speaks here, singing, or
+    over music. Raises UnreadableMediaError, and NoSpeechError where these 10 s are silent.
     """
     try:
         return find_speech(str(audio)).samples, True
     except NoSpeechError:
-        return load_audio(str(audio)).samples[: LONGEST * SAMPLE_RATE], False
+        samples = load_audio(str(audio)).samples[: LONGEST * SAMPLE_RATE]
+        if is_silent(samples):
+            raise
+        return samples, False
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether sound (n,) at 16 kHz is nowhere louder than the silence of a dead microphone."""
+    frames = np.array_split(samples, max(1, len(samples) // FRAME))
+    return all(np.sqrt(np.mean(frame**2)) < SILENCE for frame in frames if len(frame))
 
 
 def hash_files(paths: Iterable[Path]) -> str:
@@ -101,11 +159,13 @@ def hash_files(paths: Iterable[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _rows(table: Path, needed: set[str]) -> list[dict[str, str]]:
+def _key(name: str) -> str:
+    """The name as it is looked up: an accent is one letter with what it stands on."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _find_table(folder: Path, name: str) -> Path:
+    table = folder / name
     if not table.is_file():
         raise UsageError(f"{table}: not found; the folder needs this table (see docs/data.md).")
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or needed - rows[0].keys():
-        raise UsageError(f"{table}: needs rows with the columns {', '.join(sorted(needed))}.")
-    return rows
+    return table

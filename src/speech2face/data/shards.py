@@ -11,7 +11,9 @@ are finished a plan is made: the split, and which samples go into which shard. T
 of a hash of their names, so that a shard is a random part of its side. Then shards are written,
 each beside its place and renamed, and only after that are its pieces deleted; last comes the index.
 So a kill at any point costs the clip or shard that was under way, and no more, and nothing depends
-on the order in which clips come. The bytes are those of one version of FFmpeg, libjpeg and numpy.
+on the order in which clips come. A packed set that is to take more clips is taken apart again: its
+pieces go back into the spool, and then its shards are void. The bytes are those of one version of
+FFmpeg, libjpeg and numpy.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,13 +51,10 @@ from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.weights import hash_file
 
-INDEX, LEDGER, SPOOL, PLAN, FACTS = (
-    "index.json",
-    "ledger.jsonl",
-    ".spool",
-    "plan.json",
-    "facts.json",
-)
+INDEX, LEDGER, SPOOL = "index.json", "ledger.jsonl", ".spool"
+PLAN, FACTS, VOID, STARTED = "plan.json", "facts.json", "void.json", "started.json"  # in the spool
+RETIRED = {"clips"}  # facts of sets that earlier versions began
+MOST_DEATHS = 2  # of this process on one clip, before the clip is refused
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
 
@@ -141,7 +140,7 @@ def decode_array(data: bytes) -> np.ndarray:
 
 def name_key(clip: str) -> str:
     """The clip's key in a shard: readers cut names at the first dot, and paths at slashes."""
-    return quote(clip, safe="").replace(".", "%2E").replace("~", "%7E")
+    return quote(clip, safe="", errors="surrogateescape").replace(".", "%2E").replace("~", "%7E")
 
 
 class Spool:
@@ -158,7 +157,7 @@ class Spool:
         packing: Packing | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """`facts` is what decides about samples: source, recogniser, settings of the stages …"""
+        """`facts` is what decides about samples, but for their sources: recogniser, settings …"""
         self._folder, self._spool = folder, folder / SPOOL
         self._packing = packing or Packing()
         self._facts = json.loads(to_json(facts or {}))
@@ -213,6 +212,54 @@ class Spool:
         append_entry(self.ledger, entry)
         self._finished.add(clip)
 
+    def entries(self) -> list[Entry]:
+        """What became of the clips that are finished."""
+        return list(read_ledger(self.ledger)) if self.ledger.is_file() else []
+
+    def forget(self, clips: Collection[str]) -> None:
+        """Take finished clips out of the set, which is taken apart again where it was packed."""
+        self.take_apart()
+        if gone := self._finished & set(clips):
+            heal_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
+            for clip in gone:
+                self._piece(_digest(clip)).unlink(missing_ok=True)
+            self._finished -= gone
+
+    def take_apart(self) -> None:
+        """Of a set whose packing has begun, or is done, one again that takes clips."""
+        index, plan = self._folder / INDEX, self._spool / PLAN
+        if not self.packed:
+            return
+        made = json.loads((index if index.is_file() else plan).read_bytes())
+        names = [shard["name"] for shard in made["shards"]]
+        self._spool.mkdir(exist_ok=True)
+        _write(self._spool / FACTS, [to_json(self._facts).encode()], lasting=True)
+        for name in names:
+            if (self._folder / name).is_file():
+                for digest, piece in _cut_shard(self._folder / name):
+                    path = self._piece(digest)
+                    path.parent.mkdir(exist_ok=True)
+                    _write(path, [piece], lasting=True)
+        _write(self._spool / VOID, [to_json(names).encode()], lasting=True)
+        self._drop_void()
+
+    def start(self, clip: str) -> bool:
+        """Note that the clip is worked on; False where this process died of it too often."""
+        path, name = self._spool / STARTED, name_key(clip)
+        deaths = json.loads(path.read_bytes()) if path.is_file() else {}
+        if deaths.get(name, 0) >= MOST_DEATHS:
+            return False
+        deaths[name] = deaths.get(name, 0) + 1
+        _write(path, [to_json(deaths).encode()])
+        return True
+
+    def survive(self, clip: str) -> None:
+        """The process has not died of the clip that was started."""
+        path = self._spool / STARTED
+        deaths = json.loads(path.read_bytes())
+        deaths.pop(name_key(clip), None)
+        _write(path, [to_json(deaths).encode()])
+
     def pack(self, show: Show | None = None) -> Index:
         """Make shards and index of what was kept. Raises UsageError where nothing was."""
         if not (self._folder / INDEX).is_file():
@@ -238,6 +285,7 @@ class Spool:
 
     def _open(self) -> None:
         index, plan, facts = self._folder / INDEX, self._spool / PLAN, self._spool / FACTS
+        self._drop_void()
         packing = json.loads(to_json(asdict(self._packing)))
         packed = packing
         if index.is_file():
@@ -254,10 +302,12 @@ class Spool:
             self._spool.mkdir(exist_ok=True)
             _write(facts, [to_json(self._facts).encode()], lasting=True)
             begun = self._facts
-        if begun != self._facts:
+        names = (begun.keys() | self._facts.keys()) - RETIRED
+        if changed := [n for n in sorted(names) if begun.get(n) != self._facts.get(n)]:
+            told = "; ".join(f"{n}: {begun.get(n)}, now {self._facts.get(n)}" for n in changed)
             raise UsageError(
-                f"{self._folder} was begun from another source or with other settings; "
-                "give those again, or a new folder."
+                f"{self._folder} was begun with other settings ({told}); give those again, or a "
+                "new folder."
             )
         if packed != packing:
             raise UsageError(
@@ -268,6 +318,19 @@ class Spool:
             whole = self.packed
             heal_ledger(self.ledger, lambda entry: whole or self._holds(entry))
             self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
+
+    def _drop_void(self) -> None:
+        """Delete shards whose pieces lie in the spool again, and what says that they are packed."""
+        void = self._spool / VOID
+        if void.is_file():
+            names = json.loads(void.read_bytes())
+            for path in (
+                self._folder / INDEX,
+                self._spool / PLAN,
+                *map(self._folder.joinpath, names),
+            ):
+                path.unlink(missing_ok=True)
+            void.unlink()
 
     def _holds(self, entry: Entry) -> bool:
         """Whether a kept clip's piece is there."""
@@ -409,9 +472,23 @@ def _embedding(piece: Path) -> np.ndarray:
         return decode_array(file.read())
 
 
+def _cut_shard(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The pieces that a shard was made of, each with its clip's digest."""
+    with tarfile.open(path) as tar, path.open("rb") as file:
+        members = tar.getmembers()
+        for _, group in groupby(members, key=lambda member: member.name.partition(".")[0]):
+            first, *_, last = group
+            facts = tar.extractfile(last)
+            assert facts
+            clip = json.loads(facts.read())["source"]["clip"]
+            end = last.offset_data + last.size
+            file.seek(first.offset)
+            yield _digest(clip), file.read(end + -end % tarfile.BLOCKSIZE - first.offset)
+
+
 def _digest(clip: str) -> str:
     """The clip's place in the order of packing, and its name in the spool."""
-    return hashlib.sha256(clip.encode()).hexdigest()[:32]
+    return hashlib.sha256(clip.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _list_merged(names: Mapping[str, str]) -> list[list[str]]:

@@ -49,7 +49,11 @@ def split_shares(people: Sequence[str], shares: Sequence[float], seed: int = 0) 
     the same in whatever order the clips come, and of a set that has grown few change sides.
     Raises UsageError where there are fewer people than sides.
     """
-    names = sorted(set(people), key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+
+    def place(name: str) -> bytes:
+        return hashlib.sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
+
+    names = sorted(set(people), key=place)
     if len(names) < len(shares):
         raise UsageError(f"{len(shares)} sides need as many people; there are {len(names)}.")
     ends = np.round(np.cumsum(shares) * len(names)).astype(int)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speech2face.errors import UnreadableMediaError
 from speech2face.faces import (
     MESH_FIVE,
     TEMPLATES,
@@ -74,7 +75,7 @@ def measure_faces(
     show: Callable[[int, int], None] | None = None,
     workers: int | None = None,
 ) -> MeasuredFaces:
-    """Landmarks and embeddings of the largest face of each picture.
+    """Landmarks and embeddings of the largest face of each picture that can be read.
 
     Chunks are measured on all cores and kept in `cache` under a name made of the pictures' content
     and the recogniser, so a run that was stopped goes on, and two runs on the same pictures share
@@ -108,8 +109,15 @@ def measure_faces(
 
 
 def _chunk_key(chunk: Sequence[Path], face_encoder: str) -> str:
-    contents = [hash_file(path) for path in chunk]
+    contents = [_hash_picture(path) for path in chunk]
     return hashlib.sha256("\n".join([face_encoder, *contents]).encode()).hexdigest()[:20]
+
+
+def _hash_picture(path: Path) -> str:
+    try:
+        return hash_file(path)
+    except OSError:  # nothing will be measured of it
+        return "unreadable"
 
 
 def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
@@ -121,7 +129,10 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
     detector, mesh, encoder = FaceDetector(), FaceMesh(), load_face_encoder(face_encoder)
     rows: list[tuple[int, np.ndarray, float, np.ndarray]] = []
     for index, path in enumerate(paths):
-        image = load_image(path)
+        try:
+            image = load_image(path)
+        except UnreadableMediaError:  # as where no face is found; whoever asked can say why
+            continue
         face = detector.largest(image)
         points = mesh.landmarks(image, face.landmarks) if face else None
         if face is None:
@@ -138,6 +149,15 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
     np.savez(partial, **{f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)})  # pyright: ignore[reportArgumentType]
     os.replace(partial, file)
     return len(paths)
+
+
+def explain_face(picture: Path) -> str:
+    """Why nothing was measured of a picture."""
+    try:
+        load_image(picture)
+    except UnreadableMediaError as error:
+        return str(error)
+    return f"{picture}: no face is found in it"
 
 
 def find_mean_shape(landmarks: np.ndarray, steps: int = 3) -> np.ndarray:

@@ -19,13 +19,14 @@ from speech2face.console import Show
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hash_files, hear, read_pairs
 from speech2face.data.reading import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index
-from speech2face.data.textures import measure_faces
-from speech2face.errors import UsageError
+from speech2face.data.textures import explain_face, measure_faces
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
 TOLD_EVERY = 20  # clips between two words of progress
+NAMED = 20  # clips left out that are named, each in a line
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Voices:
     speech: list[np.ndarray]  # (N,) of float32 (samples,), 16 kHz
     faces: np.ndarray  # (N, D)
     data: str  # tells one data set from another
+    left_out: int = 0  # further clips, of which sound or face were of no use
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -65,8 +67,9 @@ def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voi
 def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> Voices:
     """Find the speech of each clip and the embedding of its face.
 
-    A clip in which no face is found, or shorter than 0.5 s, is left out. What was measured of
-    faces is kept in `cache`.
+    A clip whose sound or face cannot be read, is silent or shorter than 0.5 s, or in which no face
+    is found, is left out, and a warning says which and why. What was measured of faces is kept in
+    `cache`. Raises UsageError where no clip is left.
     """
 
     def told(done: int, total: int) -> None:
@@ -75,23 +78,37 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
     pairs = sorted(pairs, key=lambda pair: pair.clip)
     measured = measure_faces([p.face for p in pairs], face_encoder, cache, told)
     face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
-    kept, speech, faces = [], [], []
+    kept, speech, faces, left_out = [], [], [], []
     for index, pair in enumerate(pairs):
-        samples, clear = hear(pair.audio)
-        if not clear:
-            log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-        if index in face_of and len(samples) >= LEAST_SECONDS * SAMPLE_RATE:
+        try:
+            if index not in face_of:
+                raise UnreadableMediaError(explain_face(pair.face))
+            samples, clear = hear(pair.audio)
+            if len(samples) < LEAST_SECONDS * SAMPLE_RATE:
+                raise NoSpeechError(f"only {len(samples) / SAMPLE_RATE:.2f} s of sound")
+        except (UnreadableMediaError, NoSpeechError) as error:
+            left_out.append(f"{pair.clip} is left out: {error}")
+            if len(left_out) <= NAMED:
+                log.warning(left_out[-1])
+        else:
+            if not clear:
+                log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
             kept.append(pair)
             speech.append(samples)
             faces.append(face_of[index])
         if index % TOLD_EVERY == TOLD_EVERY - 1 or index == len(pairs) - 1:
             show("finding speech", index + 1, len(pairs), "")
+    if left_out and not kept:
+        raise UsageError(f"none of the {len(pairs)} clips is of use; {left_out[0]}")
+    if left_out:
+        log.warning("%d of %d clips are left out", len(left_out), len(pairs))
     return Voices(
         [pair.clip for pair in kept],
         [pair.person for pair in kept],
         speech,
         np.array(faces),
         hash_files([pair.audio for pair in pairs]),
+        len(left_out),
     )
 
 

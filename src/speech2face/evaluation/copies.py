@@ -23,7 +23,7 @@ from PIL import Image
 
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
-from speech2face.data.pairs import Photograph, hash_files
+from speech2face.data.pairs import PICTURES, Photograph, find_files, hash_files
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
@@ -67,7 +67,10 @@ def report_copies(
     shows real people: it is for the eyes of whoever holds the photographs.
     """
     judge = AgeSexJudge()
-    others = {str(place): sorted(place.glob("*.*")) for place in beside}
+    others = {
+        str(place): [path for paths in find_files(place, PICTURES).values() for path in paths]
+        for place in beside
+    }
     if empty := [place for place, pictures in others.items() if not pictures]:
         raise UsageError(f"{empty[0]}: no pictures there.")
     cache = cache or folder / "cache"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.textures import MeasuredFaces, measure_faces
+from speech2face.errors import UnreadableMediaError
 from speech2face.evaluation.craniofacial import measure_ratios
 from speech2face.faces import FaceDetector
 from speech2face.photographs import load_image
@@ -80,9 +82,11 @@ def judge_age_sex(
     new = [i for i, name in enumerate(hashes) if name not in known]
     detector = FaceDetector() if new else None
     for done, i in enumerate(new, 1):
-        image = load_image(pictures[i])
-        face = detector.largest(image) if detector else None
-        known[hashes[i]] = judge.judge(image, face.landmarks) if face else None
+        known[hashes[i]] = None
+        with suppress(UnreadableMediaError):  # it is counted among those without a face
+            image = load_image(pictures[i])
+            if face := detector.largest(image) if detector else None:
+                known[hashes[i]] = judge.judge(image, face.landmarks)
         if done % SAVED == 0 or done == len(new):
             partial = file.with_suffix(".part")
             partial.write_text(json.dumps(known))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.pairs import Pair
+from speech2face.data.pairs import PICTURES, SOUNDS, Pair, find_files
 from speech2face.errors import UsageError
 from speech2face.evaluation.folds import Listener, log_likelihood_ratios
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
@@ -57,9 +57,10 @@ class Manner:
 
 def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
     """Clips (n) with the face of each one's actor, and their emotions (n,)."""
-    faces = {path.stem.split("_")[-1]: path for path in sorted((folder / "face").glob("Actor_*"))}
+    pictures = find_files(folder / "face", PICTURES)
+    faces = {name.split("_")[-1]: path for name, (path, *_) in pictures.items() if "Actor_" in name}
     pairs, emotions = [], []
-    for path in sorted((folder / "audio").glob("*.*")):
+    for path, *_ in find_files(folder / "audio", SOUNDS).values():
         fields = path.stem.split("-")
         if len(fields) != FIELDS or fields[2] not in EMOTIONS or fields[-1] not in faces:
             raise UsageError(f"{path}: not named as RAVDESS names it, or without its actor's face.")

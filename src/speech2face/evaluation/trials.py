@@ -6,11 +6,11 @@ triplets   a probe, two candidates of the other kind, and which of them is right
            2 (Nagrani et al., CVPR 2018). Some lists do not tell, because the right one always has
            the same place; then the reader must be told.
 
-A list is UTF-8 text, a trial a line, its fields parted by the first of comma, semicolon, tab and
-blank that the first line holds. Columns are found by what they hold, the same in all lines: a
-voice's file ends like sound or video, a face's like a picture. The first line is a header where it
-names neither. The label is the column headed `label`, or the only further one, or the only one of
-several that holds nothing but labels; all others are ignored. A trial listed twice counts twice.
+A list is text (see tables.py), a trial a line, its fields parted by the first of comma, semicolon,
+tab and blank that the first line holds. Columns are found by what they hold, the same in all lines:
+a voice's file ends like sound or video, a face's like a picture. The first line is a header where
+it names neither. The label is the column headed `label`, or the only further one, or the only one
+of several that holds nothing but labels; all others are ignored. A trial listed twice counts twice.
 Whatever is unclear is an error that names the line.
 
 Whose a file is, its first folder says (PERSON/…/FILE), unless a mapping of files or first folders
@@ -27,19 +27,18 @@ as the person in it was drawn, or with two people, the one's times the other's.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from speech2face.data.pairs import PICTURES, SOUNDS
 from speech2face.errors import UsageError
 from speech2face.evaluation.intervals import Estimate, summarise
 from speech2face.evaluation.retrieval import area_under_roc, equal_error_rate
+from speech2face.tables import drop_repeats, read_lines, read_table
 
-VOICES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".webm", ".mp4", ".mkv")
-FACES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SEPARATORS = ",;\t "
 NAMED = 3  # missing files that an error names
 
@@ -91,7 +90,7 @@ class _Table:
     further: list[int]
 
     def unclear(self, row: int, what: str) -> UsageError:
-        return UsageError(f"{self.path}, line {self.lines[row]}: {what}.")
+        return UsageError(f"{self.path}: line {self.lines[row]}: {what}.")
 
 
 def read_pair_trials(path: str | Path, root: str | Path) -> list[PairTrial]:
@@ -152,14 +151,11 @@ def read_trials(
 
 
 def read_people(path: Path) -> dict[str, str]:
-    """A table with the columns file and person → person of each file, or of each first folder."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as a table ({error}).") from None
-    if not rows or {"file", "person"} - rows[0].keys():
-        raise UsageError(f"{path}: needs rows with the columns file and person.")
+    """A table with the columns file and person → person of each file, or of each first folder.
+
+    Raises UsageError where it is not as it should be (see tables.py).
+    """
+    rows = drop_repeats(read_table(path, ("file", "person")), "file", ("person",))
     return {row["file"]: row["person"] for row in rows}
 
 
@@ -291,23 +287,8 @@ def _draw(who: np.ndarray, seed: int, draws: int) -> Iterator[np.ndarray]:
 
 
 def _read_table(path: Path) -> _Table:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = next((line for line in file if line.strip()), "")
-            file.seek(0)
-            separator = next((s for s in SEPARATORS if s in first.strip()), ",")
-            reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
-            rows, lines = [], []
-            try:
-                for row in reader:
-                    if any(cell.strip() for cell in row):
-                        rows.append([cell.strip() for cell in row])
-                        lines.append(reader.line_num)
-            except csv.Error as error:
-                raise UsageError(f"{path}, line {reader.line_num}: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UsageError(f"{path}: not a list of trials that can be read ({reason}).") from None
+    held = read_lines(path, SEPARATORS)
+    lines, rows = [line for line, _ in held], [row for _, row in held]
     header = [] if not rows or any(map(_is_file, rows[0])) else rows[0]
     if header:
         rows, lines = rows[1:], lines[1:]
@@ -368,11 +349,11 @@ def _check_files(table: _Table, root: Path) -> None:
 
 def is_voice(field: str) -> bool:
     """Whether a file's name ends like sound or video."""
-    return field.lower().endswith(VOICES)
+    return PurePosixPath(field).suffix.lower() in SOUNDS
 
 
 def _is_face(field: str) -> bool:
-    return field.lower().endswith(FACES)
+    return PurePosixPath(field).suffix.lower() in PICTURES
 
 
 def _is_file(field: str) -> bool:

@@ -203,6 +203,8 @@ def _video_of(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
             continue
+        if stream.codec_context is None:
+            raise Refused(STAGE, "pictures in an unknown encoding")
         if stream.width * stream.height > MOST_PIXELS:
             raise Refused(STAGE, f"pictures of {stream.width} × {stream.height} pixels")
         return stream

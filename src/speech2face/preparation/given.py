@@ -12,13 +12,13 @@ import numpy as np
 
 from speech2face.data.pairs import LEAST_SECONDS, hear
 from speech2face.data.samples import Quality, Refusal, Sample, Source
-from speech2face.errors import UnreadableMediaError
+from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE
 from speech2face.photographs import load_image
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import measure_view
 from speech2face.preparation.decoding import Frame
-from speech2face.preparation.sampling import Models, Watch
+from speech2face.preparation.sampling import Models, Watch, attempt
 
 
 def take_sample(
@@ -28,21 +28,18 @@ def take_sample(
 
     No file makes this raise.
     """
-    watch = Watch()
-    try:
-        return _take(source, audio, face, models, watch), watch.seconds
-    except Refused as refused:
-        return Refusal(source, refused.stage, refused.reason), watch.seconds
+    return attempt(source, lambda watch: _take(source, audio, face, models, watch))
 
 
 def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch) -> Sample:
     with watch.timing("speech"):
         speech = _hear(audio)
-    with watch.timing("detect"):
+    with watch.timing("decode"):
         try:
             image = load_image(face)
         except UnreadableMediaError as error:
-            raise Refused("decode", str(error)) from None
+            raise Refused("decode", say_wrong(error, face)) from None
+    with watch.timing("detect"):
         found = models.detector.largest(image)
         if found is None:
             raise Refused("detect", "no face")
@@ -65,11 +62,18 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
 
 
 def _hear(audio: Path) -> np.ndarray:
-    """The speech of a recording. Refused where it is no sound, or short."""
+    """The speech of a recording. Refused where it is no sound, silent or short."""
     try:
         speech, _ = hear(audio)
     except UnreadableMediaError as error:
-        raise Refused("decode", str(error)) from None
+        raise Refused("decode", say_wrong(error, audio)) from None
+    except NoSpeechError as error:
+        raise Refused("speech", say_wrong(error, audio)) from None
     if len(speech) < LEAST_SECONDS * SAMPLE_RATE:
         raise Refused("speech", f"only {len(speech) / SAMPLE_RATE:.2f} s of sound")
     return speech
+
+
+def say_wrong(error: Exception, path: Path) -> str:
+    """What an error says of a file, without its path: many files have one reason."""
+    return str(error).removeprefix(str(path)).lstrip(": ")

@@ -1,13 +1,13 @@
 """A source → a set of shards: the stages of every clip, here, on all cores or on a cluster.
 
 With more than one worker the stages run in actors of Ray Data, each with the networks loaded once;
-Ray schedules, queues and starts a dead worker again. What comes back goes into the spool (`data/
-shards.py`) of this process, in whatever order; from there on nothing depends on who did it.
+Ray schedules, queues and starts a dead worker again; a clip of which workers die is refused. What
+comes back goes into the spool (`data/shards.py`) of this process, in whatever order; from there on
+nothing depends on who did it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
@@ -22,18 +22,22 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.age_sex import find_judge
-from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell, to_json
+from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell
 from speech2face.data.reading import read_samples
 from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
-from speech2face.errors import UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.faces import TEMPLATES
 from speech2face.preparation.given import take_sample
+from speech2face.preparation.resuming import compare_sources
 from speech2face.preparation.sampling import Models, make_sample
-from speech2face.preparation.sources import Clip, download
+from speech2face.preparation.sources import Clip, download, find_odd, hash_clip
 from speech2face.preparation.speaking import Limits
 
+log = logging.getLogger(__name__)
+
 BLOCK = 8  # clips that a worker is given at a time
+DEATHS = 1  # of workers on one block that are made up for, before its clips are tried one by one
 CARD = "DATA_CARD.md"
 PATIENCE = 10.0  # seconds for the head of a cluster to answer
 MOST_JUDGED = 2_000  # faces whose looks the card tells of
@@ -61,29 +65,35 @@ def prepare(
     show: Show,
     packing: Packing | None = None,
     workers: Workers | None = None,
+    piece_seconds: float | None = None,
 ) -> Summary:
-    """Make the set in `folder`; what was finished before is not done again.
+    """Make the set in `folder`; what was finished before is not done again, see resuming.py.
 
-    Raises UsageError where the folder holds something else or no clip is kept, ModelError where a
-    network is missing.
+    `piece_seconds` is the length into which the sources were cut. Raises UsageError where the
+    folder holds something else, was begun with other settings or from another source, or no clip is
+    kept, ModelError where a network is missing.
     """
     facts = {
-        "clips": hashlib.sha256(to_json([asdict(c.source) for c in clips]).encode()).hexdigest(),
+        "piece_seconds": piece_seconds,
         "face_encoder": stages.face_encoder,
         "limits": asdict(Limits()),
     }
     workers = workers or Workers()
     with Spool(folder, packing, facts) as spool:
-        todo = [clip for clip in clips if clip.source.clip not in spool]
-        kept = len(clips) - len(todo)
-        run = _run_here if workers.count == 1 and not workers.address else _run_on_ray
-        for done, (entry, piece) in enumerate(run(todo, stages, workers) if todo else (), kept + 1):
+        found = compare_sources(clips, spool.entries(), stages.fetch)
+        for line in found.describe():
+            log.warning("%s: %s", folder, line)
+        spool.forget(found.void)
+        if found.todo:
+            spool.take_apart()
+        kept = len(clips) - len(found.todo)
+        for done, (entry, piece) in enumerate(_run(found.todo, stages, workers, spool), kept + 1):
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
-    card = data_card(folder.name, entries, index.people, judged)
+    card = data_card(folder.name, entries, index.people, judged, len(found.gone))
     partial = folder / f"{CARD}.part"
     partial.write_text(card, encoding="utf-8")
     partial.replace(folder / CARD)
@@ -124,9 +134,11 @@ class Worker:
         """What became of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        return tell(outcome, seconds), piece
+        return tell(outcome, seconds, hash_clip(clip)), piece
 
     def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
+        if odd := find_odd(clip):
+            return Refusal(clip.source, "decode", f"{odd.name} is no file"), {}
         if clip.audio and clip.face:
             return take_sample(clip.source, clip.audio, clip.face, self._models)
         if self._stages.fetch:
@@ -137,20 +149,57 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The same for Ray Data: a row in, a row out."""
-        entry, piece = self.work(row["clip"])
+        try:
+            entry, piece = self.work(row["clip"])
+        except ModelError as error:  # raised by whoever reads the rows: Ray would take a block away
+            return {"entry": error, "piece": b""}
         return {"entry": entry, "piece": piece or b""}
 
 
+def _run(
+    clips: Sequence[Clip], stages: Stages, workers: Workers, spool: Spool
+) -> Iterator[tuple[Entry, bytes | None]]:
+    """What becomes of the clips, each once, in any order."""
+    if not clips:
+        return
+    if workers.count == 1 and not workers.address:
+        yield from _run_here(clips, stages, spool)
+        return
+    left = {clip.source.clip: clip for clip in clips}
+    # A worker that dies takes its block along: then the clips of such blocks are tried one by one.
+    for block in (BLOCK, 1):
+        if left:
+            for entry, piece in _run_on_ray(list(left.values()), stages, workers, block):
+                left.pop(entry.source.clip, None)
+                yield entry, piece
+    for clip in left.values():
+        yield _say_dead(clip), None
+
+
 def _run_here(
-    clips: Sequence[Clip], stages: Stages, workers: Workers
+    clips: Sequence[Clip], stages: Stages, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
     worker = Worker(stages)
-    return map(worker.work, clips)
+    for clip in clips:
+        name = clip.source.clip
+        if not spool.start(name):
+            yield _say_dead(clip), None
+            continue
+        try:
+            yield worker.work(clip)
+        finally:
+            spool.survive(name)
+
+
+def _say_dead(clip: Clip) -> Entry:
+    reason = "its worker died, again and again: a crash, or too little memory"
+    return tell(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
 
 
 def _run_on_ray(
-    clips: Sequence[Clip], stages: Stages, workers: Workers
+    clips: Sequence[Clip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
+    """What becomes of the clips, but for those of blocks whose workers died."""
     try:
         import ray
         import ray.data
@@ -180,19 +229,24 @@ def _run_on_ray(
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
+        context.max_errored_blocks = -1  # a block whose worker dies again does not end the run
         count = min(workers.count, len(clips))
         gpus = ray.cluster_resources().get("GPU", 0)
         rows = ray.data.from_items(
             [{"clip": clip} for clip in clips],
-            override_num_blocks=max(count, math.ceil(len(clips) / BLOCK)),
+            override_num_blocks=max(count, math.ceil(len(clips) / block)),
         )
         done = rows.map(
             Actor,  # pyright: ignore[reportArgumentType]  # a class: Ray makes actors of it
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
             num_gpus=min(gpus / count, 1),  # recognisers in ONNX use them
+            max_restarts=-1,
+            max_task_retries=DEATHS,
         )
         for row in done.iter_rows():
+            if isinstance(row["entry"], ModelError):
+                raise row["entry"]
             yield row["entry"], row["piece"] or None
     finally:
         ray.shutdown()

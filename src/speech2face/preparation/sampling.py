@@ -6,8 +6,9 @@ the faces that could be the speaker's. The frames themselves are never kept.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
-from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError
 from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
@@ -50,8 +51,11 @@ from speech2face.preparation.tracks import (
 )
 from speech2face.speech import Speech, find_speech
 
+log = logging.getLogger(__name__)
+
 MOST_CANDIDATES = 3  # faces whose mouths are watched
 FARTHEST = 0.3  # eye distances that a face may move between two frames and be followed
+LONGEST_REASON = 200  # letters of an exception that the ledger holds
 MOUTH_STEP = 0.015  # s: above 60 frames a second not every one is looked at
 
 Item = TypeVar("Item")
@@ -73,15 +77,18 @@ class Models:
 
 @dataclass
 class Watch:
-    """Seconds spent in each stage."""
+    """Seconds spent in each stage, and which stage it is."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    stage: str = "decode"
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
+        before, self.stage = self.stage, stage
         try:
             yield
+            self.stage = before  # but not after an exception: so it is known where that came from
         finally:
             spent = time.perf_counter() - began
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
@@ -118,11 +125,34 @@ def make_sample(
     `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. No
     file makes this raise.
     """
+    return attempt(source, lambda watch: _make_sample(source, folder, models, center, watch))
+
+
+def attempt(
+    source: Source, make: Callable[[Watch], Sample]
+) -> tuple[Sample | Refusal, dict[str, float]]:
+    """The sample that `make` gives, or why it gives none; and seconds by stage.
+
+    Whatever a library raises refuses this clip only, at the stage that it was in. Raises ModelError
+    where a network is missing, which no other clip would survive either.
+    """
     watch = Watch()
     try:
-        return _make_sample(source, folder, models, center, watch), watch.seconds
+        return make(watch), watch.seconds
     except Refused as refused:
         return Refusal(source, refused.stage, refused.reason), watch.seconds
+    except ModelError:
+        raise
+    except Exception as error:
+        log.debug("%s: refused at %s", source.clip, watch.stage, exc_info=True)
+        return Refusal(source, watch.stage, say_error(error)), watch.seconds
+
+
+def say_error(error: Exception) -> str:
+    """The kind of an exception that nobody foresaw, and the beginning of what it says."""
+    said = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+    kind = type(error).__name__
+    return f"{kind}: {said[:LONGEST_REASON]}" if said else kind
 
 
 def _make_sample(

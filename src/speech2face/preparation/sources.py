@@ -9,13 +9,17 @@ a table             a CSV with a header: clip, person, audio, face, the last two
 
 from __future__ import annotations
 
-import csv
+import errno
+import functools
 import logging
 import math
+import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +29,10 @@ from speech2face.data.pairs import read_pairs
 from speech2face.data.samples import Refusal, Source
 from speech2face.errors import UsageError
 from speech2face.media import CONTAINERS
+from speech2face.tables import drop_repeats, read_lines, read_table
+from speech2face.weights import hash_file
+
+log = logging.getLogger(__name__)
 
 EXTENSIONS = frozenset(
     ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()  # noqa: SIM905
@@ -48,6 +56,43 @@ class Clip:
     audio: Path | None = None
     face: Path | None = None
     face_centre: tuple[float, float] | None = None  # x, y in fractions, at the clip's beginning
+
+
+def hash_clip(clip: Clip) -> str:
+    """The sha256 of the files that a clip is made from, and where its face is said to be.
+
+    Empty where one of the files is missing or cannot be read.
+    """
+    hashes = [hash_source(path) for path in (clip.video, clip.audio, clip.face) if path]
+    place = [f"{part:g}" for part in clip.face_centre or ()]
+    return " ".join(hashes + place) if all(hashes) else ""
+
+
+def find_odd(clip: Clip) -> Path | None:
+    """Which of a clip's files is a pipe, a socket or a device: reading it might never end."""
+    for path in (clip.video, clip.audio, clip.face):
+        with suppress(OSError):
+            mode = path.stat().st_mode if path else stat.S_IFREG
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                return path
+    return None
+
+
+def hash_source(path: Path) -> str:
+    """The sha256 of a file; empty where it cannot be read."""
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
+            return ""
+        return _hash(path, facts.st_size, facts.st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(16)
+def _hash(path: Path, size: int, changed: int) -> str:
+    """Kept for a while: the pieces of a long video come one after the other."""
+    return hash_file(path)
 
 
 def read_sources(
@@ -112,7 +157,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
     """Name without extension → video in `folder`, the first of each name; none below it."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith("."):
+        if _is_video(path):
             found.setdefault(path.stem, path)
     return found
 
@@ -124,11 +169,8 @@ def name_piece(name: str, start: float, end: float) -> str:
 
 def _read_folder(folder: Path, piece_seconds: float | None) -> list[Clip]:
     clips = []
-    for path in folder.rglob("*"):
+    for path in _walk(folder):
         inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() not in EXTENSIONS or hidden or not path.is_file():
-            continue
         name = inside.as_posix()
         pieces = [(0.0, math.inf)]
         if piece_seconds is not None:
@@ -139,6 +181,30 @@ def _read_folder(folder: Path, piece_seconds: float | None) -> list[Clip]:
     if not clips:
         raise UsageError(f"{folder}: holds no videos ({', '.join(sorted(EXTENSIONS))}).")
     return clips
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Videos below a folder, by their names; what is hidden, and what is no file, is none."""
+
+    def warn(error: OSError) -> None:
+        log.warning("%s: left out, it cannot be read (%s)", error.filename, error.strerror)
+
+    for place, folders, files in os.walk(folder, onerror=warn):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place, name)
+            if _is_video(path):
+                yield path
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a file is named like a video; where that may not even be asked, it counts as one."""
+    if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        return error.errno == errno.EACCES
 
 
 def _cut(length: float, piece: float) -> list[tuple[float, float]]:
@@ -153,64 +219,38 @@ def _cut(length: float, piece: float) -> list[tuple[float, float]]:
 def _ask_length(path: Path) -> float:
     """Seconds that the file says it has; 0 where it says nothing, or is no video."""
     import av
-    from av.error import FFmpegError
 
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     try:
-        with av.open(str(path), "r", container_options=options) as container:
+        with path.open("rb") as file, av.open(file, "r", container_options=options) as container:
             return (container.duration or 0) / 1_000_000
-    except (FFmpegError, OSError, ValueError):
+    except Exception as error:  # whatever is wrong with it, the stages will say
+        log.debug("%s: its length is not known (%s)", path, error)
         return 0.0
 
 
 def _read_table(table: Path, videos: Path) -> list[Clip]:
-    rows = _rows(table)
-    header = next(rows, (0, []))[1]
+    lines = read_lines(table)
+    header = lines[0][1] if lines else []
     if {"clip", "person", "audio", "face"} <= set(header):
-        clips = _read_manifest(table, header, rows)
-    elif {"clip", "person"} <= set(header):
-        if table.name != "pairs.csv":
-            raise UsageError(f"{table}: line 1 needs the columns clip, person, audio, face.")
-        clips = [
-            (number, _clip_of_pair(pair.clip, pair.person, pair.audio, pair.face, table.parent))
-            for number, pair in enumerate(read_pairs(table.parent), 2)
+        return _read_manifest(table)
+    if table.name == "pairs.csv":
+        return [
+            _clip_of_pair(pair.clip, pair.person, pair.audio, pair.face, table.parent)
+            for pair in read_pairs(table.parent)
         ]
-    else:
-        clips = _read_avspeech(table, _rows(table), videos)
-    line_of: dict[str, int] = {}
-    unique = {}
-    for number, clip in clips:
-        name = clip.source.clip
-        if unique.setdefault(name, clip) != clip:
-            raise UsageError(f"{table}: line {number} names {name}, as line {line_of[name]} does.")
-        line_of.setdefault(name, number)
-    return list(unique.values())
+    if {"clip", "person", "audio", "face"} & set(header):
+        read_table(table, ("clip", "person", "audio", "face"))  # says which of them it lacks
+    return _read_avspeech(table, lines, videos)
 
 
-def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number of the line and its fields; empty lines are left out."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                if any(field.strip() for field in row):
-                    yield reader.line_num, [field.strip() for field in row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{table}: not a CSV in UTF-8 ({error}).") from None
-
-
-def _read_manifest(
-    table: Path, header: list[str], rows: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, Clip]]:
-    for number, row in rows:
-        if len(row) != len(header):
-            raise UsageError(f"{table}: line {number} has {len(row)} fields, not {len(header)}.")
-        fields = dict(zip(header, row, strict=True))
-        empty = [name for name in ("clip", "person", "audio", "face") if not fields[name]]
-        if empty:
-            raise UsageError(f"{table}: line {number} has no {' and no '.join(empty)}.")
-        audio, face = (table.parent / fields[name] for name in ("audio", "face"))
-        yield number, _clip_of_pair(fields["clip"], fields["person"], audio, face, table.parent)
+def _read_manifest(table: Path) -> list[Clip]:
+    columns = ("clip", "person", "audio", "face")
+    clips = []
+    for row in drop_repeats(read_table(table, columns), "clip", columns[1:]):
+        audio, face = (table.parent / row[name] for name in ("audio", "face"))
+        clips.append(_clip_of_pair(row["clip"], row["person"], audio, face, table.parent))
+    return clips
 
 
 def _clip_of_pair(clip: str, person: str, audio: Path, face: Path, folder: Path) -> Clip:
@@ -218,11 +258,10 @@ def _clip_of_pair(clip: str, person: str, audio: Path, face: Path, folder: Path)
     return Clip(Source(clip, path.as_posix(), 0.0, math.inf, person), audio=audio, face=face)
 
 
-def _read_avspeech(
-    table: Path, rows: Iterator[tuple[int, list[str]]], videos: Path
-) -> Iterator[tuple[int, Clip]]:
+def _read_avspeech(table: Path, lines: list[tuple[int, list[str]]], videos: Path) -> list[Clip]:
     held = find_videos(videos) if videos.is_dir() else {}
-    for number, row in rows:
+    found: dict[str, tuple[int, Clip]] = {}
+    for number, row in lines:
         where = f"{table}: line {number}"
         if len(row) != 5:
             raise UsageError(
@@ -242,7 +281,11 @@ def _read_avspeech(
             raise UsageError(f"{where}: the face's {x:g}, {y:g} is not between 0 and 1.")
         video = held.get(video_id, videos / f"{video_id}.mp4")
         source = Source(name_piece(video_id, start, end), video.name, start, end, video_id)
-        yield number, Clip(source, video, face_centre=(x, y))
+        clip = Clip(source, video, face_centre=(x, y))
+        line, other = found.setdefault(source.clip, (number, clip))
+        if other != clip:
+            raise UsageError(f"{where} names {source.clip}, as line {line} does.")
+    return [clip for _, clip in found.values()]
 
 
 def _choose_format() -> str:

@@ -7,8 +7,8 @@ of a clip shares its microphone and its room with the other, which helps an atta
 
 from __future__ import annotations
 
-import csv
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +18,10 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.pairs import hear, read_pairs
+from speech2face.data.pairs import SOUNDS, choose_file, find_files, hear, read_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import hear_pairs
-from speech2face.errors import ModelError, UsageError
+from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.privacy.attackers import ATTACKERS, Crowd, attack_faces, attack_voices
 from speech2face.privacy.overheard import Overheard, Recording, cut_halves, overhear
 from speech2face.privacy.population import (
@@ -30,11 +30,14 @@ from speech2face.privacy.population import (
     compare_attacks,
     measure_population,
 )
+from speech2face.tables import drop_repeats, read_table
 from speech2face.training.recipes import voice_encoder_frozen
 from speech2face.training.voice_encoder import load_speaker
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymise import Anonymiser
+
+log = logging.getLogger(__name__)
 
 FOLDS = 5
 DRAWS = 200  # of people, for intervals
@@ -65,7 +68,10 @@ class Audit:
             found.clips, found.people, found.faces, self._recipe.face_encoder, folds, seed
         )
         self._clips = [Recording(*row) for row in zip(found.clips, found.speech, strict=True)]
-        spoken, speakers = read_speakers(voices) if voices else (self._clips, found.people)
+        spoken, speakers, missing = self._clips, found.people, 0
+        if voices:
+            spoken, speakers, missing = read_speakers(voices)
+        self._unused = {"pairs": found.left_out, "voices": missing}
         self._halves, clip = cut_halves(spoken)
         if not self._halves:
             raise UsageError("no recording lasts two seconds: speakers cannot be verified.")
@@ -106,6 +112,7 @@ class Audit:
             "before": before,
             "methods": methods,
             "left_out": left_out,
+            "clips_left_out": self._unused,
         }
 
     def _hear(self, anonymiser: Anonymiser | None) -> tuple[Overheard, Overheard]:
@@ -136,21 +143,27 @@ class Audit:
         return measure_population(attack, self._seed, self._draws)
 
 
-def read_speakers(folder: Path) -> tuple[list[Recording], list[str]]:
-    """Recordings and who speaks in each. Raises UsageError where the table or a file is missing."""
+def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
+    """Recordings, who speaks in each, and how many further ones were left out.
+
+    One that cannot be read or is silent is left out, and a warning says which and why.
+    Raises UsageError where the table is not as it should be (see tables.py), names a clip of which
+    there is no recording, or more than one, and where nothing can be read.
+    """
     table = folder / "voices.csv"
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise UsageError(f"{table}: cannot be read ({error.strerror}).") from None
-    if not rows or {"clip", "speaker"} - rows[0].keys():
-        raise UsageError(f"{table}: needs rows with the columns clip and speaker.")
-    audio = {path.stem: path for path in sorted((folder / "audio").glob("*.*"))}
-    if missing := [row["clip"] for row in rows if row["clip"] not in audio]:
-        raise UsageError(f"{folder}: voices.csv names the clip {missing[0]}, but audio/ lacks it.")
-    spoken = [Recording(row["clip"], hear(audio[row["clip"]])[0]) for row in rows]
-    return spoken, [row["speaker"] for row in rows]
+    rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker",))
+    found = find_files(folder / "audio", SOUNDS)
+    audio = [choose_file(row, "audio", found) for row in rows]
+    spoken, speakers = [], []
+    for row, path in zip(rows, audio, strict=True):
+        try:
+            spoken.append(Recording(row["clip"], hear(path)[0]))
+            speakers.append(row["speaker"])
+        except (UnreadableMediaError, NoSpeechError) as error:
+            log.warning("%s is left out: %s", row["clip"], error)
+    if not spoken:
+        raise UsageError(f"{table}: none of its {len(rows)} recordings can be read.")
+    return spoken, speakers, len(rows) - len(spoken)
 
 
 def read_costs(path: Path) -> dict[str, float]:

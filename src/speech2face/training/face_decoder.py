@@ -7,6 +7,7 @@ They are soft, so they are sharpened first.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from speech2face.data.pairs import Pair, hash_files
 from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
 from speech2face.data.textures import (
     MeasuredFaces,
+    explain_face,
     face_mask,
     find_mean_shape,
     measure_faces,
@@ -29,6 +31,8 @@ from speech2face.errors import UsageError
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.ridge import solve_ridge
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,11 @@ def train_face_decoder(
     if path.is_file() and load_weights(path)[1] == json.loads(json.dumps(facts)):
         return path
     pictures = [p.canonical for p in pairs]
-    drawn = _measure(pictures, recipe, cache, show, "canonical").frontal()
+    measured = _measure(pictures, recipe, cache, show, "canonical")
+    if not without:  # each fold would say the same
+        for index in sorted({*range(len(pictures))} - {*measured.index.tolist()}):
+            log.warning("%s is left out: %s", pairs[index].clip, explain_face(pictures[index]))
+    drawn = measured.frontal()
     drawn = drawn.take(np.array([pairs[i].person not in without for i in drawn.index], bool))
     if len(drawn) < 5:
         raise UsageError(f"only {len(drawn)} frontal faces in canonical/ of the pairs: too few.")

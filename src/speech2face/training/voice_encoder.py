@@ -189,6 +189,7 @@ def train_voice_encoder(
         "data": voices.data,
         "people": len(set(voices.people)),
         "clips": len(voices),
+        "left_out": voices.left_out,
     }
     before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
     head, _ = tune(recipe, network, clips, everyone, folder, facts, show)

@@ -1,0 +1,125 @@
+"""What of a set that was begun still holds, when its sources may be others now.
+
+A clip is known by its name and by the content of the files that it is made from:
+
+the same                nothing is done
+other content, or       what was made of it is void, and it is done again
+another person
+no longer there         what was kept of it stays
+another name            where the same content has one now: it stays, under its old name
+new                     it is done
+
+Every source is read once for that, but decoded by no means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from speech2face.data.ledger import Entry
+from speech2face.errors import UsageError
+from speech2face.preparation.sources import Clip, hash_clip, hash_source
+
+THREADS = 8  # that read sources at a time
+
+
+@dataclass
+class Comparison:
+    """The clips of a source beside those of a set."""
+
+    todo: list[Clip] = field(default_factory=list)  # new, or to be done again
+    void: list[str] = field(default_factory=list)  # clips of the set to be taken out of it
+    gone: list[str] = field(default_factory=list)  # kept clips whose source is no longer there
+    renamed: list[str] = field(default_factory=list)  # kept clips whose source has another name
+    same: int = 0
+
+    def describe(self) -> list[str]:
+        """A line for each thing that is not as it was."""
+        told = {
+            "has changed: done again": self.void,
+            "is no longer there: what was kept of it stays": self.gone,
+            "has another name now: kept under the old one": self.renamed,
+        }
+        return [
+            f"{len(clips):,} clip{'s' * (len(clips) > 1)} whose source {what} ({_name(clips)})"
+            for what, clips in told.items()
+            if clips
+        ]
+
+
+def compare_sources(
+    clips: Sequence[Clip], entries: Sequence[Entry], fetch: bool = False
+) -> Comparison:
+    """What is to be done of `clips`, where a set's ledger has `entries`.
+
+    With `fetch`, videos that were missing are tried again. Raises UsageError where the set was made
+    from something else altogether.
+    """
+    if not entries:
+        return Comparison(list(clips))
+    known = {entry.source.clip: entry for entry in entries}
+    given = {clip.source.clip for clip in clips}
+    found, new = Comparison(), []
+    with ThreadPoolExecutor(THREADS) as pool:
+        met = [clip for clip in clips if clip.source.clip in known]
+        for clip, content in zip(met, pool.map(hash_clip, met), strict=True):
+            entry = known[clip.source.clip]
+            missing = fetch and not content and entry.stage == "decode"
+            if not content and not missing:
+                (found.gone if entry.kept else []).append(clip.source.clip)
+                found.same += not entry.kept
+            elif missing or not _is_same(entry, clip, content):
+                found.void.append(clip.source.clip)
+                found.todo.append(clip)
+            else:
+                found.same += 1
+        new = [clip for clip in clips if clip.source.clip not in known]
+        missing = [entry for entry in entries if entry.source.clip not in given]
+        _place_missing(found, missing, clips)
+        old = {_identity(known[name]): name for name in found.gone if known[name].content}
+        contents = pool.map(hash_clip, new) if old else [""] * len(new)
+        for clip, content in zip(new, contents, strict=True):
+            name = old.get((content, clip.source.start, clip.source.end))
+            if name is None:
+                found.todo.append(clip)
+            elif clip.audio and known[name].source.person != clip.source.person:
+                found.void.append(name)
+                found.gone.remove(name)
+                found.todo.append(clip)
+            else:
+                found.renamed.append(name)
+                found.gone.remove(name)
+    if not (found.same or found.void or found.renamed) and found.todo:
+        raise UsageError(
+            f"none of the {len(entries):,} clips that the set was begun with is among those given; "
+            "give that source again, or a new folder."
+        )
+    found.todo.sort(key=lambda clip: clip.source.clip)
+    return found
+
+
+def _place_missing(found: Comparison, missing: Sequence[Entry], clips: Sequence[Clip]) -> None:
+    """Entries whose clips are not given: void where their file is, and has changed."""
+    files = {clip.source.path: clip.video or clip.audio for clip in clips}
+    for entry in missing:
+        file, content = files.get(entry.source.path), entry.content.split(" ")[0]
+        now = hash_source(file) if file else ""
+        if now and content and now != content:
+            found.void.append(entry.source.clip)
+        elif entry.kept:
+            found.gone.append(entry.source.clip)
+
+
+def _is_same(entry: Entry, clip: Clip, content: str) -> bool:
+    known = entry.content or (content if entry.kept else "")  # earlier versions noted none
+    return (known, entry.source) == (content, clip.source)
+
+
+def _identity(entry: Entry) -> tuple[str, float, float]:
+    return entry.content, entry.source.start, entry.source.end
+
+
+def _name(clips: Sequence[str], most: int = 3) -> str:
+    return ", ".join(clips[:most]) + (", …" if len(clips) > most else "")
