@@ -109,7 +109,7 @@ def main() -> None:
         if sys.stdout:
             sys.stdout.flush()
     except typer.TyperException as error:
-        complain(f"{error.format_message().rstrip('.?')}; see --help.")
+        complain(f"{_describe_wrong_call(error)}; see --help.")
         exit_code = error.exit_code
     except Speech2FaceError as error:
         complain(str(error))
@@ -121,6 +121,16 @@ def main() -> None:
         complain("interrupted.", None)
     drop_output()
     sys.exit(exit_code)
+
+
+def _describe_wrong_call(error: typer.TyperException) -> str:
+    message = error.format_message().rstrip(".?")
+    option = getattr(error, "param", None)
+    least, most = getattr(option, "min", None), getattr(option, "max", None)
+    if "Input should be" in message and least is not None:  # typer's words leave the range open
+        wanted = f"{least} or more" if most is None else f"{least} to {most}"
+        return f"{message.split(': Input')[0]}: give a number, {wanted}"
+    return message
 
 
 def _show_version(asked: bool) -> None:
@@ -879,7 +889,7 @@ def _find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
 
     found, repeated = find_inputs(arguments, own_ending)
     if repeated:
-        complain(f"{repeated} inputs are given more than once; each is done once.", colour=None)
+        complain(f"given more than once, and done once: {repeated} of {len(found)} inputs.", None)
     return found
 
 

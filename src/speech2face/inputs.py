@@ -197,7 +197,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise UsageError(f"{folder}: is a file, not a folder.") from None
+        raise UsageError(f"{folder}: a file, not a folder.") from None
     except OSError as error:
         raise cannot_write(folder, error) from None
     if not os.access(folder, os.W_OK | os.X_OK):
