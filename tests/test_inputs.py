@@ -39,6 +39,7 @@ def test_a_folder_is_searched_for_recordings() -> None:
     os.mkfifo("c/pipe.wav")
     found = ["c/a/z.mp3", "c/b.WAV", "c/broken.ogg", "c/z.anonymous.flac"]
     assert names("c") == names("c/") == found
+    assert names(".")[-len(found) :] == found
     assert names("c", own_ending=".anonymous.flac") == found[:-1]
 
 

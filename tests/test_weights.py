@@ -99,7 +99,7 @@ def test_a_card_that_is_none_is_named(folder: Path, change: Callable[[dict], str
 
 
 def test_a_file_is_no_model(folder: Path) -> None:
-    assert "not a model's card" in refusal(folder / FILES[0])
+    assert "not a model's folder" in refusal(folder / FILES[0])
     path = folder / FILES[1]
     path.write_bytes(b"not a network")
     card = find_model().card

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +58,8 @@ def run_each(
         complain(f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None)
     if failures and len(inputs) == 1:
         raise failures[0]
+    if len(failures) == len(inputs):
+        raise BatchError(f"all {len(inputs)} inputs failed.")
     if failures:
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
 
@@ -67,8 +68,6 @@ def _do(work: Work, item: Input) -> Row:
     """`work(item)`. Whatever goes wrong with it is an error of this input."""
     if item.error:
         raise item.error
-    if item.name == "-" and sys.stdin and sys.stdin.isatty():
-        complain("waiting for a recording on standard input: … | speech2face, or < FILE.", None)
     try:
         return work(item)
     except Speech2FaceError:

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from speech2face import __version__
 from speech2face.batch import describe_failure
-from speech2face.console import ProgressBars, complain, drop_output, prepare_streams
+from speech2face.console import ProgressBars, complain, drop_output, paint, prepare_streams
 from speech2face.errors import ModelError, Speech2FaceError, UsageError
 from speech2face.inputs import expand_home
 from speech2face.pictures import MOST_SAMPLES, SIZES
@@ -56,28 +56,48 @@ app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 
 Inputs = Annotated[
-    list[str], typer.Argument(help="Recordings or videos; - is standard input.", metavar="INPUT…")
-]
-ModelName = Annotated[str, typer.Option("--model", help="A model's name, or its folder.")]
-SkipExisting = Annotated[
-    bool,
-    typer.Option(
-        "--skip-existing", help="Leave out inputs whose outputs exist, and do only the rest."
+    list[str],
+    typer.Argument(
+        help="Recordings or videos, folders of them, or patterns in quotes; - is standard input.",
+        metavar="INPUT",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
-PairsOption = Annotated[Path, typer.Option("--pairs", help="Folder with pairs.csv.")]
-Recipe = Annotated[str, typer.Option("--recipe", help="default, or debug (seconds).")]
-Seed = Annotated[int, typer.Option(help="Of the bootstrap.")]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model", help="Model to use: a name that speech2face models lists, or a folder."
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Leave out inputs whose outputs exist; do the rest."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
+PairsOption = Annotated[
+    Path, typer.Option("--pairs", help="Folder with pairs.csv (see docs/data.md).")
+]
+Recipe = Annotated[
+    str,
+    typer.Option("--recipe", help="Recipe to train by: default, or debug, which takes seconds."),
+]
+Seed = Annotated[int, typer.Option(help="Random seed of the bootstrap.")]
 Speaker = Annotated[
     Path | None,
-    typer.Option(help="Speaker networks to start from. [default: the released, as before tuning]"),
+    typer.Option(
+        help="File of speaker networks to start from. [default: the released, as before tuning]"
+    ),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")]
+Device = Annotated[str, typer.Option("--device", help="Device to train on: cpu, or cuda.")]
 FaceSpace = Annotated[
-    str, typer.Option("--face-encoder", help="dlib, sface, or a recogniser's ONNX file.")
+    str,
+    typer.Option(
+        "--face-encoder",
+        help="Face recogniser that gives the embedding: dlib, sface, or an ONNX file.",
+    ),
 ]
-Run = Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run goes on.")]
+Run = Annotated[
+    Path, typer.Option("--out", help="Folder of the run; a run that was stopped is continued.")
+]
 
 
 def main() -> None:
@@ -89,7 +109,7 @@ def main() -> None:
         if sys.stdout:
             sys.stdout.flush()
     except typer.TyperException as error:
-        complain(f"{error.format_message().rstrip('.?')}; see --help.")
+        complain(f"{_describe_wrong_call(error)}; see --help.")
         exit_code = error.exit_code
     except Speech2FaceError as error:
         complain(str(error))
@@ -103,17 +123,44 @@ def main() -> None:
     sys.exit(exit_code)
 
 
+def _describe_wrong_call(error: typer.TyperException) -> str:
+    message = error.format_message().rstrip(".?")
+    option = getattr(error, "param", None)
+    least, most = getattr(option, "min", None), getattr(option, "max", None)
+    if "Input should be" in message and least is not None:  # typer's words leave the range open
+        wanted = f"{least} or more" if most is None else f"{least} to {most}"
+        return f"{message.split(': Input')[0]}: give a number, {wanted}"
+    return message
+
+
 def _show_version(asked: bool) -> None:
     if asked:
         print(f"speech2face {__version__}")
         raise typer.Exit
 
 
-@app.callback(help="Draws the average face that a voice suggests. It shows nobody's portrait.")
+EXAMPLES = """\b
+Examples:
+  speech2face reconstruct recording.m4a
+  speech2face reconstruct calls --out-dir faces
+  speech2face audit recording.m4a
+  speech2face anonymise recording.m4a anonymous.wav
+
+\b
+speech2face COMMAND -h explains a command. Exit codes: 0 done, 1 system,
+2 wrong call, 3 unreadable, 4 no speech, 5 model, 6 part of a batch failed."""
+
+
+@app.callback(
+    help="Draw the average face that a voice suggests: nobody's portrait.",
+    epilog=EXAMPLES,
+)
 def start(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     pass
@@ -123,25 +170,33 @@ def start(
 def reconstruct(
     inputs: Inputs,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The picture, for one INPUT.")
+        Path | None, typer.Option("-o", "--output", help="PNG to write, for a single INPUT.")
     ] = None,
     out_dir: Annotated[
         Path | None,
-        typer.Option("--out-dir", help="Folder for NAME.face.png; made if missing. [default: .]"),
+        typer.Option(
+            "--out-dir",
+            help="Folder for the pictures, NAME.face.png; made if missing. [default: .]",
+        ),
     ] = None,
     samples: Annotated[
         int,
         typer.Option(
-            help="How many more faces to draw that this voice may have.", min=0, max=MOST_SAMPLES
+            help="Number of further faces to draw that the voice may have.", min=0, max=MOST_SAMPLES
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of the samples.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the samples.", min=0)] = 0,
     size: Annotated[
-        int, typer.Option(help="Side of the pictures in pixels.", min=SIZES[0], max=SIZES[-1])
+        int,
+        typer.Option(
+            help="Width and height of the pictures in pixels.", min=SIZES[0], max=SIZES[-1]
+        ),
     ] = 224,
-    style: Annotated[str, typer.Option(help="plain, or cartoon: a flat illustration.")] = "plain",
+    style: Annotated[
+        str, typer.Option(help="Style of the pictures: plain, or cartoon, a flat illustration.")
+    ] = "plain",
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object for each INPUT.")
+        bool, typer.Option("--json", help="Print one JSON object for each INPUT.")
     ] = False,
     model: ModelName = "default",
     skip_existing: SkipExisting = False,
@@ -184,7 +239,7 @@ def reconstruct(
 def embed(
     inputs: Inputs,
     covariance: Annotated[
-        bool, typer.Option("--covariance", help="The whole matrix, not only its diagonal.")
+        bool, typer.Option("--covariance", help="Print the whole covariance matrix too.")
     ] = False,
     model: ModelName = "default",
 ) -> None:
@@ -221,18 +276,20 @@ def anonymise(
         ),
     ],
     out_dir: Annotated[
-        Path | None, typer.Option(help="Folder for NAME.anonymous.flac; made if missing.")
+        Path | None,
+        typer.Option(help="Folder for the recordings, NAME.anonymous.flac; made if missing."),
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="One of docs/anonymisers.md. [default: mcadams]")
     ] = None,
     command: Annotated[
-        str | None, typer.Option(help="Any program instead: 'program {in} {out}'.")
+        str | None, typer.Option(help="Another program as the anonymiser: 'program {in} {out}'.")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Secret of a speaker's new voice. [default: drawn anew for each recording]"
+            min=0,
+            help="Random seed of the new voice: a secret. [default: another for each recording]",
         ),
     ] = None,
     skip_existing: SkipExisting = False,
@@ -282,7 +339,7 @@ def anonymise(
 @app.command()
 def audit(
     recording: Annotated[
-        str | None, typer.Argument(help="A recording; - is standard input.", metavar="[RECORDING]")
+        str | None, typer.Argument(help="A recording; - is standard input.", metavar="RECORDING")
     ] = None,
     out: Annotated[
         Path | None,
@@ -301,8 +358,8 @@ def audit(
         Path | None, typer.Option(help="JSON of benchmarks/anonymisers.py, for the trade-off.")
     ] = None,
     model: ModelName = "default",
-    seed: Annotated[int, typer.Option(help="Of folds, secrets and the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
+    seed: Annotated[int, typer.Option(help="Random seed of folds, secrets and the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
     force: Force = False,
 ) -> None:
     """How much of the face a voice gives away, in bits.
@@ -362,7 +419,7 @@ def _audit_population(
 @app.command()
 def models(
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object for each model.")
+        bool, typer.Option("--json", help="Print one JSON object for each model.")
     ] = False,
 ) -> None:
     """List the models that are installed; checks their files."""
@@ -386,7 +443,12 @@ def doctor() -> None:
     """
     from speech2face.doctor import examine
 
-    if not examine(print):
+    colours = {"✓": "green", "✗": "red"}
+
+    def show(line: str) -> None:
+        print(paint(line[:1], colours.get(line[:1]), sys.stdout) + line[1:], flush=True)
+
+    if not examine(show):
         raise ModelError("something is wrong with this installation; see the lines marked ✗.")
 
 
@@ -395,11 +457,14 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; there is no password and no TLS.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes one that is free.")
+    ] = 8000,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes. [default: one a core]")
+        int | None,
+        typer.Option(min=1, max=256, help="Number of processes that draw. [default: one a core]"),
     ] = None,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 32,
+    queue: Annotated[int, typer.Option(min=1, help="Largest number of requests that wait.")] = 32,
     origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -408,7 +473,7 @@ def serve(
         ),
     ] = None,
     log_level: Annotated[
-        str, typer.Option(help="Least of what the log has: debug, info, warning or error.")
+        str, typer.Option(help="Lowest level that is logged: debug, info, warning or error.")
     ] = "info",
     model: ModelName = "default",
 ) -> None:
@@ -433,7 +498,7 @@ def serve(
 def train_face_decoder(
     pairs: PairsOption, out: Run, recipe: Recipe = "default", face_encoder: FaceSpace = "dlib"
 ) -> None:
-    """Solve for embedding → face, from the canonical pictures of the pairs."""
+    """Train embedding → face on the pictures of pairs."""
     _need_extras("train", "data")
     from speech2face.data.pairs import read_pairs
     from speech2face.training import face_decoder
@@ -454,28 +519,38 @@ def train_voice_encoder(
     ],
     out: Run,
     recipe: Annotated[
-        str, typer.Option("--recipe", help="default, frozen, debug, or one of docs/training.md.")
+        str,
+        typer.Option(
+            "--recipe",
+            help="Recipe to train by: default, frozen, debug, or one of docs/training.md.",
+        ),
     ] = "default",
     speaker: Speaker = None,
     device: Device = "cpu",
     face_encoder: FaceSpace = "dlib",
     decoder_layer: Annotated[
-        Path | None, typer.Option(help="Paper's loss: first layer of a face decoder.")
+        Path | None,
+        typer.Option(help="File with the first layer of a face decoder, for the paper's loss."),
     ] = None,
     recogniser_layer: Annotated[
-        Path | None, typer.Option(help="Paper's loss: last layer of the face recogniser.")
+        Path | None,
+        typer.Option(help="File with the last layer of the face recogniser, for the paper's loss."),
     ] = None,
     balance: Annotated[
-        bool, typer.Option("--balance", help="Paper's loss: its terms begin with equal shares.")
+        bool,
+        typer.Option("--balance", help="Begin with equal shares of the terms of the paper's loss."),
     ] = False,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network: a late start, faster steps.")
+        bool, typer.Option("--compile", help="Use torch.compile: slower start, faster steps.")
     ] = False,
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Lay it out in memory as GPUs like it.")
+        bool,
+        typer.Option(
+            "--channels-last", help="Use the channels-last memory format: faster on GPUs."
+        ),
     ] = False,
     checkpoint_minutes: Annotated[
-        float, typer.Option(min=0, help="From one checkpoint to the next.")
+        float, typer.Option(min=0, help="Minutes between checkpoints.")
     ] = 2.0,
 ) -> None:
     """Train voice → face embedding on pairs of voice and face.
@@ -515,24 +590,34 @@ def train_voice_encoder(
 def prepare(
     source: Annotated[
         Path,
-        typer.Argument(help="Folder of videos, AVSpeech's CSV, or table of sound and faces."),
+        typer.Argument(help="Folder of videos, AVSpeech's CSV, or a table of sound and faces."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the set; a stopped one goes on.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the set; one that was begun is continued.")
+    ],
     videos: Annotated[
-        Path | None, typer.Option(help="Videos of AVSpeech's list. [default: beside it]")
+        Path | None,
+        typer.Option(help="Folder of the videos of AVSpeech's list. [default: beside it]"),
     ] = None,
     fetch: Annotated[
-        bool, typer.Option("--download", help="Fetch videos that are missing, by yt-dlp.")
+        bool, typer.Option("--download", help="Fetch videos that are missing, with yt-dlp.")
     ] = False,
     piece: Annotated[
-        float, typer.Option(help="Seconds into which a folder's long videos are cut.")
+        float,
+        typer.Option(
+            help="Length in seconds of the pieces that long videos of a folder are cut into."
+        ),
     ] = 30.0,
-    split: Annotated[str, typer.Option(help="Shares of people, as 80/10/10.")] = "100",
-    samples: Annotated[int, typer.Option(min=1, help="In a shard, at most.")] = 2_000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
+    split: Annotated[
+        str, typer.Option(help="Percentages of people in train, val and test, as 80/10/10.")
+    ] = "100",
+    samples: Annotated[
+        int, typer.Option(min=1, help="Largest number of samples in a shard.")
+    ] = 2_000,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on.")] = None,
     face_encoder: FaceSpace = "dlib",
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
 ) -> None:
     """Make training shards of videos of people speaking.
 
@@ -565,9 +650,11 @@ def export(
     voice_encoder: Annotated[Path, typer.Argument(help="voice_encoder.safetensors of a run.")],
     face_decoder: Annotated[Path, typer.Argument(help="face_decoder.safetensors of a run.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
-    name: Annotated[str, typer.Option(help="The model's name, on its card.")] = "mine",
-    licence: Annotated[str, typer.Option(help="On its card.")] = "unstated",
-    summary: Annotated[str, typer.Option(help="One line, on its card.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the model, for its card.")] = "mine",
+    licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "unstated",
+    summary: Annotated[
+        str, typer.Option(help="Description of the model in one line, for its card.")
+    ] = "",
     force: Force = False,
 ) -> None:
     """Turn trained weights into a model for --model.
@@ -593,18 +680,23 @@ def export(
 def calibrate(
     model: Annotated[str, typer.Argument(help="Folder of a model that export wrote.")],
     pairs: Annotated[
-        Path, typer.Option("--pairs", help="What it was trained on: pairs, or a set of prepare.")
+        Path,
+        typer.Option(
+            "--pairs", help="Folder that it was trained on: with pairs.csv, or a set of prepare."
+        ),
     ],
     faces: Annotated[
         Path | None,
-        typer.Option(help="Folder with faces.csv, whose labels tell sex and age from the rest."),
+        typer.Option(
+            help="Folder with faces.csv: labels by which sex and age are told from the rest."
+        ),
     ] = None,
     out: Run = Path("runs/calibrate"),
     speaker: Speaker = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
     force: Force = False,
 ) -> None:
-    """Learn how far a model's statements hold, for speech2face audit.
+    """Learn how far to trust what audit states of a model.
 
     Trains its encoder again by folds by person, and writes disclosure.json beside it.
     """
@@ -629,29 +721,35 @@ def evaluate_pairs(
     folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],
     faces: Annotated[
         Path | None,
-        typer.Option("--faces", help="Folder with faces.csv, whose labels teach group estimates."),
+        typer.Option(
+            "--faces", help="Folder with faces.csv: labels from which group estimates are learnt."
+        ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for results; a stopped run goes on.")
+        Path,
+        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
     ] = Path("runs/evaluate-pairs"),
-    folds: Annotated[int, typer.Option(min=2)] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of people.")] = 5,
     voice_recipe: Annotated[str, typer.Option(help="Recipe of the voice encoder.")] = "default",
     decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
     speaker: Speaker = None,
-    seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the folds and the bootstrap.")] = 0,
     pictures: Annotated[
         Path | None,
         typer.Option(
-            "--pictures", help="Measure CLIP.png or .jpg made elsewhere; nothing is trained."
+            "--pictures", help="Folder of pictures CLIP.png or .jpg to measure; nothing is trained."
         ),
     ] = None,
     ravdess: Annotated[
-        Path | None, typer.Option("--ravdess", help="Folder of RAVDESS: does the face stay?")
+        Path | None,
+        typer.Option(
+            "--ravdess", help="Folder of RAVDESS: measures whether emotions change the face."
+        ),
     ] = None,
     gallery: Annotated[
-        bool, typer.Option("--gallery", help="Put pictures of real people into the report.")
+        bool, typer.Option("--gallery", help="Put pictures into the report: they show real people.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """The whole suite, by folds by person: no model ever met the person it draws.
 
@@ -696,11 +794,11 @@ def evaluate_pairs(
 @evaluate.command("card")
 def evaluate_card(
     report: Annotated[Path, typer.Argument(help="report.json of evaluate pairs.")],
-    card: Annotated[Path, typer.Argument(help="The card, with its two markers.")] = Path(
-        "MODEL_CARD.md"
-    ),
+    card: Annotated[
+        Path, typer.Argument(help="Model card to write into, with its two markers.")
+    ] = Path("MODEL_CARD.md"),
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail where card and figures part.")
+        bool, typer.Option("--check", help="Change nothing; fail where card and figures differ.")
     ] = False,
 ) -> None:
     """Write the measured part of a model card."""
@@ -718,23 +816,27 @@ def evaluate_card(
 @evaluate.command("trials")
 def evaluate_trials(
     trials: Annotated[Path, typer.Argument(help="List of pairs or triplets of files.")],
-    root: Annotated[Path, typer.Argument(help="Folder that the list's names begin in.")],
+    root: Annotated[
+        Path, typer.Argument(help="Folder that the names of the list are relative to.")
+    ],
     model: ModelName = "default",
     right: Annotated[
         int | None,
-        typer.Option(help="Where the right one of two stands if the list has no label: 1 or 2."),
+        typer.Option(help="Which of two is the right one if the list has no labels: 1 or 2."),
     ] = None,
     people: Annotated[
         Path | None,
         typer.Option(
-            "--people", help="Table: file,person. Without, a file's first folder is its person."
+            "--people",
+            help="Table with columns file,person. [default: a file's first folder is its person]",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for embeddings; a stopped run goes on.")
+        Path,
+        typer.Option("--out", help="Folder for embeddings; a run that was stopped is continued."),
     ] = Path("runs/trials"),
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """A model on a public list of trials: does this voice go with this face?"""
     _need_extras("train", "data")
@@ -755,11 +857,15 @@ def evaluate_copies(
     faces: Annotated[Path, typer.Argument(help="Folder with faces.csv; its split val is drawn.")],
     model: ModelName = "default",
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for results; a stopped run goes on.")
+        Path,
+        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
     ] = Path("runs/copies"),
     beside: Annotated[
         list[Path] | None,
-        typer.Option("--beside", help="Folder of pictures whose sharpness is told too."),
+        typer.Option(
+            "--beside",
+            help="Folder of pictures to measure the sharpness of as well; may be repeated.",
+        ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -784,7 +890,7 @@ def _find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
 
     found, repeated = find_inputs(arguments, own_ending)
     if repeated:
-        complain(f"{repeated} inputs are given more than once; each is done once.", colour=None)
+        complain(f"given more than once, and done once: {repeated} of {len(found)} inputs.", None)
     return found
 
 

@@ -111,11 +111,11 @@ def _start_bars() -> Progress:
     )
 
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[words]}", markup=False),
         console=Console(stderr=True),
         redirect_stdout=sys.stdout.isatty(),  # else rich sends results to stderr
     )

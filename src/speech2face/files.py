@@ -8,9 +8,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from speech2face.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from av.error import FFmpegError
 
 # What is wrong with the name or the folder that was asked for; all else is the system's fault.
 _WRONG_PLACE = {
@@ -52,7 +55,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
             partial.unlink()
 
 
-def cannot_write(path: Path, error: OSError) -> UsageError | StorageError:
+def cannot_write(path: Path, error: OSError | FFmpegError) -> UsageError | StorageError:
     """The error to raise where writing `path` failed: the caller's fault, or the system's."""
     kind = UsageError if error.errno in _WRONG_PLACE else StorageError
     return kind(f"{path}: cannot be written ({error.strerror or error}).")

@@ -128,7 +128,8 @@ def _match_pattern(pattern: str, own_ending: str) -> Iterator[Input]:
 
 def _place_below(paths: Iterable[str], folder: str) -> Iterator[Input]:
     for path in sorted(paths, key=lambda path: Path(path).parts):
-        yield Input(path, Path(os.path.relpath(path, folder or ".")))
+        # Without the "./" that a search of the folder one is in begins with.
+        yield Input(os.fspath(Path(path)), Path(os.path.relpath(path, folder or ".")))
 
 
 def _is_sidecar(name: str) -> bool:
@@ -197,7 +198,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise UsageError(f"{folder}: is a file, not a folder.") from None
+        raise UsageError(f"{folder}: a file, not a folder.") from None
     except OSError as error:
         raise cannot_write(folder, error) from None
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -68,7 +68,7 @@ def check_place(path: Path, force: bool) -> None:
     """Raise UsageError where `path` exists (without `force`) or is no place for a file."""
     folder = path.parent
     if not os.path.isdir(folder):
-        wrong = "is not a folder" if os.path.lexists(folder) else "no such folder"
+        wrong = "not a folder" if os.path.lexists(folder) else "no such folder"
         raise UsageError(f"{folder}: {wrong}.")
     try:
         if path.is_dir():

@@ -74,10 +74,15 @@ def find_model(name_or_folder: str = "default") -> Model:
     try:
         card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
         hashes = dict(card.sha256)
+    except NotADirectoryError:
+        raise ModelError(
+            f"{folder}: a file, not a model's folder; give a folder with a card.json."
+        ) from None
     except FileNotFoundError:
         names = ", ".join(model_names())
         raise ModelError(
-            f"no model {name_or_folder}: give one of {names}, or a folder with a card.json."
+            f"no model {name_or_folder or repr('')}: give one of {names}, or a folder with a "
+            "card.json."
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None

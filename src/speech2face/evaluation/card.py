@@ -7,6 +7,7 @@ from typing import Any
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.report import SYSTEMS, describe, main_table, name_score, show
+from speech2face.files import write_atomically
 
 START = "<!-- measured: written by `speech2face evaluate card`, from report.json -->"
 END = "<!-- end of measured -->"
@@ -17,9 +18,8 @@ def write_card(facts: dict[str, Any], card: Path) -> None:
     text = read_card(card)
     before, rest = text.split(START)
     _, after = rest.split(END)
-    partial = card.with_name(f"{card.name}.part")
-    partial.write_text(f"{before}{START}\n{measured_part(facts)}{END}{after}", encoding="utf-8")
-    partial.replace(card)
+    with write_atomically(card) as file:
+        file.write(f"{before}{START}\n{measured_part(facts)}{END}{after}".encode())
 
 
 def check_card(facts: dict[str, Any], card: Path) -> bool:

@@ -9,7 +9,6 @@ stated of those clips and where their faces stand gives the numbers (calibrating
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -27,6 +26,7 @@ from speech2face.data.voices import Voices, load_voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.folds import Listener, log_likelihood_ratios
 from speech2face.evaluation.retrieval import rank_matches
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.privacy.attackers import Crowd
@@ -257,17 +257,10 @@ def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[
 
 
 def write_calibration(calibration: Calibration, model: Model) -> Path:
-    """Beside the model's other files, by way of a temporary name.
-
-    Raises UsageError where the folder takes no files.
-    """
+    """Beside the model's other files. Raises UsageError where the folder takes no files."""
     path = model.folder / FILE
-    partial = path.with_name(f".{FILE}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(asdict(calibration)) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    with write_atomically(path) as file:
+        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
     return path
 
 

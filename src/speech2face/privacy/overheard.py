@@ -8,7 +8,6 @@ stopped goes on.
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.pairs import LEAST_SECONDS
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.recipes import voice_encoder_frozen
@@ -87,9 +87,8 @@ def overhear(
         path = cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if not path.is_file():
             heard = _hear(network, anonymise, chunk, seed)
-            partial = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
-            np.savez(partial, features=heard.features, seconds=heard.seconds)
-            partial.replace(path)
+            with write_atomically(path) as file:
+                np.savez(file, features=heard.features, seconds=heard.seconds)
         with np.load(path) as data:
             tables.append((data["features"], data["seconds"]))
         show(f"hearing {name}", start + len(chunk), len(recordings), "")

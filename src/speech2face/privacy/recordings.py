@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.files import write_atomically
+from speech2face.files import cannot_write, write_atomically
 from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.pieces import cut_pieces, join_pieces
@@ -54,15 +54,20 @@ def write_sound(blocks: Iterable[np.ndarray], target: Path) -> None:
     Raises UsageError where `target` is no place for a file, and StorageError where the disk is
     full or fails.
     """
+    from av.error import FFmpegError
+
     with write_atomically(target) as file:
-        _encode(blocks, file, *CODECS[target.suffix.lower()])
+        try:
+            _encode(blocks, file.name, *CODECS[target.suffix.lower()])
+        except FFmpegError as error:
+            raise cannot_write(target, error) from None
 
 
-def _encode(blocks: Iterable[np.ndarray], file: BinaryIO, container: str, codec: str) -> None:
+def _encode(blocks: Iterable[np.ndarray], path: str, container: str, codec: str) -> None:
     import av
 
     # Bit exact: else FFmpeg signs the file with its version.
-    with av.open(file, "w", format=container, options={"fflags": "+bitexact"}) as output:
+    with av.open(path, "w", format=container, options={"fflags": "+bitexact"}) as output:
         track: Any = output.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         track.codec_context.flags |= 1 << 23  # bit exact as well
         track.format = "s16"

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +21,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from speech2face.errors import ModelError
+from speech2face.files import write_atomically
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and `facts` (JSON) to `path`: first beside it, then renamed."""
+    """Write tensors and `facts` (JSON) to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     metadata = {"speech2face": json.dumps(facts, default=_plain)}
     # Not by `save_file`, whose files nobody but their owner may read.
-    partial.write_bytes(save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata))
-    os.replace(partial, path)
+    data = save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata)
+    with write_atomically(path) as file:
+        file.write(data)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

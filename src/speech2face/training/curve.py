@@ -6,11 +6,12 @@ The rows are the same whenever they are made; what depends on time is in TensorB
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from speech2face.files import write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -51,6 +52,5 @@ def write_curve(folder: Path, step: int) -> Iterator[Curve]:
 def _cut(path: Path, step: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = (line for line in lines if line.endswith("\n"))  # the last may have been cut short
-    partial = path.with_name(path.name + ".part")
-    partial.write_text("".join(x for x in whole if json.loads(x)["step"] < step), encoding="utf-8")
-    os.replace(partial, path)
+    with write_atomically(path) as file:
+        file.write("".join(x for x in whole if json.loads(x)["step"] < step).encode())

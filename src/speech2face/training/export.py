@@ -16,6 +16,7 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from speech2face.errors import ModelError
+from speech2face.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,8 @@ def export_onnx(
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
 
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(model.SerializeToString())
-    os.replace(temporary, path)
+    with write_atomically(path) as file:
+        file.write(model.SerializeToString())
     log.info("wrote %s, %.2f MB", path, path.stat().st_size / 1e6)
 
 
