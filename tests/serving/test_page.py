@@ -199,6 +199,7 @@ def test_without_a_socket_the_face_is_drawn_at_the_end(page: Page) -> None:
     page.click("#record")
     wait_for(page, "recording")
     wait_for_text(page, "#heard", "when you stop")
+    wait_for_text(page, "#not-live", "No live face: ")
     wait_for_text(page, "#clock", re.compile("[1-9]:|:[1-9]|:0[3-9]"))
     page.click("#record")
     wait_for(page, "result")

@@ -216,7 +216,8 @@ def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
     Raises UsageError. The probes and the page take none and ignore all.
     """
     path = connection.scope["path"]
-    if path not in API:
+    no_socket = path == STREAM and connection.scope["type"] == "http"  # all it gives is the reason
+    if path not in API or no_socket:
         return
     known = [field.alias for field in connection.scope["route"].dependant.query_params]
     given = [name for name, _ in connection.query_params.multi_items()]

@@ -24,6 +24,7 @@ NOT_FOUND = """<!doctype html>
 <link rel="stylesheet" href="{root}style.css">
 </head>
 <body>
+<header><p class="name">speech2face</p></header>
 <main>
 <h1>There is nothing at this address</h1>
 <p><a href="{root}">To the page of speech2face</a></p>

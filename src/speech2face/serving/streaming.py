@@ -28,7 +28,7 @@ from speech2face.serving.limits import Limits
 from speech2face.serving.listening import Heard, Task
 from speech2face.serving.log import describe_failure, log_failure
 from speech2face.serving.origins import Origins
-from speech2face.serving.problems import answer_problem, describe_problem
+from speech2face.serving.problems import describe_problem
 from speech2face.serving.watching import Figures
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,8 @@ class Streams:
             await socket.accept()
             return True
         log.warning("a stream is refused: %s.", reason)
-        answer = answer_problem(HTTPException(403, f"{reason}."))
-        await socket.send_denial_response(answer)
-        self.figures.note("GET", ROUTE, 403, 0, len(answer.body))
+        await socket.close(AGAINST_POLICY)  # before it is accepted: 403
+        self.figures.note("GET", ROUTE, 403, 0, 0)
         return False
 
 

@@ -1,19 +1,20 @@
 // Asking the server while someone still speaks: samples go out, ever better faces come back.
 
 import { Problem, readProblem, unreachable } from "./problem.js";
-import { PICTURE, address } from "./server.js";
+import { PICTURE, address, explainNoStream } from "./server.js";
 
 const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen live
 
 /**
  * Open a stream for samples at `rate`. `onHeard` gets {duration, speech} in seconds, `onFace` the
- * facts of each face, `onProblem` what ended the stream before its time.
+ * facts of each face, `onProblem` the Problem that ended the stream before its time.
  */
 export function openLive(rate, style, { onHeard, onFace, onProblem }) {
-  const url = address("v1/stream", { format: "pcm", ...PICTURE, style });
+  const url = address("v1/stream", { ...PICTURE, style });
   url.protocol = url.protocol.replace("http", "ws");
   const waiting = [JSON.stringify({ type: "start", format: "pcm", sample_rate: rate })];
   let over = false;
+  let opened = false;
   let settle;
   const answer = new Promise((resolve, reject) => (settle = { resolve, reject }));
   answer.catch(onProblem);
@@ -39,8 +40,13 @@ export function openLive(rate, style, { onHeard, onFace, onProblem }) {
       end(() => settle.reject(new Problem("The line is slow", "The face is drawn at the end.")));
     }
   };
-  socket.onopen = () => waiting.splice(0).forEach((message) => socket.send(message));
-  socket.onclose = () => end(() => settle.reject(unreachable()));
+  socket.onopen = () => {
+    opened = true;
+    waiting.splice(0).forEach((message) => socket.send(message));
+  };
+  socket.onclose = () => end(async () => {
+    settle.reject(opened ? unreachable() : await explainNoStream());
+  });
   socket.onmessage = ({ data }) => {
     if (over) return;
     const message = JSON.parse(data);

@@ -173,8 +173,11 @@ async function record() {
       segments = face.segments;
       showLiveFace(face);
     },
-    onProblem() {
+    onProblem(problem) {
+      if (main.dataset.state !== "recording") return;
       find("heard").textContent = "the face is drawn when you stop";
+      const reason = problem.status ? problem.message : problem.title;
+      find("not-live").textContent = `No live face: ${reason}`;
     },
   });
   const close = () => {
@@ -185,6 +188,7 @@ async function record() {
   showNoFace();
   enter("recording", "Recording. Speak as you always do.");
   tellHeard({ speech: 0 });
+  find("not-live").textContent = "";
 
   microphone.listen((block) => {
     if (signal.aborted) return;

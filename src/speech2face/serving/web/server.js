@@ -42,6 +42,17 @@ export async function readService() {
   }
 }
 
+/** The Problem that no stream could be opened: browsers do not tell, so the server is asked. */
+export async function explainNoStream() {
+  try {
+    const headers = { "Speech2Face-Page": location.origin };
+    const answer = await fetch(address("v1/stream"), { headers });
+    return readProblem(await answer.json(), answer.status);
+  } catch {
+    return unreachable();
+  }
+}
+
 /** XMLHttpRequest, because fetch does not tell how much has been sent. */
 function post(url, body, signal, tell) {
   return new Promise((resolve, reject) => {
