@@ -69,7 +69,7 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_is_told_but_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: name != "torch" and find_spec(name))
-    assert "– extra train lacks torch: pip install 'speech2face[train]'" in printed(True)
+    assert any(line.startswith("– extra train lacks torch") for line in printed(True))
 
 
 def without_an_option(read: Callable) -> Callable:
