@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -17,10 +18,13 @@ from typing import Any
 import pytest
 import typer
 
+import speech2face
 from sounds import EXAMPLES
+from speech2face import doctor, errors
 from speech2face.cli import app
 
-pytest.importorskip("material", reason="pages are built with the extra docs")
+for module in ("material", "mkdocstrings_handlers.python"):
+    pytest.importorskip(module, reason="pages are built with the extra docs")
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -29,8 +33,8 @@ INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.MULTILINE)
 GIVEN = ("-h", "--help")
 
 
-def load_hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+def load_from_docs(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -38,15 +42,18 @@ def load_hooks() -> ModuleType:
     return module
 
 
-HOOKS = load_hooks()
+HOOKS, DOCSTRINGS = load_from_docs("hooks"), load_from_docs("docstrings")
 COMMANDS: dict[str, Any] = dict(HOOKS.find_commands(typer.main.get_command(app)))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The built site, of a process for which every warning is an error."""
+    """The built site, of a process that has no other extras and takes every warning as an error."""
     folder = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    absent = {module for extra in doctor.EXTRAS.values() for module in extra}
+    block = f"import sys; sys.modules |= dict.fromkeys({absent})"
+    start = f"{block}; from mkdocs.__main__ import cli; cli()"
+    build = [sys.executable, "-c", start, "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder
@@ -85,6 +92,26 @@ def test_search_finds_what_is_made_of_the_code(site):
     index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
     for words in ("speech2face evaluate trials", "--checkpoint-minutes", "nobody's portrait"):
         assert words in index
+
+
+def test_the_reference_has_what_the_package_offers(site):
+    page = (site / "api.html").read_text(encoding="utf-8")
+    public = [f"speech2face.{name}" for name in speech2face.__all__ if name != "__version__"]
+    raised = [f"speech2face.errors.{name}" for name in vars(errors) if name.endswith("Error")]
+    methods = ["Speech2Face.embed", "VoiceEmbedding.sample"]
+    for name in (*public, *raised, *(f"speech2face.{method}" for method in methods)):
+        assert f'id="{name}"' in page, name
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "(D, D) float32" in text  # a comment in the code
+    assert "Raises UnreadableMediaError and NoSpeechError" in text
+
+
+def test_columns_in_docstrings_stay_columns():
+    words = "In words.\n\nDIR/a.csv   clip\nDIR/b       sound\n\nTwo lines\nof prose."
+    fenced = (
+        "In words.\n\n```text\nDIR/a.csv   clip\nDIR/b       sound\n```\n\nTwo lines\nof prose."
+    )
+    assert DOCSTRINGS.fence_columns(words) == fenced
 
 
 def test_figures_stand_in_the_page_and_follow_its_colours(site):
@@ -225,6 +252,50 @@ def make_interview(path: Path) -> None:
         for frame in sound.decode(audio=0):
             file.mux(track.encode(frame))
         file.mux(track.encode(None))
+
+
+INSTALL, LATENCY = (
+    json.loads((ROOT / "benchmarks" / name).read_text())
+    for name in ("install.json", "latency.json")
+)
+RELEASED, PAPER = (LATENCY["voice_encoders_6s"][name] for name in ("released", "paper"))
+EXTRA_ROW = r"\[%s\]'` \|[^|]*\|[^|]*\| ([\d,]+) MB more"
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "measured"),
+    [
+        ("README.md", r"no torch; (\d+) MB with everything", INSTALL["core_mb"]),
+        ("README.md", r"\.\[train,data\]' +# ([\d.]+) GB in all", INSTALL["train_and_data_gb"]),
+        ("README.md", r"becomes a PNG in (\d+) ms", LATENCY["warm_ms"]),
+        ("README.md", r"([\d.]+) s as a cold command", LATENCY["cold_command_ms"] / 1000),
+        ("README.md", r"as a cold command, (\d+) MiB", LATENCY["peak_memory_mib"]),
+        ("README.md", r"\(warm, (\d+) threads", LATENCY["machine"]["threads"]),
+        ("README.md", r"voice encoder takes (\d+) ms", RELEASED["ms"]),
+        ("README.md", r"at its own size takes (\d+) ms", PAPER["ms"]),
+        (
+            "README.md",
+            r"runtime: (\d+) times as fast",
+            LATENCY["voice_encoders_6s"]["times_faster"] // 1,
+        ),
+        ("docs/start.md", r"then takes (\d+) MB", INSTALL["core_mb"]),
+        ("docs/python.md", r"pip install \.` \|[^|]*\|[^|]*\| (\d+) MB", INSTALL["core_mb"]),
+        ("docs/python.md", r"it is ([\d.]+) GB then", INSTALL["train_and_data_gb"]),
+        *(("docs/python.md", EXTRA_ROW % e, mb) for e, mb in INSTALL["extras_mb"].items()),
+    ],
+)
+def test_figures_of_size_and_speed_are_the_measured_ones(page, words, measured):
+    """To as many places as the page gives them."""
+    (written,) = re.findall(words, " ".join((ROOT / page).read_text(encoding="utf-8").split()))
+    places = len(written.partition(".")[2])
+    assert float(written.replace(",", "")) == round(measured, places)
+
+
+def test_sizes_are_of_the_python_that_the_page_names():
+    python = INSTALL["python"].rsplit(".", 1)[0]
+    assert f"Python {python}" in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    start = " ".join((ROOT / "docs" / "start.md").read_text(encoding="utf-8").split())
+    assert f"measured with Python {python})" in start
 
 
 def test_all_examples_are_shown(site):

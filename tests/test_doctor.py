@@ -69,7 +69,7 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_is_told_but_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: name != "torch" and find_spec(name))
-    assert "– extra train lacks torch: pip install 'speech2face[train]'" in printed(True)
+    assert any(line.startswith("– extra train lacks torch") for line in printed(True))
 
 
 def without_an_option(read: Callable) -> Callable:
@@ -130,7 +130,9 @@ def test_a_version_that_was_not_tried_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         doctor, "version", lambda name: "99.1.post2" if name == "av" else version(name)
     )
-    monkeypatch.setattr(doctor, "requires", lambda name: ["av<20,>=14", "rich>=13", "torch<3; x"])
+    monkeypatch.setattr(
+        doctor, "requires", lambda name: ["av<20,>=14", "rich>=13", 'torch<3; extra == "train"']
+    )
     (line,) = doctor._versions()
     assert line.startswith("– av 99.1.post2 was not tried")
     assert line.endswith("pip install 'av<20,>=14'")
