@@ -63,7 +63,7 @@ def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
         return seconds
     if track.duration and track.time_base:
         seconds = float(track.duration * track.time_base)
-    elif container.duration and not container.streams.video:
+    elif container.duration and len(container.streams.audio) == 1 and not container.streams.video:
         seconds = container.duration / 1_000_000
     stated = seconds * (track.bit_rate or 0) / 8
     return 0.0 if stated >= UNKNOWN > container.size else seconds

@@ -115,7 +115,9 @@ class Downmixer:
         """1 or -1 for each channel, those of the second before where nothing says otherwise."""
         step = max(round(rate / (2 * BAND[1])), 1)
         length = sound.shape[1] // step
-        low = sound[:, : length * step].reshape(len(sound), length, step).mean(axis=2)
+        length -= length % 100 if length > 100 else 0  # quick to transform
+        parts = sound[:, : length * step].reshape(len(sound), length, step)
+        low = parts @ np.full(step, 1 / step, sound.dtype)
         frequencies = np.fft.rfftfreq(length, step / rate) if length else np.empty(0)
         in_band = (frequencies >= BAND[0]) & (frequencies <= BAND[1])
         if not in_band.any():

@@ -39,6 +39,7 @@ CONTAINERS = (
 )
 HELD = 64 << 20  # bytes of a pipe that are held in memory
 PATIENCE = 10_000  # ms for which a named pipe may be without a writer
+LONGEST_NAME = 300  # characters of it in a message
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+.")  # pathlib makes one slash of two
 STREAMS = (bytes, bytearray, memoryview)
 
@@ -60,7 +61,7 @@ def describe_source(source: Source) -> str:
     remedy = "give a path, bytes, a binary file, or (samples, sample rate)"
     if isinstance(source, tuple | list) or hasattr(source, "shape"):
         remedy = "give samples together with their rate: (samples, sample rate)"
-    raise UsageError(f"a {type(source).__name__} is no recording; {remedy}")
+    raise UsageError(f"an object of type {type(source).__name__} is no recording; {remedy}")
 
 
 @contextmanager
@@ -105,7 +106,8 @@ def unreadable(name: str, wrong: str, remedy: str) -> UnreadableMediaError:
 
 
 def _in_one_line(name: str) -> str:
-    return " ".join(name.splitlines())
+    name = " ".join(name.splitlines())
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _open_path(path: str, name: str) -> BinaryIO:
