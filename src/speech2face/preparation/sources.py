@@ -269,7 +269,8 @@ def _read_avspeech(table: Path, lines: list[tuple[int, list[str]]], videos: Path
         if not VIDEO_ID.fullmatch(video_id):
             raise UsageError(f"{where}: {video_id!r} is no YouTube id.")
         try:
-            start, end, x, y = (float(field) for field in row[1:])
+            # Spreadsheets of half of Europe write 1,5.
+            start, end, x, y = (float(field.replace(",", ".")) for field in row[1:])
         except ValueError:
             raise UsageError(f"{where}: start, end, x and y must be numbers.") from None
         if not 0 <= start < end < math.inf:
