@@ -91,6 +91,14 @@ def test_avspeech_names_times_and_faces(tmp_path):
     assert beside[0].video == tmp_path / "-1nRm4tQL0A.mp4"
 
 
+def test_a_spreadsheet_may_have_written_the_list(tmp_path):
+    (tmp_path / "list.csv").write_text(LIST)
+    (tmp_path / "excel.csv").write_text(
+        LIST.replace(",", ";").replace(".", ",").replace("\n", "\r\n"), encoding="utf-8-sig"
+    )
+    assert read_sources(tmp_path / "excel.csv") == read_sources(tmp_path / "list.csv")
+
+
 @given(lines=st.permutations(LIST.split()), twice=st.booleans())
 def test_the_order_of_the_list_does_not_matter(lines, twice, tmp_path_factory):
     table = tmp_path_factory.mktemp("list") / "list.csv"

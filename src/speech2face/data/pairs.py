@@ -23,15 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.errors import NoSpeechError, UsageError
+from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.speech import SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
 
-SOUNDS = frozenset(
-    ".3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .caf .eac3 .flac .flv .m2ts .m4a .m4b .m4v "  # noqa: SIM905
-    ".mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra .rm .snd .spx .ts .w64 "
-    ".wav .wave .webm .wma .wmv .wv".split()
-)  # endings of sound and of video
 PICTURES = frozenset(".avif .bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # noqa: SIM905
 PICTURE_FOLDERS, NEEDED = ("face", "canonical", "published"), ("audio", "face")
 
@@ -72,7 +68,7 @@ def read_pairs(folder: str | Path) -> list[Pair]:
     folder = Path(folder)
     table = _find_table(folder, "pairs.csv")
     rows = drop_repeats(read_table(table, ("clip", "person")), "clip", ("person",))
-    files = {"audio": find_files(folder / "audio", SOUNDS)}
+    files = {"audio": find_files(folder / "audio", SUFFIXES)}
     files |= {kind: find_files(folder / kind, PICTURES) for kind in PICTURE_FOLDERS}
     pairs = []
     for row in rows:

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.pairs import PICTURES, SOUNDS, Pair, find_files
+from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import UsageError
 from speech2face.evaluation.folds import Listener, log_likelihood_ratios
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
 from speech2face.evaluation.judges import embed_pictures
 from speech2face.evaluation.retrieval import match_probes, same_label
+from speech2face.inputs import SUFFIXES
 from speech2face.speech import find_speech
 
 EMOTIONS = {
@@ -60,7 +61,7 @@ def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
     pictures = find_files(folder / "face", PICTURES)
     faces = {name.split("_")[-1]: path for name, (path, *_) in pictures.items() if "Actor_" in name}
     pairs, emotions = [], []
-    for path, *_ in find_files(folder / "audio", SOUNDS).values():
+    for path, *_ in find_files(folder / "audio", SUFFIXES).values():
         fields = path.stem.split("-")
         if len(fields) != FIELDS or fields[2] not in EMOTIONS or fields[-1] not in faces:
             raise UsageError(f"{path}: not named as RAVDESS names it, or without its actor's face.")

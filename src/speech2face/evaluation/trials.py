@@ -33,10 +33,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from speech2face.data.pairs import PICTURES, SOUNDS
+from speech2face.data.pairs import PICTURES
 from speech2face.errors import UsageError
 from speech2face.evaluation.intervals import Estimate, summarise
 from speech2face.evaluation.retrieval import area_under_roc, equal_error_rate
+from speech2face.inputs import SUFFIXES
 from speech2face.tables import drop_repeats, read_lines, read_table
 
 SEPARATORS = ",;\t "
@@ -349,7 +350,7 @@ def _check_files(table: _Table, root: Path) -> None:
 
 def is_voice(field: str) -> bool:
     """Whether a file's name ends like sound or video."""
-    return PurePosixPath(field).suffix.lower() in SOUNDS
+    return PurePosixPath(field).suffix.lower() in SUFFIXES
 
 
 def _is_face(field: str) -> bool:

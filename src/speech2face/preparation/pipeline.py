@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import socket
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -28,6 +29,7 @@ from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 from speech2face.errors import ModelError, UsageError
 from speech2face.faces import TEMPLATES
+from speech2face.files import write_atomically
 from speech2face.preparation.given import take_sample
 from speech2face.preparation.resuming import compare_sources
 from speech2face.preparation.sampling import Models, make_sample
@@ -94,9 +96,8 @@ def prepare(
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
     card = data_card(folder.name, entries, index.people, judged, len(found.gone))
-    partial = folder / f"{CARD}.part"
-    partial.write_text(card, encoding="utf-8")
-    partial.replace(folder / CARD)
+    with write_atomically(folder / CARD) as file:
+        file.write(card.encode(errors="backslashreplace"))  # a folder's name need not be text
     return summarise(entries)
 
 
@@ -169,6 +170,8 @@ def _run(
     # A worker that dies takes its block along: then the clips of such blocks are tried one by one.
     for block in (BLOCK, 1):
         if left:
+            if block == 1:
+                log.warning("workers died: %d clips are tried again, one by one", len(left))
             for entry, piece in _run_on_ray(list(left.values()), stages, workers, block):
                 left.pop(entry.source.clip, None)
                 yield entry, piece
@@ -208,8 +211,9 @@ def _run_on_ray(
             "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
         ) from None
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log files have the rest
-    for logger in ("ray", "ray.data"):  # progress and results are told by ourselves
-        logging.getLogger(logger).setLevel(logging.ERROR)
+    # Progress and results are told by ourselves, and that workers died.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
     if workers.address:
         _reach(workers.address)
@@ -236,14 +240,17 @@ def _run_on_ray(
             [{"clip": clip} for clip in clips],
             override_num_blocks=max(count, math.ceil(len(clips) / block)),
         )
-        done = rows.map(
-            Actor,  # pyright: ignore[reportArgumentType]  # a class: Ray makes actors of it
-            compute=ray.data.ActorPoolStrategy(size=count),
-            num_cpus=1,
-            num_gpus=min(gpus / count, 1),  # recognisers in ONNX use them
-            max_restarts=-1,
-            max_task_retries=DEATHS,
-        )
+        with warnings.catch_warnings():
+            # By what else retries could be limited, Ray's warning of arguments to go does not say.
+            warnings.simplefilter("ignore")
+            done = rows.map(
+                Actor,  # pyright: ignore[reportArgumentType]  # a class: Ray makes actors of it
+                compute=ray.data.ActorPoolStrategy(size=count),
+                num_cpus=1,
+                num_gpus=min(gpus / count, 1),  # recognisers in ONNX use them
+                max_restarts=-1,
+                max_task_retries=DEATHS,
+            )
         for row in done.iter_rows():
             if isinstance(row["entry"], ModelError):
                 raise row["entry"]

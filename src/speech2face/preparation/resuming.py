@@ -122,4 +122,5 @@ def _identity(entry: Entry) -> tuple[str, float, float]:
 
 
 def _name(clips: Sequence[str], most: int = 3) -> str:
-    return ", ".join(clips[:most]) + (", …" if len(clips) > most else "")
+    names = [" ".join(clip.split()) for clip in clips[:most]]  # in one line
+    return ", ".join(names) + (", …" if len(clips) > most else "")

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
-from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError
+from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
@@ -134,14 +134,14 @@ def attempt(
     """The sample that `make` gives, or why it gives none; and seconds by stage.
 
     Whatever a library raises refuses this clip only, at the stage that it was in. Raises ModelError
-    where a network is missing, which no other clip would survive either.
+    where a network is missing and StorageError where the disk fails: no clip would survive that.
     """
     watch = Watch()
     try:
         return make(watch), watch.seconds
     except Refused as refused:
         return Refusal(source, refused.stage, refused.reason), watch.seconds
-    except ModelError:
+    except (ModelError, StorageError):
         raise
     except Exception as error:
         log.debug("%s: refused at %s", source.clip, watch.stage, exc_info=True)

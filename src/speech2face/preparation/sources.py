@@ -28,7 +28,7 @@ from typing import Any
 from speech2face.data.pairs import read_pairs
 from speech2face.data.samples import Refusal, Source
 from speech2face.errors import UsageError
-from speech2face.media import CONTAINERS
+from speech2face.media import open_container
 from speech2face.tables import drop_repeats, read_lines, read_table
 from speech2face.weights import hash_file
 
@@ -218,11 +218,8 @@ def _cut(length: float, piece: float) -> list[tuple[float, float]]:
 
 def _ask_length(path: Path) -> float:
     """Seconds that the file says it has; 0 where it says nothing, or is no video."""
-    import av
-
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     try:
-        with path.open("rb") as file, av.open(file, "r", container_options=options) as container:
+        with path.open("rb") as file, open_container(file) as container:
             return (container.duration or 0) / 1_000_000
     except Exception as error:  # whatever is wrong with it, the stages will say
         log.debug("%s: its length is not known (%s)", path, error)
@@ -272,7 +269,8 @@ def _read_avspeech(table: Path, lines: list[tuple[int, list[str]]], videos: Path
         if not VIDEO_ID.fullmatch(video_id):
             raise UsageError(f"{where}: {video_id!r} is no YouTube id.")
         try:
-            start, end, x, y = (float(field) for field in row[1:])
+            # Spreadsheets of half of Europe write 1,5.
+            start, end, x, y = (float(field.replace(",", ".")) for field in row[1:])
         except ValueError:
             raise UsageError(f"{where}: start, end, x and y must be numbers.") from None
         if not 0 <= start < end < math.inf:

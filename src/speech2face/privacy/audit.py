@@ -18,10 +18,11 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.pairs import SOUNDS, choose_file, find_files, hear, read_pairs
+from speech2face.data.pairs import choose_file, find_files, hear, read_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import hear_pairs
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.inputs import SUFFIXES
 from speech2face.privacy.attackers import ATTACKERS, Crowd, attack_faces, attack_voices
 from speech2face.privacy.overheard import Overheard, Recording, cut_halves, overhear
 from speech2face.privacy.population import (
@@ -152,7 +153,7 @@ def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
     """
     table = folder / "voices.csv"
     rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker",))
-    found = find_files(folder / "audio", SOUNDS)
+    found = find_files(folder / "audio", SUFFIXES)
     audio = [choose_file(row, "audio", found) for row in rows]
     spoken, speakers = [], []
     for row, path in zip(rows, audio, strict=True):
