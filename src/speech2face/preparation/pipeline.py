@@ -28,6 +28,7 @@ from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 from speech2face.errors import ModelError, UsageError
 from speech2face.faces import TEMPLATES
+from speech2face.files import write_atomically
 from speech2face.preparation.given import take_sample
 from speech2face.preparation.resuming import compare_sources
 from speech2face.preparation.sampling import Models, make_sample
@@ -94,9 +95,8 @@ def prepare(
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
     card = data_card(folder.name, entries, index.people, judged, len(found.gone))
-    partial = folder / f"{CARD}.part"
-    partial.write_text(card, encoding="utf-8")
-    partial.replace(folder / CARD)
+    with write_atomically(folder / CARD) as file:
+        file.write(card.encode())
     return summarise(entries)
 
 
