@@ -346,6 +346,12 @@ def test_standard_input_is_drawn_as_the_file(tmp_path: Path, recording: Path) ->
     assert (tmp_path / "stdin.face.png").read_bytes() == (tmp_path / "file.png").read_bytes()
 
 
+def test_a_file_whose_name_begins_as_an_option_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "-take.wav").touch()
+    line = refuse(2, "reconstruct", "-take.wav", cwd=tmp_path)
+    assert "the file -take.wav is given as ./-take.wav" in line
+
+
 def test_samples_are_those_of_their_seed(tmp_path: Path, recording: Path) -> None:
     def draw(folder: str, seed: int) -> list[bytes]:
         face = tmp_path / folder / "face.png"

@@ -130,7 +130,8 @@ def _describe_wrong_call(error: typer.TyperException) -> str:
     if "Input should be" in message and least is not None:  # typer's words leave the range open
         wanted = f"{least} or more" if most is None else f"{least} to {most}"
         return f"{message.split(': Input')[0]}: give a number, {wanted}"
-    return message
+    files = [a for a in sys.argv[1:] if a.startswith("-") and os.path.isfile(a)]
+    return f"{message}; the file {files[0]} is given as ./{files[0]}" if files else message
 
 
 def _show_version(asked: bool) -> None:
