@@ -145,8 +145,8 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
         (["reconstruct", "a.wav", "--size", "0"], "'--size': give a number, 16 to 2048"),
         (["reconstruct", "a.wav", "--samples", "1000000000"], "--samples"),
         (["reconstruct", "a.wav", "--seed", "one"], "--seed"),
-        (["reconstruct", "a.wav", "b.wav", "-o", "face.png"], "-o names the output of one input"),
-        (["reconstruct", "a.wav", "-o", "face.png", "--out-dir", "."], "-o names the output"),
+        (["reconstruct", "a.wav", "b.wav", "-o", "face.png"], "face.png cannot hold 2 outputs"),
+        (["reconstruct", "a.wav", "-o", "face.png", "--out-dir", "."], "give one of them"),
         (["reconstruct", "a.wav", "--force", "--skip-existing"], "give one"),
         (["reconstruct", ""], "an input is empty"),
         (["reconstruct", "."], "no recordings in this folder"),
@@ -344,6 +344,12 @@ def test_standard_input_is_drawn_as_the_file(tmp_path: Path, recording: Path) ->
         done = succeed("reconstruct", "-", cwd=tmp_path, stdin=file)
     assert done.stdout == "stdin.face.png\n"
     assert (tmp_path / "stdin.face.png").read_bytes() == (tmp_path / "file.png").read_bytes()
+
+
+def test_a_file_whose_name_begins_as_an_option_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "-take.wav").touch()
+    line = refuse(2, "reconstruct", "-take.wav", cwd=tmp_path)
+    assert "the file -take.wav is given as ./-take.wav" in line
 
 
 def test_samples_are_those_of_their_seed(tmp_path: Path, recording: Path) -> None:

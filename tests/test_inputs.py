@@ -43,6 +43,21 @@ def test_a_folder_is_searched_for_recordings() -> None:
     assert names("c", own_ending=".anonymous.flac") == found[:-1]
 
 
+def test_a_folder_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    make("c/a/x.wav", "c/locked/y.wav")
+    scan = os.scandir
+
+    def refuse(path: str):
+        if path.endswith("locked"):  # root may read everything
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, _ = find_inputs(["c"])
+    assert [item.name for item in found] == ["c/a/x.wav", "c/locked"]
+    assert "c/locked: may not be read (Permission denied)" in str(found[1].error)
+
+
 def test_a_pattern_is_expanded_where_the_shell_did_not() -> None:
     make("c/a/x.wav", "c/x.wav", "c/x.raw", "c/x.txt", "take[1].wav")
     assert names("c/**/*.wav") == ["c/a/x.wav", "c/x.wav"]

@@ -127,10 +127,11 @@ def _describe_wrong_call(error: typer.TyperException) -> str:
     message = error.format_message().rstrip(".?")
     option = getattr(error, "param", None)
     least, most = getattr(option, "min", None), getattr(option, "max", None)
-    if "Input should be" in message and least is not None:  # typer's words leave the range open
+    if message.startswith("Invalid value") and least is not None:  # typer leaves the range open
         wanted = f"{least} or more" if most is None else f"{least} to {most}"
-        return f"{message.split(': Input')[0]}: give a number, {wanted}"
-    return message
+        return f"{message.split(': ')[0]}: give a number, {wanted}"
+    files = [a for a in sys.argv[1:] if a.startswith("-") and os.path.isfile(a)]
+    return f"{message}; the file {files[0]} is given as ./{files[0]}" if files else message
 
 
 def _show_version(asked: bool) -> None:

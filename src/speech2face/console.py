@@ -89,6 +89,8 @@ class ProgressBars:
             self._bars.stop()
 
     def __call__(self, what: str, done: int, total: int, words: str) -> None:
+        if not sys.stderr:
+            return
         if sys.stderr.isatty():
             self._bars = self._bars or _start_bars()
             if what not in self._tasks:
@@ -97,7 +99,8 @@ class ProgressBars:
             self._bars.update(task, completed=done, total=total, words=words)
         elif time.monotonic() - self._last_line > self.LINE_SECONDS:
             self._last_line = time.monotonic()
-            print(f"{what}: {done} of {total}  {words}".rstrip(), file=sys.stderr, flush=True)
+            with suppress(OSError):  # as in `complain`
+                print(f"{what}: {done} of {total}  {words}".rstrip(), file=sys.stderr, flush=True)
 
 
 def _start_bars() -> Progress:

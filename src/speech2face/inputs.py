@@ -183,8 +183,10 @@ def choose_outputs(
     inputs: Sequence[Input], output: Path | None, out_dir: Path | None, ending: str
 ) -> dict[str, Path]:
     """`output` for a single input, or places in `out_dir`, which is made. Raises UsageError."""
-    if output and (out_dir or len(inputs) > 1):
-        raise UsageError("-o names the output of one input; use --out-dir for several.")
+    if output and out_dir:
+        raise UsageError("-o names a file, --out-dir a folder for several; give one of them.")
+    if output and len(inputs) > 1:
+        raise UsageError(f"{output} cannot hold {len(inputs)} outputs; use --out-dir for several.")
     if output:
         return {inputs[0].name: output}
     outputs = place_outputs(inputs, out_dir or Path(), ending)
