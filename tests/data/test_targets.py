@@ -9,7 +9,8 @@ from PIL import Image
 from drawn import draw_faces, sample_embeddings
 from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
 from speech2face.data.textures import MeasuredFaces, find_mean_shape, yaw_of
-from speech2face.faces import FaceDetector, FaceMesh
+from speech2face.face_detection import FaceDetector
+from speech2face.faces import FaceMesh
 
 SIZE = 96
 COUNT = 12

@@ -27,7 +27,8 @@ from speech2face.evaluation.copies import (
     measure_sharpness,
     report_copies,
 )
-from speech2face.faces import TEMPLATES, FaceDetector
+from speech2face.face_detection import FaceDetector
+from speech2face.faces import TEMPLATES
 from speech2face.photographs import load_image
 
 FACES = 6

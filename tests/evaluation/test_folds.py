@@ -10,7 +10,7 @@ from made_up import make_pairs
 from speech2face.data import voices
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
-from speech2face.errors import ModelError, UsageError
+from speech2face.errors import UsageError
 from speech2face.evaluation.folds import TOLERANCE, draw_by_folds, log_likelihood_ratios
 from speech2face.training import face_decoder, voice_encoder
 from speech2face.training.gaussian_head import HeadSolution
@@ -131,7 +131,8 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
 
     # Other folds in the same folder: what was trained there met other people, and is not used.
     for other in ({"folds": 4}, {"seed": 1}):
-        with pytest.raises(ModelError, match="of another recipe or other data"):
+        (name,) = other
+        with pytest.raises(UsageError, match=rf"holds a run of another recipe \({name} \d there"):
             spies.draw(tmp_path / "out", **other)
 
 

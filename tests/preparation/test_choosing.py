@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from drawn import draw_faces
-from speech2face.faces import TEMPLATES, FaceDetector, FaceMesh
+from speech2face.face_detection import FaceDetector
+from speech2face.faces import TEMPLATES, FaceMesh
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import (
     SIZE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech2face.faces import Face
+from speech2face.face_detection import Face
 from speech2face.preparation import Refused
 from speech2face.preparation.tracks import Look, check_moving, link_faces, near
 

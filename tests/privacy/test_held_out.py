@@ -17,8 +17,8 @@ import soundfile
 
 from made_up import make_pairs
 from sounds import EXAMPLES
-from speech2face.data.pairs import hash_files, read_pairs
-from speech2face.data.voices import Voices
+from speech2face.data.pairs import read_pairs
+from speech2face.data.voices import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
 from speech2face.privacy.disclosure import FILE, Calibration, read_calibration
 from speech2face.privacy.held_out import (
@@ -71,7 +71,7 @@ def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
     for pair in read_pairs(pairs):
         samples, rate = soundfile.read(pair.audio)
         soundfile.write(pair.audio, samples[: round(SECONDS * rate)], rate)
-    data = hash_files([pair.audio for pair in read_pairs(pairs)])
+    data = identify_data(pairs).digest
     model = make_model(tmp_path / "mine", replace(voice_encoder_debug(), tuning=None), data)
     call = ("calibrate", model.folder, "--pairs", pairs, "--out", tmp_path / "run")
     done = run(*call)

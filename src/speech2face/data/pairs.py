@@ -14,9 +14,8 @@ one clip in one folder are an error.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +24,22 @@ import numpy as np
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.provenance import DataIdentity, hash_rows
 from speech2face.speech import SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
+from speech2face.weights import hash_file
 
 PICTURES = frozenset(".avif .bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # noqa: SIM905
 PICTURE_FOLDERS, NEEDED = ("face", "canonical", "published"), ("audio", "face")
 
 LEAST_SECONDS = 0.5  # of speech, below which a clip is left out
+CALLED = {  # a pair's files, and what they are called where two runs differ
+    "audio": "sounds",
+    "face": "photographs",
+    "canonical": "canonical pictures",
+    "published": "published pictures",
+}
+KINDS = tuple(CALLED)
 LONGEST = 10  # seconds of a recording that are taken where no speech in it is clear
 FRAME = 512  # samples, 32 ms, whose level is measured
 
@@ -149,10 +157,34 @@ def is_silent(samples: np.ndarray) -> bool:
     return all(np.sqrt(np.mean(frame**2)) < SILENCE for frame in frames if len(frame))
 
 
-def hash_files(paths: Iterable[Path]) -> str:
-    """A short hash of the names and sizes of files: tells one data set from another."""
-    lines = sorted(f"{path.name} {path.stat().st_size}" for path in paths)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+def hash_if_readable(path: Path) -> str:
+    """The sha256 of a file; nothing will be made of one that cannot be read."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return "unreadable"
+
+
+def identify_pairs(pairs: Sequence[Pair], kinds: Sequence[str] = KINDS) -> DataIdentity:
+    """Which pairs these are: who speaks in each clip, and the content of its files.
+
+    `kinds` are those of a pair's files that count; a file that may be absent counts as such.
+    """
+    parts = {"names": hash_rows((pair.clip, pair.person) for pair in pairs)}
+    for kind in kinds:
+        files = [(pair.clip, getattr(pair, kind)) for pair in pairs]
+        parts[CALLED[kind]] = hash_rows((clip, hash_if_readable(path)) for clip, path in files)
+    digest = hash_rows(parts.items())
+    return DataIdentity(digest, len({pair.person for pair in pairs}), len(pairs), parts)
+
+
+def identify_photographs(photographs: Sequence[Photograph]) -> DataIdentity:
+    """Which photographs these are, and what their labels say; each counts as a person."""
+    rows = [
+        (p.path.name, hash_if_readable(p.path), p.split, p.age, p.gender, p.race)
+        for p in photographs
+    ]
+    return DataIdentity(hash_rows(rows), len(rows), len(rows))
 
 
 def _key(name: str) -> str:

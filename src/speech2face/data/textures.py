@@ -6,7 +6,6 @@ texture is the picture warped so that every face has the mean shape (Cole et al.
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -16,18 +15,21 @@ from pathlib import Path
 
 import numpy as np
 
+from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError
+from speech2face.face_detection import FaceDetector
 from speech2face.faces import (
     MESH_FIVE,
     TEMPLATES,
-    FaceDetector,
     FaceMesh,
     fit_similarity,
+    identify_face_encoder,
     load_face_encoder,
     shrink_smoothly,
 )
+from speech2face.files import write_atomically
 from speech2face.photographs import load_image
-from speech2face.weights import hash_file
+from speech2face.provenance import hash_key
 
 # The points of the mesh that shape is made of: every second one of the oval and of the lids,
 # the upper line of the brows, bridge, tip, wings and base of the nose, the lips' outline.
@@ -77,13 +79,15 @@ def measure_faces(
 ) -> MeasuredFaces:
     """Landmarks and embeddings of the largest face of each picture that can be read.
 
-    Chunks are measured on all cores and kept in `cache` under a name made of the pictures' content
-    and the recogniser, so a run that was stopped goes on, and two runs on the same pictures share
-    them.
+    Chunks are measured on all cores and kept in `cache` under a name made of the pictures'
+    content, the recogniser and the version, so a run that was stopped goes on, and two runs on the
+    same pictures share them.
     """
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
-    files = [cache / f"faces-{_chunk_key(chunk, face_encoder)}.npz" for chunk in chunks]
+    recogniser = identify_face_encoder(face_encoder)
+    keys = [hash_key(recogniser, [hash_if_readable(path) for path in chunk]) for chunk in chunks]
+    files = [cache / f"faces-{key}.npz" for key in keys]
     todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if not f.is_file()]
     done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
     if todo:
@@ -106,18 +110,6 @@ def measure_faces(
         if f.name != "index"
     }
     return MeasuredFaces(np.concatenate([start + part.index for start, part in parts]), **columns)
-
-
-def _chunk_key(chunk: Sequence[Path], face_encoder: str) -> str:
-    contents = [_hash_picture(path) for path in chunk]
-    return hashlib.sha256("\n".join([face_encoder, *contents]).encode()).hexdigest()[:20]
-
-
-def _hash_picture(path: Path) -> str:
-    try:
-        return hash_file(path)
-    except OSError:  # nothing will be measured of it
-        return "unreadable"
 
 
 def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
@@ -145,9 +137,9 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
     # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
     blank = (0, np.zeros((468, 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
     columns = [np.array(column)[:-1] for column in zip(*rows, blank, strict=True)]
-    partial = file.with_suffix(".part.npz")
-    np.savez(partial, **{f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)})  # pyright: ignore[reportArgumentType]
-    os.replace(partial, file)
+    named = {f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)}
+    with write_atomically(file) as kept:
+        np.savez(kept, **named)  # pyright: ignore[reportArgumentType]
     return len(paths)
 
 

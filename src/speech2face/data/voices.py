@@ -16,15 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.pairs import LEAST_SECONDS, Pair, hash_files, hear, read_pairs
+from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.reading import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index
 from speech2face.data.textures import explain_face, measure_faces
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
+from speech2face.provenance import DataIdentity
 
 log = logging.getLogger(__name__)
 
+KINDS = ("audio", "face")  # files of pairs that voices are made of
 TOLD_EVERY = 20  # clips between two words of progress
 NAMED = 20  # clips left out that are named, each in a line
 
@@ -37,7 +39,7 @@ class Voices:
     people: list[str]  # (N,)
     speech: list[np.ndarray]  # (N,) of float32 (samples,), 16 kHz
     faces: np.ndarray  # (N, D)
-    data: str  # tells one data set from another
+    data: str  # the digest of all that it was made of; see `identify_data`
     left_out: int = 0  # further clips, of which sound or face were of no use
 
     def __len__(self) -> int:
@@ -62,6 +64,17 @@ def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voi
     if (folder / INDEX).is_file():
         return read_voices(folder, face_encoder, show)
     return hear_pairs(read_pairs(folder), face_encoder, cache, show)
+
+
+def identify_data(folder: Path) -> DataIdentity:
+    """Which data a folder holds, of pairs or a set of `speech2face prepare`: all that training
+    reads. Raises UsageError where it holds neither."""
+    if (folder / INDEX).is_file():
+        index = read_index(folder)
+        people = sum(len(side) for side in index.people.values())
+        clips = sum(shard.samples for shard in index.shards)
+        return DataIdentity(hash_shards(index.shards), people, clips)
+    return identify_pairs(read_pairs(folder), KINDS)
 
 
 def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> Voices:
@@ -107,7 +120,7 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
         [pair.person for pair in kept],
         speech,
         np.array(faces),
-        hash_files([pair.audio for pair in pairs]),
+        identify_pairs(pairs, KINDS).digest,
         len(left_out),
     )
 

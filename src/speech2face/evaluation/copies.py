@@ -12,6 +12,7 @@ age and sex   drawn beside photographed, as a judge sees them
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,16 +24,19 @@ from PIL import Image
 
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
-from speech2face.data.pairs import PICTURES, Photograph, find_files, hash_files
+from speech2face.data.pairs import PICTURES, Photograph, find_files, identify_photographs
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
 from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures
-from speech2face.faces import FaceDetector, align_face
+from speech2face.face_detection import FaceDetector
+from speech2face.faces import align_face
+from speech2face.files import write_atomically
 from speech2face.matching import centred_cosine, two_way
 from speech2face.photographs import load_image
 from speech2face.pictures import write_png
+from speech2face.provenance import describe, hash_key
 from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
@@ -81,7 +85,9 @@ def report_copies(
     if len(seen) < 2:
         raise UsageError(f"a face is found in {len(seen)} photographs; two or more are needed.")
 
-    run = folder / f"drawn-{hash_file(decoder)[:8]}-{hash_files(every)[:8]}"
+    shown = hashlib.sha256(embeddings[seen].tobytes()).hexdigest()
+    names = [every[i].name for i in seen]
+    run = folder / f"drawn-{hash_key(hash_file(decoder), shown, names)[:16]}"
     pictures = [run / f"{i}-{every[i].stem}.png" for i in seen]
     draw_copies(decoder, embeddings[seen], pictures, show)
     true = {
@@ -98,7 +104,9 @@ def report_copies(
     groups, worst = compare_labels(wins, chosen, seed)
     same_sex, years_apart = judge_clips(drawn.age_sex, original.age_sex)
     judged, _ = compare_labels({"years_apart": years_apart, "same_sex": same_sex}, chosen, seed)
+    data = {"photographs": identify_photographs(photographs), "decoder": hash_file(decoder)}
     facts = {
+        "provenance": asdict(describe({"seed": seed, "face_encoder": face_encoder}, data)),
         "decoder": hash_file(decoder),
         "photographs": len(seen),
         "without_a_face": len(every) - len(seen),
@@ -115,9 +123,8 @@ def report_copies(
         "age_sex": compare_age_sex(drawn.age_sex, original.age_sex, [p.gender for p in chosen]),
         "age_sex_groups": judged,
     }
-    partial = folder / "copies.json.part"
-    partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / "copies.json")
+    with write_atomically(folder / "copies.json") as file:
+        file.write((json.dumps(facts, indent=2) + "\n").encode())
     _sheet([p.path for p in chosen], pictures).save(folder / "sheet.png")
     return tell(facts)
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.leaks import check_folds
-from speech2face.data.pairs import Pair
+from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
+from speech2face.faces import identify_face_encoder
+from speech2face.files import write_atomically
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
+from speech2face.provenance import Provenance, claim_run, describe, hash_key
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
@@ -31,6 +35,7 @@ from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     embed_clips,
     hear_clips,
+    identify_start,
     load_speaker,
     tune,
 )
@@ -54,18 +59,17 @@ class Listener:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Clips (n,) by name, or what became of them → means (n, D), seconds (n,).
 
+        A clip that is none of the training data is named by its content, too.
         `speak` gives the speech; it is called only where nothing is kept under `name` yet.
         """
-        which = "\n".join([self.clips.voices.data, *clips, hash_weights(self.network.speaker)])
-        key = hashlib.sha256(which.encode()).hexdigest()[:24]
+        key = hash_key(self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
         path = self.folder / "heard" / f"{name}-{key}.npz"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             whole = replace(self.recipe, crop_seconds=())
             features, seconds, _ = embed_clips(self.network, whole, speak(), None, show)
-            partial = path.with_suffix(".part.npz")
-            np.savez(partial, features=features, seconds=seconds)
-            partial.replace(path)
+            with write_atomically(path) as kept:
+                np.savez(kept, features=features, seconds=seconds)
         with np.load(path) as data:
             features, seconds = data["features"], data["seconds"]
         return self.head.predict(features, seconds), seconds
@@ -102,6 +106,8 @@ def draw_by_folds(
 
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """
+    run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
+    claim_run(folder, "evaluate pairs", run, ["fold0"])
     cache = folder / "cache"
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
     clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
@@ -113,8 +119,16 @@ def draw_by_folds(
         test = fold == k
         run = folder / f"fold{k}"
         run.mkdir(parents=True, exist_ok=True)
-        facts = {"fold": k, "folds": folds, "seed": seed, "data": voices.data}
         network = load_speaker(voice_recipe, speaker)
+        facts = {
+            "fold": k,
+            "folds": folds,
+            "seed": seed,
+            "data": voices.data,
+            "recipe": asdict(voice_recipe),
+            "start": hash_weights(network.speaker),
+            "version": __version__,
+        }
         head, tuned = tune(voice_recipe, network, clips, ~test, run, facts, show)
         listeners.append(Listener(voice_recipe, network, head, tuned, run))
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
@@ -150,6 +164,32 @@ def draw_by_folds(
         [places["face", i] for i in range(len(kept))],
         [p for row, p in enumerate(pairs) if row not in rows],
         listeners,
+    )
+
+
+def describe_folds(
+    voice_recipe: VoiceEncoderRecipe,
+    decoder_recipe: FaceDecoderRecipe,
+    pairs: Sequence[Pair],
+    folds: int,
+    seed: int,
+    speaker: Path | None = None,
+) -> Provenance:
+    """What identifies training by folds, see `draw_by_folds`."""
+    recipe = {
+        "voice encoder": asdict(voice_recipe),
+        "face decoder": asdict(decoder_recipe),
+        "folds": folds,
+        "seed": seed,
+    }
+    encoders = {voice_recipe.face_encoder, decoder_recipe.face_encoder}
+    return describe(
+        recipe,
+        {
+            "pairs": identify_pairs(pairs, ("audio", "face", "canonical")),
+            "face encoder": ", ".join(map(identify_face_encoder, sorted(encoders))),
+            "speaker networks": identify_start(speaker),
+        },
     )
 
 

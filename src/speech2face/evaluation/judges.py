@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.textures import MeasuredFaces, measure_faces
 from speech2face.errors import UnreadableMediaError
 from speech2face.evaluation.craniofacial import measure_ratios
-from speech2face.faces import FaceDetector
+from speech2face.face_detection import FaceDetector
+from speech2face.files import write_atomically
 from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
@@ -78,7 +80,7 @@ def judge_age_sex(
     """Age in years and probability of male (N, 2); `file` keeps them by the pictures' content."""
     file.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(file.read_text()) if file.is_file() else {}
-    hashes = [hash_file(path) for path in pictures]
+    hashes = [f"{hash_file(path)} {__version__}" for path in pictures]
     new = [i for i, name in enumerate(hashes) if name not in known]
     detector = FaceDetector() if new else None
     for done, i in enumerate(new, 1):
@@ -88,8 +90,7 @@ def judge_age_sex(
             if face := detector.largest(image) if detector else None:
                 known[hashes[i]] = judge.judge(image, face.landmarks)
         if done % SAVED == 0 or done == len(new):
-            partial = file.with_suffix(".part")
-            partial.write_text(json.dumps(known))
-            partial.replace(file)
+            with write_atomically(file) as kept:
+                kept.write(json.dumps(known).encode())
             show(f"{what}, age and sex", len(pictures) - len(new) + done, len(pictures), "")
     return np.array([known[name] or (np.nan, np.nan) for name in hashes]).reshape(-1, 2)

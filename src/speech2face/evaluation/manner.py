@@ -28,6 +28,7 @@ from speech2face.evaluation.judges import embed_pictures
 from speech2face.evaluation.retrieval import match_probes, same_label
 from speech2face.inputs import SUFFIXES
 from speech2face.speech import find_speech
+from speech2face.weights import hash_file
 
 EMOTIONS = {
     "01": "neutral",
@@ -84,7 +85,8 @@ def measure_manner(
     def speak() -> list[np.ndarray]:
         return [find_speech(str(pair.audio)).samples for pair in pairs]
 
-    means, seconds = listener.hear([p.clip for p in pairs], speak, "actors", show)
+    names = [f"{pair.clip} {hash_file(pair.audio)}" for pair in pairs]
+    means, seconds = listener.hear(names, speak, "actors", show)
     pictures = [pair.face for pair in pairs]
     faces = embed_pictures(pictures, face_encoder, cache, show, "actors").embeddings
     known = np.isfinite(faces[:, 0])

@@ -27,6 +27,7 @@ from speech2face.evaluation.report import (
     name_score,
     show,
 )
+from speech2face.provenance import summarise
 
 MEASURES = {  # in pairs, as `Suite.paired` names them
     "recall_at_10_percent": "within 10 % of the gallery",
@@ -463,6 +464,7 @@ def _notes(facts: dict[str, Any]) -> str:
         f"Recognisers: {', '.join(RECOGNISERS[name] for name in judges['recognisers'])}; landmarks:"
         f" {judges['landmarks']}; age and sex: {judges['age_sex'] or 'no judge installed'}.",
         f"speech2face {facts['version']}, seed {facts['seed']}. All figures are in report.json.",
+        *(summarise(facts["provenance"]) if "provenance" in facts else []),
     ]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return _section("How it was measured", "", f"<ul>{items}</ul>")

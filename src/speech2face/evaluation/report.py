@@ -10,18 +10,21 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from speech2face.data.pairs import Pair, Photograph, identify_pairs, identify_photographs
 from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import MEAN
 from speech2face.evaluation.judges import JUDGES
 from speech2face.evaluation.suite import Subjects
 from speech2face.files import write_atomically
+from speech2face.provenance import Provenance, hash_rows
+from speech2face.weights import hash_file
 
 SYSTEMS = {"voice": "ours", "published": "published", "pictures": "the pictures"}
 RECOGNISERS = {"sface": "SFace", "dlib": "dlib"}
@@ -47,6 +50,24 @@ def write_report(facts: dict[str, Any], folder: Path, page: str) -> None:
     for name, text in texts.items():
         with write_atomically(folder / name) as file:
             file.write(text.encode())
+
+
+def describe_evaluation(
+    run: Provenance,
+    pairs: Sequence[Pair],
+    photographs: Sequence[Photograph] = (),
+    pictures: Path | None = None,
+    actors: Path | None = None,
+) -> Provenance:
+    """How a report was made: what identifies the run, and all else that was measured."""
+    data = dict(run.data) | {"pairs": asdict(identify_pairs(pairs))}
+    if photographs:
+        data["photographs"] = asdict(identify_photographs(photographs))
+    for name, folder in (("pictures", pictures), ("actors", actors)):
+        if folder:
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            data[name] = hash_rows((str(p.relative_to(folder)), hash_file(p)) for p in files)
+    return replace(run, data=data)
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -7,14 +7,16 @@ every trial with them is a tie; how many there are is told.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from speech2face import __version__
 from speech2face.console import Show
-from speech2face.errors import NoSpeechError, UsageError
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.judges import embed_pictures
 from speech2face.evaluation.trials import (
     PairScores,
@@ -27,8 +29,12 @@ from speech2face.evaluation.trials import (
     score_pairs,
     score_triplets,
 )
+from speech2face.files import write_atomically
+from speech2face.provenance import Provenance, describe, hash_rows
 from speech2face.reconstruct import Speech2Face
 from speech2face.weights import hash_file
+
+log = logging.getLogger(__name__)
 
 SAVED = 50  # recordings after which embeddings are saved
 
@@ -43,6 +49,7 @@ class ListScores:
     without_speech: int
     without_a_face: int
     scores: PairScores | TripletScores
+    provenance: Provenance
 
 
 def score_list(
@@ -82,6 +89,15 @@ def score_list(
         score_pairs(pairs, of_voice, of_face, people, seed)
         if pairs
         else score_triplets(triplets, of_voice, of_face, people, seed),
+        describe(
+            {"seed": seed, "right": right},
+            {
+                "list": hash_file(path)[:16],
+                "files": hash_rows((file, hash_file(root / file)) for file in files),
+                "people": hash_rows((people or {}).items()),
+                "model": hash_rows(model.card.sha256.items()),
+            },
+        ),
     )
 
 
@@ -92,17 +108,19 @@ def embed_voices(
     file.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(file.read_text()) if file.is_file() else {}
     own = "".join(model.card.sha256.values())[:16]
-    names = [f"{hash_file(path)} {own}" for path in recordings]
+    names = [f"{hash_file(path)} {own} {__version__}" for path in recordings]
     new = [i for i, name in enumerate(names) if name not in known]
     for done, i in enumerate(new, 1):
         try:
             known[names[i]] = model.embed(str(recordings[i])).mean.tolist()
         except NoSpeechError:
             known[names[i]] = None
+        except UnreadableMediaError as error:
+            log.warning("taken for a recording without speech: %s", error)
+            known[names[i]] = None
         if done % SAVED == 0 or done == len(new):
-            partial = file.with_suffix(".part")
-            partial.write_text(json.dumps(known))
-            partial.replace(file)
+            with write_atomically(file) as kept:
+                kept.write(json.dumps(known).encode())
             show("voices", len(names) - len(new) + done, len(names), "")
     size = next((len(mean) for mean in known.values() if mean), 1)
     return np.array([known[name] or [np.nan] * size for name in names]).reshape(len(names), -1)

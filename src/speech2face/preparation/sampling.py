@@ -18,7 +18,8 @@ import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
-from speech2face.faces import FaceDetector, FaceEncoder, FaceMesh, five_of, load_face_encoder
+from speech2face.face_detection import FaceDetector
+from speech2face.faces import FaceEncoder, FaceMesh, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import View, choose_view, measure_view

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.faces import Face, FaceDetector, box_overlap
+from speech2face.face_detection import Face, FaceDetector, box_overlap
 from speech2face.preparation import Refused
 from speech2face.preparation.decoding import Frame
 
@@ -78,7 +78,10 @@ def look(frame: Frame, detector: FaceDetector) -> Look:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     back = np.array([width / size[0], height / size[1]], np.float32)
-    faces = [face.moved(back) for face in detector.detect(small, DETECTION_SIDE)[:MOST_FACES]]
+    faces = [
+        face.moved(back, np.zeros(2))
+        for face in detector.detect(small, DETECTION_SIDE)[:MOST_FACES]
+    ]
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
     return Look(frame.seconds, faces, (width, height), thumbnail)

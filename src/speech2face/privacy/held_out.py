@@ -22,10 +22,11 @@ from speech2face.console import Show
 from speech2face.data.degradations import DEGRADATIONS
 from speech2face.data.pairs import read_photographs
 from speech2face.data.textures import measure_faces
-from speech2face.data.voices import Voices, load_voices
+from speech2face.data.voices import Voices, identify_data, load_voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.folds import Listener, log_likelihood_ratios
 from speech2face.evaluation.retrieval import rank_matches
+from speech2face.faces import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
@@ -47,12 +48,14 @@ from speech2face.privacy.disclosure import (
     measure_sound,
     turn_to_prior,
 )
+from speech2face.provenance import claim_run, describe
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     hear_clips,
+    identify_start,
     load_speaker,
     tune,
 )
@@ -109,6 +112,7 @@ class HeldOut:
                 "data": voices.data,
                 "recipe": asdict(recipe),
                 "start": hash_weights(network.speaker),
+                "version": __version__,
             }
             head, heard = tune(recipe, network, clips, fold != k, run, facts, show)
             listeners.append(Listener(recipe, network, head, heard, run))
@@ -175,6 +179,12 @@ def calibrate(
     are others, too few, or of no use.
     """
     recipe = read_recipe(model)
+    inputs = {
+        "pairs": identify_data(data),
+        "face encoder": identify_face_encoder(recipe.face_encoder),
+        "speaker networks": identify_start(speaker),
+    }
+    claim_run(folder, "calibrate", describe(asdict(recipe), inputs), ["fold0"])
     voices = load_voices(data, recipe.face_encoder, folder / "cache", show)
     if voices.data != model.card.facts["voice_encoder"]["data"]:
         raise UsageError(

@@ -7,7 +7,6 @@ stopped goes on.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from speech2face.console import Show
 from speech2face.data.pairs import LEAST_SECONDS
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
+from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.recipes import voice_encoder_frozen
 from speech2face.training.voice_encoder import embed_clips, hash_speech
@@ -83,8 +83,8 @@ def overhear(
     for start in range(0, len(recordings), CHUNK):
         chunk = recordings[start : start + CHUNK]
         sounds = hash_speech([r.samples for r in chunk])
-        key = f"{anonymise!r} {seed} {weights} {[r.name for r in chunk]} {sounds}"
-        path = cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+        key = hash_key(repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
+        path = cache / f"{name}-{key}.npz"
         if not path.is_file():
             heard = _hear(network, anonymise, chunk, seed)
             with write_atomically(path) as file:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from speech2face.console import Show
 from speech2face.data.shards import INDEX
-from speech2face.data.voices import load_voices
+from speech2face.data.voices import identify_data, load_voices
 from speech2face.errors import UsageError
+from speech2face.faces import identify_face_encoder
 from speech2face.networks.attention_pooling import AttentiveEncoderConfig
 from speech2face.networks.paper_loss import load_linear
+from speech2face.provenance import DataIdentity, claim_run, describe
+from speech2face.training.checkpoint import hash_weights
 from speech2face.training.end_to_end import EndToEndRecipe, LossWeights, train_end_to_end
 from speech2face.training.loop import Running
 from speech2face.training.processes import join_processes, need_one_process
-from speech2face.training.voice_encoder import VoiceEncoderRecipe, train_voice_encoder
+from speech2face.training.voice_encoder import (
+    VoiceEncoderRecipe,
+    identify_start,
+    train_voice_encoder,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ def train(
     cache = folder / "cache"
     if isinstance(recipe, VoiceEncoderRecipe):
         need_one_process(f"recipe {recipe.name}")
+        claim_encoder_run(folder, recipe, data, options)
         voices = load_voices(data, recipe.face_encoder, cache, show)
         return train_voice_encoder(recipe, voices, options.speaker, folder, cache, show)
     decoder, recogniser = (
@@ -54,6 +62,8 @@ def train(
     with join_processes(options.device) as processes:
         if not processes.first:
             show = _show_nothing
+        count = processes.count
+        processes.ask_first(lambda: claim_encoder_run(folder, recipe, data, options, count))
         source = data
         if not (data / INDEX).is_file():  # pairs are heard once, for all processes
             source = processes.ask_first(
@@ -76,6 +86,29 @@ def train(
             device=options.device,
         )
     return path if processes.first else None
+
+
+def claim_encoder_run(
+    folder: Path,
+    recipe: VoiceEncoderRecipe | EndToEndRecipe,
+    data: Path,
+    options: Options,
+    processes: int = 1,
+) -> None:
+    """Raises UsageError where `folder` holds an encoder that would be another than this, and what
+    reading the inputs raises; see `claim_run`."""
+    inputs: dict[str, DataIdentity | str] = {
+        "pairs": identify_data(data),
+        "face encoder": identify_face_encoder(recipe.face_encoder),
+    }
+    if isinstance(recipe, VoiceEncoderRecipe) or recipe.start:
+        inputs["speaker networks"] = identify_start(options.speaker)
+    for name in ("decoder_layer", "recogniser_layer"):
+        if layer := getattr(options, name):
+            inputs[name.replace("_", " ")] = hash_weights(load_linear(layer))
+    how = asdict(recipe) | {"balance": options.balance, "processes": processes}
+    results = ["voice_encoder.safetensors", "tuning", "end-to-end"]
+    claim_run(folder, "train voice-encoder", describe(how, inputs), results)
 
 
 def check_options(recipe: VoiceEncoderRecipe | EndToEndRecipe, options: Options) -> None:

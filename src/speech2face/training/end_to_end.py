@@ -18,12 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.dataset import Augmentation, Batch, Reading, crop
 from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voices import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
+from speech2face.faces import identify_face_encoder
 from speech2face.matching import average_people, centred_cosine, two_way
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
@@ -232,10 +234,12 @@ def train_end_to_end(
     facts: dict[str, Any] = {
         "network": KINDS[type(recipe.network)],
         "recipe": asdict(recipe),
+        "face_encoder": identify_face_encoder(recipe.face_encoder),
         "data": digest,
         "start": hash_weights(network.speaker) if isinstance(network, VoiceEncoder) else None,
         "layers": [layer and hash_weights(layer) for layer in (decoder, recogniser)],
         "processes": processes.count,
+        "version": __version__,
     }
     task = EndToEndTask(recipe, network, batches, held_out, average, paper, device)
     if recipe.from_average:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.pairs import Pair, hash_files
+from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
 from speech2face.data.textures import (
     MeasuredFaces,
@@ -28,11 +29,16 @@ from speech2face.data.textures import (
     mirror_order,
 )
 from speech2face.errors import UsageError
+from speech2face.faces import identify_face_encoder
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.provenance import claim_run, describe
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.ridge import solve_ridge
 
 log = logging.getLogger(__name__)
+
+KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
+WEIGHTS = "face_decoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,17 @@ def train_face_decoder(
     are too few.
     """
     pairs = [p for p in pairs if p.canonical.is_file()]
-    path = folder / "face_decoder.safetensors"
-    met = [p.canonical for p in pairs if p.person not in without]
-    facts = {"network": "face_decoder", "recipe": asdict(recipe), "data": hash_files(met)}
+    path = folder / WEIGHTS
+    met = identify_pairs([p for p in pairs if p.person not in without], KINDS)
+    facts = {
+        "network": "face_decoder",
+        "recipe": asdict(recipe),
+        "face_encoder": identify_face_encoder(recipe.face_encoder),
+        "data": met.digest,
+        "people": met.people,
+        "clips": met.clips,
+        "version": __version__,
+    }
     if path.is_file() and load_weights(path)[1] == json.loads(json.dumps(facts)):
         return path
     pictures = [p.canonical for p in pairs]
@@ -85,6 +99,15 @@ def train_face_decoder(
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, decoder.state_dict(), facts)
     return path
+
+
+def claim_decoder_run(folder: Path, recipe: FaceDecoderRecipe, pairs: Sequence[Pair]) -> None:
+    """Raises UsageError where `folder` holds a decoder of other data, by another recipe or another
+    version; see `claim_run`."""
+    data = identify_pairs([p for p in pairs if p.canonical.is_file()], KINDS)
+    encoder = identify_face_encoder(recipe.face_encoder)
+    run = describe(asdict(recipe), {"pairs": data, "face encoder": encoder})
+    claim_run(folder, "train face-decoder", run, [WEIGHTS])
 
 
 def solve(decoder: FaceDecoder, targets: Targets, penalty: float) -> None:

@@ -43,6 +43,12 @@ def export_model(
     spaces = {facts["recipe"]["face_encoder"] for facts in (encoder_facts, decoder_facts)}
     if len(spaces) > 1:
         raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
+    contents = {facts.get("face_encoder") for facts in (encoder_facts, decoder_facts)} - {None}
+    if len(contents) > 1:
+        raise ModelError(
+            f"encoder and decoder were trained with two recognisers of the name {spaces.pop()}: "
+            f"{' and '.join(sorted(contents))}."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)  # no card while the files change
     round_to_half(encoder.speaker)  # the head stays whole: a rounded covariance may not be one

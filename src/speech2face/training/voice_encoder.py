@@ -7,7 +7,6 @@ solved in closed form, before tuning (a start) and after it (the head that is re
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,18 +16,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.voices import Voices
 from speech2face.errors import ModelError, UsageError
+from speech2face.faces import identify_face_encoder
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.provenance import hash_key, hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, fit, tell
-from speech2face.weights import UNTUNED, find_model
+from speech2face.weights import UNTUNED, find_model, hash_file
 
 BATCH = 16  # clips of one length that the speaker networks hear at once
 LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))
@@ -98,6 +101,17 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
     return network.eval()
 
 
+def identify_start(speaker: Path | None = None) -> str:
+    """Which speaker networks `load_speaker` begins with, by their file. Raises ModelError."""
+    if speaker is None:
+        model = find_model()
+        return hash_rows(model.card.sha256.items())
+    try:
+        return hash_file(speaker)[:16]
+    except OSError as error:
+        raise ModelError(f"{speaker}: cannot be read ({error.strerror}).") from None
+
+
 def embed_clips(
     network: VoiceEncoder,
     recipe: VoiceEncoderRecipe,
@@ -120,10 +134,10 @@ def embed_clips(
     path = None
     features: dict[int, np.ndarray] = {}
     if cache:
-        key = hash_speech(speech) + hash_weights(network.speaker)[:8]
+        weights = hash_weights(network.speaker)
+        key = hash_key(hash_speech(speech), weights, recipe.seed, recipe.crop_seconds)
         cache.mkdir(parents=True, exist_ok=True)
-        path = cache / f"voices-{key}-{recipe.seed}-{len(rows)}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = cache / f"voices-{key}.npz"
         if path.is_file():
             with np.load(path) as data:
                 features = dict(zip(data["row"].tolist(), data["features"], strict=True))
@@ -139,9 +153,8 @@ def embed_clips(
         if place % 50 == 49 or place == len(batches) - 1:
             show("embedding voices", len(features), len(rows), "")
             if path:
-                partial = path.with_suffix(".part.npz")
-                np.savez(partial, row=[*features], features=np.array([*features.values()]))
-                os.replace(partial, path)
+                with write_atomically(path) as kept:
+                    np.savez(kept, row=[*features], features=np.array([*features.values()]))
     return (
         np.array([features[row] for row in range(len(rows))]),
         np.array([len(samples) / SAMPLE_RATE for _, samples in rows]),
@@ -153,6 +166,7 @@ def hash_speech(speech: Sequence[np.ndarray]) -> str:
     """Which sounds these are, in sixteen letters."""
     digest = hashlib.sha256()
     for samples in speech:
+        digest.update(len(samples).to_bytes(8))
         digest.update(samples.tobytes())
     return digest.hexdigest()[:16]
 
@@ -186,10 +200,13 @@ def train_voice_encoder(
     facts = {
         "network": "voice_encoder",
         "recipe": asdict(recipe),
+        "face_encoder": identify_face_encoder(recipe.face_encoder),
         "data": voices.data,
         "people": len(set(voices.people)),
         "clips": len(voices),
         "left_out": voices.left_out,
+        "start": hash_weights(network.speaker),
+        "version": __version__,
     }
     before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
     head, _ = tune(recipe, network, clips, everyone, folder, facts, show)

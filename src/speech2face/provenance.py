@@ -1,0 +1,183 @@
+"""What a run or a result is made of: its inputs by content, its recipe, and the version.
+
+A run's folder says it in run.json from the beginning. The same command goes on there; whatever
+would give another result is refused, so that no old weights pass for those of new data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from speech2face import __version__
+from speech2face.errors import UsageError
+from speech2face.files import write_atomically
+
+FILE = "run.json"
+NAMED = 3  # differences that an error names
+
+
+@dataclass(frozen=True)
+class DataIdentity:
+    """Which data these are, by the content of every file."""
+
+    digest: str  # of all parts
+    people: int
+    clips: int
+    parts: Mapping[str, str] = field(default_factory=dict)  # digests by name: sounds, photographs
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a run or a result was made. Command and date identify nothing; all else does."""
+
+    recipe: Mapping[str, Any]  # as JSON holds it
+    data: Mapping[str, Any]  # by name: a DataIdentity, or the digest of a file
+    version: str
+    command: str
+    date: str  # ISO 8601, UTC
+
+
+def describe(recipe: Mapping[str, Any], data: Mapping[str, DataIdentity | str]) -> Provenance:
+    """The provenance of what this process makes now."""
+    plain = {
+        name: asdict(one) if isinstance(one, DataIdentity) else one for name, one in data.items()
+    }
+    words = shlex.join([_program(), *sys.argv[1:]])
+    return Provenance(
+        recipe=json.loads(json.dumps(recipe)),
+        data=json.loads(json.dumps(plain)),
+        version=__version__,
+        command=words.encode("utf-8", "replace").decode(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) -> None:
+    """Say in `folder` that `task`, as "train face-decoder", is run there in this way.
+
+    A folder may hold one run of each task. `results` are names of what the task writes there.
+    Raises UsageError, before anything is changed, where the folder holds a run of the task by
+    another recipe, of other data or by another version, or results that do not say how they were
+    made.
+    """
+    path = folder / FILE
+    known = _read(path)
+    if task in known:
+        if differences := _compare(known[task], run):
+            raise UsageError(f"{folder} holds a run of {differences}; choose another folder.")
+        return
+    if old := next((name for name in results if (folder / name).exists()), None):
+        raise UsageError(
+            f"{folder} holds {old}, but no {FILE} that says how it was made (by an older version, "
+            "perhaps); choose another folder."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror or error}).") from None
+    text = json.dumps({**known, task: asdict(run)}, indent=2) + "\n"
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
+def summarise(provenance: Mapping[str, Any]) -> list[str]:
+    """A provenance, as JSON holds it, in a few lines of text for a page."""
+    data = []
+    for name, one in provenance["data"].items():
+        if isinstance(one, Mapping):
+            data.append(
+                f"{name} {one['digest']} ({one['people']} people, {one['clips']} clips or pictures)"
+            )
+        else:
+            data.append(f"{name} {one}")
+    return [
+        f"Made by speech2face {provenance['version']} on {provenance['date']}.",
+        f"Command: {provenance['command']}",
+        f"Data, by content: {'; '.join(data)}.",
+        f"Recipe: {json.dumps(provenance['recipe'], ensure_ascii=False)}",
+    ]
+
+
+def hash_rows(rows: Iterable[Sequence[str]]) -> str:
+    """A digest of rows of text, in whatever order they come; 16 letters."""
+    lines = sorted(json.dumps(list(row)) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def hash_key(*parts: object) -> str:
+    """The name under which something made of `parts` (of text, numbers, lists) is kept.
+
+    The version is one of them: what another version has kept is not used. 24 letters.
+    """
+    text = json.dumps([__version__, *parts], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a folder says of its runs; nothing where it says nothing."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); choose another folder.") from None
+    if not isinstance(known, dict) or not all(isinstance(one, dict) for one in known.values()):
+        raise UsageError(f"{path}: not written by speech2face; choose another folder.")
+    return known
+
+
+def _compare(there: Mapping[str, Any], run: Provenance) -> str:
+    """What makes two runs different, in words; nothing where nothing does."""
+    found = []
+    if differing := _differing_data(there.get("data", {}), run.data):
+        found.append(f"other data ({_name(differing)} differ)")
+    one, other = _flatten(there.get("recipe", {})), _flatten(run.recipe)
+    fields = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    if fields:
+        told = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
+        found.append(f"another recipe ({_name(told)})")
+    if there.get("version") != run.version:
+        found.append(f"another version ({there.get('version')}, this is {run.version})")
+    return " and ".join(found)
+
+
+def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    differing = []
+    for name in {**there, **here}:
+        one, other = there.get(name), here.get(name)
+        if one == other:
+            continue
+        parts = []
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            before, now = one.get("parts", {}), other.get("parts", {})
+            parts = [part for part in {**before, **now} if before.get(part) != now.get(part)]
+        differing += [f"{part} of the {name}" for part in parts] or [name]
+    return differing
+
+
+def _flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """{"loop": {"steps": 3}} → {"loop.steps": 3}"""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, one in value.items():
+        flat |= _flatten(one, f"{name}.{key}" if name else str(key))
+    return flat
+
+
+def _name(differences: Sequence[str]) -> str:
+    return ", ".join(differences[:NAMED]) + (" …" if len(differences) > NAMED else "")
+
+
+def _program() -> str:
+    """The name of the program that runs: of `python -m speech2face` it is a file of the package."""
+    path = Path(sys.argv[0] or "python")
+    return path.parent.name if path.name in ("__main__.py", "cli.py") else path.name
