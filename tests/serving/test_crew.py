@@ -189,6 +189,17 @@ def test_a_process_that_died_while_idle_costs_nobody_anything() -> None:
     with_crew(work)
 
 
+def test_a_signal_to_the_whole_group_ends_no_process() -> None:
+    async def work(crew: Crew, lost: Counter[str]) -> None:
+        _, first = await do(crew, "a")
+        for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C at a terminal; systemd
+            os.kill(first, each)
+        assert await do(crew, "b") == ("b", first)
+        assert not lost
+
+    with_crew(work)
+
+
 def test_a_process_cannot_write_files() -> None:
     async def work(crew: Crew, _: Counter[str]) -> None:
         with pytest.raises(Speech2FaceError, match="not your fault"):
