@@ -100,19 +100,28 @@ async def do(crew: Crew, task: str, sound: bytes = b"") -> Any:
 
 
 def with_crew(
-    work: Callable[[Crew, Counter[str]], Awaitable[None]],
+    work: Callable[[Crew, Counter[str]], Awaitable[None]] | None,
     limits: Limits = LIMITS,
     first: Callable[[], Callable[[str, bytes], object]] = prepare,
 ) -> list[Speech2FaceError]:
-    """Run `work` with a crew, and see that no process outlives it. Gives why it gave up."""
+    """Run `work` with a crew, and see that no process outlives it. Gives why it gave up.
+
+    Without work, wait until it has given up.
+    """
     failures: list[Speech2FaceError] = []
 
     async def run() -> None:
         lost: Counter[str] = Counter()
-        crew = Crew(first, limits, lambda reason: lost.update([reason]), failures.append)
+        over = asyncio.Event()
+
+        def give_up(failure: Speech2FaceError) -> None:
+            failures.append(failure)
+            over.set()
+
+        crew = Crew(first, limits, lambda reason: lost.update([reason]), give_up)
         crew.start()
         try:
-            await work(crew, lost)
+            await (work(crew, lost) if work else over.wait())
         finally:
             await crew.stop()
 
@@ -189,6 +198,17 @@ def test_a_process_that_died_while_idle_costs_nobody_anything() -> None:
     with_crew(work)
 
 
+def test_a_signal_to_the_whole_group_ends_no_process() -> None:
+    async def work(crew: Crew, lost: Counter[str]) -> None:
+        _, first = await do(crew, "a")
+        for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C at a terminal; systemd
+            os.kill(first, each)
+        assert await do(crew, "b") == ("b", first)
+        assert not lost
+
+    with_crew(work)
+
+
 def test_a_process_cannot_write_files() -> None:
     async def work(crew: Crew, _: Counter[str]) -> None:
         with pytest.raises(Speech2FaceError, match="not your fault"):
@@ -246,20 +266,15 @@ def test_no_process_has_threads_of_numpy_beside_it(monkeypatch: pytest.MonkeyPat
 # What cannot be started
 
 
-async def wait(crew: Crew, _: Counter[str]) -> None:
-    with pytest.raises(BusyError, match="nobody had time"):
-        await do(crew, "a")
-
-
 def test_it_gives_up_at_once_where_there_is_no_model() -> None:
-    (failure,) = with_crew(wait, replace(LIMITS, waiting=2.0), prepare_without_model)
+    (failure,) = with_crew(None, first=prepare_without_model)
     assert isinstance(failure, ModelError)
     assert str(failure) == "no model."
 
 
 def test_it_gives_up_where_process_after_process_dies() -> None:
-    limits = replace(LIMITS, workers=START_TRIES, waiting=3.0)
-    failure, *_ = with_crew(wait, limits, prepare_badly)
+    limits = replace(LIMITS, workers=START_TRIES)
+    failure, *_ = with_crew(None, limits, prepare_badly)
     assert str(failure) == "a worker did not start (it died)."
 
 

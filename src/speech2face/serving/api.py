@@ -207,6 +207,8 @@ class _Page(StaticFiles):
             return await WebSocketClose()(scope, receive, send)
         if scope["path"] not in FILES:
             raise HTTPException(404)
+        if scope["method"] not in ("GET", "HEAD"):  # without Allow by older versions of Starlette
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         await super().__call__(scope, receive, send)
 
 

@@ -16,7 +16,7 @@ import resource
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
@@ -176,7 +176,14 @@ class Worker:
         self._limits = limits
         self._wire, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(theirs, prepare, limits), daemon=True)
-        self._process.start()
+        # Ctrl-C and systemd's SIGTERM go to all processes at once: they are for the server, which
+        # ends this one when all is answered. What is blocked stays so in the new process.
+        resource_tracker.ensure_running()  # starting it would unblock them again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
     @property
@@ -247,7 +254,6 @@ class Worker:
 
 def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
     """What a process does: tasks in, answers out, until the other end of the wire is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then ends us
     try:
         work = prepare()
     except Speech2FaceError as error:

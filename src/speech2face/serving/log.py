@@ -24,6 +24,7 @@ def set_up_log(level: str) -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
     logging.getLogger("speech2face").setLevel(number)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # has bytes of what was sent
 
 
 class Formatter(logging.Formatter):

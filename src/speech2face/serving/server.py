@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 REASONS = {
     errno.EADDRNOTAVAIL: "it is not an address of this machine",
     errno.EADDRINUSE: "another program has it",
+    errno.EINVAL: "an address of one link needs its interface, as fe80::1%eth0",
     errno.EACCES: "ports below 1024 are the administrator's",
 }
 
