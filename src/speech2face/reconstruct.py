@@ -94,15 +94,32 @@ class Speech2Face:
         name = folder.name if folder.parent == ASSETS else str(folder.absolute())
         return _load_again, (name, self.card.sha256, self._threads)
 
-    def embed(self, source: Source | Speech) -> VoiceEmbedding:
+    def embed(
+        self,
+        source: Source | Speech,
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        track: int | None = None,
+    ) -> VoiceEmbedding:
         """Find the speech in `source` → the Gaussian over face embeddings that it suggests.
 
         `source` is a path, "-" (standard input), the bytes of a media file, (samples, sample rate
-        in Hz), or a `Speech` that was found already.
+        in Hz), or a `Speech` that was found already. Only the part from `start` to `end` is
+        listened to, in seconds of the recording; `track` chooses among the sound tracks of a file,
+        from 1. They do not go with a `Speech`.
 
-        Raises UnreadableMediaError and NoSpeechError.
+        Raises UnreadableMediaError, NoSpeechError, and UsageError where the recording has no such
+        part or track.
         """
-        speech = source if isinstance(source, Speech) else find_speech(source)
+        if not isinstance(source, Speech):
+            speech = find_speech(source, start=start, end=end, track=track)
+        elif start or end is not None or track is not None:
+            raise UsageError(
+                "start, end and track go with a recording, not with speech found in it."
+            )
+        else:
+            speech = source
         mean, covariance, average, shown = (each[0] for each in self.encode(speech.samples[None]))
         return VoiceEmbedding(mean, covariance, average, shown, speech, self.card.name)
 
@@ -133,12 +150,16 @@ class Speech2Face:
         seed: int = 0,
         size: int = 224,
         style: str = "plain",
+        start: float = 0.0,
+        end: float | None = None,
+        track: int | None = None,
     ) -> Reconstruction:
         """Draw the face that the voice in `source` suggests.
 
         `samples` more faces are drawn from the Gaussian, the same for the same seed; `size` is the
-        pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. Raises
-        UnreadableMediaError, NoSpeechError, and UsageError where one of these is out of range.
+        pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. `source`,
+        `start`, `end` and `track` are those of `embed`. Raises UnreadableMediaError, NoSpeechError,
+        and UsageError where one of these is out of range.
         """
         if style not in STYLES:
             raise UsageError(f"style is {' or '.join(STYLES)}, not {style}.")
@@ -146,7 +167,7 @@ class Speech2Face:
             raise UsageError(f"size is {SIZES.start} to {SIZES.stop - 1} pixels, not {size}.")
         if not 0 <= samples <= MOST_SAMPLES:
             raise UsageError(f"samples is 0 to {MOST_SAMPLES}, not {samples}.")
-        voice = self.embed(source)
+        voice = self.embed(source, start=start, end=end, track=track)
         embeddings = np.concatenate([voice.shown[None], voice.sample(samples, seed)])
         faces = zip(*self.decode(embeddings), strict=True)
         image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)

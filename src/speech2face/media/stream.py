@@ -100,7 +100,7 @@ class AudioStream:
         self.name = describe_source(source)
         self._source = source
         self._block_samples = round(block_seconds * SAMPLE_RATE)
-        self._start, self._end, self._track = start, end, track
+        self.start, self._end, self._track = start, end, track
         self._mixer = Downmixer()
         self._offset = 0.0
         self._notes: list[str] = []
@@ -130,7 +130,7 @@ class AudioStream:
 
     def _cut(self, pieces: Generator[np.ndarray]) -> Iterator[np.ndarray]:
         """The part from `start` to `end` of sound at 16 kHz; nothing after it is decoded."""
-        first = round(self._start * SAMPLE_RATE)
+        first = round(self.start * SAMPLE_RATE)
         last = None if self._end is None else round(self._end * SAMPLE_RATE)
         place = 0
         with closing(pieces):
@@ -144,7 +144,7 @@ class AudioStream:
         if 0 < place <= first:
             raise UsageError(
                 f"{self.name} lasts {place / SAMPLE_RATE:.1f} s, so nothing is left from "
-                f"{self._start:g} s on; start earlier"
+                f"{self.start:g} s on; start earlier"
             )
 
     def _read_array(self, samples: object, rate: object) -> Iterator[tuple[np.ndarray, float]]:
@@ -187,7 +187,7 @@ class AudioStream:
             self._check_track(count)
             index = (self._track or 1) - 1
             if self._track is None and count > 1:
-                index, note = choose_track(container, self._start, self._end)
+                index, note = choose_track(container, self.start, self._end)
                 self._notes += [note] if note else []
                 container = reopen()
             track = container.streams.audio[index]

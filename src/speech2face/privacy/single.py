@@ -34,19 +34,28 @@ PARTS = ("sex", "age", "everything else")
 QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
-def audit_recording(source: Source, model: Model) -> dict[str, Any]:
+def audit_recording(
+    source: Source,
+    model: Model,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    track: int | None = None,
+) -> dict[str, Any]:
     """A path, `-`, bytes or (samples, sample rate) → the facts that the page and --json show.
 
-    Those of `state_voice`, and what other lengths and voices disclose. Raises
+    Those of `state_voice`, and what other lengths and voices disclose. Only the part from `start`
+    to `end`, in seconds, of the sound `track` is listened to, as in `media.stream_audio`. Raises
     UnreadableMediaError, NoSpeechError and ModelError.
     """
     calibration = read_calibration(model)
     network = Speech2Face(model)
-    voice = network.embed(source)
+    voice = network.embed(source, start=start, end=end, track=track)
     spread = learn_spread(network.encode)
     return {
         "version": __version__,
         **state_voice(voice, spread, calibration),
+        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
         "curve": _trace(network, voice.speech.samples, calibration, spread),
         "average_voice": [
             {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}

@@ -1,0 +1,130 @@
+"""Which stretches of the speech in a recording are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from speech2face.media import SAMPLE_RATE
+from speech2face.voice_activity import CHUNK, split_chunks
+
+KEPT_SECONDS = 120.0  # of candidates, whatever the length of the recording
+EQUAL = 0.15  # stretches less clear than the best by no more than this are about equally clear
+FAR, FAR_COST = 6.0, 0.02  # dB below the loudest, and what each dB beyond costs: someone far away
+# Of a spectrum, in lines of 31.25 Hz: 60 Hz to 7.7 kHz, wider from 400 Hz on.
+BANDS = np.r_[2:14:2, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 107, 127, 150, 177, 209, 247]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Speech without a long pause."""
+
+    start: int  # samples from the beginning of the recording
+    samples: np.ndarray  # float32 (n,), k chunks of it, the last perhaps short
+    probabilities: np.ndarray  # float32 (k,)
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.samples)
+
+    @cached_property
+    def level(self) -> float:  # dBFS
+        return float(10 * np.log10(np.mean(self.samples**2) + 1e-12))
+
+    @cached_property
+    def clearness(self) -> float:  # mean probability
+        return float(self.probabilities.mean())
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    @cached_property
+    def voice(self) -> np.ndarray:
+        """How loud each of `BANDS` is in the louder half, against their mean: (bands,), dB.
+
+        Voices differ in it; so do microphones and rooms.
+        """
+        spectra = np.fft.rfft(split_chunks(self.samples) * np.hanning(CHUNK))  # (k, 257)
+        power = np.abs(spectra) ** 2
+        loud = power[power.sum(axis=1) >= np.median(power.sum(axis=1))]
+        bands = np.add.reduceat(loud, BANDS, axis=1)[:, :-1]
+        levels = 10 * np.log10(bands + 1e-12).mean(axis=0)
+        return levels - levels.mean()
+
+
+class Candidates:
+    """The best speech of a recording given block by block: `KEPT_SECONDS` of it are kept.
+
+    Within one block the best is the clearest. In a longer recording several people may speak, and
+    whose seconds are the very clearest is chance: of those about equally clear, the best is what
+    sounds most like all speech of the recording, on average. That is mostly the voice that speaks
+    most; no voice is told from another, and where none prevails, several are taken.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[Stretch] = []
+        self._blocks = 0
+        self._voice = np.zeros(len(BANDS) - 1)  # of all speech, times its seconds
+        self._seconds = 0.0
+
+    def add(self, stretches: list[Stretch]) -> None:
+        """The speech of the next block."""
+        self._blocks += 1
+        for stretch in stretches:
+            self._voice += stretch.seconds * stretch.voice
+            self._seconds += stretch.seconds
+        self._kept += stretches
+        self._kept = self.choose(KEPT_SECONDS)
+
+    def choose(self, seconds: float) -> list[Stretch]:
+        """The best that together last at most `seconds`, in time order.
+
+        The last one chosen is cut to its clearest part.
+        """
+        chosen, room = [], int(seconds * SAMPLE_RATE)
+        for stretch in self._rank():
+            if len(stretch.samples) > room:
+                stretch = _clearest_part(stretch, room)
+            chosen.append(stretch)
+            room -= len(stretch.samples)
+            if room < SAMPLE_RATE // 2:
+                break
+        return sorted(chosen, key=lambda s: s.start)
+
+    def _rank(self) -> list[Stretch]:
+        """Best first."""
+        if not self._kept:
+            return []
+        loudest = _loud_level(self._kept, 0.0 if self._blocks == 1 else 0.1)
+        quality = [s.clearness - FAR_COST * max(0.0, loudest - s.level - FAR) for s in self._kept]
+        least = max(quality) - EQUAL
+
+        def key(index: int) -> tuple[bool, float]:
+            if self._blocks == 1 or quality[index] < least:
+                return True, -quality[index]
+            difference = self._kept[index].voice - self._voice / self._seconds
+            return False, float(difference @ difference)
+
+        return [self._kept[index] for index in sorted(range(len(self._kept)), key=key)]
+
+
+def _loud_level(stretches: list[Stretch], share: float) -> float:
+    """The level that this share of the speech reaches, dBFS: a single shout is no measure."""
+    ordered = sorted(stretches, key=lambda s: -s.level)
+    seconds = np.cumsum([s.seconds for s in ordered])
+    return ordered[int(np.searchsorted(seconds, share * seconds[-1]))].level
+
+
+def _clearest_part(stretch: Stretch, length: int) -> Stretch:
+    """The `length` samples of a longer stretch in which speech is most probable."""
+    chunks = -(-length // CHUNK)
+    first = int(np.convolve(stretch.probabilities, np.ones(chunks), "valid").argmax())
+    start = min(first * CHUNK, len(stretch.samples) - length)
+    return Stretch(
+        stretch.start + start,
+        stretch.samples[start : start + length],
+        stretch.probabilities[first : first + chunks],
+    )

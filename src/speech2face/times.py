@@ -1,0 +1,44 @@
+"""Times in a recording, as people write and read them: 83.5, 1:23.5, 1:02:03."""
+
+from __future__ import annotations
+
+import re
+
+from speech2face.errors import UsageError
+
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d+):([0-5]?\d)|(\d+)):([0-5]?\d(?:\.\d*)?)", re.ASCII)
+
+
+def parse_time(text: str, option: str) -> float:
+    """Seconds, M:SS or H:MM:SS, with decimals or without → seconds.
+
+    Raises UsageError, which names the `option`, where it is none of them.
+    """
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes_of_hour, minutes, seconds = (float(part or 0) for part in clock.groups())
+        return 3600 * hours + 60 * (minutes_of_hour + minutes) + seconds
+    raise UsageError(f"{option} is {text!r}; give seconds, M:SS or H:MM:SS, as 83.5 or 1:23.5.")
+
+
+def format_time(seconds: float, decimals: int = 1) -> str:
+    """83.5 → 1:23.5, 3723 → 1:02:03.0."""
+    scale = 10**decimals
+    whole, part = divmod(round(seconds * scale), scale)
+    hours, minutes = divmod(whole // 60, 60)
+    tail = f"{whole % 60:02d}" + (f".{part:0{decimals}d}" if decimals else "")
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def describe_part(
+    seconds: float, segments: list[tuple[float, float]], start: float, heard: float
+) -> str:
+    """What was used of a recording that was listened to for `heard` seconds from `start` on."""
+    used = ", ".join(f"{format_time(a)}–{format_time(b)}" for a, b in segments)
+    whole = format_time(start + heard, 0)
+    if start:
+        whole = f"{format_time(start)}–{whole}"
+    return f"used {seconds:.1f} s of speech: {used} (of {whole})"
