@@ -243,7 +243,9 @@ def test_what_is_no_request_is_a_problem_too(service: Service) -> None:
     ):
         status, problem = send_raw(service, request)
         assert (status, problem["code"]) == (400, 2), request
-    assert send_raw(service, b"GET /healthz HTTP/1.0\r\n\r\n") == (200, {"status": "ok"})
+    whole_url = b"GET http://a/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    for request in (b"GET /healthz HTTP/1.0\r\n\r\n", whole_url):
+        assert send_raw(service, request) == (200, {"status": "ok"})
 
 
 def test_a_packed_body_is_refused(service: Service, speech: bytes) -> None:

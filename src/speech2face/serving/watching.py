@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -107,6 +108,9 @@ class Watch:
             return await self._app(scope, receive, send)
         begun, status, size = time.monotonic(), 0, 0
         method, path = scope["method"], scope["path"]
+        if path.startswith(("http://", "https://")):  # the whole URL, as RFC 9112 allows
+            path = urlsplit(path).path or "/"
+            scope = {**scope, "path": path}
         if method == "HEAD":  # the server leaves out the body
             scope = {**scope, "method": "GET"}
 
