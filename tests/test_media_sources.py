@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from sounds import encode, music
-from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
+from speech2face.errors import StorageError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio, opening
 
 
@@ -158,7 +158,7 @@ def test_a_pipe_is_held_in_memory_and_otherwise_in_the_temporary_folder(
     assert len(load_audio(pipe(data)).samples) == SAMPLE_RATE
     monkeypatch.setattr(opening, "HELD", 1000)
     with pytest.raises(
-        Speech2FaceError, match=f"temporary folder {tmp_path}/missing.* TMPDIR"
+        StorageError, match=f"temporary folder {tmp_path}/missing.* TMPDIR"
     ) as e:
         load_audio(pipe(data))
     assert e.value.exit_code == 1
