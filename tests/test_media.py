@@ -7,6 +7,7 @@ import struct
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,40 @@ def test_integers_are_scaled_by_their_width(dtype: str) -> None:
     samples = (sound * half + (half if dtype == "uint8" else 0)).astype(dtype)
     heard = load_audio((samples, SAMPLE_RATE)).samples
     np.testing.assert_allclose(heard, sound, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "half", "middle"),
+    [
+        ("int64", 2**15, 0),  # astype(int)
+        ("int32", 2**15, 0),
+        ("int32", 2**23, 0),  # 24 bits
+        ("uint32", 2**15, 2**15),
+        ("int64", 2**7, 2**7),  # bytes
+    ],
+)
+def test_numbers_in_too_wide_a_type_are_scaled_by_their_peak(
+    dtype: str, half: int, middle: int
+) -> None:
+    sound = music(1)
+    sound = sound - sound.mean()
+    sound *= 0.5 / np.abs(sound).max()
+    samples = np.round(sound * (half - 1) + middle).astype(dtype)
+    for source in (samples, samples.tolist()):
+        heard = load_audio((source, SAMPLE_RATE))
+        np.testing.assert_allclose(heard.samples, 2 * sound, atol=0.02)  # its peak is 0.5
+        (warning,) = heard.warnings
+        assert f"from {samples.min()} to {samples.max()}, use little of their type" in warning
+
+
+def test_takes_lists_half_floats_and_big_endian_numbers() -> None:
+    sound = music(1)
+    expected = load_audio((sound, SAMPLE_RATE)).samples
+    numbers = (32_768 * sound).astype(">i2")
+    for source in (sound.tolist(), [sound, sound], sound.astype("f2"), numbers):
+        heard = load_audio((source, float(SAMPLE_RATE)))
+        np.testing.assert_allclose(heard.samples, expected, atol=1e-3)
+        assert heard.warnings == ()
 
 
 def test_takes_channels_first_and_last() -> None:
@@ -247,11 +282,15 @@ def test_refuses_what_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         (np.zeros(0), 16_000, "is empty"),
         (np.zeros((2, 3, 4)), 16_000, "is of shape (2, 3, 4)"),
         (np.array(["a"]), 16_000, "type <U1"),
+        (np.zeros(9, bool), 16_000, "type bool; give integers or floats"),
+        (np.zeros(9, complex), 16_000, "type complex128"),
+        ([2**80], 16_000, "type object"),
+        ([[1, 2], [3]], 16_000, "cannot be taken (setting an array element"),
         (np.zeros(100), 0, "sample rate of 0 Hz"),
         (np.zeros(100), 1_000_000, "sample rate of 1000000 Hz"),
     ],
 )
-def test_refuses_an_array(samples: np.ndarray, rate: int, problem: str) -> None:
+def test_refuses_an_array(samples: Any, rate: int, problem: str) -> None:
     assert problem in refusal((samples, rate))
 
 

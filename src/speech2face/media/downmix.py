@@ -36,7 +36,7 @@ class Downmixer:
         self.samples = 0  # of all channels
         self._clipped = self._not_finite = 0
         self._inverted: set[int] = set()  # channels, from 1
-        self._signs = np.ones(0)
+        self._signs, self._begins = np.ones(0), True
         self._gain, self._peak = 1.0, 0.0
 
     @property
@@ -75,7 +75,7 @@ class Downmixer:
         for channels, rate in _group(pieces):
             sound = self._to_unit(channels, headroom)
             if len(sound) != len(self._signs):
-                self._signs = np.ones(len(sound))
+                self._signs, self._begins = np.ones(len(sound)), True
             yield self._average(sound, rate), rate
 
     def _to_unit(self, channels: np.ndarray, headroom: float) -> np.ndarray:
@@ -101,6 +101,8 @@ class Downmixer:
         before = self._signs
         if len(sound) > 1:
             self._signs = self._find_signs(sound, rate)
+        if self._begins:
+            before, self._begins = self._signs, False
         if (before > 0).all() and (self._signs > 0).all():
             return sound.mean(axis=0).astype(np.float32)
         self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}

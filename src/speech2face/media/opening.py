@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
+from speech2face.errors import StorageError, UnreadableMediaError, UsageError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -69,7 +69,7 @@ def open_source(source: Source, name: str) -> Iterator[BinaryIO]:
     """A binary file that can be rewound; `name` is what errors call it.
 
     Raises UnreadableMediaError where there is nothing to read, UsageError for a file that is open
-    as text, Speech2FaceError where a pipe finds no room in the temporary folder.
+    as text, StorageError where a pipe finds no room in the temporary folder.
     """
     if isinstance(source, STREAMS):
         yield io.BytesIO(source)
@@ -193,7 +193,7 @@ def _hold(pipe: BinaryIO, name: str) -> BinaryIO:
             copy.write(part)
         except OSError as error:
             copy.close()
-            raise Speech2FaceError(
+            raise StorageError(
                 f"{name}: no room for its {size >> 20} MB and more in the temporary folder "
                 f"{_temporary_folder()} ({error.strerror}); make room there, or set TMPDIR to "
                 f"another folder"

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
 from speech2face.media.completeness import describe_missing_end, find_stated_seconds
 from speech2face.media.downmix import Downmixer
+from speech2face.media.links import split_links
 from speech2face.media.opening import (
     Source,
     describe_source,
@@ -161,7 +162,13 @@ class AudioStream:
                     raise unreadable(self.name, "is empty", "give a recording")
                 cut = describe_missing_end(file)
                 self._notes += [cut] if cut else []
-                yield from self._decode(file, bool(cut))
+                first, *others = split_links(file)
+                yield from self._decode(first, bool(cut))
+                for link in others:
+                    try:
+                        yield from self._decode(link, bool(cut))
+                    except (FFmpegError, UnreadableMediaError):
+                        self._notes.append("damaged parts of the file were left out")
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             if getattr(error, "errno", None) in FAILURES:
