@@ -92,6 +92,17 @@ def test_refuses_recordings_without_a_voice(model: Speech2Face, tmp_path: Path) 
         model.reconstruct((music(3), 16_000))
 
 
+def test_a_part_of_a_recording(model: Speech2Face, recording: Path) -> None:
+    face = model.reconstruct(recording, start=1, end=4, track=1)
+    speech = face.voice.speech
+    assert 1 <= speech.segments[0][0] < speech.segments[-1][1] <= 4
+    assert speech.heard_seconds == 3
+    with pytest.raises(UsageError, match="go with a recording"):
+        model.embed(speech, start=1)
+    with pytest.raises(UsageError, match="no track 2"):
+        model.embed(recording, track=2)
+
+
 def test_warnings_are_passed_on(model: Speech2Face) -> None:
     samples, rate = example_speech()
     loud = np.clip(30 * samples, -1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sounds import RATE, example_speech, music, noise, tones
+from sounds import EXAMPLES, RATE, example_speech, music, noise, tones
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import load_audio, stream_audio
 from speech2face.speech import Speech, find_speech
@@ -129,3 +129,57 @@ def test_no_more_than_asked_for(voice: np.ndarray) -> None:
 
 def test_warnings_of_the_recording_are_passed_on(voice: np.ndarray) -> None:
     assert "clipped" in find_speech((np.clip(60 * voice / voice.std(), -1, 1), RATE)).warnings[0]
+
+
+def test_the_whole_recording_is_listened_to_at_a_bounded_cost(voice: np.ndarray) -> None:
+    recording = np.resize(voice, 300 * RATE)
+    speech = find_speech((recording, RATE))
+    check(speech, 300)
+    assert speech.heard_seconds == 300
+    assert 9 < speech.seconds <= 10
+
+
+@pytest.mark.parametrize("change", [-6, 0, 6])  # dB
+@pytest.mark.parametrize(("main", "other"), [("emma", "george"), ("george", "emma")])
+@pytest.mark.parametrize("order", ["other first", "other last", "by turns"])
+def test_whoever_speaks_most_is_chosen(main: str, other: str, change: float, order: str) -> None:
+    long, short = (load_audio(EXAMPLES / f"{name}.flac").samples for name in (main, other))
+    long = np.resize(long / long.std() * 0.05, 100 * RATE)
+    short = np.resize(short / short.std() * 0.05 * 10 ** (change / 20), 35 * RATE)
+    parts = {
+        "other first": [short, long],
+        "other last": [long, short],
+        "by turns": [
+            part
+            for k in range(5)
+            for part in (short[k * 7 * RATE :][: 7 * RATE], long[k * 20 * RATE :][: 20 * RATE])
+        ],
+    }[order]
+    borders = np.cumsum([0, *map(len, parts)]) / RATE
+    speech = find_speech((np.concatenate(parts), RATE))
+    of_main = 0.0
+    for part, start, end in zip(parts, borders, borders[1:], strict=False):
+        if len(part) in (len(long), 20 * RATE):
+            of_main += sum(max(0.0, min(b, end) - max(a, start)) for a, b in speech.segments)
+    assert of_main > 0.9 * speech.seconds
+
+
+def test_a_part_of_a_recording(voice: np.ndarray) -> None:
+    recording = np.concatenate([voice, np.zeros(2 * RATE, np.float32), voice])
+    second = len(voice) / RATE + 2
+    speech = find_speech((recording, RATE), start=second)
+    assert speech.segments[0][0] >= second
+    assert speech.heard_seconds == pytest.approx(len(voice) / RATE)
+    alone = find_speech((voice, RATE))
+    np.testing.assert_allclose(np.array(speech.segments) - second, alone.segments, atol=0.001)
+    ended = find_speech((recording, RATE), start=1.5, end=second)
+    assert 1.5 <= ended.segments[0][0] < ended.segments[-1][1] <= second
+    for part in (
+        {"start": -1},
+        {"start": 3, "end": 2},
+        {"end": float("nan")},
+        {"track": 2},
+        {"start": 99},
+    ):
+        with pytest.raises(UsageError):
+            find_speech((recording, RATE), **part)

@@ -56,6 +56,13 @@ Samples = Annotated[
     int, Query(ge=0, le=Limits.samples, description="More faces that this voice may have.")
 ]
 Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
+From = Annotated[
+    float, Query(alias="from", ge=0, allow_inf_nan=False, description="Listen from here on, s.")
+]
+To = Annotated[
+    float | None, Query(alias="to", gt=0, allow_inf_nan=False, description="Listen up to here, s.")
+]
+Track = Annotated[int | None, Query(ge=1, description="Sound track of a file.")]
 
 
 def make_app(
@@ -127,6 +134,9 @@ def make_app(
         samples: Samples = 0,
         seed: Seed = 0,
         style: Style = "plain",
+        start: From = 0.0,
+        end: To = None,
+        track: Track = None,
     ) -> Response:
         """Draw the face that a recording suggests.
 
@@ -135,7 +145,14 @@ def make_app(
         """
         as_picture = _wants_picture(request)
         heard = await hear(
-            request, size=size, samples=0 if as_picture else samples, seed=seed, style=style
+            request,
+            size=size,
+            samples=0 if as_picture else samples,
+            seed=seed,
+            style=style,
+            start=start,
+            end=end,
+            track=track,
         )
         if as_picture:
             headers = {"Vary": "Accept"}
@@ -148,9 +165,13 @@ def make_app(
     async def embed(
         request: Request,
         covariance: Annotated[bool, Query(description="The whole matrix too.")] = False,
+        start: From = 0.0,
+        end: To = None,
+        track: Track = None,
     ) -> Response:
         """The Gaussian over face embeddings that a recording suggests."""
-        heard = await hear(request, wanted="embedding", covariance=covariance)
+        part = {"start": start, "end": end, "track": track}
+        heard = await hear(request, wanted="embedding", covariance=covariance, **part)
         return _as_json(heard.facts)
 
     @app.get("/v1/models", response_model=Models)

@@ -36,6 +36,9 @@ class Task:
     seed: int = 0
     size: int = 224
     style: str = "plain"
+    start: float = 0.0  # s of the recording, from which it is listened to
+    end: float | None = None  # s, up to which it is
+    track: int | None = None  # of the file's sound tracks, from 1
     least_seconds: float = 0.0  # of speech; a look at less draws nothing
 
     def source(self, sound: bytes) -> Source:
@@ -78,7 +81,9 @@ def listen(
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A look raises neither of the first two: what has come so far need not be whole.
     """
-    stream = BoundedStream(task.source(sound), listened)
+    stream = BoundedStream(
+        task.source(sound), listened, start=task.start, end=task.end, track=task.track
+    )
     try:
         speech = find_speech(stream)
     except (NoSpeechError, UnreadableMediaError) as error:
@@ -106,13 +111,21 @@ def listen(
 
 
 class BoundedStream(AudioStream):
-    """The beginning of a recording: the first `longest` seconds, and a note if there is more.
+    """The first `longest` seconds of a recording, or of a part of it, and a note if there is more.
 
     `seconds` is how much of it was heard.
     """
 
-    def __init__(self, source: Source, longest: float) -> None:
-        super().__init__(source, BLOCK_SECONDS)
+    def __init__(
+        self,
+        source: Source,
+        longest: float,
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        track: int | None = None,
+    ) -> None:
+        super().__init__(source, BLOCK_SECONDS, start=start, end=end, track=track)
         self.name = "the recording"
         self.seconds = 0.0
         self._longest = longest
@@ -122,7 +135,8 @@ class BoundedStream(AudioStream):
         for block in super().__iter__():
             left = round((self._longest - self.seconds) * SAMPLE_RATE)
             if len(block) > left:
-                self.cut_note = (f"only the first {self._longest:g} s were listened to",)
+                after = f" after {self.start:g} s" if self.start else ""
+                self.cut_note = (f"only the first {self._longest:g} s{after} were listened to",)
             heard = block[:left]
             self.seconds += len(heard) / SAMPLE_RATE
             if heard.size:
