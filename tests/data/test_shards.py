@@ -303,6 +303,15 @@ def test_names_need_not_be_utf_8(tmp_path):
     assert source in {entry.source for entry in read_ledger(tmp_path / "ledger.jsonl")}
 
 
+def test_a_set_that_an_earlier_version_began_goes_on(tmp_path):
+    with Spool(tmp_path, PACKING, {"clips": "7d1f", "face_encoder": "dlib"}) as spool:
+        add(spool, make_outcomes(6))
+    with pytest.raises(UsageError, match="face_encoder: dlib, now sface"):
+        Spool(tmp_path, PACKING, {"face_encoder": "sface", "piece_seconds": 9})
+    with Spool(tmp_path, PACKING, {"face_encoder": "dlib", "piece_seconds": 9}) as spool:
+        assert spool.pack().facts == {"face_encoder": "dlib", "piece_seconds": 9}
+
+
 def test_nothing_kept_and_too_few_people(tmp_path):
     with pytest.raises(UsageError, match=r"no clip was kept; ledger\.jsonl says why"):
         make_set(tmp_path / "none", make_outcomes(5)[4:])

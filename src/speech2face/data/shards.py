@@ -302,6 +302,8 @@ class Spool:
             self._spool.mkdir(exist_ok=True)
             _write(facts, [to_json(self._facts).encode()], lasting=True)
             begun = self._facts
+        if RETIRED & begun.keys():  # of an earlier version, which noted less
+            begun = self._facts | begun
         names = (begun.keys() | self._facts.keys()) - RETIRED
         if changed := [n for n in sorted(names) if begun.get(n) != self._facts.get(n)]:
             told = "; ".join(f"{n}: {begun.get(n)}, now {self._facts.get(n)}" for n in changed)

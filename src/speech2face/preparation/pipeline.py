@@ -166,6 +166,7 @@ def _run(
     if workers.count == 1 and not workers.address:
         yield from _run_here(clips, stages, spool)
         return
+    Models.load(stages.face_encoder)  # what is missing here is missing there: said in one line
     left = {clip.source.clip: clip for clip in clips}
     # A worker that dies takes its block along: then the clips of such blocks are tried one by one.
     for block in (BLOCK, 1):
