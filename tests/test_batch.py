@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
-from speech2face.batch import Row, run_each
+from speech2face.batch import Progress, Row, follow_reading, run_each
 from speech2face.errors import BatchError, NoSpeechError, Speech2FaceError, UsageError
 from speech2face.inputs import Input
 
@@ -20,7 +21,7 @@ ERRORS = {
 }
 
 
-def work(item: Input) -> Row:
+def work(item: Input, _: Progress) -> Row:
     if error := ERRORS.get(item.name):
         raise error
     return {"warnings": [], "skipped": item.name == "old"}
@@ -76,7 +77,7 @@ def test_an_interrupt_that_python_forgets_ends_a_batch_all_the_same(
 ) -> None:
     worked = []
 
-    def forget(item: Input) -> Row:
+    def forget(item: Input, _: Progress) -> Row:
         worked.append(item.name)
         if item.name == "b":
             Forgetful()
@@ -95,5 +96,21 @@ def test_an_interrupt_that_python_forgets_ends_a_batch_all_the_same(
 def test_a_request_to_end_is_an_interrupt() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        run_each([Input("a")], lambda _: signal.raise_signal(signal.SIGTERM), True, str)
+        run_each([Input("a")], lambda *_: signal.raise_signal(signal.SIGTERM), True, str)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_how_far_a_long_recording_was_read_is_shown_at_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0.0, 0.5, 1.5])
+    monkeypatch.setattr("speech2face.batch.monotonic", lambda: next(clock))
+    shown: list[object] = []
+    item = Input("calls/long.wav", Path("long.wav"))
+    progress = follow_reading(lambda *row: shown.append(row), item, 3, 7)
+    progress(32)  # nobody sees it: no terminal
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    progress(64)
+    assert shown == []
+    progress(3725)
+    assert shown == [("recordings", 3, 7, "long.wav: 62:05 min read")]

@@ -49,6 +49,14 @@ def test_finds_the_speech_of_a_recording(voice: np.ndarray) -> None:
     assert 20 * np.log10(speech.samples.std()) == pytest.approx(-26, abs=0.1)
 
 
+def test_progress_is_called_with_the_seconds_listened_to() -> None:
+    samples, rate = example_speech()
+    heard: list[float] = []
+    speech = find_speech((np.tile(samples, 12), rate), progress=heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == speech.heard_seconds > 32
+
+
 def test_quiet_speech_is_found_and_made_as_loud(voice: np.ndarray) -> None:
     usual, quiet = (find_speech((scale * voice, RATE)) for scale in (1, 0.05))
     np.testing.assert_allclose(quiet.segments, usual.segments, atol=0.1)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import Any
 
-from speech2face.console import ProgressBars, complain
+from speech2face.console import ProgressBars, Show, complain
 from speech2face.errors import BatchError, Speech2FaceError
 from speech2face.inputs import Input
 
 Row = dict[str, Any]
-Work = Callable[[Input], Row]
+Progress = Callable[[float], None]
+"""Called with how many seconds of a recording have been read."""
+Work = Callable[[Input, Progress], Row]
 """Does it to one input; the row it returns holds `warnings`, and `skipped` where nothing was
 to do."""
+
+SHOWN_AFTER = 1.0  # seconds of work on one recording, before how far it was read is shown
 
 
 def run_each(
@@ -36,7 +42,7 @@ def run_each(
                 raise KeyboardInterrupt
             row: Row = {"input": item.name}
             try:
-                row |= _do(work, item)
+                row |= _do(work, item, follow_reading(show, item, done - 1, len(inputs)))
                 row["error"] = None
             except Speech2FaceError as error:
                 if noted:
@@ -52,7 +58,7 @@ def run_each(
                 print(format_row(row), flush=True)
                 for warning in row["warnings"]:
                     complain(f"{item.name}: {warning}", colour="yellow")
-            if len(inputs) > 1:
+            if len(inputs) > 1 or show.started:
                 show("recordings", done, len(inputs), "")
     if skipped:
         complain(f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None)
@@ -64,12 +70,24 @@ def run_each(
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
 
 
-def _do(work: Work, item: Input) -> Row:
-    """`work(item)`. Whatever goes wrong with it is an error of this input."""
+def follow_reading(show: Show, item: Input, done: int, total: int) -> Progress:
+    """Shows at a terminal how far a long recording was read."""
+    began = monotonic()
+
+    def progress(seconds: float) -> None:
+        if sys.stderr and sys.stderr.isatty() and monotonic() - began > SHOWN_AFTER:
+            minutes, rest = divmod(round(seconds), 60)
+            show("recordings", done, total, f"{item.place.name}: {minutes}:{rest:02} min read")
+
+    return progress
+
+
+def _do(work: Work, item: Input, progress: Progress) -> Row:
+    """`work(item, progress)`. Whatever goes wrong with it is an error of this input."""
     if item.error:
         raise item.error
     try:
-        return work(item)
+        return work(item, progress)
     except Speech2FaceError:
         raise
     except Exception as error:

@@ -25,6 +25,7 @@ from speech2face.inputs import expand_home
 from speech2face.pictures import MOST_SAMPLES, SIZES
 
 if TYPE_CHECKING:
+    from speech2face.batch import Progress
     from speech2face.inputs import Input
     from speech2face.reconstruct import VoiceEmbedding
 
@@ -231,7 +232,7 @@ def reconstruct(
     start, end = _parse_part(since, until)
     network = load(model)
 
-    def draw(item: Input) -> dict[str, Any]:
+    def draw(item: Input, progress: Progress) -> dict[str, Any]:
         path = outputs[item.name]
         others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
         row = {"output": str(path), "samples": [str(p) for p in others]}
@@ -253,6 +254,7 @@ def reconstruct(
             start=start,
             end=end,
             track=track,
+            progress=progress,
         )
         for target, picture in zip(targets, [face.image, *face.samples], strict=True):
             if target not in kept:
@@ -288,8 +290,8 @@ def embed(
     start, end = _parse_part(since, until)
     network = load(model)
 
-    def extract(item: Input) -> dict[str, Any]:
-        voice = network.embed(item.source, start=start, end=end, track=track)
+    def extract(item: Input, progress: Progress) -> dict[str, Any]:
+        voice = network.embed(item.source, start=start, end=end, track=track, progress=progress)
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
         row["deviation"] = row["deviation"].tolist()
         if covariance:
@@ -351,7 +353,7 @@ def anonymise(
     _check_skipping(skip_existing, force)
     anonymiser = choose_anonymiser(method, command)
 
-    def disguise(item: Input) -> dict[str, Any]:
+    def disguise(item: Input, progress: Progress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
         path = outputs[item.name]
         if skip_existing and os.path.isfile(path):

@@ -76,6 +76,11 @@ class ProgressBars:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a bar at the terminal."""
+        return self._bars is not None
+
     def __enter__(self) -> ProgressBars:
         return self
 

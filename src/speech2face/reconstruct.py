@@ -9,6 +9,7 @@ face.image.show()
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,19 +102,21 @@ class Speech2Face:
         start: float = 0.0,
         end: float | None = None,
         track: int | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> VoiceEmbedding:
         """Find the speech in `source` → the Gaussian over face embeddings that it suggests.
 
         `source` is a path, "-" (standard input), the bytes of a media file, (samples, sample rate
         in Hz), or a `Speech` that was found already. Only the part from `start` to `end` is
         listened to, in seconds of the recording; `track` chooses among the sound tracks of a file,
-        from 1. They do not go with a `Speech`.
+        from 1. They do not go with a `Speech`. `progress` is called with how many seconds of the
+        recording have been listened to.
 
         Raises UnreadableMediaError, NoSpeechError, and UsageError where the recording has no such
         part or track.
         """
         if not isinstance(source, Speech):
-            speech = find_speech(source, start=start, end=end, track=track)
+            speech = find_speech(source, start=start, end=end, track=track, progress=progress)
         elif start or end is not None or track is not None:
             raise UsageError(
                 "start, end and track go with a recording, not with speech found in it."
@@ -153,13 +156,14 @@ class Speech2Face:
         start: float = 0.0,
         end: float | None = None,
         track: int | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> Reconstruction:
         """Draw the face that the voice in `source` suggests.
 
         `samples` more faces are drawn from the Gaussian, the same for the same seed; `size` is the
         pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. `source`,
-        `start`, `end` and `track` are those of `embed`. Raises UnreadableMediaError, NoSpeechError,
-        and UsageError where one of these is out of range.
+        `start`, `end`, `track` and `progress` are those of `embed`. Raises UnreadableMediaError,
+        NoSpeechError, and UsageError where one of these is out of range.
         """
         if style not in STYLES:
             raise UsageError(f"style is {' or '.join(STYLES)}, not {style}.")
@@ -167,7 +171,7 @@ class Speech2Face:
             raise UsageError(f"size is {SIZES.start} to {SIZES.stop - 1} pixels, not {size}.")
         if not 0 <= samples <= MOST_SAMPLES:
             raise UsageError(f"samples is 0 to {MOST_SAMPLES}, not {samples}.")
-        voice = self.embed(source, start=start, end=end, track=track)
+        voice = self.embed(source, start=start, end=end, track=track, progress=progress)
         embeddings = np.concatenate([voice.shown[None], voice.sample(samples, seed)])
         faces = zip(*self.decode(embeddings), strict=True)
         image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)

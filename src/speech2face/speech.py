@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,7 @@ def find_speech(
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Speech:
     """The clearest speech of a recording, at most `max_seconds` of it.
 
@@ -50,7 +52,8 @@ def find_speech(
     Of a recording longer than 32 s, what is about equally clear is chosen for sounding like the
     rest of its speech: where several people speak, mostly the one who speaks most. But nobody is
     told apart, and several voices may come together; `start` and `end` choose. Speech counts with
-    its soft edges and short pauses.
+    its soft edges and short pauses. `progress` is called with how many seconds have been listened
+    to.
 
     Raises NoSpeechError where there are not `min_seconds` of speech, UnreadableMediaError where
     there is nothing to listen to, ModelError where the detector is not installed properly,
@@ -69,6 +72,8 @@ def find_speech(
         loudest = max(loudest, float(measure_chunks(block).max()))
         candidates.add(_cut_stretches(block, probabilities, position))
         position += len(block)
+        if progress:
+            progress((position - first) / SAMPLE_RATE)
     heard_seconds = (position - first) / SAMPLE_RATE
     chosen = candidates.choose(max_seconds)
     seconds = sum(s.seconds for s in chosen)
