@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -260,6 +261,7 @@ INSTALL, LATENCY = (
     json.loads((ROOT / "benchmarks" / name).read_text())
     for name in ("install.json", "latency.json")
 )
+MEASURED = ("pairs", "audit")  # results of people
 RELEASED, PAPER = (LATENCY["voice_encoders_6s"][name] for name in ("released", "paper"))
 EXTRA_ROW = r"\[%s\]'` \|[^|]*\|[^|]*\| ([\d,]+) MB more"
 
@@ -291,6 +293,29 @@ def test_figures_of_size_and_speed_are_the_measured_ones(page, words, measured):
     (written,) = re.findall(words, " ".join((ROOT / page).read_text(encoding="utf-8").split()))
     places = len(written.partition(".")[2])
     assert float(written.replace(",", "")) == round(measured, places)
+
+
+def find_intervals(results: object) -> Iterator[tuple[float, float, float]]:
+    """Each estimate in a file of results, with the ends of its interval."""
+    if isinstance(results, dict) and {"value", "low", "high"} <= results.keys():
+        yield results["value"], results["low"], results["high"]
+    for inner in results.values() if isinstance(results, dict) else ():
+        yield from find_intervals(inner)
+
+
+def test_estimates_in_the_readme_are_measured_ones():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    number = r"(\d*\.\d+)"
+    written = re.findall(rf"{number}(?: bits)? \[{number}, {number}\]", text)
+    assert len(written) >= 19
+    results = [json.loads((ROOT / "benchmarks" / f"{name}.json").read_text()) for name in MEASURED]
+    known = [interval for each in results for interval in find_intervals(each)]
+    for figures in written:
+        places = len(figures[0].partition(".")[2])
+        numbers = tuple(map(float, figures))
+        assert any(tuple(round(v, places) for v in k) == numbers for k in known if None not in k), (
+            figures
+        )
 
 
 def test_sizes_are_of_the_python_that_the_page_names():
