@@ -14,7 +14,7 @@ demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
 
 test: .venv/installed
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(TEST_OPTIONS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
