@@ -379,7 +379,7 @@ def test_a_small_face_in_a_large_photograph_is_found_and_looked_at_closely(portr
     assert found
     usual = detector.largest(np.asarray(portrait))
     assert usual
-    wanted = usual.landmarks / 448 * 150 + [3100, 400]
+    wanted = usual.landmarks / 448 * 150 + np.array([3100, 400])
     np.testing.assert_allclose(found.landmarks, wanted, atol=6)
 
 
