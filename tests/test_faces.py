@@ -8,6 +8,7 @@ from PIL import Image
 
 from drawn import draw_faces
 from made_up import save_recogniser
+from speech2face import photographs
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.face_detection import FaceDetector
 from speech2face.faces import (
@@ -123,6 +124,89 @@ def test_what_is_no_picture(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(UnreadableMediaError, match=r"x\.jpg: not a picture"):
         load_image(path)
+
+
+def draw_spot(mode: str) -> Image.Image:
+    """A picture with a bright upper half on dark ground."""
+    pixels = np.full((40, 60, 3), 60, np.uint8)
+    pixels[:20] = 200
+    return Image.fromarray(pixels).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("rgb.jpg", "RGB"),
+        ("cmyk.jpg", "CMYK"),
+        ("grey.jpg", "L"),
+        ("alpha.png", "RGBA"),
+        ("grey-alpha.png", "LA"),
+        ("palette.png", "P"),
+        ("moving.gif", "P"),
+        ("moving.webp", "RGB"),
+        ("print.tif", "CMYK"),
+    ],
+)
+def test_photographs_of_every_kind(tmp_path, name, mode):
+    several = {"save_all": True, "append_images": [Image.new(mode, (60, 40))]}
+    draw_spot(mode).save(tmp_path / name, **(several if "moving" in name else {}))
+    image = load_image(tmp_path / name)
+    assert image.shape == (40, 60, 3)
+    np.testing.assert_allclose(image[[5, 35]].mean((1, 2)), [200, 60], atol=4)
+
+
+def test_sixteen_bits_a_pixel_are_scaled_and_what_is_transparent_is_white(tmp_path):
+    levels = np.full((40, 60), 60 << 8, np.uint16)
+    levels[:20] = 200 << 8
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    assert load_image(tmp_path / "deep.png")[[5, 35], 0].tolist() == [[200] * 3, [60] * 3]
+    cut_out = draw_spot("RGBA")
+    cut_out.paste((0, 0, 0, 0), (0, 0, 60, 20))
+    cut_out.save(tmp_path / "cut-out.png")
+    assert load_image(tmp_path / "cut-out.png")[[5, 35], 0].tolist() == [[255] * 3, [60] * 3]
+
+
+def test_a_large_photograph_is_read_at_a_bounded_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(photographs, "MOST_PIXELS", 600)  # 30 × 20
+    for name, size in (("a.jpg", (60, 40)), ("a.png", (30, 20)), ("b.png", (40, 60))):
+        draw_spot("RGB").resize(size).save(tmp_path / name)
+        height, width, _ = load_image(tmp_path / name).shape
+        assert height * width <= 600
+        assert width / height == pytest.approx(size[0] / size[1], rel=0.06)
+    monkeypatch.setattr(photographs, "MOST_DECODED", 1000)
+    assert load_image(tmp_path / "a.jpg").shape == (20, 30, 3)  # decoded at half its size
+    with pytest.raises(UnreadableMediaError, match=r"too large a picture \(40 × 60 pixels\)"):
+        load_image(tmp_path / "b.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own limit is twice that
+    assert load_image(tmp_path / "a.jpg").shape == (20, 30, 3)
+    with pytest.raises(UnreadableMediaError, match="too large a picture"):
+        load_image(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("x.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC or a video; save it as JPEG"),
+        ("x.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "of an unknown kind"),
+        ("half.jpg", None, "truncated"),
+        ("half.png", None, "truncated"),
+        ("half.gif", None, "truncated"),
+        ("float.tif", None, "floating point"),
+    ],
+)
+def test_why_a_photograph_cannot_be_read(tmp_path, name, content, why):
+    path = tmp_path / name
+    if content:
+        path.write_bytes(content)
+    elif name == "float.tif":
+        draw_spot("F").save(path)
+    else:
+        rng = np.random.default_rng(0)
+        Image.fromarray(rng.integers(0, 256, (60, 60, 3), np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UnreadableMediaError, match=why) as error:
+        load_image(path)
+    assert "\n" not in str(error.value)
 
 
 # A recogniser of one's own ----------------------------------------------------------------------
@@ -262,6 +346,41 @@ def test_a_face_that_fills_the_picture_is_found(faces, five):
     back = found.landmarks + np.array([low - 10, low])
     # Half a face leaves the detector (whose weights are of 8 bits) less to go by.
     assert np.linalg.norm(back - five[0], axis=1).mean() < 0.05 * side
+
+
+@pytest.fixture(scope="module")
+def portrait(faces) -> Image.Image:
+    return Image.fromarray(faces[0]).resize((448, 448), Image.Resampling.LANCZOS)
+
+
+@pytest.mark.parametrize("size", [(640, 640), (1500, 1500), (3000, 3000), (1800, 2400)])
+def test_a_large_portrait_is_embedded_as_a_small_one(size, portrait):
+    detector, encoder = FaceDetector(), load_face_encoder("dlib")
+
+    def embed(picture: Image.Image) -> np.ndarray:
+        image = np.asarray(picture)
+        face = detector.largest(image)
+        assert face
+        return encoder.embed(image, face.landmarks)
+
+    ground = Image.new("RGB", (448, round(448 * size[1] / size[0])), (230, 230, 230))
+    ground.paste(portrait, (0, 0))
+    large = ground.resize(size, Image.Resampling.LANCZOS)
+    small = ground if size[1] > size[0] else portrait
+    small.thumbnail((448, 448), Image.Resampling.LANCZOS)
+    assert np.linalg.norm(embed(large) - embed(small)) < 0.15
+
+
+def test_a_small_face_in_a_large_photograph_is_found_and_looked_at_closely(portrait):
+    photograph = Image.new("RGB", (4000, 3000), (200, 210, 230))
+    photograph.paste(portrait.resize((150, 150), Image.Resampling.LANCZOS), (3100, 400))
+    detector = FaceDetector()
+    found = detector.largest(np.asarray(photograph))
+    assert found
+    usual = detector.largest(np.asarray(portrait))
+    assert usual
+    wanted = usual.landmarks / 448 * 150 + np.array([3100, 400])
+    np.testing.assert_allclose(found.landmarks, wanted, atol=6)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

@@ -424,16 +424,19 @@ def audit(
         raise UsageError("--voices, --method and --costs go with --pairs.")
     from speech2face.pictures import check_place
     from speech2face.privacy.page import draw_recording, write_page
-    from speech2face.privacy.single import audit_recording, tell
+    from speech2face.privacy.single import audit_recording, describe_audit, tell
     from speech2face.weights import find_model
 
     if out:
         check_place(out, force)
-    facts = audit_recording(
-        _find_one(recording or ""), find_model(model), start=start, end=end, track=track
-    )
+    source, found = _find_one(recording or ""), find_model(model)
+    part = {"start": start, "end": end, "track": track}
+    facts = audit_recording(source, found, start=start, end=end, track=track)
     if out:
-        write_page(draw_recording(facts, tell(facts)), out, force)
+        page = draw_recording(
+            facts | {"provenance": describe_audit(source, found, part)}, tell(facts)
+        )
+        write_page(page, out, force)
     print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
     if not as_json:
         _say_what_was_used(str(recording), facts, start)

@@ -32,6 +32,7 @@ def load_image(path: str | Path) -> np.ndarray:
         with warnings.catch_warnings():  # Pillow warns of what is looked after here
             warnings.simplefilter("ignore")
             with _open(Path(path)) as image:
+                _choose_scale(Path(path), image)
                 return np.array(_to_rgb(image))
     except UnreadableMediaError:
         raise
@@ -44,19 +45,26 @@ def load_image(path: str | Path) -> np.ndarray:
 
 
 def _open(path: Path) -> Image:
-    """The picture, not yet decoded; a JPEG at the smallest scale that leaves it large enough."""
+    """The picture, not yet decoded."""
     from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
 
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not, in Pillow 11
     try:
-        image = Image.open(path, formats=known)
+        return Image.open(path, formats=known)
     except Image.DecompressionBombError:  # Pillow's own limit, of which JPEGs need not be afraid
         try:
-            image = JpegImageFile(path)
+            return JpegImageFile(path)
         except SyntaxError:
             raise _too_large(path, "more than 178 million") from None
+
+
+def _choose_scale(path: Path, image: Image) -> None:
+    """Have a JPEG decoded at the smallest scale that leaves it large enough.
+
+    Raises UnreadableMediaError where more would be decoded than is meant to be in memory.
+    """
     width, height = image.size
     whole = bool(image.info.get("progressive"))  # and then its coefficients are all in memory
     if width * height > (2 * MOST_DECODED if whole else MOST_JPEG):
@@ -65,7 +73,6 @@ def _open(path: Path) -> Image:
     image.draft(image.mode, (int(width * scale), int(height * scale)))  # does nothing but to JPEGs
     if image.size[0] * image.size[1] > MOST_DECODED:
         raise _too_large(path, f"{width} × {height}")
-    return image
 
 
 def _to_rgb(image: Image) -> Image:

@@ -18,10 +18,11 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.pairs import choose_file, find_files, hear, read_pairs
+from speech2face.data.pairs import choose_file, find_files, hear, identify_pairs, read_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import hear_pairs
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.faces import identify_face_encoder
 from speech2face.inputs import SUFFIXES
 from speech2face.privacy.attackers import ATTACKERS, Crowd, attack_faces, attack_voices
 from speech2face.privacy.overheard import Overheard, Recording, cut_halves, overhear
@@ -31,9 +32,10 @@ from speech2face.privacy.population import (
     compare_attacks,
     measure_population,
 )
+from speech2face.provenance import DataIdentity, describe, hash_rows
 from speech2face.tables import drop_repeats, read_table
 from speech2face.training.recipes import voice_encoder_frozen
-from speech2face.training.voice_encoder import load_speaker
+from speech2face.training.voice_encoder import hash_speech, identify_start, load_speaker
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymise import Anonymiser
@@ -62,7 +64,13 @@ class Audit:
         self._cache, self._show, self._seed, self._draws = cache, show, seed, draws
         self._recipe = voice_encoder_frozen()
         self._network = load_speaker(self._recipe)
-        found = hear_pairs(read_pairs(pairs), self._recipe.face_encoder, cache, show)
+        listed = read_pairs(pairs)
+        self._inputs: dict[str, DataIdentity | str] = {
+            "pairs": identify_pairs(listed, ("audio", "face")),
+            "face encoder": identify_face_encoder(self._recipe.face_encoder),
+            "speaker networks": identify_start(),
+        }
+        found = hear_pairs(listed, self._recipe.face_encoder, cache, show)
         if len(set(found.people)) < folds * self._recipe.head.inner_folds:
             raise UsageError(f"{pairs}: too few people to attack any by what others taught.")
         self.crowd = Crowd.divide(
@@ -72,6 +80,9 @@ class Audit:
         spoken, speakers, missing = self._clips, found.people, 0
         if voices:
             spoken, speakers, missing = read_speakers(voices)
+            names = zip([one.name for one in spoken], speakers, strict=True)
+            sounds = hash_speech([one.samples for one in spoken])
+            self._inputs["voices"] = hash_rows([*names, (sounds,)])
         self._unused = {"pairs": found.left_out, "voices": missing}
         self._halves, clip = cut_halves(spoken)
         if not self._halves:
@@ -114,6 +125,16 @@ class Audit:
             "methods": methods,
             "left_out": left_out,
             "clips_left_out": self._unused,
+            "provenance": asdict(describe(self._describe_recipe(anonymisers), self._inputs)),
+        }
+
+    def _describe_recipe(self, anonymisers: Sequence[Anonymiser]) -> dict[str, Any]:
+        return {
+            "voice encoder": asdict(self._recipe),
+            "folds": len(np.unique(self.crowd.fold)),
+            "draws": self._draws,
+            "seed": self._seed,
+            "methods": [repr(anonymiser) for anonymiser in anonymisers],
         }
 
     def _hear(self, anonymiser: Anonymiser | None) -> tuple[Overheard, Overheard]:

@@ -15,6 +15,7 @@ from typing import Any
 from speech2face.evaluation.plots import COLOURS, Axis, Series, draw_lines
 from speech2face.files import write_atomically
 from speech2face.pictures import check_place
+from speech2face.provenance import summarise
 
 STYLE = (
     COLOURS
@@ -196,6 +197,7 @@ def _limits(facts: dict[str, Any]) -> list[str]:
         "It is about the face. That a known voice is recognised is another danger, and a greater "
         "one: a speaker verifier finds a voice among thousands.",
         f"speech2face {facts['version']}. All figures: `--json`.",
+        *(summarise(facts["provenance"]) if "provenance" in facts else []),
     ]
 
 

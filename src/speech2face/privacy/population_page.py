@@ -9,6 +9,7 @@ from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_line
 from speech2face.privacy.attackers import ATTACKERS
 from speech2face.privacy.audit import SHARES, tell_estimate
 from speech2face.privacy.page import bullets, figure, section, svg, table, wrap
+from speech2face.provenance import summarise
 
 DECIDES = ATTACKERS[-1]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 360, 58, 20, 16, 46  # of the trade-off
@@ -284,6 +285,7 @@ def _notes(facts: dict[str, Any]) -> list[str]:
         "Halves share their microphone, which helps the attacker.",
         "A stronger attacker may find more: what is shown is the least that is disclosed.",
         f"speech2face {facts['version']}, seed {facts['seed']}. All figures: report.json.",
+        *(summarise(facts["provenance"]) if "provenance" in facts else []),
     ]
     lines += [f"{name} was left out: {why}" for name, why in facts["left_out"].items()]
     return lines

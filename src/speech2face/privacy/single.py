@@ -6,6 +6,8 @@ measured before, on other people (disclosure.py).
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,9 @@ from speech2face.privacy.disclosure import (
     state,
     weigh_one,
 )
+from speech2face.provenance import describe, hash_rows
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
-from speech2face.weights import Model
+from speech2face.weights import Model, hash_file
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %
@@ -62,6 +65,15 @@ def audit_recording(
             for t in LENGTHS
         ],
     }
+
+
+def describe_audit(
+    source: str | Path, model: Model, settings: dict[str, float | None]
+) -> dict[str, Any]:
+    """The provenance of a page on one recording, of which a file is known by its content."""
+    recording = hash_file(source) if isinstance(source, Path) else "standard input"
+    data = {"recording": recording, "model": hash_rows(model.card.sha256.items())}
+    return asdict(describe({"model": model.card.name, **settings}, data))
 
 
 def state_voice(voice: VoiceEmbedding, spread: Spread, calibration: Calibration) -> dict[str, Any]:

@@ -43,7 +43,11 @@ def export_model(
     spaces = {facts["recipe"]["face_encoder"] for facts in (encoder_facts, decoder_facts)}
     if len(spaces) > 1:
         raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
-    contents = {facts.get("face_encoder") for facts in (encoder_facts, decoder_facts)} - {None}
+    contents = {
+        facts["face_encoder"]  # which older weights do not name
+        for facts in (encoder_facts, decoder_facts)
+        if "face_encoder" in facts
+    }
     if len(contents) > 1:
         raise ModelError(
             f"encoder and decoder were trained with two recognisers of the name {spaces.pop()}: "
