@@ -95,7 +95,7 @@ def time_audit(setting: str, repeats: int, quick: bool) -> list[float]:
     seconds = []
     for _ in range(repeats + (not quick)):
         began = time.perf_counter()
-        subprocess.run(command, env=environment(setting), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=environment(setting), check=True, capture_output=True)
         seconds.append(time.perf_counter() - began)
     return seconds[-repeats:]
 

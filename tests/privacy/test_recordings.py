@@ -188,6 +188,24 @@ def test_parts_of_which_nothing_is_left_are_named(tmp_path: Path) -> None:
     assert soundfile.info(target).frames == 70 * RATE
 
 
+@pytest.mark.parametrize("method", ["mcadams", "smoothing", "telephone"])
+@pytest.mark.parametrize("seconds", [0.9, 5.3, 41.07])
+def test_what_comes_out_is_as_long_as_what_went_in(
+    tmp_path: Path, method: str, seconds: float
+) -> None:
+    sound = np.resize(example_speech()[0], round(seconds * RATE))
+    target = tmp_path / "out.flac"
+    anonymise_recording((sound, RATE), target, load_anonymiser(method), 0)
+    assert soundfile.info(target).frames == len(sound)
+
+
+def test_channels_out_of_phase_are_disguised_too(tmp_path: Path) -> None:
+    sound, _ = example_speech()
+    target = tmp_path / "out.flac"
+    anonymise_recording((np.stack([sound, -sound]), RATE), target, load_anonymiser("mcadams"), 0)
+    assert np.abs(load_audio(target).samples).max() > 0.5 * np.abs(sound).max()
+
+
 # The command
 
 

@@ -82,6 +82,7 @@ def _no_speech(source: Source, name: str, method: str) -> NoSpeechError:
             find_speech(source)
         except NoSpeechError as error:
             return error
+    method = "the program" if method == "command" else method
     return NoSpeechError(
         f"{name}: no speech is left after {method}; nothing was written; choose another method, or "
         "another seed where it draws by one."
