@@ -313,6 +313,16 @@ class Runner:
             spent[_find_kind(event)] += microseconds / 1000 / batch
         return spent
 
+    def time_steps(self, batch: int, count: int) -> list[float]:
+        """Seconds of each of so many steps on a CPU, after one that is not counted."""
+        clips, seconds = self._take(batch), []
+        self._network.train()
+        for _ in range(count + 1):
+            began = time.perf_counter()
+            self._step(clips)
+            seconds.append(time.perf_counter() - began)
+        return seconds[1:]
+
     def _take(self, batch: int) -> tuple[Tensor, ...]:
         return tuple(part[:batch].to(self._device) for part in self._clips)
 

@@ -318,7 +318,10 @@ def anonymise(
         typer.Option(help="Folder for the recordings, NAME.anonymous.flac; made if missing."),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="One of docs/anonymisers.md. [default: mcadams]")
+        str | None,
+        typer.Option(
+            help="One of docs/anonymisers.md. [default: whisper; mcadams without the extra audit]"
+        ),
     ] = None,
     command: Annotated[
         str | None, typer.Option(help="Another program as the anonymiser: 'program {in} {out}'.")
@@ -335,13 +338,15 @@ def anonymise(
 ) -> None:
     """Give recordings another voice. What that hides, speech2face audit measures.
 
-    Written are mono, 16 kHz and 16 bits, without the recording's tags. Other sounds stay in it.
+    Written are mono, 16 kHz and 16 bits, without the recording's tags, with a mark that says that
+    the voice is disguised and by which method. Other sounds stay in it.
     """
     import secrets
 
     from speech2face.batch import run_each
     from speech2face.inputs import choose_outputs, make_folder
-    from speech2face.privacy.anonymise import choose_anonymiser
+    from speech2face.privacy.anonymise import DEFAULT, choose_anonymiser
+    from speech2face.privacy.attack_table import say_what_remains
     from speech2face.privacy.recordings import anonymise_recording
 
     ending = ".anonymous.flac"
@@ -352,6 +357,11 @@ def anonymise(
     outputs = choose_outputs(recordings, output, out_dir, ending)
     _check_skipping(skip_existing, force)
     anonymiser = choose_anonymiser(method, command)
+    if not method and not command and anonymiser.name != DEFAULT:
+        complain(
+            f"{anonymiser.name} is used: {DEFAULT}, which hides more, needs "
+            "pip install 'speech2face[audit]'."
+        )
 
     def disguise(item: Input, progress: Progress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
@@ -369,9 +379,7 @@ def anonymise(
         run_each(recordings, disguise, as_json=False, format_row=lambda row: row["output"])
     finally:
         if written:
-            complain(
-                "who knows the method may undo much of it; see speech2face audit.", colour=None
-            )
+            complain(say_what_remains(anonymiser.name), colour=None)
 
 
 @app.command()
@@ -390,7 +398,14 @@ def audit(
         Path | None, typer.Option(help="Folder with voices.csv, to verify speakers. [the pairs]")
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="Anonymisers to attack; may be repeated. [all]")
+        list[str] | None,
+        typer.Option(
+            help="With --pairs, an anonymiser to attack; may be repeated. [all] Else, the one that "
+            "disguised RECORDING."
+        ),
+    ] = None,
+    original: Annotated[
+        str | None, typer.Option(help="The recording that RECORDING is a disguise of.")
     ] = None,
     costs: Annotated[
         Path | None, typer.Option(help="JSON of benchmarks/anonymisers.py, for the trade-off.")
@@ -405,8 +420,9 @@ def audit(
 ) -> None:
     """How much of the face a voice gives away, in bits.
 
-    Of one recording in a second. With --pairs, of a population before and after anonymising, from
-    three attackers; minutes for each method.
+    Of one recording in a second. Of a disguised voice it says what attackers found of others
+    disguised alike; with --original, what they would have of this speaker. With --pairs, of a
+    population before and after anonymising, from three attackers; minutes for each method.
     """
     if (recording is None) == (pairs is None):
         raise UsageError("give a recording, or --pairs and a folder.")
@@ -414,15 +430,23 @@ def audit(
     if pairs:
         if start or end is not None or track:
             raise UsageError("--from, --to and --track go with a recording.")
+        if original:
+            raise UsageError("--original goes with a recording.")
         print(
             _audit_population(
                 pairs, voices, method, costs, out or Path("runs/audit"), seed, as_json
             )
         )
         return
-    if voices or method or costs:
-        raise UsageError("--voices, --method and --costs go with --pairs.")
+    if voices or costs:
+        raise UsageError("--voices and --costs go with --pairs.")
+    if recording == original == "-":
+        raise UsageError("only one of RECORDING and --original can be standard input.")
+    if method and len(method) > 1:
+        raise UsageError("one recording is disguised by one --method.")
     from speech2face.pictures import check_place
+    from speech2face.privacy.anonymise import load_anonymiser
+    from speech2face.privacy.disguised_page import draw_disguised
     from speech2face.privacy.page import draw_recording, write_page
     from speech2face.privacy.single import audit_recording, describe_audit, tell
     from speech2face.weights import find_model
@@ -430,18 +454,23 @@ def audit(
     if out:
         check_place(out, force)
     source, found = _find_one(recording or ""), find_model(model)
-    part = {"start": start, "end": end, "track": track}
-    facts = audit_recording(source, found, start=start, end=end, track=track)
+    plain = None if original is None else _find_one(original)
+    used = load_anonymiser(method[0]).name if method else None
+    facts = audit_recording(
+        source, found, original=plain, method=used, start=start, end=end, track=track
+    )
     if out:
-        page = draw_recording(
-            facts | {"provenance": describe_audit(source, found, part)}, tell(facts)
-        )
-        write_page(page, out, force)
+        settings = {"method": used, "start": start, "end": end, "track": track}
+        provenance = describe_audit(source, plain, found, settings)
+        draw = draw_disguised if facts["disguised"]["by"] else draw_recording
+        write_page(draw(facts | {"provenance": provenance}, tell(facts)), out, force)
     print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
     if not as_json:
         _say_what_was_used(str(recording), facts, start)
     for warning in facts["warnings"]:
         complain(f"{recording}: {warning}")
+    for warning in facts["original"]["warnings"] if facts["original"] else ():
+        complain(f"{original}: {warning}")
 
 
 def _audit_population(

@@ -13,6 +13,11 @@ import soundfile
 
 from made_up import make_pairs
 from sounds import EXAMPLES
+from speech2face.errors import UsageError
+from speech2face.privacy.anonymise import load_anonymiser
+from speech2face.privacy.recordings import anonymise_recording
+from speech2face.privacy.single import audit_recording
+from speech2face.weights import find_model
 
 RECORDING = EXAMPLES / "bella.flac"
 
@@ -54,10 +59,37 @@ def test_a_recording_as_json():
     assert 1 <= places["10 %"] <= places["50 %"] <= places["90 %"] <= 1000
 
 
+def test_a_disguised_recording_beside_its_original(tmp_path: Path):
+    disguised = tmp_path / "voice.flac"
+    anonymise_recording(RECORDING, disguised, load_anonymiser("mcadams-random"), 1)
+    model = find_model()
+    facts = audit_recording(disguised, model)
+    assert facts["disguised"]["by"] == "mark"
+    assert (facts["bits"], facts["places"], facts["original"]) == (None, None, None)
+    assert facts["bits_if_plain"] > 0
+    done = run(disguised, "--original", RECORDING, "--out", tmp_path / "page.html", "--json")
+    assert done.returncode == 0, done.stderr
+    facts, plain = json.loads(done.stdout), audit_recording(RECORDING, model)
+    assert facts["original"]["bits"] == plain["bits"]
+    assert facts["original"]["pair"]["same"] is True
+    left = facts["original"]["bits_left"]
+    assert left["low"] < left["value"] < left["high"] < plain["bits"]["high"]
+    assert "disguised voice" in (tmp_path / "page.html").read_text()
+    other = audit_recording(disguised, model, original=EXAMPLES / "omega.flac")
+    assert other["original"]["pair"]["same"] is False
+    with pytest.raises(UsageError, match="marked as disguised itself"):
+        audit_recording(RECORDING, model, original=disguised)
+    stated = audit_recording(RECORDING, model, original=RECORDING)  # nothing says it is disguised
+    assert stated["disguised"]["by"] == "option"
+    assert stated["original"]["bits_left"]["bound"]
+
+
 def test_what_was_asked_wrongly():
     assert "--pairs" in refuse(2)
     assert "--pairs" in refuse(2, RECORDING, "--pairs", "pairs")
-    assert "go with --pairs" in refuse(2, RECORDING, "--method", "mcadams")
+    assert "go with --pairs" in refuse(2, RECORDING, "--voices", "voices")
+    assert "with a recording" in refuse(2, "--pairs", "pairs", "--original", RECORDING)
+    assert "one --method" in refuse(2, RECORDING, "--method", "mcadams", "--method", "whisper")
     assert "no anonymiser" in refuse(2, "--pairs", "pairs", "--method", "mask")
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from speech2face.privacy.attackers import ATTACKERS
 from speech2face.privacy.audit import tell as tell_population
+from speech2face.privacy.disguised_page import draw_disguised
 from speech2face.privacy.page import draw_recording
 from speech2face.privacy.population_page import draw_population
+from speech2face.privacy.remaining import state_bits_left, state_population
 from speech2face.privacy.single import tell
 
 
@@ -24,6 +26,10 @@ def recording(**other: Any) -> dict[str, Any]:
         "warnings": [],
         "noisy": False,
         "telephone": False,
+        "disguised": {"by": None, "method": None, "probability": 0.01},
+        "population": None,
+        "bits_if_plain": None,
+        "original": None,
         "bits": {"value": 1.6, "low": 1.4, "high": 1.8},
         "parts": {"sex": 0.8, "age": 0.1, "everything else": 0.7},
         "strangers": 1000,
@@ -32,6 +38,32 @@ def recording(**other: Any) -> dict[str, Any]:
         "curve": [{"seconds": 0.5, "bits": 0.7}, {"seconds": 6.3, "bits": 1.6}],
         "average_voice": [{"seconds": t, "bits": 1.5} for t in (0.5, 3, 10)],
     } | other
+
+
+def disguised(by: str = "mark", method: str | None = "whisper", **other: Any) -> dict[str, Any]:
+    return recording(
+        disguised={"by": by, "method": method, "probability": 0.9},
+        population=state_population(method),
+        bits=None,
+        bits_if_plain=1.6,
+        parts=dict.fromkeys(("sex", "age", "everything else")),
+        mean_place=None,
+        places=None,
+        curve=[],
+        average_voice=[],
+        **other,
+    )
+
+
+def original(method: str | None, same: bool | None = True) -> dict[str, Any]:
+    bits = {"value": 2.0, "low": 1.7, "high": 2.3}
+    return {
+        "bits": bits,
+        "warnings": [],
+        "sounds_disguised": False,
+        "pair": {"same": same, "correlation": 0.97, "seconds": [5.0, 5.1]},
+        "bits_left": state_bits_left(bits, method),
+    }
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -130,6 +162,51 @@ def test_a_model_that_was_not_calibrated_gives_no_interval():
     page = draw_recording(facts, sentences)
     assert "which was not checked" in page
     assert "Its statements may be too great." in page
+
+
+@pytest.mark.parametrize(
+    ("by", "method", "words"),
+    [
+        ("mark", "whisper", "The file's mark says that this is a disguised voice, made by the met"),
+        ("mark", "command", "made by another program"),
+        ("option", None, "You say that this is a disguised voice."),
+        ("detector", None, "sounds like a disguised voice: it carries no mark"),
+    ],
+)
+def test_of_a_disguised_voice_no_bits_are_stated(by: str, method: str | None, words: str):
+    facts = disguised(by, method)
+    sentences = tell(facts)
+    page = draw_disguised(facts, sentences)
+    check(page)
+    assert words in sentences[0]
+    assert "cannot be stated" in sentences[1]
+    assert "cannot be stated" in page
+    assert "1.6" not in " ".join(sentences) + page
+    known = method == "whisper"
+    assert ("about half (55 %)" in page) == ("What attackers found" in page) == known
+    assert ("was not measured" in page) != known
+
+
+def test_beside_its_original_an_estimate_or_a_bound_is_stated():
+    facts = disguised(original=original("whisper"))
+    sentences = " ".join(tell(facts))
+    assert "The original discloses about 2.0 bits of the speaker's face (1.7 to 2.3)." in sentences
+    assert "would still have about 1.1 bits (0.9 to 1.3) of them" in sentences
+    check(draw_disguised(facts, tell(facts)))
+    facts = disguised("option", None, original=original(None))
+    assert "at most as much of it as of the original: 2.3 bits" in " ".join(tell(facts))
+    page = draw_disguised(facts, tell(facts))
+    check(page)
+    assert "≤ 2.3" in page
+
+
+@pytest.mark.parametrize(
+    ("same", "words"), [(False, "do not seem to be"), (None, "could not be checked")]
+)
+def test_recordings_that_do_not_belong_together_are_named(same: bool | None, words: str):
+    facts = disguised(original=original("whisper", same))
+    assert words in " ".join(tell(facts))
+    check(draw_disguised(facts, tell(facts)))
 
 
 @pytest.mark.parametrize("methods", [(), ("one",), ("one", "two", "three", "four")])

@@ -24,6 +24,8 @@ from service import COMMAND, Service, start_service
 import speech2face
 from sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
+from speech2face.privacy.anonymise import load_anonymiser
+from speech2face.privacy.recordings import anonymise_recording
 from speech2face.privacy.single import audit_recording, tell
 from speech2face.serving.answers import Embedding, Face, Models
 from speech2face.serving.api import PATHS
@@ -114,6 +116,20 @@ def test_its_confidence_is_what_the_audit_states(
         assert "bits" in told.words
         assert "Among 1,000 strangers" in told.words
         assert told.calibrated_on == audited["calibrated_on"] > 0
+        assert told.disguised.by is None
+
+
+def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
+    service: Service, recording: Path, tmp_path: Path
+) -> None:
+    disguised = tmp_path / "voice.flac"
+    anonymise_recording(recording, disguised, load_anonymiser("mcadams"), 0)
+    answer = service.post("/v1/reconstruct", disguised.read_bytes()).content
+    told = Face.model_validate_json(answer).confidence
+    assert told
+    assert (told.bits, told.low, told.high) == (None, None, None)
+    assert (told.disguised.by, told.disguised.method) == ("mark", "mcadams")
+    assert "cannot be stated" in told.words
 
 
 BAD_BODIES = {

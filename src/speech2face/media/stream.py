@@ -105,6 +105,7 @@ class AudioStream:
         self._mixer = Downmixer()
         self._offset = 0.0
         self._notes: list[str] = []
+        self.tags: dict[str, str] = {}  # of the file and its sound tracks, once one has iterated
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if isinstance(self._source, tuple):
@@ -187,6 +188,8 @@ class AudioStream:
                 return opened.enter_context(open_container(file))
 
             container = reopen()
+            for part in (container, *container.streams.audio):
+                self.tags |= part.metadata
             count = len(container.streams.audio)
             if not count:
                 held = "video but no sound" if container.streams.video else "no sound"

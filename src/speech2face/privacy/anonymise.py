@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -64,7 +65,8 @@ _METHODS: Mapping[str, Anonymiser] = MappingProxyType(
     }
 )
 ANONYMISERS: tuple[str, ...] = tuple(_METHODS)
-DEFAULT = "mcadams"  # needs no other library, and its words are understood
+DEFAULT = "whisper"  # by the rule of `attack_table.choose_default`
+WITHOUT_WORLD = "mcadams"  # by the same rule, of those that need no other library
 
 
 def load_anonymiser(name: str) -> Anonymiser:
@@ -78,10 +80,13 @@ def load_anonymiser(name: str) -> Anonymiser:
 
 
 def choose_anonymiser(name: str | None, command: str | None) -> Anonymiser:
-    """By name, or the program of a command line; without either the default."""
+    """By name, or the program of a command line; without either the best that is installed."""
     if name and command:
         raise UsageError("--method and --command exclude each other.")
-    return CommandAnonymiser(command) if command is not None else load_anonymiser(name or DEFAULT)
+    if command is not None:
+        return CommandAnonymiser(command)
+    best = DEFAULT if find_spec("pyworld") else WITHOUT_WORLD
+    return load_anonymiser(name or best)
 
 
 @dataclass(frozen=True)

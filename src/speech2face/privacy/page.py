@@ -192,6 +192,8 @@ def _limits(facts: dict[str, Any]) -> list[str]:
         "It is an average over all people with such a voice. Of one person a voice may tell "
         "more, less, or what is wrong: some faces look like their voices, others do not.",
         calibrated,
+        "It holds for plain voices. This one was taken for plain; if it is disguised all the same, "
+        "its figures mean nothing.",
         "It holds for this program. A program trained on more people may find more, so take it for "
         "the least that is disclosed, not the most.",
         "It is about the face. That a known voice is recognised is another danger, and a greater "

@@ -6,39 +6,87 @@ tags, no times, no pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speech2face.errors import UsageError
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.files import cannot_write, write_atomically
 from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
-from speech2face.privacy.pieces import cut_pieces, join_pieces
+from speech2face.privacy.mark import make_mark
+from speech2face.privacy.pieces import MOMENT, cut_pieces, join_pieces
+from speech2face.speech import SILENCE, find_speech
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymise import Anonymiser
 
 CODECS = {".wav": ("wav", "pcm_s16le"), ".flac": ("flac", "flac")}  # container and codec
+AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
 
 
 def anonymise_recording(
     source: Source, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
 ) -> tuple[str, ...]:
-    """Write `source` with another voice, mono, 16 kHz, 16 bits → what was wrong with its sound.
+    """Write `source` with another voice, mono, 16 kHz, 16 bits, marked as disguised (mark.py).
 
-    Raises UsageError where `target` exists (without `force`), has another ending than .wav or
-    .flac, or cannot be written; UnreadableMediaError where there is nothing to hear; and what the
-    anonymiser raises. In all these cases nothing is written.
+    → what was wrong with its sound, and what of it was lost. Raises UsageError where `target`
+    exists (without `force`), has another ending than .wav or .flac, or cannot be written;
+    UnreadableMediaError where there is nothing to hear; NoSpeechError where no speech is left; and
+    what the anonymiser raises. In all these cases nothing is written.
     """
     check_recording(target, force)
     stream = stream_audio(source)
-    pieces = (anonymiser(piece, seed) for piece in cut_pieces(stream))
-    write_sound(join_pieces(pieces), target)
-    return stream.warnings
+    silenced: list[float] = []
+    pieces = _disguise(cut_pieces(stream), anonymiser, seed, silenced)
+
+    def check(made: Path) -> None:
+        try:
+            find_speech(made)
+        except (NoSpeechError, UnreadableMediaError):
+            raise _no_speech(source, stream.name, anonymiser.name) from None
+
+    write_sound(join_pieces(pieces), target, make_mark(anonymiser.name), check)
+    if not silenced:
+        return stream.warnings
+    part = "one part" if len(silenced) == 1 else f"{len(silenced)} parts"
+    lost = f"{anonymiser.name} left only silence of {part} of up to 20 s, the first at "
+    return (*stream.warnings, f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}")
+
+
+def _disguise(
+    pieces: Iterable[np.ndarray], anonymiser: Anonymiser, seed: int, silenced: list[float]
+) -> Iterator[np.ndarray]:
+    """Pieces in another voice; `silenced` is told where those begin (s) of which nothing is left"""
+    start = 0.0
+    for piece in pieces:
+        changed = anonymiser(piece, seed)
+        if _loudness(piece) > AUDIBLE and _loudness(changed) < SILENCE:
+            silenced.append(start)
+        start += (len(piece) - MOMENT) / SAMPLE_RATE
+        yield changed
+
+
+def _loudness(samples: np.ndarray) -> float:
+    """RMS of samples (n,), which may be none."""
+    return float(np.sqrt(np.square(samples, dtype=np.float64).sum() / max(1, len(samples))))
+
+
+def _no_speech(source: Source, name: str, method: str) -> NoSpeechError:
+    """Why there is no speech in what was made: there was none before, or the method left none."""
+    if not isinstance(source, tuple | bytes) and str(source) != "-":
+        try:
+            find_speech(source)
+        except NoSpeechError as error:
+            return error
+    method = "the program" if method == "command" else method
+    return NoSpeechError(
+        f"{name}: no speech is left after {method}; nothing was written; choose another method, or "
+        "another seed where it draws by one."
+    )
 
 
 def check_recording(target: Path, force: bool) -> None:
@@ -48,26 +96,36 @@ def check_recording(target: Path, force: bool) -> None:
     check_place(target, force)
 
 
-def write_sound(blocks: Iterable[np.ndarray], target: Path) -> None:
-    """Blocks of mono sound at 16 kHz → a file of 16 bits, whole or not at all.
+def write_sound(
+    blocks: Iterable[np.ndarray],
+    target: Path,
+    tags: Mapping[str, str] | None = None,
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Blocks of mono sound at 16 kHz → a file of 16 bits with `tags`, whole or not at all.
 
-    Raises UsageError where `target` is no place for a file, and StorageError where the disk is
-    full or fails.
+    `check` is given the file before it has its name, and may refuse it by an error. Raises
+    UsageError where `target` is no place for a file, and StorageError where the disk is full or
+    fails.
     """
     from av.error import FFmpegError
 
     with write_atomically(target) as file:
         try:
-            _encode(blocks, file.name, *CODECS[target.suffix.lower()])
+            _encode(blocks, file.name, tags or {}, *CODECS[target.suffix.lower()])
         except FFmpegError as error:
             raise cannot_write(target, error) from None
+        check(Path(file.name))
 
 
-def _encode(blocks: Iterable[np.ndarray], path: str, container: str, codec: str) -> None:
+def _encode(
+    blocks: Iterable[np.ndarray], path: str, tags: Mapping[str, str], container: str, codec: str
+) -> None:
     import av
 
     # Bit exact: else FFmpeg signs the file with its version.
     with av.open(path, "w", format=container, options={"fflags": "+bitexact"}) as output:
+        output.metadata.update(tags)
         track: Any = output.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         track.codec_context.flags |= 1 << 23  # bit exact as well
         track.format = "s16"

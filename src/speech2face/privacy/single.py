@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from speech2face import __version__
+from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, Source
 from speech2face.privacy.disclosure import (
     STRANGERS,
@@ -26,14 +27,20 @@ from speech2face.privacy.disclosure import (
     state,
     weigh_one,
 )
+from speech2face.privacy.disguise import PLAIN, Disguise, find_disguise
+from speech2face.privacy.mark import find_mark
+from speech2face.privacy.original import CourseStream, judge_pair
+from speech2face.privacy.remaining import state_bits_left, state_population, tell_disguised
 from speech2face.provenance import describe, hash_rows
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+from speech2face.speech import find_speech
 from speech2face.weights import Model, hash_file
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %
 CLEAR = Waveform(range_db=30.0, narrow=False)  # of the voice that others are held against
 PARTS = ("sex", "age", "everything else")
+BLOCK_SECONDS = 32.0  # as `find_speech` listens
 QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
@@ -41,45 +48,92 @@ def audit_recording(
     source: Source,
     model: Model,
     *,
+    original: Source | None = None,
+    method: str | None = None,
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
 ) -> dict[str, Any]:
     """A path, `-`, bytes or (samples, sample rate) → the facts that the page and --json show.
 
-    Those of `state_voice`, and what other lengths and voices disclose. Only the part from `start`
-    to `end`, in seconds, of the sound `track` is listened to, as in `media.stream_audio`. Raises
-    UnreadableMediaError, NoSpeechError and ModelError.
+    Those of `state_voice`, and what other lengths and voices disclose. `original` is the recording
+    that `source` is a disguise of, `method` how it was disguised, where its mark does not say so.
+    Of both only the part from `start` to `end`, in seconds, is listened to, and of `source`
+    the sound `track`, as in `media.stream_audio`.
+
+    Raises UnreadableMediaError, NoSpeechError and ModelError, and UsageError where `original` is
+    itself marked as disguised.
     """
     calibration = read_calibration(model)
     network = Speech2Face(model)
-    voice = network.embed(source, start=start, end=end, track=track)
     spread = learn_spread(network.encode)
-    return {
+    part = {"start": start, "end": end, "track": track}
+    stream = CourseStream(source, BLOCK_SECONDS, **part)
+    voice = network.embed(find_speech(stream))
+    disguise = find_disguise(voice.speech.samples, stream.tags, original is not None, method)
+    facts = {
         "version": __version__,
-        **state_voice(voice, spread, calibration),
+        **state_voice(voice, spread, calibration, disguise),
         "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
-        "curve": _trace(network, voice.speech.samples, calibration, spread),
-        "average_voice": [
-            {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}
-            for t in LENGTHS
-        ],
     }
+    if disguise.by:
+        facts |= {"curve": [], "average_voice": []}
+    else:
+        facts |= {
+            "curve": _trace(network, voice.speech.samples, calibration, spread),
+            "average_voice": [
+                {"seconds": t, "bits": round(average_bits(spread, t, calibration, CLEAR), 3)}
+                for t in LENGTHS
+            ],
+        }
+    facts["original"] = None
+    if original is not None:
+        plain = CourseStream(original, BLOCK_SECONDS, start=start, end=end)
+        spoken = network.embed(find_speech(plain))
+        if mark := find_mark(plain.tags):
+            raise UsageError(
+                f"{plain.name} is marked as disguised itself ({mark.method}); give the plain voice."
+            )
+        heard = find_disguise(spoken.speech.samples, {})
+        before = state_voice(spoken, spread, calibration, PLAIN)
+        facts["original"] = {
+            "bits": before["bits"],
+            "warnings": before["warnings"],
+            "sounds_disguised": heard.by is not None,
+            "pair": judge_pair(plain, stream, disguise.method == "resynthesis"),
+            "bits_left": state_bits_left(before["bits"], disguise.method),
+        }
+    return facts
 
 
 def describe_audit(
-    source: str | Path, model: Model, settings: dict[str, float | None]
+    source: str | Path,
+    original: str | Path | None,
+    model: Model,
+    settings: dict[str, float | str | None],
 ) -> dict[str, Any]:
     """The provenance of a page on one recording, of which a file is known by its content."""
-    recording = hash_file(source) if isinstance(source, Path) else "standard input"
-    data = {"recording": recording, "model": hash_rows(model.card.sha256.items())}
+    data = {"recording": _identify(source), "model": hash_rows(model.card.sha256.items())}
+    if original is not None:
+        data["original"] = _identify(original)
     return asdict(describe({"model": model.card.name, **settings}, data))
 
 
-def state_voice(voice: VoiceEmbedding, spread: Spread, calibration: Calibration) -> dict[str, Any]:
+def _identify(source: str | Path) -> str:
+    return hash_file(source) if isinstance(source, Path) else "standard input"
+
+
+def state_voice(
+    voice: VoiceEmbedding,
+    spread: Spread,
+    calibration: Calibration,
+    disguise: Disguise,
+) -> dict[str, Any]:
     """What a voice discloses, as facts that `tell` words: bits, places among `STRANGERS`, seconds.
 
-    Without a calibration no interval is known. Takes about 10 ms.
+    Without a calibration no interval is known. Of a disguised voice nothing of that is known: bits
+    and places are None, `bits_if_plain` is what would be stated of a plain one, and `population`
+    what attackers found of many. Takes about 10 ms. `disguise` is what `find_disguise` gave.
     """
     samples = voice.speech.samples
     sound = measure_sound(samples)
@@ -91,7 +145,19 @@ def state_voice(voice: VoiceEmbedding, spread: Spread, calibration: Calibration)
         f"{share} %": max(1, round(STRANGERS * rank))
         for share, rank in zip((10, 50, 90), said.ranks, strict=True)
     }
-    return {
+    plain = {
+        "bits": {
+            "value": round(said.bits, 3),
+            "low": round(max(0.0, said.bits - off), 3) if calibration.people else None,
+            "high": round(said.bits + off, 3) if calibration.people else None,
+        },
+        "bits_if_plain": None,
+        "parts": dict(zip(PARTS, map(_round, (said.sex, said.age, rest)), strict=True)),
+        "strangers": STRANGERS,
+        "mean_place": max(1, round(STRANGERS * said.mean_rank)),
+        "places": places,
+    }
+    facts = {
         "model": voice.model,
         "calibrated_on": calibration.people,
         "speech_seconds": round(voice.speech.seconds, 2),
@@ -101,20 +167,26 @@ def state_voice(voice: VoiceEmbedding, spread: Spread, calibration: Calibration)
         "noisy": sound.range_db < QUIET,
         "telephone": sound.narrow,
         "weight": round(weigh_one(calibration, seconds, sound), 3),
-        "bits": {
-            "value": round(said.bits, 3),
-            "low": round(max(0.0, said.bits - off), 3) if calibration.people else None,
-            "high": round(said.bits + off, 3) if calibration.people else None,
-        },
-        "parts": dict(zip(PARTS, map(_round, (said.sex, said.age, rest)), strict=True)),
-        "strangers": STRANGERS,
-        "mean_place": max(1, round(STRANGERS * said.mean_rank)),
-        "places": places,
+        "disguised": disguise.facts,
+        "population": None,
+        **plain,
     }
+    if disguise.by:
+        facts |= {
+            "bits": None,
+            "bits_if_plain": round(said.bits, 3),
+            "parts": dict.fromkeys(PARTS),
+            "mean_place": None,
+            "places": None,
+            "population": state_population(disguise.method),
+        }
+    return facts
 
 
 def tell(facts: dict[str, Any]) -> list[str]:
     """The same in sentences."""
+    if facts["disguised"]["by"]:
+        return tell_disguised(facts)
     bits, places, crowd = facts["bits"], facts["places"], facts["strangers"]
     between = f" ({bits['low']:.1f} to {bits['high']:.1f})" if facts["calibrated_on"] else ""
     lines = [

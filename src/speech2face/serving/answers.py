@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class Disguised(BaseModel):
+    """Whether the voice is disguised, as far as that can be known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Literal["mark", "detector"] | None = Field(
+        description="How that is known: the file's metadata say so, or a classifier of speech, "
+        "which errs (docs/privacy.md). Null: nothing speaks for it."
+    )
+    method: str | None = Field(description="Of `speech2face anonymise`, where the mark says so.")
+    probability: float = Field(description="The classifier's, that it is disguised.")
 
 
 class Confidence(BaseModel):
@@ -12,14 +25,16 @@ class Confidence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bits: float = Field(
-        description="Disclosed of whose face it is. One more bit halves the crowd to hide in.",
+    bits: float | None = Field(
+        description="Disclosed of whose face it is. One more bit halves the crowd to hide in. Null "
+        "for a disguised voice, of which that cannot be stated.",
         examples=[1.21],
     )
     low: float | None = Field(
         description="Of the 95 % interval; null where nothing was fitted.", examples=[0.98]
     )
     high: float | None = Field(examples=[1.43])
+    disguised: Disguised
     calibrated_on: int = Field(
         description="People on whom the bits were fitted, none of whom the encoder had met. "
         "0: they are the model's own belief.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,14 +100,16 @@ def listen(
         voice = network.embed(speech)
         facts |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
         facts["covariance"] = voice.covariance.tolist() if task.covariance else None
-        return Heard(facts | _facts_of(voice, confidence))
+        return Heard(facts | _facts_of(voice, confidence, stream.tags))
     face = network.reconstruct(
         speech, samples=task.samples, seed=task.seed, size=task.size, style=task.style
     )
     pictures = tuple(_encode(p, network.card.name) for p in (face.image, *face.samples))
     if task.wanted == "look":
         confidence = None  # a look has to be quick
-    return Heard(facts | _facts_of(face.voice, confidence) | {"notice": NOTICE}, pictures)
+    return Heard(
+        facts | _facts_of(face.voice, confidence, stream.tags) | {"notice": NOTICE}, pictures
+    )
 
 
 class BoundedStream(AudioStream):
@@ -149,11 +151,13 @@ class BoundedStream(AudioStream):
         return super().warnings + self.cut_note
 
 
-def _facts_of(voice: VoiceEmbedding, confidence: Confidence | None) -> dict[str, Any]:
+def _facts_of(
+    voice: VoiceEmbedding, confidence: Confidence | None, tags: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "seconds": round(voice.speech.seconds, 3),
         "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
-        "confidence": confidence.of(voice) if confidence else None,
+        "confidence": confidence.of(voice, tags) if confidence else None,
         "model": voice.model,
         "warnings": list(voice.speech.warnings),
     }

@@ -1,0 +1,92 @@
+"""A disguised recording beside the original that it was made of: is it the same speech?
+
+Compared is how the level rises and falls. Methods that keep a recording's pace keep that; two
+recordings of different words do not share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from speech2face.media import SAMPLE_RATE, AudioStream
+
+FRAME = SAMPLE_RATE // 50  # samples, 20 ms
+SHORTEST = 25  # frames, half a second, that are compared at all
+SMOOTH = 5  # frames, over which levels are averaged
+DEPTH = 40.0  # dB below the loudest frame: what is quieter is a pause
+SHIFT = 50  # frames, a second, by which one may start later than the other
+SAME, OTHER = 0.7, 0.6  # correlation from which, and up to which, it is known what they are
+PACE = 2.0  # greatest ratio of durations of one speech at two paces
+
+
+class CourseStream(AudioStream):
+    """Blocks of sound, as `AudioStream`; remembers the level of every 20 ms and the duration."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.seconds = 0.0
+        self._levels: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in super().__iter__():
+            self.seconds += len(block) / SAMPLE_RATE
+            frames = block[: len(block) // FRAME * FRAME].reshape(-1, FRAME)
+            self._levels.append(10 * np.log10((frames**2).mean(1) + 1e-12))
+            yield block
+
+    @property
+    def levels(self) -> np.ndarray:
+        """dB (k,), of what has been decoded."""
+        return np.concatenate([np.empty(0), *self._levels])
+
+
+def correlate_courses(one: np.ndarray, other: np.ndarray) -> float:
+    """Levels (k,) and (l,) in dB → the greatest correlation at any start, −1 … 1.
+
+    The second is taken at its own pace, and as if it had been spoken faster or slower.
+    """
+    if min(len(one), len(other)) < SHORTEST:
+        return 0.0
+    one, other = _smooth(one), _smooth(other)
+    places = np.linspace(0, len(other) - 1, len(one))
+    paced = np.interp(places, np.arange(len(other)), other)
+    common = min(len(one), len(other))
+    return max(_correlate(one, paced), _correlate(one[:common], other[:common]))
+
+
+def _correlate(one: np.ndarray, other: np.ndarray) -> float:
+    """Two courses (k,) → the greatest correlation where either starts up to a second later."""
+    one, other, length = one - one.mean(), other - other.mean(), len(one)
+    reach, found = min(SHIFT, length // 4), []
+    for shift in range(-reach, reach + 1):
+        a = one[max(0, shift) : length + min(0, shift)]
+        b = other[max(0, -shift) : length - max(0, shift)]
+        found.append(float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum() + 1e-9)))
+    return max(found)
+
+
+def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> dict[str, Any]:
+    """Are they the same speech? `same` is None where that cannot be known.
+
+    `own_pace`: of a method that speaks the words anew; only durations can be compared then.
+    """
+    correlation = correlate_courses(original.levels, disguised.levels)
+    ratio = disguised.seconds / max(original.seconds, 1e-9)
+    same = True if correlation >= SAME else False if correlation < OTHER else None
+    if own_pace:
+        same = None
+    if not 1 / PACE <= ratio <= PACE:
+        same = False
+    return {
+        "same": same,
+        "correlation": round(correlation, 2),
+        "seconds": [round(original.seconds, 2), round(disguised.seconds, 2)],
+    }
+
+
+def _smooth(levels: np.ndarray) -> np.ndarray:
+    raised = np.maximum(levels, levels.max() - DEPTH)
+    return np.convolve(raised, np.ones(SMOOTH) / SMOOTH, "same")

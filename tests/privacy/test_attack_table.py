@@ -1,0 +1,70 @@
+"""The package's few figures of attacks: those of the benchmarks, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from speech2face.privacy.anonymise import ANONYMISERS, DEFAULT, WITHOUT_WORLD, choose_anonymiser
+from speech2face.privacy.attack_table import (
+    FILE,
+    choose_default,
+    load_table,
+    say_what_remains,
+    share_in_words,
+    shorten,
+)
+from speech2face.privacy.remaining import state_bits_left, state_population
+from speech2face.weights import ASSETS
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_the_package_holds_what_the_benchmarks_found():
+    attacked = json.loads((BENCHMARKS / "audit.json").read_text())["attack"]
+    costs = json.loads((BENCHMARKS / "anonymisers.json").read_text())["methods"]
+    assert json.loads((ASSETS / FILE).read_text()) == shorten(attacked, costs)
+    assert set(load_table().methods) == set(ANONYMISERS)
+
+
+def test_the_default_is_what_the_rule_chooses(monkeypatch: pytest.MonkeyPatch):
+    table, need_world = load_table(), ("pitch-formant", "whisper", "resynthesis")
+    without = [name for name in ANONYMISERS if name not in need_world]
+    assert choose_default(table, ANONYMISERS) == DEFAULT
+    assert choose_default(table, without) == WITHOUT_WORLD
+    assert choose_anonymiser(None, None).name == DEFAULT
+    monkeypatch.setattr("speech2face.privacy.anonymise.find_spec", lambda _: None)
+    assert choose_anonymiser(None, None).name == WITHOUT_WORLD
+
+
+def test_what_remains_is_said_for_each_method():
+    for method in ANONYMISERS:
+        sentence = say_what_remains(method)
+        assert method in sentence
+        assert "\n" not in sentence
+    assert "about half (55 %)" in say_what_remains("whisper")
+    assert "finds nothing of the face" in say_what_remains("resynthesis")
+    assert "was not measured" in say_what_remains("command")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.02, "2 %"), (0.33, "about a third"), (1.0, "nearly all (100 %)")]
+)
+def test_shares_in_words(share: float, words: str):
+    assert words in share_in_words(share)
+
+
+def test_what_is_left_of_an_original():
+    bits = {"value": 2.0, "low": 1.6, "high": 2.4}
+    left, share = state_bits_left(bits, "whisper"), load_table().share_kept("whisper")
+    assert share is not None
+    assert left["value"] == pytest.approx(2 * share.value, abs=1e-3)
+    assert 1.6 * share.value > left["low"] > 1.6 * share.low - 0.1
+    assert 2.4 * share.value < left["high"] < 2.4 * share.high + 0.1
+    unknown = {"value": None, "low": None, "high": 2.4, "bound": True}
+    assert state_bits_left(bits, "command") == state_bits_left(bits, None) == unknown
+    assert state_population("command") is None
+    uncalibrated = state_bits_left({"value": 2.0, "low": None, "high": None}, "whisper")
+    assert (uncalibrated["low"], uncalibrated["high"]) == (None, None)
