@@ -163,6 +163,8 @@ def test_whoever_speaks_most_is_chosen(main: str, other: str, change: float, ord
             for part in (short[k * 7 * RATE :][: 7 * RATE], long[k * 20 * RATE :][: 20 * RATE])
         ],
     }[order]
+    for part in parts:  # a breath before the other begins
+        part[-RATE // 2 :] *= 0.001
     borders = np.cumsum([0, *map(len, parts)]) / RATE
     speech = find_speech((np.concatenate(parts), RATE))
     of_main = 0.0

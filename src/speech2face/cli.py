@@ -296,9 +296,7 @@ def embed(
         row["deviation"] = row["deviation"].tolist()
         if covariance:
             row["covariance"] = voice.covariance.tolist()
-        facts = _facts_of(voice)
-        _say_what_was_used(item.name, facts, start)
-        return row | facts
+        return row | _facts_of(voice)
 
     run_each(recordings, extract, as_json=True, format_row=str)
 

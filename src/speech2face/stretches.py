@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from speech2face.voice_activity import CHUNK, split_chunks
 
 KEPT_SECONDS = 120.0  # of candidates, whatever the length of the recording
 EQUAL = 0.15  # stretches less clear than the best by no more than this are about equally clear
+PIECE = 94  # chunks, 3 s: what a long stretch is cut into where several people may speak
 FAR, FAR_COST = 6.0, 0.02  # dB below the loudest, and what each dB beyond costs: someone far away
 # Of a spectrum, in lines of 31.25 Hz: 60 Hz to 7.7 kHz, wider from 400 Hz on.
 BANDS = np.r_[2:14:2, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 107, 127, 150, 177, 209, 247]
@@ -60,23 +62,22 @@ class Candidates:
 
     Within one block the best is the clearest. In a longer recording several people may speak, and
     whose seconds are the very clearest is chance: of those about equally clear, the best is what
-    sounds most like all speech of the recording, on average. That is mostly the voice that speaks
-    most; no voice is told from another, and where none prevails, several are taken.
+    sounds most like the usual speech of the recording, its median. That is mostly the voice that
+    speaks most; no voice is told from another, and where none prevails, several may be taken.
     """
 
     def __init__(self) -> None:
         self._kept: list[Stretch] = []
         self._blocks = 0
-        self._voice = np.zeros(len(BANDS) - 1)  # of all speech, times its seconds
-        self._seconds = 0.0
+        self._voices: list[np.ndarray] = []  # of all speech, 180 bytes for 3 s
 
     def add(self, stretches: list[Stretch]) -> None:
         """The speech of the next block."""
         self._blocks += 1
-        for stretch in stretches:
-            self._voice += stretch.seconds * stretch.voice
-            self._seconds += stretch.seconds
+        self._voices += [piece.voice for stretch in stretches for piece in _split(stretch)]
         self._kept += stretches
+        if self._blocks > 1:
+            self._kept = [piece for stretch in self._kept for piece in _split(stretch)]
         self._kept = self.choose(KEPT_SECONDS)
 
     def choose(self, seconds: float) -> list[Stretch]:
@@ -102,13 +103,31 @@ class Candidates:
         quality = [s.clearness - FAR_COST * max(0.0, loudest - s.level - FAR) for s in self._kept]
         least = max(quality) - EQUAL
 
+        usual = np.median(self._voices, axis=0)
+
         def key(index: int) -> tuple[bool, float]:
             if self._blocks == 1 or quality[index] < least:
                 return True, -quality[index]
-            difference = self._kept[index].voice - self._voice / self._seconds
+            difference = self._kept[index].voice - usual
             return False, float(difference @ difference)
 
         return [self._kept[index] for index in sorted(range(len(self._kept)), key=key)]
+
+
+def _split(stretch: Stretch) -> list[Stretch]:
+    """Pieces of about `PIECE` chunks: where nobody pauses, one voice may follow another."""
+    chunks = len(stretch.probabilities)
+    edges = np.linspace(0, chunks, max(round(chunks / PIECE), 1) + 1).round().astype(int).tolist()
+    if len(edges) == 2:
+        return [stretch]
+    return [
+        Stretch(
+            stretch.start + a * CHUNK,
+            stretch.samples[a * CHUNK : b * CHUNK],
+            stretch.probabilities[a:b],
+        )
+        for a, b in itertools.pairwise(edges)
+    ]
 
 
 def _loud_level(stretches: list[Stretch], share: float) -> float:
