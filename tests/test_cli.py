@@ -478,7 +478,8 @@ def test_an_interrupt_ends_a_batch_with_whole_files_only(
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert errors == "speech2face: interrupted.\n"
+    said = [line for line in errors.splitlines() if ": used " not in line]
+    assert said == ["speech2face: interrupted."]
     faces = list(out.iterdir())
     assert 0 < len(faces) < len(inputs)
     for face in faces:
