@@ -285,7 +285,7 @@ def test_from_to_and_the_seconds_that_were_used(tmp_path: Path) -> None:
     ],
 )
 def test_parts_that_are_none_are_refused(options: list[str], words: str, recording: Path) -> None:
-    assert words in refuse(2, "embed", recording, *options)
+    assert words in refuse(2, "reconstruct", recording, "-o", "face.png", *options)
 
 
 def test_a_batch_goes_on_after_a_bad_input(tmp_path: Path, out: Path, recording: Path) -> None:
