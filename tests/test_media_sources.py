@@ -157,9 +157,7 @@ def test_a_pipe_is_held_in_memory_and_otherwise_in_the_temporary_folder(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert len(load_audio(pipe(data)).samples) == SAMPLE_RATE
     monkeypatch.setattr(opening, "HELD", 1000)
-    with pytest.raises(
-        StorageError, match=f"temporary folder {tmp_path}/missing.* TMPDIR"
-    ) as e:
+    with pytest.raises(StorageError, match=f"temporary folder {tmp_path}/missing.* TMPDIR") as e:
         load_audio(pipe(data))
     assert e.value.exit_code == 1
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
