@@ -63,8 +63,8 @@ def tell_disguised(facts: dict[str, Any]) -> list[str]:
     """The facts of `single.state_voice` on a disguised voice in sentences."""
     lines = [
         _tell_how_it_is_known(facts["disguised"]),
-        "How much of the speaker's face it gives away cannot be stated: such statements were "
-        "calibrated on plain voices and do not hold for a disguised one.",
+        "How much of the speaker's face it gives away cannot be stated from the recording itself: "
+        "such statements were calibrated on plain voices and do not hold for a disguised one.",
         _tell_population(facts["population"]),
     ]
     original = facts.get("original")
