@@ -1,13 +1,14 @@
 """What threads that wait for each other cost: alone, and beside one, two and three busy processes.
 
-    python benchmarks/threads.py [--write] [--quick]
+    python benchmarks/threads.py [--before SRC] [--write] [--quick]
 
 For a machine that does nothing else; 6 minutes on 2 cores, half a minute with --quick. Measured in
 one run are `speech2face audit` (a process from its start to its end, of examples/emma.flac) and a
-step of the default encoder's tuning (12 clips; needs the extra `train`), each as it is and with the
-setting that is said to help: OPENBLAS_NUM_THREADS=1 for NumPy in the audit, OMP_WAIT_POLICY=passive
-for torch. Seconds are medians. A busy process counts as fast as it can, on one core.
---write stores benchmarks/threads.json.
+step of the default encoder's tuning (12 clips; needs the extra `train`), each as it is and with
+another setting: two threads for NumPy in the audit, which takes one by itself, and
+OMP_WAIT_POLICY=passive for torch. --before measures the audit of another version as well, whose
+package lies in the folder SRC. Seconds are medians. A busy process counts as fast as it can, on one
+core. --write stores benchmarks/threads.json.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ HERE = Path(__file__).parent
 RECORDING = HERE.parent / "examples" / "emma.flac"
 BUSY = (0, 1, 2, 3)
 SETTINGS = {
-    "audit": ("", "OPENBLAS_NUM_THREADS=1"),
+    "audit": ("", "OPENBLAS_NUM_THREADS=2"),
     "step": ("", "OMP_WAIT_POLICY=passive"),
 }
 BATCH = 12  # clips, as the recipe takes
@@ -40,6 +41,7 @@ BATCH = 12  # clips, as the recipe takes
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what waiting threads cost.")
     parser.add_argument("--write", action="store_true", help="store benchmarks/threads.json")
+    parser.add_argument("--before", type=Path, metavar="SRC", help="source of an earlier version")
     parser.add_argument("--quick", action="store_true", help="once, and beside one process only")
     parser.add_argument("--time-steps", type=int, help=argparse.SUPPRESS)  # in a child
     given = parser.parse_args()
@@ -49,16 +51,19 @@ def main() -> None:
     if given.quick and given.write:
         parser.error("figures of --quick are not worth keeping.")
     repeats, rows = (1 if given.quick else 5), []
+    settings = dict(SETTINGS)
+    if given.before:
+        settings["audit before"] = (f"PYTHONPATH={given.before.resolve()}",)
     for busy in BUSY[:2] if given.quick else BUSY:
         with keep_busy(busy):
-            for what, settings in SETTINGS.items():
-                for setting in settings:
-                    measure = time_audit if what == "audit" else time_training
+            for what, wanted in settings.items():
+                for setting in wanted:
+                    measure = time_training if what == "step" else time_audit
                     seconds = measure(setting, repeats, given.quick)
                     rows.append(
                         {
                             "what": what,
-                            "setting": setting or "default",
+                            "setting": setting if what in SETTINGS and setting else "default",
                             "busy processes": busy,
                             "seconds": round(statistics.median(seconds), 3),
                             "from": round(min(seconds), 3),

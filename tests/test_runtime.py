@@ -17,7 +17,7 @@ import pytest
 import speech2face
 from speech2face import Speech2Face
 from speech2face.errors import ModelError
-from speech2face.runtime import Session
+from speech2face.runtime import Session, limit_blas_threads
 from speech2face.weights import find_model, write_card
 
 SPEECH = np.random.default_rng(0).normal(size=(1, 16_000)).astype(np.float32)
@@ -85,3 +85,12 @@ def test_a_pickle_and_a_copy_are_the_same_model(model: Speech2Face, tmp_path: Pa
     shutil.rmtree(folder)
     with pytest.raises(ModelError, match="no model"):
         pickle.loads(own)
+
+
+def test_numpy_multiplies_in_one_thread_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    limit_blas_threads()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    limit_blas_threads()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"

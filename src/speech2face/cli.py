@@ -23,6 +23,7 @@ from speech2face.console import ProgressBars, complain, drop_output, paint, prep
 from speech2face.errors import ModelError, Speech2FaceError, UsageError
 from speech2face.inputs import expand_home
 from speech2face.pictures import MOST_SAMPLES, SIZES
+from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
     from speech2face.batch import Progress
@@ -221,6 +222,7 @@ def reconstruct(
     force: Force = False,
 ) -> None:
     """Draw the face that each recording suggests, as PNG."""
+    limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.inputs import choose_outputs, make_folder
     from speech2face.pictures import check_writable, write_png
@@ -282,7 +284,7 @@ def embed(
 
     One JSON object a line, with its mean and the deviation of each dimension.
     """
-
+    limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.reconstruct import load
 
@@ -339,6 +341,7 @@ def anonymise(
     Written are mono, 16 kHz and 16 bits, without the recording's tags, with a mark that says that
     the voice is disguised and by which method. Other sounds stay in it.
     """
+    limit_blas_threads()
     import secrets
 
     from speech2face.batch import run_each
@@ -442,6 +445,7 @@ def audit(
         raise UsageError("only one of RECORDING and --original can be standard input.")
     if method and len(method) > 1:
         raise UsageError("one recording is disguised by one --method.")
+    limit_blas_threads()
     from speech2face.pictures import check_place
     from speech2face.privacy.anonymise import load_anonymiser
     from speech2face.privacy.disguised_page import draw_disguised

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions, as all inference opens them."""
+"""ONNX Runtime sessions, as all inference opens them, and the threads of NumPy beside them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def import_runtime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def limit_blas_threads() -> None:
+    """Let NumPy multiply in one thread, unless the environment says otherwise.
+
+    To be called before NumPy is imported. Its products are small in inference: threads that wait
+    for one another cost more than they save, most of all beside other work (benchmarks/threads.py).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class Session:

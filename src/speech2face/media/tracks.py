@@ -69,11 +69,15 @@ class TrackDecoder:
         self._filled = 0.0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
+        tick = float(self._track.time_base) if self._track.time_base else 0.0  # s
+        stated, rate = 0, 0.0
         for frame, channels in self._frames():
-            rate = check_rate(frame.sample_rate, self._name)
-            zero = 128 if channels.dtype == np.uint8 else 0
-            for silence in self._fill(frame.time, rate):
-                yield np.full((len(channels), silence), zero, channels.dtype), rate
+            if frame.sample_rate != stated:
+                stated, rate = frame.sample_rate, check_rate(frame.sample_rate, self._name)
+            if self._timed and tick and frame.pts is not None:
+                zero = 128 if channels.dtype == np.uint8 else 0
+                for silence in self._fill(frame.pts * tick, rate):
+                    yield np.full((len(channels), silence), zero, channels.dtype), rate
             self.seconds += frame.samples / rate
             yield channels, rate
 
@@ -100,10 +104,8 @@ class TrackDecoder:
         except FFmpegError:
             self.damaged = True
 
-    def _fill(self, time: float | None, rate: float) -> Iterator[int]:
+    def _fill(self, time: float, rate: float) -> Iterator[int]:
         """The lengths of the pieces of silence before a frame that begins at `time`."""
-        if not self._timed or time is None:
-            return
         gap = time - self._beginning - self.seconds
         if abs(gap) <= SLACK:
             return
