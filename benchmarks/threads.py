@@ -96,7 +96,7 @@ def keep_busy(count: int) -> Iterator[None]:
 
 def time_audit(setting: str, repeats: int, quick: bool) -> list[float]:
     """Seconds of whole processes, after one that is not counted."""
-    command = [sys.executable, "-m", "speech2face.cli", "audit", str(RECORDING)]
+    command = [sys.executable, "-m", "speech2face", "audit", str(RECORDING)]
     seconds = []
     for _ in range(repeats + (not quick)):
         began = time.perf_counter()

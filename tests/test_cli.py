@@ -25,7 +25,7 @@ from sounds import RATE, encode, example_speech, noise
 from speech2face import __version__, cli
 from speech2face.weights import find_model
 
-COMMAND = [sys.executable, "-W", "error", "-m", "speech2face.cli"]
+COMMAND = [sys.executable, "-W", "error", "-m", "speech2face"]
 AS_ROOT = os.geteuid() == 0
 
 

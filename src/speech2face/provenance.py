@@ -180,4 +180,4 @@ def _name(differences: Sequence[str]) -> str:
 def _program() -> str:
     """The name of the program that runs: of `python -m speech2face` it is a file of the package."""
     path = Path(sys.argv[0] or "python")
-    return path.parent.name if path.name in ("__main__.py", "cli.py") else path.name
+    return path.parent.name if path.name == "__main__.py" else path.name

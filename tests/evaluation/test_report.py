@@ -271,7 +271,7 @@ def test_pictures_made_elsewhere_are_measured_by_command(made_up, tmp_path, monk
     made = made_up.paint("elsewhere", made_up.faces, end="png")
     out = tmp_path / "out"
     command = ["evaluate", "pairs", str(made_up.folder), "--pictures", str(made[0].parent)]
-    monkeypatch.setattr(cli, "_need_extras", lambda *_: None)
+    monkeypatch.setattr(cli.evaluate, "need_extras", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["speech2face", *command, "--ravdess", str(tmp_path)])
     with pytest.raises(SystemExit) as stop:
         cli.main()

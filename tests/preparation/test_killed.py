@@ -15,7 +15,7 @@ from made_up import make_pairs
 from speech2face.data.ledger import read_ledger
 from speech2face.data.shards import read_index, verify_shards
 
-COMMAND = ("-m", "speech2face.cli", "prepare")
+COMMAND = ("-m", "speech2face", "prepare")
 DIES = (Path(__file__).with_name("killed_prepare.py"),)
 COUNT = 48  # clips, which workers are given eight at a time
 PATIENCE = 180  # seconds for Ray to start, stop, and replace a worker

@@ -23,7 +23,7 @@ RECORDING = EXAMPLES / "bella.flac"
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face.cli", "audit"]
+    command = [sys.executable, "-W", "error", "-m", "speech2face", "audit"]
     return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
     )

@@ -57,7 +57,7 @@ def make_model(folder: Path, recipe: Any, data: str = "abc") -> Model:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face.cli"]
+    command = [sys.executable, "-W", "error", "-m", "speech2face"]
     return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
     )

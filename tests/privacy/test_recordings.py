@@ -210,7 +210,7 @@ def test_channels_out_of_phase_are_disguised_too(tmp_path: Path) -> None:
 
 
 def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face.cli", "anonymise"]
+    command = [sys.executable, "-W", "error", "-m", "speech2face", "anonymise"]
     return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
     )

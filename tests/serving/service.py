@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-COMMAND = [sys.executable, "-W", "error", "-m", "speech2face.cli", "serve"]
+COMMAND = [sys.executable, "-W", "error", "-m", "speech2face", "serve"]
 
 
 @dataclass

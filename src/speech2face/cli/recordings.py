@@ -1,0 +1,157 @@
+"""Faces and embeddings of recordings: reconstruct, embed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from speech2face.cli.arguments import check_skipping, find_inputs, parse_part
+from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
+from speech2face.console import complain
+from speech2face.pictures import MOST_SAMPLES, SIZES
+from speech2face.runtime import limit_blas_threads
+
+if TYPE_CHECKING:
+    from speech2face.batch import Progress
+    from speech2face.inputs import Input
+    from speech2face.reconstruct import VoiceEmbedding
+
+
+def reconstruct(
+    inputs: Inputs,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="PNG to write, for a single INPUT.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--out-dir",
+            help="Folder for the pictures, NAME.face.png; made if missing. [default: .]",
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            help="Number of further faces to draw that the voice may have.", min=0, max=MOST_SAMPLES
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the samples.", min=0)] = 0,
+    size: Annotated[
+        int,
+        typer.Option(
+            help="Width and height of the pictures in pixels.", min=SIZES[0], max=SIZES[-1]
+        ),
+    ] = 224,
+    style: Annotated[
+        str, typer.Option(help="Style of the pictures: plain, or cartoon, a flat illustration.")
+    ] = "plain",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object for each INPUT.")
+    ] = False,
+    since: From = None,
+    until: To = None,
+    track: Track = None,
+    model: ModelName = "default",
+    skip_existing: SkipExisting = False,
+    force: Force = False,
+) -> None:
+    """Draw the face that each recording suggests, as PNG."""
+    limit_blas_threads()
+    from speech2face.batch import run_each
+    from speech2face.inputs import choose_outputs, make_folder
+    from speech2face.pictures import check_writable, write_png
+    from speech2face.reconstruct import load
+
+    recordings = find_inputs(inputs)
+    outputs = choose_outputs(recordings, output, out_dir, ".face.png")
+    check_skipping(skip_existing, force)
+    start, end = parse_part(since, until)
+    network = load(model)
+
+    def draw(item: Input, progress: Progress) -> dict[str, Any]:
+        path = outputs[item.name]
+        others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
+        row = {"output": str(path), "samples": [str(p) for p in others]}
+        targets = [path, *others]
+        kept = [p for p in targets if skip_existing and os.path.isfile(p)]
+        if kept == targets:
+            return row | {"skipped": True, "warnings": []}
+        if not output:
+            make_folder(path.parent)
+        for target in targets:
+            if target not in kept:
+                check_writable(target, force)
+        face = network.reconstruct(
+            item.source,
+            samples=samples,
+            seed=seed,
+            size=size,
+            style=style,
+            start=start,
+            end=end,
+            track=track,
+            progress=progress,
+        )
+        for target, picture in zip(targets, [face.image, *face.samples], strict=True):
+            if target not in kept:
+                write_png(picture, target, network.card.name, force)
+        facts = _facts_of(face.voice)
+        if not as_json:
+            say_what_was_used(item.name, facts, start)
+        return row | facts
+
+    run_each(recordings, draw, as_json, lambda row: "\n".join([row["output"], *row["samples"]]))
+
+
+def embed(
+    inputs: Inputs,
+    covariance: Annotated[
+        bool, typer.Option("--covariance", help="Print the whole covariance matrix too.")
+    ] = False,
+    since: From = None,
+    until: To = None,
+    track: Track = None,
+    model: ModelName = "default",
+) -> None:
+    """Print a Gaussian over face embeddings for each recording.
+
+    One JSON object a line, with its mean and the deviation of each dimension.
+    """
+    limit_blas_threads()
+    from speech2face.batch import run_each
+    from speech2face.reconstruct import load
+
+    recordings = find_inputs(inputs)
+    start, end = parse_part(since, until)
+    network = load(model)
+
+    def extract(item: Input, progress: Progress) -> dict[str, Any]:
+        voice = network.embed(item.source, start=start, end=end, track=track, progress=progress)
+        row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
+        row["deviation"] = row["deviation"].tolist()
+        if covariance:
+            row["covariance"] = voice.covariance.tolist()
+        return row | _facts_of(voice)
+
+    run_each(recordings, extract, as_json=True, format_row=str)
+
+
+def say_what_was_used(name: str, facts: dict[str, Any], start: float) -> None:
+    from speech2face.times import describe_part
+
+    seconds, segments, heard = (facts[k] for k in ("speech_seconds", "segments", "heard_seconds"))
+    complain(f"{name}: {describe_part(seconds, segments, start, heard)}", None)
+
+
+def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
+    speech = voice.speech
+    return {
+        "speech_seconds": round(speech.seconds, 3),
+        "heard_seconds": round(speech.heard_seconds, 3),
+        "segments": [[round(a, 3), round(b, 3)] for a, b in speech.segments],
+        "model": voice.model,
+        "warnings": list(speech.warnings),
+    }
