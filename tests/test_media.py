@@ -141,6 +141,15 @@ def test_takes_lists_half_floats_and_big_endian_numbers() -> None:
         assert heard.warnings == ()
 
 
+def test_masked_samples_are_refused_and_a_rate_may_be_an_array_of_one_number() -> None:
+    sound = np.ma.masked_array(tones(1, 300), mask=False)
+    expected = load_audio((sound.data, SAMPLE_RATE)).samples
+    for rate in (np.array(SAMPLE_RATE), np.int32(SAMPLE_RATE), np.float32(SAMPLE_RATE)):
+        np.testing.assert_array_equal(load_audio((sound, rate)).samples, expected)
+    sound[3:9] = np.ma.masked
+    assert "has samples that are masked; fill them in first" in refusal((sound, SAMPLE_RATE))
+
+
 def test_takes_channels_first_and_last() -> None:
     stereo = np.stack([music(1), music(1, seed=1)])
     expected = load_audio((stereo.mean(axis=0), SAMPLE_RATE)).samples

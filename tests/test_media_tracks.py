@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sounds import encode, music, noise, tones
-from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.media import SAMPLE_RATE, load_audio, tracks
 
 RATE = 48_000
 SILENCE = np.zeros(2 * RATE, np.float32)
@@ -111,6 +111,16 @@ def test_a_track_is_silent_or_not_in_the_part_that_is_asked_for() -> None:
     assert level(beginning.samples) > 0.05
 
 
+def test_where_all_tracks_begin_silent_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "SEARCHED", 1.0)
+    late = np.concatenate([SILENCE, SOUND])
+    data = encode_tracks((np.zeros_like(late), late), "matroska", "pcm_s16le")
+    assert load_audio(data).warnings == ("track 2 of 2 was used: track 1 is silent",)
+    silent = load_audio(data, end=1.9)
+    assert silent.warnings == ()
+    assert level(silent.samples) == 0
+
+
 @pytest.mark.parametrize(
     ("container", "codec"), [("webm", "libopus"), ("mp4", "aac"), ("mpegts", "aac")]
 )
@@ -140,6 +150,15 @@ def test_a_track_that_begins_later_keeps_its_time(container: str) -> None:
     late = load_audio(data, track=2).samples
     assert len(late) == pytest.approx(3 * SAMPLE_RATE, abs=0.06 * SAMPLE_RATE)
     assert level(late[: round(0.9 * SAMPLE_RATE)]) < 1e-3
+
+
+def test_what_a_file_says_of_all_its_tracks_is_not_said_of_one() -> None:
+    data = encode_tracks((np.tile(SOUND, 10), SOUND), "matroska", "pcm_s16le", delay=10)
+    assert load_audio(data, track=2).warnings == ()
+    shifted = encode_tracks((SOUND,), "matroska", "pcm_s16le", move=lambda t: t + 1000)
+    heard = load_audio(shifted)
+    assert heard.warnings == ()
+    assert len(heard.samples) == pytest.approx(2 * SAMPLE_RATE, abs=100)
 
 
 def test_a_jump_of_days_is_not_believed_and_small_ones_are_jitter() -> None:
@@ -217,11 +236,16 @@ def test_channels_in_phase_are_averaged(channels: tuple[np.ndarray, ...]) -> Non
 
 
 @pytest.mark.parametrize("peak", [2.0, 32_768.0])
-@pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_f32le"), ("matroska", "pcm_f32le")])
+@pytest.mark.parametrize(
+    ("container", "codec"), [("wav", "pcm_f32le"), ("matroska", "pcm_f32le"), ("wv", "wavpack")]
+)
 def test_float_files_beyond_full_scale_are_scaled(peak: float, container: str, codec: str) -> None:
     sound = 2 * music(3)
     quiet_first = np.concatenate([0.01 * sound, sound])
-    heard = load_audio(encode(peak * quiet_first, SAMPLE_RATE, container, codec))
+    form = "fltp" if codec == "wavpack" else None
+    heard = load_audio(
+        encode(peak * quiet_first, SAMPLE_RATE, container, codec, sample_format=form)
+    )
     assert heard.warnings == (f"the samples reach {peak:.3g} and were scaled down to ±1",)
     np.testing.assert_allclose(heard.samples, quiet_first - quiet_first.mean(), atol=1e-3)
 
@@ -282,6 +306,40 @@ def test_a_file_that_was_cut_off_says_so(container: str, codec: str, video: bool
     assert [w[:19] for w in load_audio(data[: len(data) * 2 // 3]).warnings] == [
         "the file ends early"
     ]
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("mp4", "aac"),
+        ("flv", "aac"),
+        ("wav", "adpcm_ima_wav"),
+        ("webm", "libopus"),
+        ("ogg", "libopus"),
+    ],
+)
+@pytest.mark.parametrize("rest", [b"hello world\n", bytes(5000), b"\0"])
+def test_what_follows_on_a_file_is_no_damage(container: str, codec: str, rest: bytes) -> None:
+    heard = load_audio(encode(music(1, rate=RATE), RATE, container, codec) + rest)
+    assert heard.warnings == ()
+    assert len(heard.samples) == pytest.approx(SAMPLE_RATE, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("wav", "pcm_s16le"), ("aiff", "pcm_s16be"), ("mp4", "aac")]
+)
+def test_says_that_an_appended_recording_is_not_read(container: str, codec: str) -> None:
+    data = encode(music(1, rate=44_100), 44_100, container, codec)
+    (warning,) = load_audio(data + data).warnings
+    assert warning == "another recording was appended to the first and was not read"
+
+
+def test_a_last_block_of_a_byte_is_padding() -> None:
+    sound = bytearray(encode(music(1), SAMPLE_RATE, "wav", "adpcm_ima_wav")) + b"\0"
+    place = sound.index(b"data") + 4
+    struct.pack_into("<I", sound, place, len(sound) - place - 4)
+    struct.pack_into("<I", sound, 4, len(sound) - 8)
+    assert load_audio(bytes(sound)).warnings == ()
 
 
 def test_a_cut_off_mp4_says_so() -> None:

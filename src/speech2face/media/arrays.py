@@ -43,6 +43,8 @@ def _to_numbers(samples: Any, name: str) -> np.ndarray:
         raise UnreadableMediaError(
             f"{name} is of shape {array.shape} and type {array.dtype}; {wanted}"
         )
+    if np.ma.is_masked(samples):
+        raise UnreadableMediaError(f"{name} has samples that are masked; fill them in first")
     if array.size == 0:
         raise UnreadableMediaError(f"{name} is empty; give a recording")
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):

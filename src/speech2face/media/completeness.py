@@ -6,6 +6,7 @@ Sizes that stand for "not known" are taken as such: a WAV written into a pipe st
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ UNKNOWN = 0x7F00_0000  # bytes: from here on 32 bits stand for a stream of unkno
 FAR = 1 << 62  # bytes: from here on 64 bits stand for it
 SLOPPY = 0.995  # of the stated size: some writers count a few bytes too many
 
-# FFmpeg guesses how long these last by their bit rate.
-WITHOUT_DURATION = {"aac", "ac3", "amr", "amrnb", "amrwb", "eac3", "mp3", "mpeg", "mpegts"}
+# FFmpeg guesses how long these last by their bit rate; of avi, it counts what comes before too.
+WITHOUT_DURATION = {"aac", "ac3", "amr", "amrnb", "amrwb", "avi", "eac3", "mp3", "mpeg", "mpegts"}
+WHOLE_DURATION = {"asf", "matroska,webm"}  # these state it of the file, not of a track
+
+# What lies at the top of an mp4 or mov file.
+BOXES = frozenset(
+    b"ftyp styp moov mdat moof mfra free skip wide uuid sidx ssix meta pdin emsg prft pnot".split()
+)
 
 LAST_PAGES = 2 * 65_307  # bytes in which the last page of an Ogg file begins
 
@@ -56,15 +63,36 @@ def describe_missing_end(file: BinaryIO) -> str | None:
     return "the file ends early" + (f": {share} of it is there" if known else "")
 
 
+def describe_appended(file: BinaryIO) -> str | None:
+    """A sentence where a second recording was appended that FFmpeg does not read on into.
+
+    Leaves the file rewound.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    found = False
+    if head[:4] in (b"RIFF", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
+        length = int.from_bytes(head[4:8], "little" if head[:1] == b"R" else "big")
+        file.seek(8 + length + length % 2)
+        again = file.read(12)
+        found = again[:4] + again[8:] == head[:4] + head[8:]
+    elif head[4:8] == b"ftyp":
+        boxes = [box for box, _ in _walk_boxes(file, size)]
+        found = boxes.count(b"moov") > 1 and b"moof" not in boxes
+    file.seek(0)
+    return "another recording was appended to the first and was not read" if found else None
+
+
 def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
     """How long the file says its sound is; 0 where it says nothing."""
     seconds = 0.0
     if container.format.name in WITHOUT_DURATION:
         return seconds
-    if track.duration and track.time_base:
+    if track.duration and track.time_base and container.format.name not in WHOLE_DURATION:
         seconds = float(track.duration * track.time_base)
-    elif container.duration and len(container.streams.audio) == 1 and not container.streams.video:
-        seconds = container.duration / 1_000_000
+    elif container.duration and len(container.streams) == 1:
+        seconds = (container.duration - max(container.start_time or 0, 0)) / 1_000_000
     stated = seconds * (track.bit_rate or 0) / 8
     return 0.0 if stated >= UNKNOWN > container.size else seconds
 
@@ -88,18 +116,27 @@ def _end_of_chunks(file: BinaryIO, size: int) -> int:
 
 def _end_of_boxes(file: BinaryIO, size: int) -> tuple[int | None, bool]:
     """mp4, mov: where the last of the boxes at the top ends, and whether it is the file's end."""
-    place, in_fragments = 0, False
+    boxes = dict(_walk_boxes(file, size))
+    end = max(boxes.values(), default=0)
+    return (None if FAR in boxes.values() else end), b"moof" not in boxes
+
+
+def _walk_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
+    """mp4, mov: the boxes at the top and where each ends, `FAR` for one up to the file's end."""
+    place = 0
     while place + 8 <= size:
         file.seek(place)
         head = file.read(16)
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if length < 8:  # 0: up to the end of the file
-            return None, False
-        in_fragments = in_fragments or head[4:8] == b"moof"
+        if length < 8:
+            yield head[4:8], FAR
+            return
+        if place + length > size and head[4:8] not in BOXES:  # something else that was appended
+            return
         place += length
-    return place, not in_fragments
+        yield head[4:8], place
 
 
 def _end_of_segment(head: bytes) -> int | None:

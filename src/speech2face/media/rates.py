@@ -16,6 +16,8 @@ def check_rate(rate: Any, name: str) -> float:
 
     Raises UnreadableMediaError where it is too low or too high, UsageError where it is no number.
     """
+    if getattr(rate, "ndim", None) == 0:  # an array or a tensor of one number
+        rate = rate.item()
     if not isinstance(rate, numbers.Real) or isinstance(rate, bool):
         raise UsageError(
             f"{name} comes with a sample rate of type {type(rate).__name__}; "

@@ -17,7 +17,11 @@ import numpy as np
 
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
-from speech2face.media.completeness import describe_missing_end, find_stated_seconds
+from speech2face.media.completeness import (
+    describe_appended,
+    describe_missing_end,
+    find_stated_seconds,
+)
 from speech2face.media.downmix import Downmixer
 from speech2face.media.links import split_links
 from speech2face.media.opening import (
@@ -162,7 +166,7 @@ class AudioStream:
                 if not file.read(1):
                     raise unreadable(self.name, "is empty", "give a recording")
                 cut = describe_missing_end(file)
-                self._notes += [cut] if cut else []
+                self._notes += [note for note in (cut, describe_appended(file)) if note]
                 first, *others = split_links(file)
                 yield from self._decode(first, bool(cut))
                 for link in others:

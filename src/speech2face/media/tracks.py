@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SILENT = 10 ** (-70 / 20)  # RMS within ±1 below which a frame is silent
 SEARCHED = 600.0  # s of a track in which there may be nothing before another one is preferred
+PADDING = 4  # bytes: what is shorter, and cannot be decoded, fills a file up
 
 TIMED = {"asf", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts", "ogg"}
 BARE = {"aac", "ac3", "eac3", "mp3"}  # frames without a container: anything may lie between them
@@ -34,8 +35,8 @@ def choose_track(
     """The sound track to use, from 0, and a sentence about it unless it is simply the first.
 
     It is the one marked as the default, otherwise the first; but rather one that can be decoded
-    than one that cannot, and one with sound than a silent one, as far as the part from `start` to
-    `end` shows, at most 10 minutes of it. The container has to be opened anew afterwards.
+    than one that cannot, and one with sound than one that is silent for 10 minutes, as far as the
+    part from `start` to `end` shows. The container has to be opened anew afterwards.
     """
     tracks = container.streams.audio
     order = sorted(range(len(tracks)), key=lambda i: not _is_default(tracks[i]))
@@ -95,7 +96,7 @@ class TrackDecoder:
                     place = packet.pos or 0
                     if bare and (length := measure_tag(bytes(memoryview(packet)[:10]))):
                         tag_end = place + length  # of a recording that was appended
-                    failed = failed or not bare or place >= tag_end
+                    failed = failed or (place >= tag_end if bare else packet.size >= PADDING)
                     continue
                 self.damaged = self.damaged or (failed and bool(frames))
                 yield from frames
@@ -103,6 +104,8 @@ class TrackDecoder:
             self.damaged = self.damaged or (failed and not bare)
         except FFmpegError:
             self.damaged = True
+        except IndexError:  # PyAV, at the end, of a track that was first met while reading
+            pass
 
     def _fill(self, time: float, rate: float) -> Iterator[int]:
         """The lengths of the pieces of silence before a frame that begins at `time`."""
@@ -132,7 +135,8 @@ def headroom_of(track: AudioTrack) -> float:
 
 def keeps_floats(track: AudioTrack) -> bool:
     """Whether the samples lie in the file as floats, which may reach as far as they like."""
-    return track.codec_context.name.startswith("pcm_f")
+    lossless = track.codec_context.name.startswith(LOSSLESS)
+    return lossless and track.format.name.startswith(("flt", "dbl"))
 
 
 def find_peak(container: InputContainer, track: AudioTrack, end: float | None) -> float:
@@ -188,11 +192,12 @@ def _try_tracks(
     if start:
         with suppress(FFmpegError):
             container.seek(round((start + beginning) * 1_000_000))
-    until = beginning + min(start + SEARCHED, end if end is not None else np.inf)
-    with suppress(FFmpegError):
+    searched, until = beginning + start + SEARCHED, beginning + (end or np.inf)
+    with suppress(FFmpegError, IndexError):
         for packet in container.demux([tracks[i] for i in index.values()]):
             i = index[packet.stream.index]
-            if packet.pts is not None and packet.pts * packet.time_base >= until:
+            time = -np.inf if packet.pts is None else packet.pts * packet.time_base
+            if time >= until or (sounding and time >= searched):
                 break
             if any(order.index(j) <= order.index(i) for j in sounding):
                 continue

@@ -244,7 +244,7 @@ def _timed_frames(
                     return
                 if last >= clip.start:
                     yield seconds, frame
-    except FFmpegError:  # the file is cut off here
+    except (FFmpegError, IndexError):  # cut off here, or PyAV of a track that was met on the way
         return
 
 
