@@ -43,12 +43,22 @@ def at_its_end(data: bytes) -> io.BytesIO:
     return file
 
 
-def zipped(data: bytes) -> gzip.GzipFile:
-    return gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(data)))
+def strided(data: bytes) -> memoryview:
+    return memoryview(bytes(b for byte in data for b in (byte, 0)))[::2]
+
+
+def unzip(packed: bytes) -> Any:
+    return gzip.GzipFile(fileobj=io.BytesIO(packed))
+
+
+def zipped(data: bytes) -> Any:
+    return unzip(gzip.compress(data))
 
 
 @pytest.mark.parametrize(
-    "wrap", [bytearray, memoryview, io.BytesIO, at_its_end, zipped, pipe], ids=lambda f: f.__name__
+    "wrap",
+    [bytearray, memoryview, strided, io.BytesIO, at_its_end, zipped, pipe],
+    ids=lambda f: f.__name__,
 )
 def test_takes_bytes_and_file_objects(data: bytes, wrap: Callable[[bytes], Any]) -> None:
     source = wrap(data)
@@ -162,6 +172,33 @@ def test_a_pipe_is_held_in_memory_and_otherwise_in_the_temporary_folder(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert len(load_audio(pipe(data)).samples) == SAMPLE_RATE
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_file_object_raises_is_one_line(data: bytes) -> None:
+    packed = gzip.compress(data)
+    for broken in (packed[: len(packed) // 2], packed[:10] + bytes([255]) * 9):
+        with pytest.raises(UnreadableMediaError, match=r"^the given file cannot be read \("):
+            load_audio(unzip(broken))
+
+    class Odd:
+        def read(self) -> bytes:
+            return data
+
+    with pytest.raises(UsageError, match=r"takes 1 positional argument"):
+        load_audio(Odd())  # type: ignore[arg-type]
+
+
+def test_a_pipe_that_does_not_block_is_waited_for(data: bytes) -> None:
+    out, into = os.pipe()
+    os.set_blocking(out, False)
+
+    def write() -> None:
+        with os.fdopen(into, "wb") as file:
+            file.write(data)
+
+    with os.fdopen(out, "rb") as pipe:
+        threading.Timer(0.05, write).start()
+        assert len(load_audio(pipe).samples) == SAMPLE_RATE
 
 
 def test_a_failing_disk_is_named(data: bytes) -> None:

@@ -87,6 +87,7 @@ def test_tones_are_not_speech(hertz: tuple[float, ...]) -> None:
 def test_says_why_there_is_too_little(voice: np.ndarray) -> None:
     assert refusal(np.zeros(3 * RATE)) == "the array: silence; at least 0.5 s of speech are needed"
     assert "the recording lasts only 0.2 s" in refusal(voice[: RATE // 5])
+    assert "the recording lasts only 0.4 s; at least 0.5 s" in refusal(voice[: RATE * 49 // 100])
     needed = len(voice) / RATE + 1
     with pytest.raises(NoSpeechError, match=r"only \d+\.\d s of speech; at least"):
         find_speech((np.pad(voice, (0, 9 * RATE)), RATE), max_seconds=99, min_seconds=needed)

@@ -93,12 +93,17 @@ def find_speech(
 def _reason(heard: float, loudest: float, seconds: float, needed: float) -> str:
     remedy = f"at least {needed:g} s of speech are needed"
     if heard < needed:
-        return f"the recording lasts only {heard:.1f} s; {remedy}"
+        return f"the recording lasts only {_floor(heard):.1f} s; {remedy}"
     if loudest < SILENCE:
         return f"silence; {remedy}"
     if seconds == 0:
         return f"noise or music but no speech; {remedy}"
-    return f"only {seconds:.1f} s of speech; {remedy}"
+    return f"only {_floor(seconds):.1f} s of speech; {remedy}"
+
+
+def _floor(seconds: float) -> float:
+    """To tenths, so that too little does not read as enough."""
+    return int(10 * seconds) / 10
 
 
 def _cut_stretches(block: np.ndarray, probabilities: np.ndarray, start: int) -> list[Stretch]:

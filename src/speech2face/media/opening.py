@@ -72,7 +72,7 @@ def open_source(source: Source, name: str) -> Iterator[BinaryIO]:
     as text, StorageError where a pipe finds no room in the temporary folder.
     """
     if isinstance(source, STREAMS):
-        yield io.BytesIO(source)
+        yield io.BytesIO(bytes(source))
     elif isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         with _hold(_standard_input(), name) if path == "-" else _open_path(path, name) as file:
@@ -170,7 +170,7 @@ def _standard_input() -> BinaryIO:
 def _check_binary(file: Any, name: str) -> None:
     try:
         binary = isinstance(file.read(0), STREAMS)
-    except (OSError, ValueError) as error:  # closed, or open for writing
+    except (OSError, ValueError, TypeError) as error:  # closed, open for writing, or no file
         raise UsageError(f"{name} cannot be read ({error}); open it in binary mode, 'rb'") from None
     if not binary:
         raise UsageError(f"{name} does not give bytes; open it in binary mode, 'rb'")
@@ -183,6 +183,9 @@ def _hold(pipe: BinaryIO, name: str) -> BinaryIO:
     while True:
         try:
             part = pipe.read(1 << 20)
+            if part is None:  # it does not block, and has nothing yet
+                select.select([pipe], [], [])
+                continue
         except OSError as error:
             raise unreadable(name, f"cannot be read ({error.strerror})", "try again") from None
         if not part:

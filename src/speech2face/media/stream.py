@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
 from speech2face.media.completeness import (
     describe_appended,
@@ -182,6 +182,15 @@ class AudioStream:
                 self.name,
                 f"is cut off or is not sound or video that can be read ({reason})",
                 "give wav, flac, mp3, ogg, m4a, webm, mp4 or mkv",
+            ) from None
+        except Speech2FaceError:
+            raise
+        except Exception as error:  # a file object's own: zlib.error, BadZipFile, IncompleteRead
+            if not hasattr(source, "read"):
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise unreadable(
+                self.name, f"cannot be read ({reason})", "give a complete recording"
             ) from None
 
     def _decode(self, file: BinaryIO, cut: bool) -> Iterator[tuple[np.ndarray, float]]:
