@@ -50,10 +50,11 @@ class FaceDetector:
     def detect(self, image: np.ndarray, side: int | None = None) -> list[Face]:
         """Faces of an RGB image (H, W, 3), the largest first.
 
-        The image is looked at with a longer side of `side` pixels at most, by default with sides
-        of SHORT_SIDE and LONG_SIDE at most.
+        The image is looked at with a longer side of `side` pixels at most, by default with a
+        shorter one of SHORT_SIDE, to which a smaller image is scaled up, unless the longer one
+        would be more than LONG_SIDE.
         """
-        small, back = _scale_down(image, side or _usual_side(image))
+        small, back = _scale(image, side or _usual_side(image), up=side is None)
         height, width = small.shape[:2]
         self._network.setInputSize((width, height))
         _, rows = self._network.detect(np.ascontiguousarray(small[:, :, ::-1]))
@@ -82,7 +83,7 @@ class FaceDetector:
         return None
 
     def _detect_with_border(self, image: np.ndarray) -> list[Face]:
-        small, back = _scale_down(image, _usual_side(image))
+        small, back = _scale(image, _usual_side(image), up=True)
         border = max(small.shape[:2]) // 3
         padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
         faces = self.detect(padded, max(padded.shape[:2]))
@@ -121,13 +122,15 @@ def _usual_side(image: np.ndarray) -> int:
     return min(round(SHORT_SIDE * longer / shorter), LONG_SIDE)
 
 
-def _scale_down(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image itself or, where it is longer than `side`, a smaller one; and the scale (x, y)
-    that leads back."""
+def _scale(image: np.ndarray, side: int, up: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The image with a longer side of `side` pixels, or itself where it is shorter and not to be
+    scaled `up`; and the scale (x, y) that leads back."""
+    cv2 = import_opencv()
     height, width = image.shape[:2]
     scale = side / max(width, height)
-    if scale >= 1:
+    if scale == 1 or (scale > 1 and not up):
         return image, np.ones(2, np.float32)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = import_opencv().resize(image, size, interpolation=import_opencv().INTER_AREA)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.resize(image, size, interpolation=how)
     return small, np.array([width / size[0], height / size[1]], np.float32)
