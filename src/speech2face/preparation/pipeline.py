@@ -192,9 +192,10 @@ def _run_here(
             yield _say_dead(clip), None
             continue
         try:
-            yield worker.work(clip)
+            done = worker.work(clip)
         finally:
             spool.survive(name)
+        yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 
 def _say_dead(clip: Clip) -> Entry:
