@@ -328,6 +328,31 @@ def test_the_detector_follows_a_face_that_moves(faces, five):
     np.testing.assert_allclose(found.landmarks - [side, side // 2], five[0], atol=0.05 * side)
 
 
+def test_a_face_on_its_side_or_upside_down_is_the_same(faces, five):
+    """The detector finds landmarks there, too, but wrong ones."""
+    right, bottom = np.array(faces[0].shape[1::-1]) - 1
+    x, y = five[0].T
+    for quarters, (along, down) in enumerate([(y, right - x), (right - x, bottom - y)], 1):
+        found = FaceDetector().largest(np.rot90(faces[0], quarters))
+        assert found is not None
+        np.testing.assert_allclose(found.landmarks, np.stack([along, down], 1), atol=1)
+        x, y = five[0].T
+
+
+def test_small_pictures_are_looked_at_as_large_ones(faces, five):
+    side = len(faces[0])
+    for smaller, places in ((2, 0.02), (4, 0.03)):
+        found = FaceDetector().largest(shrink(faces[0], side // smaller))
+        assert found is not None
+        given = five[0] / side
+        np.testing.assert_allclose(found.landmarks * smaller / side, given, atol=places)
+    assert FaceDetector().largest(shrink(faces[0], 16)) is None  # nobody could say whose it is
+
+
+def shrink(face: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(face).resize((side, side), Image.Resampling.BOX))
+
+
 def test_the_largest_face_comes_first(faces):
     side = len(faces[0])
     canvas = np.full((side, 2 * side, 3), 230, np.uint8)

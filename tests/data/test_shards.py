@@ -260,6 +260,7 @@ def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkey
         with Spool(folder, PACKING, FACTS) as spool:
             assert "set.a/Zoë~000.mp4" in spool
             spool.forget(["set.a/Zoë~099.mp4", "never there"])
+            spool.take_apart()
             assert not spool.packed
             add(spool, outcomes)
             spool.pack()
@@ -278,6 +279,40 @@ def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkey
         grow(folder)
         assert read_bytes(folder) == read_bytes(finished)
         assert summarise(read_ledger(folder / "ledger.jsonl")).clips == COUNT
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
+def test_clips_of_a_damaged_shard_are_taken_out_and_can_come_again(harm, finished, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(finished, folder)
+    damage(folder / "train-000000.tar", harm)
+    with Spool(folder, PACKING, FACTS) as spool:
+        assert list(spool.drop_damaged()) == ["train-000000.tar"]
+        assert 0 < len(spool.entries()) < COUNT
+        add(spool, make_outcomes(COUNT))
+        spool.pack()
+        assert not spool.drop_damaged()
+        assert spool.packed
+        spool.forget([])
+        assert spool.packed
+    assert read_bytes(folder) == read_bytes(finished)
+
+
+def test_a_line_that_comes_twice_counts_once(finished, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(finished, folder)
+    ledger = folder / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes() * 2)
+    with Spool(folder, PACKING, FACTS) as spool:
+        assert len(spool.entries()) == COUNT
+
+
+def damage(path: Path, harm: str) -> None:
+    held = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))
 
 
 def test_a_clip_that_kills_is_not_begun_for_ever(tmp_path):
@@ -330,11 +365,7 @@ def test_nothing_kept_and_too_few_people(tmp_path):
 def test_damage_is_told_in_a_line(harm, tmp_path):
     index = make_set(tmp_path, make_outcomes(8))
     path = tmp_path / index.shards[0].name
-    held = path.read_bytes()
-    if harm == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))
+    damage(path, harm)
     with pytest.raises(UsageError, match=f"{path.name} is (missing|damaged or changed); copy") as e:
         verify_shards(index)
     assert "\n" not in str(e.value)

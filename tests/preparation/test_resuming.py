@@ -1,6 +1,7 @@
 """A set goes on when sources are gone, changed, renamed or new."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_a_renamed_source_is_not_there_twice(tmp_path, entries):
     assert found.describe() == [
         "1 clip whose source has another name now: kept under the old one (a.mp4)"
     ]
+
+
+def test_a_source_that_was_renamed_and_copied_is_kept_and_done_once_more(tmp_path, entries):
+    (tmp_path / "a.mp4").rename(tmp_path / "y.mp4")
+    shutil.copy(tmp_path / "y.mp4", tmp_path / "z.mp4")
+    clips = [video(tmp_path, name) for name in ("b.mp4", "c.mp4", "d.mp4", "y.mp4", "z.mp4")]
+    found = compare_sources(clips, entries)
+    todo = [clip.source.clip for clip in found.todo]
+    assert (todo, found.renamed, found.gone, found.same) == (["z.mp4"], ["a.mp4"], [], 3)
 
 
 def test_pieces_of_a_video_that_was_replaced_are_void(tmp_path, entries):

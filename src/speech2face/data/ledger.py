@@ -81,7 +81,7 @@ def append_entry(path: Path, entry: Entry) -> None:
     else:
         facts |= {"stage": entry.stage, "reason": entry.reason}
     facts["seconds"] = {stage: round(spent, 4) for stage, spent in entry.seconds.items()}
-    with path.open("ab", buffering=0) as file:
+    with path.open("ab") as file:  # of a disk that is full it may write less, and raises
         file.write(f"{to_json(facts)}\n".encode())
 
 

@@ -140,7 +140,8 @@ def hear(audio: Path) -> tuple[np.ndarray, bool]:
     """The clearest speech of a recording (n,), 16 kHz, and whether it is clear.
 
     Where none is, the first 10 s are taken: the table says that someone speaks here, singing, or
-    over music. Raises UnreadableMediaError, and NoSpeechError where these 10 s are silent.
+    over music. Raises UnreadableMediaError, and NoSpeechError where these 10 s are silent, but for
+    clicks.
     """
     try:
         return find_speech(str(audio)).samples, True
@@ -152,9 +153,13 @@ def hear(audio: Path) -> tuple[np.ndarray, bool]:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether sound (n,) at 16 kHz is nowhere louder than the silence of a dead microphone."""
+    """Whether sound (n,) at 16 kHz is for less than 0.5 s louder than a dead microphone.
+
+    Clicks are, and what steps from one constant to another.
+    """
     frames = np.array_split(samples, max(1, len(samples) // FRAME))
-    return all(np.sqrt(np.mean(frame**2)) < SILENCE for frame in frames if len(frame))
+    loud = sum(len(frame) for frame in frames if len(frame) and np.std(frame) >= SILENCE)
+    return loud < LEAST_SECONDS * SAMPLE_RATE
 
 
 def hash_if_readable(path: Path) -> str:

@@ -218,15 +218,42 @@ class Spool:
 
     def forget(self, clips: Collection[str]) -> None:
         """Take finished clips out of the set, which is taken apart again where it was packed."""
-        self.take_apart()
         if gone := self._finished & set(clips):
+            self.take_apart()
             heal_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
             for clip in gone:
                 self._piece(_digest(clip)).unlink(missing_ok=True)
             self._finished -= gone
 
-    def take_apart(self) -> None:
-        """Of a set whose packing has begun, or is done, one again that takes clips."""
+    def drop_damaged(self) -> dict[str, str]:
+        """Take out clips whose shard is missing, or is not the one that was written.
+
+        The set is taken apart for that. Returns what is wrong, by the shard's name.
+        """
+        index, plan = self._folder / INDEX, self._spool / PLAN
+        if index.is_file():
+            damaged = find_damaged(read_index(self._folder))
+        elif plan.is_file():  # a shard is written before its pieces are deleted
+            damaged = {
+                shard["name"]: "is missing"
+                for shard in json.loads(plan.read_bytes())["shards"]
+                if not (self._folder / shard["name"]).is_file()
+                and not all(self._piece(digest).is_file() for digest in shard["pieces"])
+            }
+        else:
+            damaged = {}
+        if damaged:
+            self.take_apart(damaged)
+            if self.ledger.is_file():
+                heal_ledger(self.ledger, self._holds)
+                self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
+        return damaged
+
+    def take_apart(self, damaged: Collection[str] = ()) -> None:
+        """Of a set whose packing has begun, or is done, one again that takes clips.
+
+        What lies in `damaged` shards is given up.
+        """
         index, plan = self._folder / INDEX, self._spool / PLAN
         if not self.packed:
             return
@@ -235,7 +262,7 @@ class Spool:
         self._spool.mkdir(exist_ok=True)
         _write(self._spool / FACTS, [to_json(self._facts).encode()], lasting=True)
         for name in names:
-            if (self._folder / name).is_file():
+            if name not in damaged and (self._folder / name).is_file():
                 for digest, piece in _cut_shard(self._folder / name):
                     path = self._piece(digest)
                     path.parent.mkdir(exist_ok=True)
@@ -297,7 +324,7 @@ class Spool:
         elif facts.is_file():
             begun = json.loads(facts.read_bytes())
         else:
-            if any(path.name != SPOOL for path in self._folder.iterdir()):
+            if any(not path.name.startswith(".") for path in self._folder.iterdir()):
                 raise UsageError(f"{self._folder} holds other files; give an empty or new folder.")
             self._spool.mkdir(exist_ok=True)
             _write(facts, [to_json(self._facts).encode()], lasting=True)
@@ -317,9 +344,16 @@ class Spool:
                 "new folder."
             )
         if self.ledger.is_file():
-            whole = self.packed
-            heal_ledger(self.ledger, lambda entry: whole or self._holds(entry))
-            self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
+            whole, seen = self.packed, set[str]()
+
+            def holds(entry: Entry) -> bool:
+                if entry.source.clip in seen or not (whole or self._holds(entry)):
+                    return False
+                seen.add(entry.source.clip)
+                return True
+
+            heal_ledger(self.ledger, holds)
+            self._finished = seen
 
     def _drop_void(self) -> None:
         """Delete shards whose pieces lie in the spool again, and what says that they are packed."""
@@ -418,20 +452,29 @@ def read_index(folder: Path) -> Index:
         raise UsageError(f"{path}: not an index of shards ({error}).") from None
 
 
-def verify_shards(index: Index, show: Show | None = None) -> None:
+def verify_shards(index: Index) -> None:
     """Raises UsageError where a shard is missing or not the one that was written."""
-    damaged = []
-    for number, shard in enumerate(index.shards, 1):
-        path = index.folder / shard.name
-        if not path.is_file():
-            damaged.append(f"{shard.name} is missing")
-        elif path.stat().st_size != shard.bytes or hash_file(path) != shard.sha256:
-            damaged.append(f"{shard.name} is damaged or changed")
-        if show:
-            show(number, len(index.shards))
-    if damaged:
+    if damaged := [f"{name} {what}" for name, what in find_damaged(index).items()]:
         told = ", ".join(damaged[:3]) + (" …" if len(damaged) > 3 else "")
-        raise UsageError(f"{index.folder}: {told}; copy it again, or prepare it anew.")
+        raise UsageError(
+            f"{index.folder}: {told}; copy it again, or give the command that prepared it again."
+        )
+
+
+def find_damaged(index: Index) -> dict[str, str]:
+    """The shards that are missing or not the ones that were written, and which of the two."""
+    damaged = {}
+    for shard in index.shards:
+        path = index.folder / shard.name
+        try:
+            same = path.stat().st_size == shard.bytes and hash_file(path) == shard.sha256
+            if not same:
+                damaged[shard.name] = "is damaged or changed"
+        except FileNotFoundError:
+            damaged[shard.name] = "is missing"
+        except OSError as error:
+            damaged[shard.name] = f"cannot be read ({error.strerror})"
+    return damaged
 
 
 def _encode_flac(speech: np.ndarray) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 
 from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError
-from speech2face.face_detection import FaceDetector
+from speech2face.face_detection import LEAST_EYES, FaceDetector
 from speech2face.faces import (
     MESH_FIVE,
     TEMPLATES,
@@ -149,7 +149,7 @@ def explain_face(picture: Path) -> str:
         load_image(picture)
     except UnreadableMediaError as error:
         return str(error)
-    return f"{picture}: no face is found in it"
+    return f"{picture}: no face of {LEAST_EYES:g} pixels between the eyes is found in it"
 
 
 def find_mean_shape(landmarks: np.ndarray, steps: int = 3) -> np.ndarray:

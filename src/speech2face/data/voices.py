@@ -18,7 +18,7 @@ import numpy as np
 from speech2face.console import Show
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.reading import read_samples
-from speech2face.data.shards import INDEX, Shard, read_index
+from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
 from speech2face.data.textures import explain_face, measure_faces
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
@@ -68,9 +68,11 @@ def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voi
 
 def identify_data(folder: Path) -> DataIdentity:
     """Which data a folder holds, of pairs or a set of `speech2face prepare`: all that training
-    reads. Raises UsageError where it holds neither."""
+    reads. Raises UsageError where it holds neither, or where a shard is not the one that was
+    written: all of them are read for that."""
     if (folder / INDEX).is_file():
         index = read_index(folder)
+        verify_shards(index)
         people = sum(len(side) for side in index.people.values())
         clips = sum(shard.samples for shard in index.shards)
         return DataIdentity(hash_shards(index.shards), people, clips)

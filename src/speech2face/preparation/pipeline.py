@@ -82,6 +82,8 @@ def prepare(
     }
     workers = workers or Workers()
     with Spool(folder, packing, facts) as spool:
+        for name, what in spool.drop_damaged().items():
+            log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
         found = compare_sources(clips, spool.entries(), stages.fetch)
         for line in found.describe():
             log.warning("%s: %s", folder, line)
@@ -190,9 +192,10 @@ def _run_here(
             yield _say_dead(clip), None
             continue
         try:
-            yield worker.work(clip)
+            done = worker.work(clip)
         finally:
             spool.survive(name)
+        yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 
 def _say_dead(clip: Clip) -> Entry:

@@ -78,13 +78,18 @@ def compare_sources(
         new = [clip for clip in clips if clip.source.clip not in known]
         missing = [entry for entry in entries if entry.source.clip not in given]
         _place_missing(found, missing, clips)
-        old = {_identity(known[name]): name for name in found.gone if known[name].content}
+        old: dict[tuple[str, float, float], list[str]] = {}  # of copies there are several
+        for name in found.gone:
+            if known[name].content:
+                old.setdefault(_identity(known[name]), []).append(name)
         contents = pool.map(hash_clip, new) if old else [""] * len(new)
         for clip, content in zip(new, contents, strict=True):
-            name = old.get((content, clip.source.start, clip.source.end))
-            if name is None:
+            names = old.get((content, clip.source.start, clip.source.end))
+            if not names:
                 found.todo.append(clip)
-            elif clip.audio and known[name].source.person != clip.source.person:
+                continue
+            name = names.pop(0)
+            if clip.audio and known[name].source.person != clip.source.person:
                 found.void.append(name)
                 found.gone.remove(name)
                 found.todo.append(clip)
