@@ -39,18 +39,18 @@ MOST_DRAWN = 1_000_000  # embeddings at once: a gigabyte
 class VoiceEmbedding:
     """What a voice says of a face: a Gaussian over embeddings of a face recogniser.
 
-    `mean` float32 (D,) and `covariance` float32 (D, D) are its own; `average` float32 (D,) is the
-    mean of all people's faces; `shown` float32 (D,) is where the face is drawn, further from the
-    average than the mean, which lies too near to it. `speech` is what was chosen of the recording,
-    and `model` the name of the model.
+    `mean` and `covariance` are its own, and D is 128 for the model that comes with the package.
+    The mean lies nearer to `average`, the mean of all people's faces, than any person's face does;
+    `shown` lies as far from it as faces do. `speech` is what was chosen of the recording, and
+    `model` the name of the model.
     """
 
-    mean: np.ndarray  # (D,) float32
-    covariance: np.ndarray  # (D, D) float32
-    average: np.ndarray  # (D,) float32
-    shown: np.ndarray  # (D,) float32: see `GaussianHead`
-    speech: Speech
-    model: str
+    mean: np.ndarray  # (D,) float32: the Gaussian's mean
+    covariance: np.ndarray  # (D, D) float32: the Gaussian's covariance
+    average: np.ndarray  # (D,) float32: the mean of all people's faces
+    shown: np.ndarray  # (D,) float32: where the face is drawn
+    speech: Speech  # what was used of the recording
+    model: str  # the name of the model
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
         """Draw `count` faces that this voice may have → embeddings float32 (count, D).
@@ -70,12 +70,12 @@ class VoiceEmbedding:
 class Reconstruction:
     """The face drawn from a recording, and what it rests on.
 
-    `image` is the face that the voice suggests, a Pillow image, RGB; `samples` are more faces that
-    the voice may have, as many as were asked for: where they differ, the voice does not say.
+    `image` is the face that the voice suggests; `samples` are more faces that the voice may have,
+    as many as were asked for: where they differ, the voice does not say.
     """
 
-    image: Image  # the face the voice points to, `voice.shown`
-    samples: tuple[Image, ...]  # faces drawn from the Gaussian: how much stays open
+    image: Image  # RGB, as wide and high as `size` said: the face of `voice.shown`
+    samples: tuple[Image, ...]  # RGB, of the same size: faces drawn from the Gaussian
     voice: VoiceEmbedding  # what the faces were drawn from
 
     @property
@@ -85,10 +85,11 @@ class Reconstruction:
 
 
 class Speech2Face:
-    """A voice encoder and a face decoder, loaded and ready.
+    """A voice encoder and a face decoder, loaded and ready; `speech2face.load` makes it.
 
-    Safe to use from several threads and in forked processes. Pickled and copied it is the name or
-    the folder of its model, which is loaded again and has to be the same.
+    `card` is the `Card` of the model: its name, version and licence. Safe to use from several
+    threads and in forked processes. A pickle or a copy holds where the model lies and its hashes,
+    not its weights: the model is loaded again, and ModelError is raised where it is another now.
     """
 
     def __init__(self, model: Model, threads: int = THREADS) -> None:
@@ -153,7 +154,8 @@ class Speech2Face:
     def decode(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, 66, 2).
 
-        Landmarks are fractions of the picture's side, in the order of the decoder's training.
+        Landmarks are x and y as fractions of the picture's side, from its upper left corner. S is
+        224 and D is 128 for the model that comes with the package.
         Raises UsageError where the numbers are of another shape, or are not finite.
         """
         length = self._decoder.get_inputs()[0].shape[1]  # D
@@ -199,9 +201,9 @@ def load(model: str | Path = "default", *, threads: int = THREADS) -> Speech2Fac
     """Load a model, ready to draw. Load it once: it is used as often as you like.
 
     `model` is the name of a model that comes with the package (`speech2face models` lists them) or
-    a folder that `speech2face export` wrote. `threads` is how many threads the networks of one
-    call share, 1 to 1024: more than two gain little on recordings of seconds. Calls from several
-    threads at a time each use as many.
+    a folder that `speech2face export` wrote. `threads` is how many threads the networks compute
+    in, 1 to 1024, by default 2: more gain little on recordings of seconds, and take processor
+    cores from other work.
 
     Raises ModelError where there is no such model, or one of its files is missing or is not the
     one on its card, and UsageError where an argument is neither.

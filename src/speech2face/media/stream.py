@@ -49,7 +49,7 @@ class Waveform:
     """Mono sound at 16 kHz."""
 
     samples: np.ndarray  # float32 (n,), full scale ±1
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was wrong with it, a sentence each
 
 
 def load_audio(
