@@ -238,7 +238,7 @@ def test_the_transcript_of_the_start_is_what_is_printed(tmp_path):
     text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
     blocks = [code for kind, code in BLOCK.findall(text) if kind == "console"]
     steps = re.findall(r"^\$ (speech2face reconstruct .*)\n((?:[^$].*\n)+)", "".join(blocks), re.M)
-    assert len(steps) == 5
+    assert len(steps) == 6
     make_interview(tmp_path / "interview.m4a")
     for command, wanted in steps:
         words = [sys.executable, "-u", "-m", *shlex.split(command)]

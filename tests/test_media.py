@@ -199,16 +199,25 @@ def test_a_part_of_a_recording_is_that_part_of_the_whole(start: float, end: floa
     ("part", "problem"),
     [
         ({"start": -1.0}, "start is -1 s; it counts from the recording's beginning"),
-        ({"start": float("nan")}, "start is nan s"),
+        ({"start": float("nan")}, "start is a number of seconds, not nan"),
+        ({"start": 1e300}, "start is 1e\\+300 s; start earlier"),
+        ({"start": 10**400}, "start is inf s; start earlier"),
         ({"start": 2.0, "end": 2.0}, "end is 2 s; it must lie after start, 2 s"),
         ({"start": 5.0}, "the array lasts 3.0 s, so nothing is left from 5 s on; start earlier"),
-        ({"track": 0}, "track is 0; sound tracks are counted from 1"),
+        ({"track": 0}, "track is a whole number, 1 or more, not 0"),
         ({"track": 2}, "the array has 1 sound track; there is no track 2"),
     ],
 )
 def test_refuses_a_part_that_is_not_there(part: dict[str, float], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         load_audio((music(3), SAMPLE_RATE), **part)  # type: ignore[arg-type]
+
+
+def test_a_part_may_end_far_beyond_the_end() -> None:
+    for end in (1e12, 1e308, float("inf"), 10**400):
+        assert len(load_audio((music(1), SAMPLE_RATE), end=end).samples) == SAMPLE_RATE
+    with pytest.raises(UsageError, match="block_seconds is 0 s; it must be more than 0"):
+        stream_audio((music(1), SAMPLE_RATE), block_seconds=0)
 
 
 def test_a_changed_sample_rate_within_a_stream_is_followed() -> None:
@@ -297,6 +306,7 @@ def test_refuses_what_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ([[1, 2], [3]], 16_000, "cannot be taken (setting an array element"),
         (np.zeros(100), 0, "sample rate of 0 Hz"),
         (np.zeros(100), 1_000_000, "sample rate of 1000000 Hz"),
+        (np.zeros(100), 10**400, "sample rate of 1000000"),
     ],
 )
 def test_refuses_an_array(samples: Any, rate: int, problem: str) -> None:

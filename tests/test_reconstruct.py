@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import speech2face
 from sounds import EXAMPLES, example_speech, music
 from speech2face import Reconstruction, Speech2Face
-from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.pictures import MOST_SAMPLES
 
 
@@ -74,13 +75,76 @@ def test_size(model: Speech2Face, recording: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 15}, {"size": 2049}, {"samples": -1}, {"samples": MOST_SAMPLES + 1}]
+    ("options", "reason"),
+    [
+        *(
+            ({"size": size}, "size is a whole number, 16 to 2048 pixels, not ")
+            for size in (15, 2049, 300.0, "224", None, True, np.array([1, 2]))
+        ),
+        *(
+            ({"samples": samples}, f"samples is a whole number, 0 to {MOST_SAMPLES}, not ")
+            for samples in (-1, MOST_SAMPLES + 1, 1.5, "3", None, float("nan"), [1])
+        ),
+        *(
+            ({"seed": seed}, "seed is a whole number, 0 or more, not ")
+            for seed in (-1, 1.5, "3", None, float("inf"))
+        ),
+        *(
+            ({"style": style}, "style is plain or cartoon, not ")
+            for style in ("oil", "a\nb", None, np.array(["plain", "x"]))
+        ),
+        *(
+            ({name: value}, f"{name} is a number of seconds, not ")
+            for name in ("start", "end")
+            for value in ("3", [1], float("nan"), np.array([3, 4]))
+        ),
+        *(
+            ({"track": track}, "track is a whole number, 1 or more, not ")
+            for track in (0, 1.0, "1", float("nan"))
+        ),
+    ],
 )
-def test_refuses_what_is_out_of_range(
-    model: Speech2Face, recording: Path, options: dict[str, int]
+def test_refuses_wrong_arguments_in_one_line(
+    model: Speech2Face, recording: Path, options: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{reason}") as refused:
         model.reconstruct(recording, **options)
+    assert "\n" not in str(refused.value)
+
+
+def test_numbers_of_numpy_are_taken(model: Speech2Face, recording: Path) -> None:
+    face = model.reconstruct(recording, size=np.int64(32), samples=np.int32(1), end=np.float32(3))
+    assert face.samples[0].size == (32, 32)
+    assert face.voice.speech.heard_seconds == 3
+    assert model.embed(recording, end=float("inf")).speech.heard_seconds > 5
+
+
+def test_refuses_wrong_arrays_in_one_line(model: Speech2Face, face: Reconstruction) -> None:
+    """Some of these would end the process within ONNX Runtime, or come back as NaN."""
+    mean = face.voice.mean
+    for wrong in (None, "a", [], mean, mean[None, :5], [mean * np.nan], mean[None] * 1j):
+        with pytest.raises(UsageError, match=r"^embeddings are finite numbers of shape \(B, 128\)"):
+            model.decode(wrong)  # type: ignore[arg-type]
+    sound = np.zeros((1, 16_000))
+    for wrong in (None, sound[0], sound[:, :500], sound + np.nan, sound + 1e300, [[1], [1, 2]]):
+        with pytest.raises(UsageError, match=r"^waveforms are finite numbers of shape \(B, n"):
+            model.encode(wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="waveforms is empty"):
+        model.encode(sound[:0])
+    with pytest.raises(UsageError, match="count is a whole number, 0 to 1000000, not -1"):
+        face.voice.sample(-1)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, b"default\xff", ["default"], {}, True])
+def test_a_model_is_a_name_or_a_folder(wrong: Any) -> None:
+    with pytest.raises((UsageError, ModelError), match=r"^(a model is given by|no model )"):
+        speech2face.load(wrong)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None, 10**30])
+def test_threads_are_a_number(threads: Any) -> None:
+    with pytest.raises(UsageError, match=r"^threads is a whole number, 1 to 1024, not "):
+        speech2face.load(threads=threads)
 
 
 def test_refuses_recordings_without_a_voice(model: Speech2Face, tmp_path: Path) -> None:
@@ -139,7 +203,7 @@ def test_a_cartoon_is_flat_and_of_the_same_face(model: Speech2Face) -> None:
         largest = sorted(picture.getcolors(300 * 300), reverse=True)[:16]
         assert sum(count for count, _ in largest) > 0.8 * 300 * 300
     assert _bytes(cartoon.image) != _bytes(cartoon.samples[0])
-    with pytest.raises(UsageError, match="style is plain or cartoon, not oil"):
+    with pytest.raises(UsageError, match="style is plain or cartoon, not 'oil'"):
         model.reconstruct(path, style="oil")
 
 

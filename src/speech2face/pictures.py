@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from speech2face.arguments import check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
 
@@ -32,12 +33,17 @@ _XMP = (
 )
 
 
-def write_png(image: Image, path: Path, model: str, force: bool = False) -> None:
+def write_png(image: Image, path: str | Path, model: str, force: bool = False) -> None:
     """Write a PNG whose metadata say that it is generated, and by which model.
+
+    `image` is a Pillow image of any size, `path` ends in .png, and `model` is the model's name, as
+    `card.name` of a loaded one. A file that exists is overwritten with `force` alone; it is written
+    whole or not at all.
 
     Raises UsageError where the file exists (without `force`) or its place is none for a PNG, and
     StorageError where the disk is full or fails.
     """
+    path = Path(path)
     check_writable(path, force)
     with write_atomically(path) as file:
         encode_png(image, file, model)
@@ -83,9 +89,19 @@ def check_place(path: Path, force: bool) -> None:
 
 
 def contact_sheet(pictures: Sequence[tuple[str, Image]], columns: int = 4) -> Image:
-    """Pictures of one size in rows, each with its name beneath."""
+    """Pictures in rows of `columns`, each with its name beneath → one RGB image on white.
+
+    `pictures` are names with Pillow images, square and all of one size: S pixels a side give
+    10 + (S + 10) × columns across and 10 + (S + 36) × rows down. Raises UsageError where there are
+    none, or they are of several sizes.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
+    columns = check_whole("columns", columns, 1)
+    if not pictures:
+        raise UsageError("a sheet needs at least one picture.")
+    if len({size for _, picture in pictures for size in picture.size}) > 1:
+        raise UsageError("the pictures of a sheet are square and all of one size.")
     side, line, gap = pictures[0][1].width, 26, 10
     rows = -(-len(pictures) // columns)
     width = columns * (side + gap) + gap

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speech2face.arguments import check_rows, check_whole
 from speech2face.cartoon import draw_cartoon
 from speech2face.errors import ModelError, UsageError
 from speech2face.media import Source
@@ -28,30 +30,35 @@ if TYPE_CHECKING:
 
 
 STYLES = ("plain", "cartoon")
+LEAST_SAMPLES = 1_600  # of a waveform: a tenth of a second; of less the encoder makes nothing
+MOST_THREADS = 1_024
+MOST_DRAWN = 1_000_000  # embeddings at once: a gigabyte
 
 
 @dataclass(frozen=True)
 class VoiceEmbedding:
     """What a voice says of a face: a Gaussian over embeddings of a face recogniser.
 
-    `mean` float32 (D,) and `covariance` float32 (D, D) are its own; `average` float32 (D,) is the
-    mean of all people's faces; `shown` float32 (D,) is where the face is drawn, further from the
-    average than the mean, which lies too near to it. `speech` is what was chosen of the recording,
-    and `model` the name of the model.
+    `mean` and `covariance` are its own, and D is 128 for the model that comes with the package.
+    The mean lies nearer to `average`, the mean of all people's faces, than any person's face does;
+    `shown` lies as far from it as faces do. `speech` is what was chosen of the recording, and
+    `model` the name of the model.
     """
 
-    mean: np.ndarray  # (D,) float32
-    covariance: np.ndarray  # (D, D) float32
-    average: np.ndarray  # (D,) float32
-    shown: np.ndarray  # (D,) float32: see `GaussianHead`
-    speech: Speech
-    model: str
+    mean: np.ndarray  # (D,) float32: the Gaussian's mean
+    covariance: np.ndarray  # (D, D) float32: the Gaussian's covariance
+    average: np.ndarray  # (D,) float32: the mean of all people's faces
+    shown: np.ndarray  # (D,) float32: where the face is drawn
+    speech: Speech  # what was used of the recording
+    model: str  # the name of the model
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
         """Draw `count` faces that this voice may have → embeddings float32 (count, D).
 
-        The same `seed` gives the same faces. `Speech2Face.decode` makes pictures of them.
+        The same `seed`, 0 or more, gives the same faces. `Speech2Face.decode` makes pictures of
+        them. `count` is at most a million. Raises UsageError where either is no such number.
         """
+        count, seed = check_whole("count", count, 0, MOST_DRAWN), check_whole("seed", seed, 0)
         if not count:
             return np.empty((0, len(self.mean)), np.float32)
         factor = np.linalg.cholesky(self.covariance.astype(np.float64))
@@ -63,13 +70,13 @@ class VoiceEmbedding:
 class Reconstruction:
     """The face drawn from a recording, and what it rests on.
 
-    `image` is the face that the voice suggests, a Pillow image, RGB; `samples` are more faces that
-    the voice may have, as many as were asked for: where they differ, the voice does not say.
+    `image` is the face that the voice suggests; `samples` are more faces that the voice may have,
+    as many as were asked for: where they differ, the voice does not say.
     """
 
-    image: Image  # the face the voice points to, `voice.shown`
-    samples: tuple[Image, ...]  # faces drawn from the Gaussian: how much stays open
-    voice: VoiceEmbedding
+    image: Image  # RGB, as wide and high as `size` said: the face of `voice.shown`
+    samples: tuple[Image, ...]  # RGB, of the same size: faces drawn from the Gaussian
+    voice: VoiceEmbedding  # what the faces were drawn from
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -78,14 +85,16 @@ class Reconstruction:
 
 
 class Speech2Face:
-    """A voice encoder and a face decoder, loaded and ready.
+    """A voice encoder and a face decoder, loaded and ready; `speech2face.load` makes it.
 
-    Safe to use from several threads and in forked processes. Pickled and copied it is the name or
-    the folder of its model, which is loaded again and has to be the same.
+    `card` is the `Card` of the model: its name, version and licence. Safe to use from several
+    threads and in forked processes. A pickle or a copy holds where the model lies and its hashes,
+    not its weights: the model is loaded again, and ModelError is raised where it is another now.
     """
 
     def __init__(self, model: Model, threads: int = THREADS) -> None:
         self.card = model.card
+        threads = check_whole("threads", threads, 1, MOST_THREADS)
         self._model, self._threads = model, threads
         self._encoder = open_session(model.voice_encoder, threads)
         self._decoder = open_session(model.face_decoder, threads)
@@ -130,17 +139,28 @@ class Speech2Face:
         self, waveforms: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance
-        (B, D, D), the average face (B, D), and where the face is drawn (B, D)."""
-        outputs = self._encoder.run(None, {"waveform": waveforms.astype(np.float32)})
+        (B, D, D), the average face (B, D), and where the face is drawn (B, D).
+
+        Raises UsageError where the numbers are of another shape, are not finite, or are less than
+        0.1 s of sound.
+        """
+        speech = check_rows("waveforms", waveforms, least=LEAST_SAMPLES)
+        if not len(speech):
+            raise UsageError("waveforms is empty; give at least one.")
+        outputs = self._encoder.run(None, {"waveform": speech})
         mean, covariance, average, shown = (np.asarray(output) for output in outputs)
         return mean, covariance, average, shown
 
     def decode(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, 66, 2).
 
-        Landmarks are fractions of the picture's side, in the order of the decoder's training.
+        Landmarks are x and y as fractions of the picture's side, from its upper left corner. S is
+        224 and D is 128 for the model that comes with the package.
+        Raises UsageError where the numbers are of another shape, or are not finite.
         """
-        outputs = self._decoder.run(None, {"embedding": embeddings.astype(np.float32)})
+        length = self._decoder.get_inputs()[0].shape[1]  # D
+        rows = check_rows("embeddings", embeddings, least=length, most=length)
+        outputs = self._decoder.run(None, {"embedding": rows})
         pixels, landmarks = (np.asarray(output) for output in outputs)
         pictures = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
         return pictures, landmarks
@@ -165,12 +185,11 @@ class Speech2Face:
         `start`, `end`, `track` and `progress` are those of `embed`. Raises UnreadableMediaError,
         NoSpeechError, and UsageError where one of these is out of range.
         """
-        if style not in STYLES:
-            raise UsageError(f"style is {' or '.join(STYLES)}, not {style}.")
-        if size not in SIZES:
-            raise UsageError(f"size is {SIZES.start} to {SIZES.stop - 1} pixels, not {size}.")
-        if not 0 <= samples <= MOST_SAMPLES:
-            raise UsageError(f"samples is 0 to {MOST_SAMPLES}, not {samples}.")
+        if not isinstance(style, str) or style not in STYLES:
+            raise UsageError(f"style is {' or '.join(STYLES)}, not {style!r:.60}.")
+        size = check_whole("size", size, SIZES[0], SIZES[-1], "pixels")
+        samples = check_whole("samples", samples, 0, MOST_SAMPLES)
+        seed = check_whole("seed", seed, 0)
         voice = self.embed(source, start=start, end=end, track=track, progress=progress)
         embeddings = np.concatenate([voice.shown[None], voice.sample(samples, seed)])
         faces = zip(*self.decode(embeddings), strict=True)
@@ -178,15 +197,16 @@ class Speech2Face:
         return Reconstruction(image, tuple(others), voice)
 
 
-def load(model: str = "default", *, threads: int = THREADS) -> Speech2Face:
+def load(model: str | Path = "default", *, threads: int = THREADS) -> Speech2Face:
     """Load a model, ready to draw. Load it once: it is used as often as you like.
 
     `model` is the name of a model that comes with the package (`speech2face models` lists them) or
-    a folder that `speech2face export` wrote. `threads` is the number of processor cores that one
-    call may use.
+    a folder that `speech2face export` wrote. `threads` is how many threads the networks compute
+    in, 1 to 1024, by default 2: more gain little on recordings of seconds, and take processor
+    cores from other work.
 
     Raises ModelError where there is no such model, or one of its files is missing or is not the
-    one on its card.
+    one on its card, and UsageError where an argument is neither.
     """
     return Speech2Face(find_model(model), threads)
 

@@ -32,7 +32,7 @@ class Speech:
     segments: list[tuple[float, float]]  # start and end in the recording, s, in time order
     seconds: float  # of speech in `samples`
     heard_seconds: float  # of the recording listened to
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
 
 
 def find_speech(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from speech2face.errors import ModelError
+from speech2face.errors import ModelError, UsageError
 from speech2face.files import write_atomically
 
 ASSETS = Path(__file__).parent / "assets"
@@ -25,12 +26,12 @@ UNTUNED = "untuned.safetensors"  # of a tuned model: the weights that tuning cha
 class Card:
     """What a model is made of; `card.json` in its folder."""
 
-    name: str
-    version: str
-    licence: str
-    summary: str
-    face_encoder: str  # whose embedding space it lives in
-    sha256: dict[str, str]  # of each file
+    name: str  # by which it is loaded, where it comes with the package
+    version: str  # as 1.2.3
+    licence: str  # of the weights: an SPDX identifier
+    summary: str  # one sentence: what goes in, what comes out, who it learned from
+    face_encoder: str  # whose embedding space the faces lie in, as dlib
+    sha256: dict[str, str]  # of each file by its name, in hexadecimal
     facts: dict[str, dict[str, Any]]  # of each network: recipe, seed, data, people
 
 
@@ -38,23 +39,27 @@ class Card:
 class Model:
     """A model whose files are there and are what the card says."""
 
-    folder: Path
-    card: Card
+    folder: Path  # that holds its files
+    card: Card  # the contents of its card.json
 
     @property
     def voice_encoder(self) -> Path:
+        """The network from a waveform to a Gaussian over face embeddings, an ONNX file."""
         return self.folder / FILES[0]
 
     @property
     def face_decoder(self) -> Path:
+        """The network from a face embedding to a picture, an ONNX file."""
         return self.folder / FILES[1]
 
     @property
     def untuned(self) -> Path | None:
+        """The weights that tuning changed, as they were before; None where nothing was tuned."""
         return self.folder / UNTUNED if UNTUNED in self.card.sha256 else None
 
     @property
     def megabytes(self) -> float:
+        """What its files take on the disk, in MB (10⁶ bytes)."""
         return sum((self.folder / name).stat().st_size for name in self.card.sha256) / 1e6
 
 
@@ -63,14 +68,20 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in ASSETS.glob("*/card.json"))
 
 
-def find_model(name_or_folder: str = "default") -> Model:
+def find_model(name_or_folder: str | Path = "default") -> Model:
     """The model of a name, or in a folder, its files verified.
 
-    Raises ModelError where there is none, or a file is missing or not the one on the card.
+    Raises ModelError where there is none, or a file is missing or not the one on the card, and
+    UsageError where the argument is neither a name nor a path.
     """
-    folder = ASSETS / name_or_folder
-    if name_or_folder not in model_names():
-        folder = Path(name_or_folder)
+    if not isinstance(name_or_folder, str | os.PathLike):
+        kind = type(name_or_folder).__name__
+        raise UsageError(f"a model is given by its name or its folder, not by a {kind}.")
+    name_or_folder = os.fsdecode(name_or_folder)
+    if name_or_folder in model_names():
+        folder = ASSETS / name_or_folder
+    else:
+        folder = Path(os.path.expanduser(name_or_folder))
     try:
         card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
         hashes = dict(card.sha256)
@@ -80,9 +91,9 @@ def find_model(name_or_folder: str = "default") -> Model:
         ) from None
     except FileNotFoundError:
         names = ", ".join(model_names())
+        shown = name_or_folder if name_or_folder.strip() else repr(name_or_folder)
         raise ModelError(
-            f"no model {name_or_folder or repr('')}: give one of {names}, or a folder with a "
-            "card.json."
+            f"no model {shown}: give one of {names}, or a folder with a card.json."
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None

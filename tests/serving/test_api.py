@@ -61,7 +61,7 @@ def test_a_face_as_json_is_that_of_the_package(
 
 
 def test_a_face_as_png_carries_its_notice(service: Service, speech: bytes) -> None:
-    wanted = {"Accept": "image/png"}
+    wanted = {"Accept": "Image/PNG"}
     answer = service.post("/v1/reconstruct?style=cartoon&size=300", speech, headers=wanted)
     assert answer.headers["content-type"] == "image/png"
     assert "speech2face-warnings" not in answer.headers
@@ -177,6 +177,9 @@ def test_a_body_that_is_too_large_is_refused_in_each_way_it_may_come(service: Se
         ("/v1/reconstruct?sample=4", "sample: no such parameter; /v1/reconstruct takes size, "),
         ("/v1/embed?covariance=1&COVARIANCE=1", "COVARIANCE: no such parameter"),
         ("/v1/embed?size=64", "size: no such parameter; /v1/embed takes covariance"),
+        ("/v1/embed?from=3&to=2", "to is 2 s; it must lie after from, 3 s."),
+        ("/v1/embed?from=1e308&to=1.1e308", "from: input should be less than or equal to 1"),
+        ("/v1/embed?from=nan", "from: input should be "),
         ("/v1/models?%00%ff=1", "no such parameter; /v1/models takes no parameters"),
         ("/v1/reconstruct?samples=1&samples=1", "samples: given 2 times"),
     ],
@@ -184,6 +187,12 @@ def test_a_body_that_is_too_large_is_refused_in_each_way_it_may_come(service: Se
 def test_no_parameter_is_ignored_without_a_word(service: Service, query: str, words: str) -> None:
     method = "GET" if "models" in query else "POST"
     assert words in service.problem(400, "usage-error", 2, service.client.request(method, query))
+
+
+def test_a_part_beyond_the_end_is_the_senders_mistake(service: Service, speech: bytes) -> None:
+    answer = service.post("/v1/embed?from=1e9&to=1e300", speech)
+    detail = service.problem(400, "usage-error", 2, answer)
+    assert detail.startswith("the recording lasts 5.4 s, so nothing is left from 1e+09 s on")
 
 
 def test_what_is_not_there_is_a_problem_too(service: Service) -> None:

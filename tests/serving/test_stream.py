@@ -113,12 +113,15 @@ def test_all_at_once_is_one_face(service: Service) -> None:
 BAD_STREAMS: dict[str, tuple[list[str | bytes], int, str]] = {
     "no start": ([b"1234"], 400, "JSON object"),
     "not JSON": (["start"], 400, "JSON object"),
+    "too deep": (["[" * 100_000], 400, "JSON object"),
     "format": (['{"type": "start", "format": "midi"}'], 400, "pcm or webm"),
     "rate": (['{"type": "start", "format": "pcm", "sample_rate": 1}'], 400, "sample_rate"),
     "silence": (
         [
             '{"type": "start", "format": "pcm", "sample_rate": 16000}',
+            b"",
             bytes(64_000),
+            b"",
             '{"type": "end"}',
         ],
         *(422, "silence"),

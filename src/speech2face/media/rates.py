@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
+from speech2face.arguments import to_float
 from speech2face.errors import UnreadableMediaError, UsageError
 
 SAMPLE_RATE = 16_000
@@ -23,10 +24,10 @@ def check_rate(rate: Any, name: str) -> float:
             f"{name} comes with a sample rate of type {type(rate).__name__}; "
             f"give (samples, sample rate in Hz), in this order"
         )
-    hertz = float(rate)
+    hertz = to_float(rate)
     if not SAMPLE_RATES[0] <= hertz <= SAMPLE_RATES[-1]:
         raise UnreadableMediaError(
-            f"{name} has a sample rate of {rate} Hz; "
+            f"{name} has a sample rate of {rate!s:.30} Hz; "
             f"resample it to between {SAMPLE_RATES[0]} and {SAMPLE_RATES[-1]} Hz"
         )
     return hertz

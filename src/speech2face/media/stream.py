@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from speech2face.arguments import check_seconds, check_whole
 from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
 from speech2face.media.completeness import (
@@ -43,6 +44,7 @@ from speech2face.media.tracks import (
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+LONGEST = 1e9  # s: times beyond it, thirty years, are mistakes, or mean the end
 FAILURES = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.EACCES, errno.EPERM}  # of a disk
 
 
@@ -51,7 +53,7 @@ class Waveform:
     """Mono sound at 16 kHz."""
 
     samples: np.ndarray  # float32 (n,), full scale ±1
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was wrong with it, a sentence each
 
 
 def load_audio(
@@ -79,7 +81,8 @@ def stream_audio(
     Only the part from `start` to `end` is given, in seconds of the recording; without `end`, up
     to the recording's end. `track` chooses among the sound tracks of a file, from 1.
 
-    Raises UsageError where `start` is negative, `end` is not after it, or `track` is below 1.
+    Raises UsageError where `start` is negative, `end` is not after it, `track` is below 1, or one
+    of them is no such number.
     """
     return AudioStream(source, block_seconds, start=start, end=end, track=track)
 
@@ -101,11 +104,10 @@ class AudioStream:
         end: float | None = None,
         track: int | None = None,
     ) -> None:
-        _check_part(start, end, track)
         self.name = describe_source(source)
         self._source = source
-        self._block_samples = round(block_seconds * SAMPLE_RATE)
-        self.start, self._end, self._track = start, end, track
+        self._block_samples = _count_samples(block_seconds)
+        self.start, self._end, self._track = _check_part(start, end, track)
         self._mixer = Downmixer()
         self._offset = 0.0
         self._notes: list[str] = []
@@ -241,13 +243,29 @@ class AudioStream:
             raise UsageError(f"{self.name} has {tracks}; there is no track {self._track}")
 
 
-def _check_part(start: float, end: float | None, track: int | None) -> None:
-    if not 0 <= start < float("inf"):
-        raise UsageError(f"start is {start:g} s; it counts from the recording's beginning, 0 s")
-    if end is not None and not end > start:
-        raise UsageError(f"end is {end:g} s; it must lie after start, {start:g} s")
-    if track is not None and track < 1:
-        raise UsageError(f"track is {track}; sound tracks are counted from 1")
+def _check_part(
+    start: float, end: float | None, track: int | None
+) -> tuple[float, float | None, int | None]:
+    start = check_seconds("start", start)
+    if not 0 <= start <= LONGEST:
+        counted = "it counts from the recording's beginning, 0 s"
+        raise UsageError(f"start is {start:g} s; {counted if start < 0 else 'start earlier'}")
+    if end is not None:
+        end = check_seconds("end", end)
+        if not end > start:
+            raise UsageError(f"end is {end:g} s; it must lie after start, {start:g} s")
+        if end > LONGEST:
+            end = None
+    if track is not None:
+        track = check_whole("track", track, 1)
+    return start, end, track
+
+
+def _count_samples(block_seconds: float) -> int:
+    seconds = check_seconds("block_seconds", block_seconds)
+    if not 0 < seconds <= LONGEST:
+        raise UsageError(f"block_seconds is {seconds:g} s; it must be more than 0")
+    return max(round(seconds * SAMPLE_RATE), 1)
 
 
 def _resample(pieces: Iterable[tuple[np.ndarray, float]]) -> Generator[np.ndarray]:

@@ -70,9 +70,10 @@ WITHOUT_WORLD = "mcadams"  # by the same rule, of those that need no other libra
 
 
 def load_anonymiser(name: str) -> Anonymiser:
-    """The anonymiser of this name. Raises UsageError where there is none.
+    """The anonymiser of this name, one of those in docs/anonymisers.md.
 
-    Called, some raise ModelError where a library or program they need is not installed.
+    Raises UsageError where there is none. Called, some raise ModelError where a library or program
+    they need is not installed.
     """
     if name not in _METHODS:
         raise UsageError(f"no anonymiser {name}; there are {', '.join(ANONYMISERS)}.")

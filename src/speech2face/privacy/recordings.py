@@ -31,12 +31,15 @@ AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
 def anonymise_recording(
     source: Source, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
 ) -> tuple[str, ...]:
-    """Write `source` with another voice, mono, 16 kHz, 16 bits, marked as disguised (mark.py).
+    """Write `source` with another voice to `target`, mono, 16 kHz, 16 bits, marked as disguised.
 
-    → what was wrong with its sound, and what of it was lost. Raises UsageError where `target`
-    exists (without `force`), has another ending than .wav or .flac, or cannot be written;
-    UnreadableMediaError where there is nothing to hear; NoSpeechError where no speech is left; and
-    what the anonymiser raises. In all these cases nothing is written.
+    `anonymiser` is what `load_anonymiser` gives. `seed`, 0 or more, chooses the new voice and is a
+    secret: whoever knows it may undo some of the disguise. `force` overwrites a file that exists.
+    Returns what was wrong with the sound, and what of it was lost, a sentence each.
+
+    Raises UsageError where `target` exists (without `force`), has another ending than .wav or
+    .flac, or cannot be written; UnreadableMediaError where there is nothing to listen to;
+    NoSpeechError where no speech is left; and what the anonymiser raises. Nothing is written then.
     """
     check_recording(target, force)
     stream = stream_audio(source)

@@ -54,9 +54,10 @@ def audit_recording(
     end: float | None = None,
     track: int | None = None,
 ) -> dict[str, Any]:
-    """A path, `-`, bytes or (samples, sample rate) → the facts that the page and --json show.
+    """How much a voice gives away → what `speech2face audit --json` prints, by the same names.
 
-    Those of `state_voice`, and what other lengths and voices disclose. `original` is the recording
+    `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
+    `original` is the recording
     that `source` is a disguise of, `method` how it was disguised, where its mark does not say so.
     Of both only the part from `start` to `end`, in seconds, is listened to, and of `source`
     the sound `track`, as in `media.stream_audio`.

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocketClose
 
 from speech2face import __version__
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
+from speech2face.media.stream import LONGEST
 from speech2face.pictures import SIZES
 from speech2face.serving.answers import (
     PNG,
@@ -57,7 +58,7 @@ Samples = Annotated[
 ]
 Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
 From = Annotated[
-    float, Query(alias="from", ge=0, allow_inf_nan=False, description="Listen from here on, s.")
+    float, Query(alias="from", ge=0, le=LONGEST, description="Listen from here on, s.")
 ]
 To = Annotated[
     float | None, Query(alias="to", gt=0, allow_inf_nan=False, description="Listen up to here, s.")
@@ -117,6 +118,9 @@ def make_app(
         app.add_exception_handler(kind, answer)  # type: ignore[arg-type]  # may be for sockets
 
     async def hear(request: Request, **wanted: Any) -> Heard:
+        start, end = wanted["start"], wanted["end"]
+        if end is not None and end <= start:
+            raise UsageError(f"to is {end:g} s; it must lie after from, {start:g} s.")
         crew.check_room()
         with inbox.open(limits.body) as letter:
             await receive(request, letter, limits)
@@ -253,7 +257,7 @@ def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
 
 
 def _wants_picture(request: Request) -> bool:
-    accept = request.headers.get("accept", "")
+    accept = request.headers.get("accept", "").lower()
     return "image/png" in accept and "application/json" not in accept
 
 

@@ -151,7 +151,7 @@ class _Stream:
                 while True:
                     async with asyncio.timeout(self._limits.silence):
                         message = await self._line.receive()
-                    if chunk := message.get("bytes"):
+                    if (chunk := message.get("bytes")) is not None:  # recorders send empty ones too
                         if not self._letter.add(chunk):
                             self._notes.append("the stream grew too large: its end was not heard")
                             return
@@ -193,7 +193,7 @@ def _read_words(message: Any) -> dict[str, Any]:
         raise WebSocketDisconnect(message.get("code", 1005))
     try:
         words = json.loads(message.get("text") or "")
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets, thousands deep
         words = None
     if not isinstance(words, dict):
         raise UsageError("a message that is not sound is a JSON object.")
