@@ -257,7 +257,10 @@ def test_faces_are_measured_by_chunks_that_are_kept(folder, monkeypatch):
     chunks = sorted(cache.glob("faces-*.npz"))
     assert len(chunks) == 3
     stamps = {chunk: chunk.stat().st_mtime_ns for chunk in chunks}
-    lost = cache / f"faces-{textures._chunk_key(paths[3:6], 'sface')}.npz"
+    lost = (
+        cache
+        / f"faces-{textures._chunk_key(paths[3:6], textures.identify_face_encoder('sface'))}.npz"
+    )
     lost.unlink()
     told.clear()
     again = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)

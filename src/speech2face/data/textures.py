@@ -17,7 +17,7 @@ import numpy as np
 
 from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError
-from speech2face.face_detection import LEAST_EYES, FaceDetector
+from speech2face.face_detection import LEAST_FACE, FaceDetector
 from speech2face.faces import (
     MESH_FIVE,
     TEMPLATES,
@@ -86,8 +86,7 @@ def measure_faces(
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     recogniser = identify_face_encoder(face_encoder)
-    keys = [hash_key(recogniser, [hash_if_readable(path) for path in chunk]) for chunk in chunks]
-    files = [cache / f"faces-{key}.npz" for key in keys]
+    files = [cache / f"faces-{_chunk_key(chunk, recogniser)}.npz" for chunk in chunks]
     todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if not f.is_file()]
     done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
     if todo:
@@ -110,6 +109,11 @@ def measure_faces(
         if f.name != "index"
     }
     return MeasuredFaces(np.concatenate([start + part.index for start, part in parts]), **columns)
+
+
+def _chunk_key(paths: Sequence[Path], recogniser: str) -> str:
+    """What the measures of these pictures by this recogniser are kept under."""
+    return hash_key(recogniser, [hash_if_readable(path) for path in paths])
 
 
 def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
@@ -149,7 +153,7 @@ def explain_face(picture: Path) -> str:
         load_image(picture)
     except UnreadableMediaError as error:
         return str(error)
-    return f"{picture}: no face of {LEAST_EYES:g} pixels between the eyes is found in it"
+    return f"{picture}: no face of {LEAST_FACE:g} pixels between eyes and mouth is found in it"
 
 
 def find_mean_shape(landmarks: np.ndarray, steps: int = 3) -> np.ndarray:
