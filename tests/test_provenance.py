@@ -158,6 +158,22 @@ def test_results_that_do_not_say_how_they_were_made_are_refused(pairs, tmp_path)
             claim_decoder_run(tmp_path, face_decoder_debug(), read_pairs(pairs))
 
 
+@pytest.mark.parametrize(
+    "told", ['{"train": {"data": [1]}}', '{"train": {"recipe": 3}}', "[]", "{"]
+)
+def test_what_is_no_account_of_runs_is_one_line(told, tmp_path):
+    (tmp_path / FILE).write_text(told)
+    with pytest.raises(UsageError, match=r"run\.json: (not written by|cannot be read)"):
+        claim_run(tmp_path, "train", describe({}, {}), [])
+
+
+def test_a_decoder_needs_canonical_pictures(pairs, tmp_path):
+    few = [replace(pair, canonical=tmp_path / "none.png") for pair in read_pairs(pairs)]
+    with pytest.raises(UsageError, match=r"only 0 of the \d+ pairs have a picture in canonical/"):
+        claim_decoder_run(tmp_path / "run", face_decoder_debug(), few)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_may_hold_one_run_of_each_task(pairs, tmp_path):
     claim_decoder_run(tmp_path, face_decoder_debug(), read_pairs(pairs))
     claim_encoder_run(tmp_path, voice_encoder_debug(), pairs, Options())

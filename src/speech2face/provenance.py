@@ -129,7 +129,10 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); choose another folder.") from None
-    if not isinstance(known, dict) or not all(isinstance(one, dict) for one in known.values()):
+    if not isinstance(known, dict) or not all(
+        isinstance(one, dict) and all(isinstance(one.get(k, {}), dict) for k in ("data", "recipe"))
+        for one in known.values()
+    ):
         raise UsageError(f"{path}: not written by speech2face; choose another folder.")
     return known
 

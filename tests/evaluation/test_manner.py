@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.manner import compare_manners, read_actors
+from speech2face.evaluation.manner import compare_manners, find_all_speech, read_actors
 
 ACTORS = np.repeat([f"{n:02}" for n in range(1, 13)], 4)
 EMOTIONS = np.tile(["happy", "happy", "sad", "sad"], 12)
@@ -59,3 +59,16 @@ def test_actors_are_read_by_their_files_names(tmp_path):
     (tmp_path / "audio" / f"{names[1]}.flac").unlink()
     with pytest.raises(UsageError, match="two actors or more"):
         read_actors(tmp_path)
+
+
+def test_a_broken_recording_is_left_out_and_named(tmp_path, caplog):
+    for actor in ("01", "02"):
+        (tmp_path / "audio").mkdir(exist_ok=True)
+        (tmp_path / "face").mkdir(exist_ok=True)
+        (tmp_path / "face" / f"Actor_{actor}.png").touch()
+        (tmp_path / "audio" / f"03-01-01-01-01-01-{actor}.wav").write_bytes(b"no sound")
+    pairs, _ = read_actors(tmp_path)
+    assert find_all_speech(pairs) == [None, None]
+    assert [record.message.partition(" is left out: ")[0] for record in caplog.records] == [
+        pair.clip for pair in pairs
+    ]

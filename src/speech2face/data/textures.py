@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.data.pairs import hash_if_readable
-from speech2face.errors import UnreadableMediaError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.face_detection import LEAST_FACE, FaceDetector
 from speech2face.faces import (
     MESH_FIVE,
@@ -86,8 +87,10 @@ def measure_faces(
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     recogniser = identify_face_encoder(face_encoder)
-    files = [cache / f"faces-{_chunk_key(chunk, recogniser)}.npz" for chunk in chunks]
-    todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if not f.is_file()]
+    keys = [hash_key(recogniser, [hash_if_readable(path) for path in chunk]) for chunk in chunks]
+    files = [cache / f"faces-{key}.npz" for key in keys]
+    kept = {file: part for file in files if (part := _read_chunk(file)) is not None}
+    todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if f not in kept]
     done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
     if todo:
         # Not forked: OpenCV's and torch's threads do not survive a fork, and the child would hang.
@@ -99,8 +102,9 @@ def measure_faces(
                     show(done, len(paths))
     parts = []
     for place, file in enumerate(files):
-        with np.load(file) as data:
-            part = MeasuredFaces(*(data[f.name] for f in fields(MeasuredFaces)))
+        part = kept[file] if file in kept else _read_chunk(file)
+        if part is None:
+            raise UsageError(f"{file}: damaged as soon as it was written; is the disk sound?")
         parts.append((place * CHUNK, part))
     parts = [(start, part) for start, part in parts if len(part)] or parts[:1]
     columns = {
@@ -111,9 +115,13 @@ def measure_faces(
     return MeasuredFaces(np.concatenate([start + part.index for start, part in parts]), **columns)
 
 
-def _chunk_key(paths: Sequence[Path], recogniser: str) -> str:
-    """What the measures of these pictures by this recogniser are kept under."""
-    return hash_key(recogniser, [hash_if_readable(path) for path in paths])
+def _read_chunk(file: Path) -> MeasuredFaces | None:
+    """What is kept of a chunk; None where nothing is, or it is damaged."""
+    try:
+        with file.open("rb") as opened, np.load(opened) as data:
+            return MeasuredFaces(*(data[f.name] for f in fields(MeasuredFaces)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:

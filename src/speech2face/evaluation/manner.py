@@ -14,6 +14,8 @@ two-way  how often the actor's face beats another actor's, by the likelihood rat
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.pairs import PICTURES, Pair, find_files
-from speech2face.errors import UsageError
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.folds import Listener, log_likelihood_ratios
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
 from speech2face.evaluation.judges import embed_pictures
@@ -29,6 +31,8 @@ from speech2face.evaluation.retrieval import match_probes, same_label
 from speech2face.inputs import SUFFIXES
 from speech2face.speech import find_speech
 from speech2face.weights import hash_file
+
+log = logging.getLogger(__name__)
 
 EMOTIONS = {
     "01": "neutral",
@@ -79,11 +83,16 @@ def measure_manner(
 ) -> Manner:
     """What a listener, who met none of them, makes of the actors in `folder`."""
     pairs, emotions = read_actors(folder)
+    speech = find_all_speech(pairs)
+    heard = [place for place, samples in enumerate(speech) if samples is not None]
+    pairs, emotions = [pairs[place] for place in heard], emotions[heard]
+    if len({pair.person for pair in pairs}) < 2:
+        raise UsageError(f"{folder}: needs recordings of two actors or more in which one speaks.")
     actors = np.array([pair.person for pair in pairs])
     sex = np.array(["Male" if int(actor) % 2 else "Female" for actor in actors])
 
     def speak() -> list[np.ndarray]:
-        return [find_speech(str(pair.audio)).samples for pair in pairs]
+        return [samples for samples in speech if samples is not None]
 
     names = [f"{pair.clip} {hash_file(pair.audio)}" for pair in pairs]
     means, seconds = listener.hear(names, speak, "actors", show)
@@ -109,6 +118,18 @@ def measure_manner(
         matched(None),
         matched(same_label(sex, sex_of_face)),
     )
+
+
+def find_all_speech(pairs: Sequence[Pair]) -> list[np.ndarray | None]:
+    """The speech of each recording; None, and a warning, where it cannot be read or has none."""
+    found: list[np.ndarray | None] = []
+    for pair in pairs:
+        try:
+            found.append(find_speech(str(pair.audio)).samples)
+        except (UnreadableMediaError, NoSpeechError) as error:
+            log.warning("%s is left out: %s", pair.clip, error)
+            found.append(None)
+    return found
 
 
 def compare_manners(

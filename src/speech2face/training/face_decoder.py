@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
+LEAST_PICTURES = 5
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def train_face_decoder(
     measured (once for all folds), but the decoder never meets them. Raises UsageError where there
     are too few.
     """
-    pairs = [p for p in pairs if p.canonical.is_file()]
+    pairs = _choose_drawn(pairs)
     path = folder / WEIGHTS
     met = identify_pairs([p for p in pairs if p.person not in without], KINDS)
     facts = {
@@ -88,7 +89,7 @@ def train_face_decoder(
             log.warning("%s is left out: %s", pairs[index].clip, explain_face(pictures[index]))
     drawn = measured.frontal()
     drawn = drawn.take(np.array([pairs[i].person not in without for i in drawn.index], bool))
-    if len(drawn) < 5:
+    if len(drawn) < LEAST_PICTURES:
         raise UsageError(f"only {len(drawn)} frontal faces in canonical/ of the pairs: too few.")
     decoder = FaceDecoder(recipe.network, find_mean_shape(drawn.landmarks))
     shape = decoder.mean_shape.numpy().astype(np.float64)
@@ -103,11 +104,22 @@ def train_face_decoder(
 
 def claim_decoder_run(folder: Path, recipe: FaceDecoderRecipe, pairs: Sequence[Pair]) -> None:
     """Raises UsageError where `folder` holds a decoder of other data, by another recipe or another
-    version; see `claim_run`."""
-    data = identify_pairs([p for p in pairs if p.canonical.is_file()], KINDS)
+    version, see `claim_run`, and where too few pairs have a canonical picture."""
+    data = identify_pairs(_choose_drawn(pairs), KINDS)
     encoder = identify_face_encoder(recipe.face_encoder)
     run = describe(asdict(recipe), {"pairs": data, "face encoder": encoder})
     claim_run(folder, "train face-decoder", run, [WEIGHTS])
+
+
+def _choose_drawn(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those with a canonical picture. Raises UsageError where they are too few."""
+    drawn = [pair for pair in pairs if pair.canonical.is_file()]
+    if len(drawn) < LEAST_PICTURES:
+        raise UsageError(
+            f"only {len(drawn)} of the {len(pairs)} pairs have a picture in canonical/: too few; "
+            "the face decoder learns from these (see docs/data.md)."
+        )
+    return drawn
 
 
 def solve(decoder: FaceDecoder, targets: Targets, penalty: float) -> None:
