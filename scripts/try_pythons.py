@@ -6,7 +6,7 @@
 
 A wheel is built once and installed into new environments without constraints.txt. In each the
 doctor looks for what is broken, and the command draws. Prints a line for each Python, and all
-that a failed step printed; exit code 1 after a failure.
+that a failed step printed; exit code 1 after a failure, and where no Python could be tried at all.
 """
 
 from __future__ import annotations
@@ -44,15 +44,17 @@ def main() -> None:
         run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT)
         (wheel,) = Path(folder).glob("*.whl")
         passed = [report(version, bounds, wheel) for version, bounds in trials]
-    sys.exit(0 if all(passed) else 1)
+    if all(outcome is None for outcome in passed):
+        sys.exit("No Python was tried: install one of them.")
+    sys.exit(1 if False in passed else 0)
 
 
-def report(version: str, bounds: str, wheel: Path) -> bool:
-    """Print what a trial comes to; False where it failed."""
+def report(version: str, bounds: str, wheel: Path) -> bool | None:
+    """Print what a trial comes to; False where it failed, None where there is no such Python."""
     python = find_python(version)
     if python is None:
         print(f"Python {version}, {bounds}: skipped, there is no such interpreter", flush=True)
-        return True
+        return None
     try:
         packages = try_wheel(python, wheel, wheel.parent / f"{version}-{bounds}", bounds)
     except TrialError as error:
@@ -63,8 +65,10 @@ def report(version: str, bounds: str, wheel: Path) -> bool:
 
 
 def find_python(version: str) -> Path | None:
-    """An interpreter of this version that runs: on the PATH, or one of pyenv's."""
+    """An interpreter of this version that runs: on the PATH, one of pyenv's, or this one."""
     candidates = [Path(found)] if (found := shutil.which(f"python{version}")) else []
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        candidates.append(Path(sys.executable))
     if shutil.which("pyenv"):
         root = subprocess.run(["pyenv", "root"], capture_output=True, text=True).stdout.strip()
         candidates += Path(root).glob(f"versions/{version}.*/bin/python")
@@ -84,11 +88,15 @@ def try_wheel(python: Path, wheel: Path, folder: Path, bounds: str) -> str:
         install += ["--only-binary", ":all:", "--constraint", constraints]
     run(*install)
     command = folder / "bin" / "speech2face"
-    _, versions, *_ = run(command, "doctor", cwd=folder).splitlines()
+    _, versions, *others = run(command, "doctor", cwd=folder).splitlines()
+    if untried := [line for line in others if "not tried" in line]:
+        raise TrialError("\n".join(untried))
     faces = folder / "faces"
     run(command, "reconstruct", *EXAMPLES, "--out-dir", faces, cwd=folder)
     if missing := {f"{path.stem}.face.png" for path in EXAMPLES} - set(os.listdir(faces)):
         raise TrialError(f"no pictures: {', '.join(sorted(missing))}")
+    if len({path.read_bytes() for path in faces.iterdir()}) < len(EXAMPLES):
+        raise TrialError("different voices have the same picture")
     shutil.rmtree(folder)
     return versions.removeprefix("✓ ")
 

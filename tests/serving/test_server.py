@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -154,3 +155,15 @@ def test_a_failure_is_described_without_what_was_sent() -> None:
     assert f"{__file__}" in trace
     trace, _ = fail(TypeError("open() got an unexpected keyword argument"))
     assert trace.endswith("TypeError: open() got an unexpected keyword argument")
+
+
+def test_no_traceback_of_the_log_has_what_was_sent() -> None:
+    """uvicorn logs its own, of a text frame that is not UTF-8, say."""
+    try:
+        b"secret\xff".decode()
+    except UnicodeDecodeError:
+        record = logging.LogRecord("a", logging.ERROR, "", 0, "bad frame", (), sys.exc_info())
+    line = Formatter(colour=False).format(record)
+    assert "ERROR bad frame\nTraceback:\n" in line
+    assert line.endswith("UnicodeDecodeError")
+    assert "0xff" not in line

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 import traceback
+from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31"}  # of ECMA-48
@@ -42,6 +43,10 @@ class Formatter(logging.Formatter):
         line = super().format(record)
         code = COLOURS.get(record.levelno) if self._colour else None
         return f"\x1b[{code}m{line}\x1b[0m" if code else line
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Without the error's words, where they may hold what somebody sent: of uvicorn's too."""
+        return describe_failure(ei[1])[0]
 
 
 def describe_failure(error: BaseException) -> tuple[str, str]:
