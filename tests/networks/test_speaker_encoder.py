@@ -7,11 +7,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 from voice import make_voice
 
+from speech2face.errors import ModelError
 from speech2face.networks.campplus import CamPlusPlus
 from speech2face.networks.ge2e import Ge2e
-from speech2face.networks.speaker_encoder import SpeakerEncoder
+from speech2face.networks.speaker_encoder import SpeakerEncoder, load_speaker_encoder
 from speech2face.training.export import export_onnx
 from speech2face.training.voice_encoder import VoiceEncoderRecipe, load_speaker
 
@@ -111,3 +113,15 @@ def test_onnx_file_is_small_and_says_nothing_of_its_maker(exported):
     assert {entry.key: entry.value for entry in model.metadata_props} == {"card": "for the test"}
     assert [node.op_type for node in model.graph.node].count("LSTM") == 3
     assert str(Path(__file__).parents[2]).encode() not in exported.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["missing", "a folder", "a table", "a checkpoint"])
+def test_what_holds_no_speaker_networks_is_refused_in_one_line(kind, tmp_path):
+    path = tmp_path if kind == "a folder" else tmp_path / "weights.safetensors"
+    if kind == "a table":
+        path.write_text("clip,person\n")
+    if kind == "a checkpoint":
+        save_file({"campplus.exit": torch.zeros(2)}, path, {"speech2face": "{}"})
+    with pytest.raises(ModelError, match=str(path)) as refused:
+        load_speaker_encoder(path)
+    assert "\n" not in str(refused.value)

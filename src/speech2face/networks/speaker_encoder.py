@@ -9,10 +9,11 @@ import os
 from dataclasses import dataclass, field
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from speech2face.errors import ModelError
 from speech2face.networks.campplus import CamPlusPlus, CamPlusPlusConfig
 from speech2face.networks.ge2e import Ge2e, Ge2eConfig
 from speech2face.networks.spectrogram import KaldiFbank
@@ -45,14 +46,28 @@ class SpeakerEncoder(nn.Module):
 
 
 def load_speaker_encoder(path: str | os.PathLike[str]) -> SpeakerEncoder:
-    """The encoder of a safetensors file, whose metadata hold its configuration, ready for use."""
-    with safe_open(path, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    for name in ("block_layers", "block_dilations"):  # JSON made lists of them
-        config["campplus"][name] = tuple(config["campplus"][name])
-    encoder = SpeakerEncoder(
-        SpeakerEncoderConfig(CamPlusPlusConfig(**config["campplus"]), Ge2eConfig(**config["ge2e"]))
-    )
-    encoder.load_state_dict(weights)
+    """The encoder of a safetensors file, whose metadata hold its configuration, ready for use.
+
+    Raises ModelError where the file cannot be read or holds something else: a trained voice
+    encoder, or a checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = json.loads((file.metadata() or {})["config"])
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        for name in ("block_layers", "block_dilations"):  # JSON made lists of them
+            config["campplus"][name] = tuple(config["campplus"][name])
+        encoder = SpeakerEncoder(
+            SpeakerEncoderConfig(
+                CamPlusPlusConfig(**config["campplus"]), Ge2eConfig(**config["ge2e"])
+            )
+        )
+        encoder.load_state_dict(weights)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+        raise ModelError(
+            f"{path}: not speaker networks as scripts/import_speaker_networks.py writes them; a "
+            "trained encoder or a checkpoint is no start."
+        ) from None
     return encoder.eval()

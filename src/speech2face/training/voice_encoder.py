@@ -106,10 +106,8 @@ def identify_start(speaker: Path | None = None) -> str:
     if speaker is None:
         model = find_model()
         return hash_rows(model.card.sha256.items())
-    try:
-        return hash_file(speaker)[:16]
-    except OSError as error:
-        raise ModelError(f"{speaker}: cannot be read ({error.strerror}).") from None
+    load_speaker_encoder(speaker)  # another file is refused before a run is begun with it
+    return hash_file(speaker)[:16]
 
 
 def embed_clips(
