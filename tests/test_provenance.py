@@ -152,7 +152,8 @@ def test_results_that_do_not_say_how_they_were_made_are_refused(pairs, tmp_path)
     with pytest.raises(UsageError, match=r"holds face_decoder\.safetensors, but no run\.json"):
         claim_decoder_run(tmp_path, face_decoder_debug(), read_pairs(pairs))
     assert not (tmp_path / FILE).exists()
-    for text in ("{", "[]", '{"train face-decoder": 1}'):
+    odd = ("1", '{"data": [1]}', '{"recipe": 3}')
+    for text in ("{", "[]", *(f'{{"train face-decoder": {one}}}' for one in odd)):
         (tmp_path / FILE).write_text(text)
         with pytest.raises(UsageError, match=r"run\.json: .*choose another folder"):
             claim_decoder_run(tmp_path, face_decoder_debug(), read_pairs(pairs))

@@ -260,7 +260,7 @@ def test_faces_are_measured_by_chunks_that_are_kept(folder, monkeypatch):
     assert len(chunks) == 3
     stamps = {chunk: chunk.stat().st_mtime_ns for chunk in chunks}
     lost = chunks[1]
-    lost.unlink()
+    lost.write_bytes(lost.read_bytes()[:-1])  # damaged, which is as good as lost
     told.clear()
     again = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
     assert told == [(7, 7)]

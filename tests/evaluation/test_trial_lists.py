@@ -9,6 +9,7 @@ import pytest
 from speech2face.data.textures import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import judges
+from speech2face.evaluation.judges import read_kept
 from speech2face.evaluation.trial_lists import score_list, tell_scores
 from speech2face.evaluation.trials import (
     PairScores,
@@ -111,3 +112,9 @@ def test_people_may_be_named_in_a_table_and_are_checked_before_anything_is_heard
         table.write_text(wrong)
         with pytest.raises(UsageError, match=why):
             read_people(table)
+
+
+def test_a_damaged_file_keeps_nothing(tmp_path):
+    for text in ("", "{", "[1]", '"a"'):
+        (tmp_path / "kept.json").write_text(text)
+        assert read_kept(tmp_path / "kept.json") == {}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,12 +75,21 @@ def embed_pictures(
     return MeasuredFaces(np.arange(len(pictures)), *columns)
 
 
+def read_kept(file: Path) -> dict[str, Any]:
+    """What a JSON file keeps of an earlier run; nothing where there is none, or it is damaged."""
+    try:
+        known = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def judge_age_sex(
     pictures: Sequence[Path], judge: AgeSexJudge, file: Path, show: Show, what: str
 ) -> np.ndarray:
     """Age in years and probability of male (N, 2); `file` keeps them by the pictures' content."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(file.read_text()) if file.is_file() else {}
+    known = read_kept(file)
     hashes = [f"{hash_file(path)} {__version__}" for path in pictures]
     new = [i for i, name in enumerate(hashes) if name not in known]
     detector = FaceDetector() if new else None

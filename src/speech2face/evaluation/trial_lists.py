@@ -17,7 +17,7 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.judges import embed_pictures
+from speech2face.evaluation.judges import embed_pictures, read_kept
 from speech2face.evaluation.trials import (
     PairScores,
     PairTrial,
@@ -106,7 +106,7 @@ def embed_voices(
 ) -> np.ndarray:
     """Means (N, D), NaN where nobody speaks; `file` keeps them by content and model."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(file.read_text()) if file.is_file() else {}
+    known = read_kept(file)
     own = "".join(model.card.sha256.values())[:16]
     names = [f"{hash_file(path)} {own} {__version__}" for path in recordings]
     new = [i for i, name in enumerate(names) if name not in known]
