@@ -15,6 +15,7 @@ KEPT_SECONDS = 120.0  # of candidates, whatever the length of the recording
 EQUAL = 0.15  # stretches less clear than the best by no more than this are about equally clear
 PIECE = 94  # chunks, 3 s: what a long stretch is cut into where several people may speak
 FAR, FAR_COST = 6.0, 0.02  # dB below the loudest, and what each dB beyond costs: someone far away
+WINDOW = np.hanning(CHUNK).astype(np.float32)
 # Of a spectrum, in lines of 31.25 Hz: 60 Hz to 7.7 kHz, wider from 400 Hz on.
 BANDS = np.r_[2:14:2, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 107, 127, 150, 177, 209, 247]
 
@@ -44,12 +45,29 @@ class Stretch:
         return len(self.samples) / SAMPLE_RATE
 
     @cached_property
+    def pieces(self) -> list[Stretch]:
+        """Parts of about `PIECE` chunks: where nobody pauses, one voice may follow another."""
+        chunks = len(self.probabilities)
+        count = max(round(chunks / PIECE), 1)
+        edges = np.linspace(0, chunks, count + 1).round().astype(int).tolist()
+        if count == 1:
+            return [self]
+        return [
+            Stretch(
+                self.start + a * CHUNK,
+                self.samples[a * CHUNK : b * CHUNK],
+                self.probabilities[a:b],
+            )
+            for a, b in itertools.pairwise(edges)
+        ]
+
+    @cached_property
     def voice(self) -> np.ndarray:
         """How loud each of `BANDS` is in the louder half, against their mean: (bands,), dB.
 
         Voices differ in it; so do microphones and rooms.
         """
-        spectra = np.fft.rfft(split_chunks(self.samples) * np.hanning(CHUNK))  # (k, 257)
+        spectra = np.fft.rfft(split_chunks(self.samples) * WINDOW)  # (k, 257)
         power = np.abs(spectra) ** 2
         loud = power[power.sum(axis=1) >= np.median(power.sum(axis=1))]
         bands = np.add.reduceat(loud, BANDS, axis=1)[:, :-1]
@@ -74,10 +92,10 @@ class Candidates:
     def add(self, stretches: list[Stretch]) -> None:
         """The speech of the next block."""
         self._blocks += 1
-        self._voices += [piece.voice for stretch in stretches for piece in _split(stretch)]
+        self._voices += [piece.voice for stretch in stretches for piece in stretch.pieces]
         self._kept += stretches
         if self._blocks > 1:
-            self._kept = [piece for stretch in self._kept for piece in _split(stretch)]
+            self._kept = [piece for stretch in self._kept for piece in stretch.pieces]
         self._kept = self.choose(KEPT_SECONDS)
 
     def choose(self, seconds: float) -> list[Stretch]:
@@ -112,22 +130,6 @@ class Candidates:
             return False, float(difference @ difference)
 
         return [self._kept[index] for index in sorted(range(len(self._kept)), key=key)]
-
-
-def _split(stretch: Stretch) -> list[Stretch]:
-    """Pieces of about `PIECE` chunks: where nobody pauses, one voice may follow another."""
-    chunks = len(stretch.probabilities)
-    edges = np.linspace(0, chunks, max(round(chunks / PIECE), 1) + 1).round().astype(int).tolist()
-    if len(edges) == 2:
-        return [stretch]
-    return [
-        Stretch(
-            stretch.start + a * CHUNK,
-            stretch.samples[a * CHUNK : b * CHUNK],
-            stretch.probabilities[a:b],
-        )
-        for a, b in itertools.pairwise(edges)
-    ]
 
 
 def _loud_level(stretches: list[Stretch], share: float) -> float:

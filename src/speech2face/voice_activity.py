@@ -137,7 +137,9 @@ def _encode(chunks: np.ndarray, context: np.ndarray, weights: Weights) -> np.nda
         tile = sound[start : start + TILE]
         frames = sliding_window_view(tile, 256, axis=1)[:, ::128].reshape(-1, 256)
         waves = frames @ weights["stft.forward_basis_buffer"][:, 0].T  # (4 k, 258)
-        x = np.sqrt(waves[:, :129] ** 2 + waves[:, 129:] ** 2).reshape(len(tile), 4, 129)
+        np.square(waves, out=waves)
+        x = waves[:, :129] + waves[:, 129:]
+        x = np.sqrt(x, out=x).reshape(len(tile), 4, 129)
         for layer, stride in enumerate((1, 2, 2, 1)):
             name = f"encoder.{layer}.reparam_conv"
             x = _convolve(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride)
@@ -148,11 +150,16 @@ def _encode(chunks: np.ndarray, context: np.ndarray, weights: Weights) -> np.nda
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
     """Width 3, one zero on either side, ReLU: (k, frames, in) → (k, frames / stride, out)."""
     k, frames, channels = x.shape
-    padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    taps = [padded[:, tap : tap + frames : stride] for tap in range(3)]
-    windows = np.concatenate(taps, axis=2).reshape(-1, 3 * channels)
+    count = -(-frames // stride)
+    windows = np.empty((k, count, 3, channels), np.float32)
+    for tap in range(3):  # what lies beyond the first and the last frame is zero
+        first, last = int(tap == 0), min(-(-(frames - tap + 1) // stride), count)
+        windows[:, :first, tap] = windows[:, last:, tap] = 0
+        windows[:, first:last, tap] = x[:, first * stride + tap - 1 :: stride][:, : last - first]
     kernel = weight.transpose(2, 1, 0).reshape(3 * channels, -1)
-    return np.maximum(windows @ kernel + bias, 0).reshape(k, -1, len(bias))
+    outputs = windows.reshape(-1, 3 * channels) @ kernel
+    outputs += bias
+    return np.maximum(outputs, 0, out=outputs).reshape(k, count, len(bias))
 
 
 def _remember(gates: list[np.ndarray], weights: Weights) -> list[np.ndarray]:

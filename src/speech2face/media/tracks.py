@@ -13,6 +13,8 @@ from speech2face.media.downmix import scale_integers
 from speech2face.media.rates import check_rate
 
 if TYPE_CHECKING:
+    from av.audio.fifo import AudioFifo
+    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream as AudioTrack
     from av.container import InputContainer
 
@@ -70,19 +72,29 @@ class TrackDecoder:
         self._filled = 0.0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
+        from av.audio.fifo import AudioFifo
+
         tick = float(self._track.time_base) if self._track.time_base else 0.0  # s
-        stated, rate = 0, 0.0
-        for frame, channels in self._frames():
-            if frame.sample_rate != stated:
-                stated, rate = frame.sample_rate, check_rate(frame.sample_rate, self._name)
+        held, form, rate = AudioFifo(), None, 0.0  # of one form: frames are too short one by one
+        for frame in self._frames():
+            now = (frame.sample_rate, frame.format.name, frame.layout.name)
+            if now != form:
+                yield from _empty(held, rate)
+                held, form, rate = AudioFifo(), now, check_rate(frame.sample_rate, self._name)
             if self._timed and tick and frame.pts is not None:
-                zero = 128 if channels.dtype == np.uint8 else 0
                 for silence in self._fill(frame.pts * tick, rate):
+                    yield from _empty(held, rate)
+                    channels = read_channels(frame)
+                    zero = 128 if channels.dtype == np.uint8 else 0
                     yield np.full((len(channels), silence), zero, channels.dtype), rate
             self.seconds += frame.samples / rate
-            yield channels, rate
+            frame.pts = None  # the fifo would want them to follow on one another
+            held.write(frame)
+            if held.samples >= rate:
+                yield from _empty(held, rate)
+        yield from _empty(held, rate)
 
-    def _frames(self) -> Iterator[tuple[Any, np.ndarray]]:
+    def _frames(self) -> Iterator[AudioFrame]:
         from av.error import FFmpegError
 
         prepare_decoder(self._track)
@@ -91,7 +103,7 @@ class TrackDecoder:
         try:
             for packet in self._container.demux(self._track):
                 try:
-                    frames = [(frame, read_channels(frame)) for frame in packet.decode()]
+                    frames = packet.decode()
                 except (FFmpegError, ValueError):
                     place = packet.pos or 0
                     if bare and (length := measure_tag(bytes(memoryview(packet)[:10]))):
@@ -126,6 +138,12 @@ class TrackDecoder:
         while left:
             yield min(left, int(rate))
             left -= min(left, int(rate))
+
+
+def _empty(held: AudioFifo, rate: float) -> Iterator[tuple[np.ndarray, float]]:
+    """What the fifo holds, as one piece (channels, n) with its rate; nothing where it is empty."""
+    if held.samples:
+        yield read_channels(held.read(0)), rate
 
 
 def headroom_of(track: AudioTrack) -> float:
