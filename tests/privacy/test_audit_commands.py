@@ -79,9 +79,17 @@ def test_a_disguised_recording_beside_its_original(tmp_path: Path):
     assert other["original"]["pair"]["same"] is False
     with pytest.raises(UsageError, match="marked as disguised itself"):
         audit_recording(RECORDING, model, original=disguised)
-    stated = audit_recording(RECORDING, model, original=RECORDING)  # nothing says it is disguised
+    quieter = tmp_path / "quieter.wav"
+    samples, rate = soundfile.read(RECORDING)
+    soundfile.write(quieter, 0.5 * samples, rate)
+    stated = audit_recording(quieter, model, original=RECORDING)  # nothing says it is disguised
     assert stated["disguised"]["by"] == "option"
     assert stated["original"]["bits_left"]["bound"]
+    with pytest.raises(UsageError, match="hold the same sound"):
+        audit_recording(RECORDING, model, original=RECORDING)
+    other = audit_recording(disguised, model, method="whisper")  # the mark says otherwise
+    assert other["disguised"]["by"] == "option"
+    assert "its mark names the method mcadams-random" in other["warnings"][-1]
 
 
 def test_what_was_asked_wrongly():

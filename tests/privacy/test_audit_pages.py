@@ -169,6 +169,7 @@ def test_a_model_that_was_not_calibrated_gives_no_interval():
     [
         ("mark", "whisper", "The file's mark says that this is a disguised voice, made by the met"),
         ("mark", "command", "made by another program"),
+        ("mark", "several", "disguised more than once"),
         ("option", None, "You say that this is a disguised voice."),
         ("detector", None, "sounds like a disguised voice: it carries no mark"),
     ],
@@ -248,3 +249,21 @@ def test_names_beside_points_stay_inside_and_cover_no_point():
 def test_a_method_that_hides_nothing_is_not_praised():
     assert "hides the most: 75 %" in draw_population(population("one"))
     assert "None of the methods" in draw_population(population("one", left=1.19))
+
+
+@pytest.mark.parametrize(("same", "sounds_disguised"), [(False, False), (True, True)])
+def test_no_figure_heads_the_page_where_the_original_is_in_doubt(
+    same: bool, sounds_disguised: bool
+):
+    facts = disguised(original=original("whisper", same) | {"sounds_disguised": sounds_disguised})
+    page = draw_disguised(facts, tell(facts))
+    check(page)
+    assert '<p class="figure">?' in page
+
+
+def test_what_is_next_to_nothing_is_not_said_to_be_none():
+    facts = disguised(method="resynthesis", original=original("resynthesis", same=None))
+    assert "next to nothing of them, less than 0.05 bits" in " ".join(tell(facts))
+    page = draw_disguised(facts, tell(facts))
+    check(page)
+    assert "&lt; 0.05" in page

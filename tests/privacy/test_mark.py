@@ -13,7 +13,7 @@ from sounds import example_speech
 from speech2face import __version__
 from speech2face.media import stream_audio
 from speech2face.privacy.anonymise import load_anonymiser
-from speech2face.privacy.mark import Mark, find_mark, make_mark
+from speech2face.privacy.mark import SEVERAL, Mark, find_mark, make_mark
 from speech2face.privacy.recordings import anonymise_recording
 
 MARK = Mark(__version__, "mcadams")
@@ -74,3 +74,17 @@ def test_speech_spoken_anew_is_said_to_be_generated():
 @pytest.mark.parametrize("text", ["", "by speech2face", "software=speech2face version= method="])
 def test_other_tags_are_no_mark(text: str):
     assert find_mark({"comment": text, "artist": "method=mcadams"}) is None
+
+
+def test_what_is_disguised_twice_is_marked_as_such(disguised: dict[str, Path], tmp_path: Path):
+    path = tmp_path / "twice.flac"
+    said = anonymise_recording(disguised["wav"], path, load_anonymiser("telephone"), 1)
+    assert find_mark(read_tags(path)) == Mark(__version__, SEVERAL)
+    assert "disguised already, by mcadams" in said[-1]
+
+
+def test_two_marks_name_no_method():
+    one, other = (make_mark(method)["comment"] for method in ("whisper", "mcadams"))
+    for tags in ({"comment": f"{one} {other}"}, {"comment": one, "description": other}):
+        assert find_mark(tags) == Mark(__version__, SEVERAL)
+    assert find_mark({"comment": one, "description": one}) == Mark(__version__, "whisper")

@@ -45,6 +45,9 @@ def main() -> None:
     sys.exit(exit_code)
 
 
+_NUMBERS = {"integer": "a whole number", "number": "a number"}  # in the words of typer
+
+
 def _describe_wrong_call(error: typer.TyperException) -> str:
     message = error.format_message().rstrip(".?")
     option = getattr(error, "param", None)
@@ -52,6 +55,9 @@ def _describe_wrong_call(error: typer.TyperException) -> str:
     if message.startswith("Invalid value") and least is not None:  # typer leaves the range open
         wanted = f"{least} or more" if most is None else f"{least} to {most}"
         return f"{message.split(': ')[0]}: give a number, {wanted}"
+    for kind, wanted in _NUMBERS.items():
+        if message.startswith("Invalid value") and f"valid {kind}" in message:
+            return f"{message.split(': ')[0]}: give {wanted}"
     files = [a for a in sys.argv[1:] if a.startswith("-") and os.path.isfile(a)]
     return f"{message}; the file {files[0]} is given as ./{files[0]}" if files else message
 

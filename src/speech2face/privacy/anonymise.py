@@ -76,7 +76,7 @@ def load_anonymiser(name: str) -> Anonymiser:
     they need is not installed.
     """
     if name not in _METHODS:
-        raise UsageError(f"no anonymiser {name}; there are {', '.join(ANONYMISERS)}.")
+        raise UsageError(f"no anonymiser {name or repr(name)}; there are {', '.join(ANONYMISERS)}.")
     return _METHODS[name]
 
 
@@ -161,5 +161,10 @@ class CommandAnonymiser:
             if status != 0:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - 2_000))
                 lines = log.read().decode(errors="replace").strip().splitlines()
-                told = f": {lines[-1]}" if lines else ""
-                raise ModelError(f"{words[0]} failed with status {status}{told}.")
+                said_last = f": {lines[-1]}" if lines else ""
+                how = (
+                    f"was ended by signal {-status}"
+                    if status < 0
+                    else f"failed with status {status}"
+                )
+                raise ModelError(f"{words[0]} {how}{said_last}.")

@@ -83,14 +83,15 @@ def find_disguise(
 ) -> Disguise:
     """Speech (n,) at 16 kHz, 0.5 s or longer, and its file's tags → what is known of it.
 
-    `stated`: the user says that it is disguised, and perhaps by which `method`. Takes about 15 ms.
+    `stated`: the user says that it is disguised, and perhaps by which `method`, which counts for
+    more than a mark that names another. Takes about 15 ms.
     Raises ModelError where the classifier's numbers cannot be read.
     """
     classifier = load_classifier()
     probability = float(classifier.probability(describe(speech)))
     mark = find_mark(tags)
-    if mark:
-        return Disguise("mark", method or mark.method, probability, mark.version)
+    if mark and method in (None, mark.method):
+        return Disguise("mark", mark.method, probability, mark.version)
     if stated or method:
         return Disguise("option", method, probability)
     if probability >= classifier.threshold:

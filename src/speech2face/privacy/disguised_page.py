@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from speech2face.privacy.page import bullets, section, table, wrap
+from speech2face.privacy.remaining import LEAST
 from speech2face.provenance import summarise
 
 ADVICE = (
@@ -16,6 +17,8 @@ ADVICE = (
     "Keep the secret of the disguise (`--seed`) and the original to yourself: whoever has one of "
     "them can undo more.",
     "What you say, how you say it, and the sounds around you may tell more than the voice does.",
+    "The last lines of this page name the files that it was made of: take them out before you pass "
+    "it on, if a name says too much.",
 )
 
 
@@ -48,9 +51,15 @@ def _figure(facts: dict[str, Any]) -> str:
     original = facts["original"]
     if not original:
         return '<p class="figure">? <small>bits of the face: this cannot be stated</small></p>'
+    if original["pair"]["same"] is False:
+        return '<p class="figure">? <small>bits: these seem to be two recordings</small></p>'
+    if original["sounds_disguised"]:
+        return '<p class="figure">? <small>bits: the original sounds disguised as well</small></p>'
     left = original["bits_left"]
     if left["bound"]:
         number, words = f"≤ {left['high']:.1f}", "bits of the face: those of the original"
+    elif max(left["value"], left["high"] or 0) < LEAST:
+        number, words = f"&lt; {LEAST}", "bits of the face, for whoever knows the method"
     else:
         number, words = f"{left['value']:.1f}", "bits of the face, for whoever knows the method"
         if left["low"] is not None:

@@ -19,6 +19,7 @@ TAG = "comment"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 ALTERED = "algorithmicallyEnhanced"  # a recording whose sound a program has changed
 GENERATED = "trainedAlgorithmicMedia"  # words chosen by a trained network, spoken by a machine
+SEVERAL = "several"  # the method of what was disguised more than once
 _PATTERN = re.compile(r"software=speech2face version=([\w.+-]{1,40}) method=([\w-]{1,40})\b")
 
 
@@ -27,7 +28,7 @@ class Mark:
     """What a file says of itself."""
 
     version: str  # of speech2face
-    method: str  # of `anonymise`; `command` where another program was run
+    method: str  # of `anonymise`; `command` where another program was run; or `SEVERAL`
 
 
 def make_mark(method: str) -> dict[str, str]:
@@ -40,8 +41,11 @@ def make_mark(method: str) -> dict[str, str]:
 
 
 def find_mark(tags: Mapping[str, str]) -> Mark | None:
-    """The mark among a file's tags, whatever their names have become; None where there is none."""
-    for text in tags.values():
-        if found := _PATTERN.search(text):
-            return Mark(*found.groups())
-    return None
+    """The mark among a file's tags, whatever their names have become; None where there is none.
+
+    Marks of different methods are one of `SEVERAL`.
+    """
+    marks = [Mark(*found) for text in tags.values() for found in _PATTERN.findall(text)]
+    if len({mark.method for mark in marks}) > 1:
+        return Mark(marks[0].version, SEVERAL)
+    return marks[0] if marks else None

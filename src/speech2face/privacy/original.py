@@ -18,7 +18,7 @@ SHORTEST = 25  # frames, half a second, that are compared at all
 SMOOTH = 5  # frames, over which levels are averaged
 DEPTH = 40.0  # dB below the loudest frame: what is quieter is a pause
 SHIFT = 50  # frames, a second, by which one may start later than the other
-SAME, OTHER = 0.7, 0.6  # correlation from which, and up to which, it is known what they are
+SAME, OTHER = 0.75, 0.65  # correlation from which, and up to which, it is known what they are
 PACE = 2.0  # greatest ratio of durations of one speech at two paces
 
 
@@ -71,10 +71,12 @@ def _correlate(one: np.ndarray, other: np.ndarray) -> float:
 def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> dict[str, Any]:
     """Are they the same speech? `same` is None where that cannot be known.
 
-    `own_pace`: of a method that speaks the words anew; only durations can be compared then.
+    Pauses before and after the speech do not count. `own_pace`: of a method that speaks the words
+    anew; only durations can be compared then.
     """
-    correlation = correlate_courses(original.levels, disguised.levels)
-    ratio = disguised.seconds / max(original.seconds, 1e-9)
+    one, other = (_trim(stream.levels) for stream in (original, disguised))
+    correlation = correlate_courses(one, other)
+    ratio = len(other) / max(len(one), 1)
     same = True if correlation >= SAME else False if correlation < OTHER else None
     if own_pace:
         same = None
@@ -85,6 +87,12 @@ def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) 
         "correlation": round(correlation, 2),
         "seconds": [round(original.seconds, 2), round(disguised.seconds, 2)],
     }
+
+
+def _trim(levels: np.ndarray) -> np.ndarray:
+    """Levels (k,) in dB without the pauses at both ends (l,)."""
+    loud = np.flatnonzero(levels > levels.max(initial=-np.inf) - DEPTH)
+    return levels[loud[0] : loud[-1] + 1] if len(loud) else levels
 
 
 def _smooth(levels: np.ndarray) -> np.ndarray:

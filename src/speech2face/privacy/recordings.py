@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.files import cannot_write, write_atomically
 from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
-from speech2face.privacy.mark import make_mark
+from speech2face.privacy.mark import SEVERAL, find_mark, make_mark
 from speech2face.privacy.pieces import MOMENT, cut_pieces, join_pieces
 from speech2face.speech import SILENCE, find_speech
 
@@ -52,12 +53,20 @@ def anonymise_recording(
         except (NoSpeechError, UnreadableMediaError):
             raise _no_speech(source, stream.name, anonymiser.name) from None
 
-    write_sound(join_pieces(pieces), target, make_mark(anonymiser.name), check)
+    blocks = join_pieces(pieces)
+    blocks = chain(iter([next(blocks)]), blocks)  # the source is open now: its tags are known
+    earlier = find_mark(stream.tags)
+    mark = make_mark(SEVERAL if earlier else anonymiser.name)
+    write_sound(blocks, target, mark, check)
+    warnings = stream.warnings
+    if earlier:
+        again = f"was disguised already, by {earlier.method}; what {anonymiser.name} after that"
+        warnings = (*warnings, f"{again} leaves was not measured")
     if not silenced:
-        return stream.warnings
+        return warnings
     part = "one part" if len(silenced) == 1 else f"{len(silenced)} parts"
     lost = f"{anonymiser.name} left only silence of {part} of up to 20 s, the first at "
-    return (*stream.warnings, f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}")
+    return (*warnings, f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}")
 
 
 def _disguise(

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from speech2face.privacy.attack_table import NOTHING, load_table, share_in_words
+from speech2face.privacy.mark import SEVERAL
+
+LEAST = 0.05  # bits that a figure of one digit would call none
 
 
 def state_population(method: str | None) -> dict[str, Any] | None:
@@ -85,6 +88,8 @@ def tell_disguised(facts: dict[str, Any]) -> list[str]:
 def _tell_how_it_is_known(disguise: dict[str, Any]) -> str:
     method = disguise["method"]
     by = f", made by the method {method}" if method else ""
+    if method == SEVERAL:
+        by = ", disguised more than once"
     if method == "command":
         by = ", made by another program through speech2face"
     if disguise["by"] == "mark":
@@ -142,6 +147,11 @@ def _tell_original(original: dict[str, Any], calibrated_on: int) -> list[str]:
         lines.append(
             "An attacker who trains on this disguise has at most as much of it as of the original: "
             f"{left['high']:.1f} bits, as far as this program finds."
+        )
+    elif max(left["value"], left["high"] or 0) < LEAST:
+        lines.append(
+            "Whoever trained on this method would have next to nothing of them, less than "
+            f"{LEAST:.2f} bits: the population's share of the original's, true on average."
         )
     else:
         interval = "" if left["low"] is None else f" ({left['low']:.1f} to {left['high']:.1f})"

@@ -63,7 +63,7 @@ def audit_recording(
     the sound `track`, as in `media.stream_audio`.
 
     Raises UnreadableMediaError, NoSpeechError and ModelError, and UsageError where `original` is
-    itself marked as disguised.
+    itself marked as disguised or holds the same sound as `source`.
     """
     calibration = read_calibration(model)
     network = Speech2Face(model)
@@ -87,6 +87,11 @@ def audit_recording(
                 for t in LENGTHS
             ],
         }
+    mark = find_mark(stream.tags)
+    if mark and mark.method != disguise.method:
+        facts["warnings"].append(
+            f"its mark names the method {mark.method}; {disguise.method} is taken, as you say"
+        )
     facts["original"] = None
     if original is not None:
         plain = CourseStream(original, BLOCK_SECONDS, start=start, end=end)
@@ -94,6 +99,11 @@ def audit_recording(
         if mark := find_mark(plain.tags):
             raise UsageError(
                 f"{plain.name} is marked as disguised itself ({mark.method}); give the plain voice."
+            )
+        if np.array_equal(plain.levels, stream.levels):
+            raise UsageError(
+                f"{plain.name} and {stream.name} hold the same sound; give the recording as it was "
+                "before its voice was disguised."
             )
         heard = find_disguise(spoken.speech.samples, {})
         before = state_voice(spoken, spread, calibration, PLAIN)
