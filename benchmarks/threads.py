@@ -8,7 +8,7 @@ step of the default encoder's tuning (12 clips; needs the extra `train`), each a
 another setting: two threads for NumPy in the audit, which takes one by itself, and
 OMP_WAIT_POLICY=passive for torch. --before measures the audit of another version as well, whose
 package lies in the folder SRC. Seconds are medians. A busy process counts as fast as it can, on one
-core. --write stores benchmarks/threads.json.
+core. --write stores benchmarks/threads.json, and its table in docs/training.md.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ SETTINGS = {
     "step": ("", "OMP_WAIT_POLICY=passive"),
 }
 BATCH = 12  # clips, as the recipe takes
+DOCS = HERE.parent / "docs" / "training.md"
+MARKS = "<!-- threads -->\n", "<!-- /threads -->"  # of the table in DOCS
+WORDS = {
+    ("step", "default"): "training step",
+    ("step", "OMP_WAIT_POLICY=passive"): "training step, `OMP_WAIT_POLICY=passive`",
+    ("audit", "default"): "`audit`",
+    ("audit", "OPENBLAS_NUM_THREADS=2"): "`audit`, `OPENBLAS_NUM_THREADS=2`",
+    ("audit before", "default"): "`audit` of version 0.1.0",
+}
 
 
 def main() -> None:
@@ -79,6 +88,20 @@ def main() -> None:
             "rows": rows,
         }
         (HERE / "threads.json").write_text(json.dumps(found, indent=1) + "\n")
+        before, _, rest = DOCS.read_text().partition(MARKS[0])
+        table = tabulate(found)
+        DOCS.write_text(f"{before}{MARKS[0]}{table}{MARKS[1]}{rest.partition(MARKS[1])[2]}")
+
+
+def tabulate(found: dict[str, Any]) -> str:
+    """The table of docs/training.md."""
+    seconds = {(r["what"], r["setting"], r["busy processes"]): r["seconds"] for r in found["rows"]}
+    lines = ["| seconds, beside busy processes | 0 | 1 | 2 | 3 |", "|--|--|--|--|--|"]
+    for row, words in WORDS.items():
+        if (*row, 0) in seconds:
+            cells = [f"{seconds[*row, busy]:.1f}" for busy in BUSY]
+            lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"{found['processor']}, {found['cores']} cores.", ""])
 
 
 @contextmanager

@@ -331,3 +331,14 @@ def test_all_examples_are_shown(site):
         assert f"<code>{path.name}</code>" in page
         last = path.read_text().rstrip().splitlines()[-1].strip()
         assert last in re.sub(r"<[^>]+>", "", page)
+
+
+def test_what_waiting_threads_cost_is_what_was_measured():
+    rows = json.loads((ROOT / "benchmarks" / "threads.json").read_text())["rows"]
+    measured: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        measured.setdefault((row["what"], row["setting"]), []).append(f"{row['seconds']:.1f}")
+    page = (ROOT / "docs" / "training.md").read_text()
+    table = page.partition("<!-- threads -->")[2].partition("<!-- /threads -->")[0]
+    written = [line.strip("| ").split(" | ")[1:] for line in table.strip().splitlines()[2:7]]
+    assert sorted(written) == sorted(measured.values())
