@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,17 @@ from speech2face import Speech2Face
 
 settings.register_profile("house", deadline=None)  # no test judges how long anything takes
 settings.load_profile("house")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Names of files that are not text stand escaped in what a test printed: tests that run in
+    several processes send it as UTF-8."""
+    report = yield
+    report.sections = [
+        (a, b.encode(errors="backslashreplace").decode()) for a, b in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
     ("arguments", "words"),
     [
         (["paint"], "No such command 'paint'"),
-        (["recontruct", "a.wav"], "Did you mean 'reconstruct'; see --help."),
+        (["recontruct", "a.wav"], "Did you mean 'reconstruct'? See --help."),
         (["--nonsense"], "No such option: --nonsense"),
         (["reconstruct"], "Missing argument"),
         (["reconstruct", "a.wav", "--nonsense"], "No such option: --nonsense"),

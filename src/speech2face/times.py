@@ -38,7 +38,7 @@ def describe_part(
 ) -> str:
     """What was used of a recording that was listened to for `heard` seconds from `start` on."""
     used = ", ".join(f"{format_time(a)}–{format_time(b)}" for a, b in segments)
-    whole = format_time(heard, 0)
+    whole = format_time(heard, 1 if heard < 60 else 0)
     if start:
         whole = f"{format_time(start)}–{format_time(start + heard)}"
     return f"used {seconds:.1f} s of speech: {used} (of {whole})"

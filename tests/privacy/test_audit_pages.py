@@ -130,7 +130,7 @@ def test_a_recordings_page_says_its_figures():
     page = draw_recording(facts, tell(facts))
     check(page)
     assert "a&lt;b" in page
-    for words in ("1.6", "1.4 to 1.8", "among the 160 most likely", "At least 56 % of that"):
+    for words in ("1.6", "1.4 to 1.8", "at place 160 on average", "At least 56 % of that"):
         assert words in page
     assert "10 bits would single out one person of 1,000" in page
     assert "<code>speech2face audit --pairs</code>" in page
@@ -192,7 +192,7 @@ def test_beside_its_original_an_estimate_or_a_bound_is_stated():
     facts = disguised(original=original("whisper"))
     sentences = " ".join(tell(facts))
     assert "The original discloses about 2.0 bits of the speaker's face (1.7 to 2.3)." in sentences
-    assert "would still have about 1.1 bits (0.9 to 1.3) of them" in sentences
+    assert "would still get about 1.1 of these bits (0.9 to 1.3)" in sentences
     check(draw_disguised(facts, tell(facts)))
     facts = disguised("option", None, original=original(None))
     assert "at most as much of it as of the original: 2.3 bits" in " ".join(tell(facts))

@@ -223,7 +223,7 @@ def test_the_command_gives_a_recording_another_voice(tmp_path: Path, recording: 
     assert (done.returncode, done.stdout) == (0, f"{first}\n"), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(
-        "speech2face: whoever knows telephone and trains on voices that it changed"
+        "speech2face: an attacker who trains on voices changed by telephone still gets"
     )
     with recording.open("rb") as file:
         assert run("-", again, *random, "--seed", 7, stdin=file).returncode == 0

@@ -31,7 +31,8 @@ def main() -> None:
         if sys.stdout:
             sys.stdout.flush()
     except typer.TyperException as error:
-        complain(f"{_describe_wrong_call(error)}; see --help.")
+        reason = _describe_wrong_call(error)
+        complain(f"{reason}{' See' if reason.endswith('?') else '; see'} --help.")
         exit_code = error.exit_code
     except Speech2FaceError as error:
         complain(str(error))
@@ -49,7 +50,7 @@ _NUMBERS = {"integer": "a whole number", "number": "a number"}  # in the words o
 
 
 def _describe_wrong_call(error: typer.TyperException) -> str:
-    message = error.format_message().rstrip(".?")
+    message = error.format_message().rstrip(".")
     option = getattr(error, "param", None)
     least, most = getattr(option, "min", None), getattr(option, "max", None)
     if message.startswith("Invalid value") and least is not None:  # typer leaves the range open
@@ -87,7 +88,7 @@ Examples:
   speech2face reconstruct recording.m4a
   speech2face reconstruct calls --out-dir faces
   speech2face audit recording.m4a
-  speech2face anonymise recording.m4a anonymous.wav
+  speech2face anonymise recording.m4a disguised.wav
 
 \b
 speech2face COMMAND -h explains a command. Exit codes: 0 done, 1 system,

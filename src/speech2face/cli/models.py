@@ -98,7 +98,7 @@ def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
     force: Force = False,
 ) -> None:
-    """Learn how far to trust what audit states of a model.
+    """Calibrate the figures that audit states by a model.
 
     Trains its encoder again by folds by person, and writes disclosure.json beside it.
     """

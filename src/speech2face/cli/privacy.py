@@ -38,7 +38,7 @@ def anonymise(
     method: Annotated[
         str | None,
         typer.Option(
-            help="One of docs/anonymisers.md. [default: whisper; mcadams without the extra audit]"
+            help="Method, see docs/anonymisers.md. [default: whisper; mcadams without extra audit]"
         ),
     ] = None,
     command: Annotated[
@@ -138,9 +138,9 @@ def audit(
 ) -> None:
     """How much of the face a voice gives away, in bits.
 
-    Of one recording in a second. Of a disguised voice it says what attackers found of others
-    disguised alike; with --original, what they would have of this speaker. With --pairs, of a
-    population before and after anonymising, from three attackers; minutes for each method.
+    One recording takes a second. For a disguised voice: what attackers found in others that the
+    same method disguised; with --original, an estimate for this speaker. With --pairs: a population
+    before and after anonymising, against three attackers; minutes for each method.
     """
     if (recording is None) == (pairs is None):
         raise UsageError("give a recording, or --pairs and a folder.")

@@ -34,9 +34,7 @@ def reconstruct(
     ] = None,
     samples: Annotated[
         int,
-        typer.Option(
-            help="Number of further faces to draw that the voice may have.", min=0, max=MOST_SAMPLES
-        ),
+        typer.Option(help="Number of other possible faces to draw.", min=0, max=MOST_SAMPLES),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Random seed of the samples.", min=0)] = 0,
     size: Annotated[
@@ -116,9 +114,9 @@ def embed(
     track: Track = None,
     model: ModelName = "default",
 ) -> None:
-    """Print a Gaussian over face embeddings for each recording.
+    """Print the face embedding that each recording suggests, and its uncertainty.
 
-    One JSON object a line, with its mean and the deviation of each dimension.
+    A Gaussian: one JSON object a line, with the mean and the deviation of each dimension.
     """
     limit_blas_threads()
     from speech2face.batch import run_each

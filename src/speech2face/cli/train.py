@@ -73,8 +73,8 @@ def train_voice_encoder(
 ) -> None:
     """Train voice → face embedding on pairs of voice and face.
 
-    Of a set of speech2face prepare the side train is read. What is trained end to end may run as
-    many processes: torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
+    Of a set made by speech2face prepare, only the part train is read. What is trained end to end
+    may run as many processes: torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
     need_extras("train", "data")
     from speech2face.training.command import Options

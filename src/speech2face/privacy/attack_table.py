@@ -136,7 +136,7 @@ def say_what_remains(method: str) -> str:
         return "how much of a voice this method leaves was not measured; see speech2face audit."
     before, after = (100 * e.value for e in (table.equal_error_rate, row.equal_error_rate))
     finds = (
-        f"still finds {share_in_words(share.value)} of what a plain voice tells of the face"
+        f"still gets {share_in_words(share.value)} of what a plain voice tells of the face"
         if share.high > NOTHING
         else "finds nothing of the face that was measurable"
     )
@@ -144,9 +144,9 @@ def say_what_remains(method: str) -> str:
     if row.words_lost:
         words = f"; about {100 * row.words_lost.value:.0f} % of the words are lost"
     return (
-        f"whoever knows {method} and trains on voices that it changed {finds}, and errs about who "
-        f"speaks in {after:.0f} % of cases (plain voices {before:.1f} %, by chance 50 %){words}. "
-        "These are averages."
+        f"an attacker who trains on voices changed by {method} {finds}, and is wrong about who "
+        f"speaks in {after:.0f} % of cases (plain voices {before:.1f} %, guessing 50 %){words}. "
+        "These are averages: nothing was measured on this recording."
     )
 
 

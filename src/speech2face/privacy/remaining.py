@@ -73,15 +73,12 @@ def tell_disguised(facts: dict[str, Any]) -> list[str]:
     original = facts.get("original")
     if original is None:
         lines.append(
-            "Given the recording it was made of, speech2face audit --original FILE estimates what "
-            "such an attacker would have of this speaker."
+            "With the recording that it was made of, speech2face audit --original FILE estimates "
+            "what such an attacker would get of this speaker."
         )
     else:
         lines += _tell_original(original, facts["calibrated_on"])
-    lines.append(
-        "This is what this program's attackers find. Who knows more, or listens better, may find "
-        "more."
-    )
+    lines.append("This is what this program's attackers find. A better one may find more.")
     return lines
 
 
@@ -105,23 +102,23 @@ def _tell_how_it_is_known(disguise: dict[str, Any]) -> str:
 def _tell_population(population: dict[str, Any] | None) -> str:
     if population is None:
         return (
-            "What an attacker who knows this disguise, and trains on it, still finds was not "
+            "What an attacker who trains on voices disguised in this way still gets was not "
             "measured."
         )
     bits, error = population["face_bits"], population["equal_error_rate"]
     share = population["share_kept"]
     before, after = (_estimate(bits[key]) for key in ("before", "after"))
     finds = (
-        f"still finds {share_in_words(share['value'])} of what plain voices tell of the face: "
+        f"still gets {share_in_words(share['value'])} of what plain voices tell of the face: "
         f"{after} of {before} bits"
         if share["high"] > NOTHING
         else f"finds nothing of the face: {after} of {before} bits"
     )
     return (
-        f"Of {population['people']} people, whoever knows the method {population['method']} and "
-        f"trains on it {finds}; and errs about who speaks in "
+        f"Tested on {population['people']} people: an attacker who trains on voices changed by "
+        f"{population['method']} {finds}. About who speaks it is wrong in "
         f"{100 * error['after']['value']:.0f} % of cases (plain voices "
-        f"{100 * error['before']['value']:.1f} %, by chance 50 %)."
+        f"{100 * error['before']['value']:.1f} %, guessing 50 %)."
     )
 
 
@@ -150,14 +147,14 @@ def _tell_original(original: dict[str, Any], calibrated_on: int) -> list[str]:
         )
     elif max(left["value"], left["high"] or 0) < LEAST:
         lines.append(
-            "Whoever trained on this method would have next to nothing of them, less than "
-            f"{LEAST:.2f} bits: the population's share of the original's, true on average."
+            "An attacker who trains on this method would get next to nothing of them, less than "
+            f"{LEAST:.2f} bits: the average share of many people, not measured on this voice."
         )
     else:
         interval = "" if left["low"] is None else f" ({left['low']:.1f} to {left['high']:.1f})"
         lines.append(
-            f"Whoever trained on this method would still have about {left['value']:.1f} "
-            f"bits{interval} of them: the population's share of the original's, true on average."
+            f"An attacker who trains on this method would still get about {left['value']:.1f} of "
+            f"these bits{interval}: the average share of many people, not measured on this voice."
         )
     return lines
 

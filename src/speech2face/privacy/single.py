@@ -205,9 +205,9 @@ def tell(facts: dict[str, Any]) -> list[str]:
         f"of the speaker's face{between}.",
         f"For scale: 0 bits is nothing, 1 bit what the sex alone would tell if it were certain; "
         f"{np.log2(crowd):.0f} bits would single out one person of {crowd:,}.",
-        f"Among {crowd:,} strangers, the speaker's face would on average stand among the "
-        f"{facts['mean_place']} most likely; as often as not among the first {places['50 %']}, "
-        f"nine times of ten among the first {places['90 %']}. By chance: {crowd // 2}.",
+        f"Among {crowd:,} strangers sorted by this voice, the speaker's face would stand at place "
+        f"{facts['mean_place']} on average (by chance {crowd // 2}); half the time among the first "
+        f"{places['50 %']}, nine times of ten among the first {places['90 %']}.",
     ]
     parts = facts["parts"]
     if parts["sex"] is not None:
@@ -221,9 +221,7 @@ def tell(facts: dict[str, Any]) -> list[str]:
         lines.append(
             "This model was not calibrated: it may state too much (see speech2face calibrate)."
         )
-    lines.append(
-        "This is what this program finds. Who knows more, or listens better, may find more."
-    )
+    lines.append("This is what this program finds. A better one may find more.")
     return lines
 
 
