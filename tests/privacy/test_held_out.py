@@ -36,7 +36,7 @@ from speech2face.training.recipes import (
 )
 from speech2face.weights import FILES, Model, find_model, write_card
 
-SECONDS = 0.8  # of speech, of each clip
+SECONDS = 1.0  # of speech, of each clip
 
 
 def show(*_: object) -> None:

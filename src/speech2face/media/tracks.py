@@ -154,7 +154,8 @@ def headroom_of(track: AudioTrack) -> float:
 def keeps_floats(track: AudioTrack) -> bool:
     """Whether the samples lie in the file as floats, which may reach as far as they like."""
     lossless = track.codec_context.name.startswith(LOSSLESS)
-    return lossless and track.format.name.startswith(("flt", "dbl"))
+    form = track.format  # None where a file that was cut off does not say
+    return lossless and form is not None and form.name.startswith(("flt", "dbl"))
 
 
 def find_peak(container: InputContainer, track: AudioTrack, end: float | None) -> float:
