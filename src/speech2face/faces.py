@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from speech2face.errors import ModelError, UsageError
+from speech2face.onnx_graphs import replace_prelus, unpack_weights
 from speech2face.runtime import import_runtime, open_session
 from speech2face.weights import hash_file
 
@@ -283,7 +284,8 @@ def _open_recogniser(path: Path) -> Any:
     """An ONNX session whose only input is the picture.
 
     Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
-    refuses when their types were changed by quantisation: those entries are taken out first.
+    refuses when their types were changed by quantisation: those entries are taken out first. What
+    else is changed makes it faster, SFace nearly three times.
     """
     onnxruntime = import_runtime()
     onnx = _import("onnx", "onnx")
@@ -293,6 +295,8 @@ def _open_recogniser(path: Path) -> Any:
         pictures = [entry for entry in model.graph.input if entry.name not in weights]
         del model.graph.input[:]
         model.graph.input.extend(pictures[:1])
+        unpack_weights(model.graph)
+        replace_prelus(model.graph)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3

@@ -247,6 +247,32 @@ def test_nobody_speaks_while_a_face_is_seen(tmp_path, models):
     assert refusal(sample(path, models)) == "speech: nobody speaks while a face is seen"
 
 
+def test_a_face_that_the_picture_follows_is_one(tmp_path, models):
+    coarse = np.random.default_rng(0).integers(0, 256, (28, 120, 3), np.uint8)
+    wall = coarse.repeat(8, 0).repeat(8, 1)
+    frames = film(draw_faces(2)[0], OPEN, TIMES)
+    for number, frame in enumerate(frames):
+        moved = wall[:, 6 * number :]
+        frame[:60], frame[:, :30], frame[:, -30:] = (
+            moved[:60, :224],
+            moved[:, :30],
+            moved[:, 194:224],
+        )
+    path = write_video(tmp_path / "v.mp4", frames, TIMES, VOICE)
+    check(sample(path, models), 0)
+
+
+def test_another_face_after_a_cut_is_not_the_speakers(tmp_path, models):
+    first, second = (film(face, OPEN, TIMES) for face in draw_faces(2))
+    half = len(TIMES) * 2 // 3
+    path = write_video(tmp_path / "v.mp4", first[:half] + second[half:], TIMES, VOICE)
+    found = sample(path, models)
+    assert isinstance(found, Sample), found
+    assert found.quality.speech_seconds < 0.8 * SECONDS
+    distances = np.linalg.norm(sample_embeddings(2) - found.embedding, axis=1)
+    assert (found.quality.frame_seconds < TIMES[half]) == (distances[0] < distances[1])
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real videos are not here")
 def test_real_clips_are_all_kept(models):
     for path in sorted(REAL.glob("*.mpg")):

@@ -43,10 +43,9 @@ from speech2face.preparation.speaking import (
 )
 from speech2face.preparation.tracks import (
     LOOK_STEP,
-    Look,
+    Linker,
     Track,
     check_moving,
-    link_faces,
     look,
     near,
 )
@@ -69,11 +68,14 @@ class Models:
     detector: FaceDetector
     mesh: FaceMesh
     encoder: FaceEncoder
+    likeness: FaceEncoder  # tells whether a face goes on, whatever the set's recogniser is
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
         """Raises ModelError where one is not installed."""
-        return cls(FaceDetector(), FaceMesh(), load_face_encoder(face_encoder))
+        encoder = load_face_encoder(face_encoder)
+        likeness = encoder if encoder.name == "sface" else load_face_encoder("sface")
+        return cls(FaceDetector(), FaceMesh(), encoder, likeness)
 
 
 @dataclass
@@ -227,14 +229,19 @@ def in_file(speech: Speech, heard: Sound) -> Segments:
 def _find_tracks(
     clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
 ) -> list[Track]:
-    looks: list[Look] = []
+    linker = Linker(models.likeness)
+    thumbnails, size = [], (0, 0)
     for frame in watch.each("decode", decode_frames(clip, LOOK_STEP)):
         with watch.timing("detect"):
-            looks.append(look(frame, models.detector))
+            now = look(frame, models.detector)
+        with watch.timing("track"):
+            linker.add(now)
+        thumbnails.append(now.thumbnail)
+        size = now.size
     with watch.timing("track"):
-        check_moving(looks)
-        found = link_faces(looks)
-        return near(found, center, looks[0].size) if center else found
+        check_moving(thumbnails)
+        found = linker.tracks()
+        return near(found, center, size) if center else found
 
 
 def _watch_faces(
