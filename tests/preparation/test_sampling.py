@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,43 @@ from PIL import Image
 from drawn import draw_faces, sample_embeddings
 from sounds import RATE, encode, noise
 from speech2face.data.samples import Refusal, Sample, Source
+from speech2face.preparation.decoding import Sound
+from speech2face.preparation.mouths import Mouth, MouthWatcher
 from speech2face.preparation.sampling import Models, make_sample
+from speech2face.preparation.synchrony import fit_synchrony
 from speech2face.speech import find_speech
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "videos"
 TIMES = even_times()
 VOICE = voice()
 OPEN = loudness(VOICE, TIMES)
+OTHERS = ("alex", "alpha", "bella", "michael", "omega", "sara")
 SHUT = np.zeros(len(TIMES))
 SAME = 0.55  # distance of dlib's embeddings; two people are beyond 0.6
 
 
 @pytest.fixture(scope="module")
-def models() -> Models:
+def released() -> Models:
     return Models.load()
+
+
+@pytest.fixture(scope="module")
+def models(released) -> Models:
+    """With a measure of agreement fitted to mouths that are drawn: no mouth of flesh moves so."""
+    return replace(released, synchrony=fit_synchrony([watch(released, name) for name in OTHERS]))
+
+
+def watch(models: Models, name: str) -> tuple[Mouth, Sound]:
+    """A drawn mouth that speaks with another voice, as the stages see it."""
+    sound, watcher = voice(name), MouthWatcher()
+    frames = film(draw_faces(1)[0], loudness(sound, TIMES), TIMES)
+    for image, seconds in zip(frames, TIMES, strict=True):
+        face = models.detector.largest(image)
+        assert face
+        mesh = models.mesh.landmarks(image, face.landmarks)
+        assert mesh is not None
+        watcher.add(seconds, image, mesh)
+    return watcher.mouth(), Sound(0.0, sound)
 
 
 def sample(
@@ -274,9 +298,9 @@ def test_another_face_after_a_cut_is_not_the_speakers(tmp_path, models):
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real videos are not here")
-def test_real_clips_are_all_kept(models):
+def test_real_clips_are_all_kept(released):
     for path in sorted(REAL.glob("*.mpg")):
-        found = sample(path, models)
+        found = sample(path, released)
         assert isinstance(found, Sample), (path.name, found)
         assert found.quality.agreement > 0.25
         assert 1 < found.quality.speech_seconds < 3

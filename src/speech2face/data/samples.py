@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ class Quality:
     sharpness: float  # variance of the Laplacian at 112 px
     face_pixels: float  # distance of the eyes, pixels
     speech_seconds: float
-    agreement: float  # of mouth and sound, correlation
+    agreement: float  # of mouth and sound, see preparation/synchrony.py
+    lag: float = math.nan  # s by which the sound comes after the mouth
+    trusted: bool = False  # whoever is seen was taken for the speaker
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Sample:
     embedding: np.ndarray  # float32 (D,)
     quality: Quality
 
-    def facts(self) -> dict[str, dict[str, str | float]]:
+    def facts(self) -> dict[str, dict[str, str | float | bool]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}
 
 

@@ -30,17 +30,19 @@ from speech2face.preparation.decoding import (
     decode_sound,
     find_clip,
 )
+from speech2face.preparation.mouths import Mouth, MouthWatcher
 from speech2face.preparation.speaking import (
     CONTEXT,
+    TRUSTING,
     Evidence,
-    Mouth,
+    Limits,
     Segments,
     choose_speaker,
-    measure_opening,
     own_segments,
     weigh,
     within,
 )
+from speech2face.preparation.synchrony import Synchrony
 from speech2face.preparation.tracks import (
     LOOK_STEP,
     Linker,
@@ -56,7 +58,7 @@ log = logging.getLogger(__name__)
 MOST_CANDIDATES = 3  # faces whose mouths are watched
 FARTHEST = 0.3  # eye distances that a face may move between two frames and be followed
 LONGEST_REASON = 200  # letters of an exception that the ledger holds
-MOUTH_STEP = 0.015  # s: above 60 frames a second not every one is looked at
+MOUTH_STEP = 0.03  # s: above 33 frames a second not every one is looked at
 
 Item = TypeVar("Item")
 
@@ -69,13 +71,14 @@ class Models:
     mesh: FaceMesh
     encoder: FaceEncoder
     likeness: FaceEncoder  # tells whether a face goes on, whatever the set's recogniser is
+    synchrony: Synchrony
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
         """Raises ModelError where one is not installed."""
         encoder = load_face_encoder(face_encoder)
         likeness = encoder if encoder.name == "sface" else load_face_encoder("sface")
-        return cls(FaceDetector(), FaceMesh(), encoder, likeness)
+        return cls(FaceDetector(), FaceMesh(), encoder, likeness, Synchrony.load())
 
 
 @dataclass
@@ -122,13 +125,17 @@ def make_sample(
     folder: Path,
     models: Models,
     center: tuple[float, float] | None = None,
+    trust: bool = False,
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of a clip whose file lies below `folder`, or why not; and seconds by stage.
 
-    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. No
-    file makes this raise.
+    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. With
+    `trust` whoever is seen speaks. No file makes this raise.
     """
-    return attempt(source, lambda watch: _make_sample(source, folder, models, center, watch))
+    limits = TRUSTING if trust else Limits()
+    return attempt(
+        source, lambda watch: _make_sample(source, folder, models, center, limits, watch)
+    )
 
 
 def attempt(
@@ -163,21 +170,15 @@ def _make_sample(
     folder: Path,
     models: Models,
     center: tuple[float, float] | None,
+    limits: Limits,
     watch: Watch,
 ) -> Sample:
-    clip = find_clip(source, folder)
-    with watch.timing("sound"):
-        sound = decode_sound(clip)
-    with watch.timing("speech"):
-        cut_speech(sound)  # without any, no picture need be decoded
-    found = _find_tracks(clip, models, center, watch)
-    with watch.timing("speech"):
-        candidates = find_candidates(found, sound)
-    mouths, views = _watch_faces(clip, candidates, models, watch)
+    candidates, mouths, views = watch_clip(find_clip(source, folder), models, center, watch)
     with watch.timing("speak"):
-        judged = [_judge(*pair) for pair in zip(candidates, mouths, strict=True)]
+        pairs = zip(candidates, mouths, strict=True)
+        judged = [_judge(*pair, models.synchrony, limits) for pair in pairs]
         seen = [(one.track.start, one.track.end) for one in candidates]
-        best = choose_speaker([evidence for _, evidence in judged], seen)
+        best = choose_speaker([evidence for _, evidence in judged], seen, limits)
     speech, evidence = judged[best]
     assert speech
     assert isinstance(evidence, Evidence)
@@ -193,8 +194,24 @@ def _make_sample(
         face_pixels=view.face_pixels,
         speech_seconds=speech.seconds,
         agreement=evidence.agreement,
+        lag=evidence.lag,
+        trusted=limits is TRUSTING,
     )
     return Sample(source, speech.samples, view.face, embedding, quality)
+
+
+def watch_clip(
+    clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
+) -> tuple[list[Candidate], list[Mouth], list[list[View]]]:
+    """The faces that could be the speaker's: their mouths, and each face on each look."""
+    with watch.timing("sound"):
+        sound = decode_sound(clip)
+    with watch.timing("speech"):
+        cut_speech(sound)  # without any, no picture need be decoded
+    found = _find_tracks(clip, models, center, watch)
+    with watch.timing("speech"):
+        candidates = find_candidates(found, sound)
+    return candidates, *_watch_faces(clip, candidates, models, watch)
 
 
 def cut_speech(sound: Sound) -> Speech:
@@ -248,15 +265,15 @@ def _watch_faces(
     clip: Clip, candidates: Sequence[Candidate], models: Models, watch: Watch
 ) -> tuple[list[Mouth], list[list[View]]]:
     """How each candidate's mouth moves in and around its speech, and its face on each look."""
-    openings: list[list[tuple[float, float]]] = [[] for _ in candidates]
+    watchers = [MouthWatcher() for _ in candidates]
     views: list[list[View]] = [[] for _ in candidates]
     meshes: list[np.ndarray | None] = [None] * len(candidates)  # of the frame before
     start = min(one.segments[0][0] for one in candidates) - CONTEXT
     end = max(one.segments[-1][1] for one in candidates) + CONTEXT
     part = Clip(clip.path, max(start, clip.start), min(end, clip.end))
     for frame in watch.each("decode again", decode_frames(part, MOUTH_STEP)):
-        seen_by = zip(candidates, openings, views, strict=True)
-        for place, (one, opening, seen) in enumerate(seen_by):
+        seen_by = zip(candidates, watchers, views, strict=True)
+        for place, (one, watcher, seen) in enumerate(seen_by):
             if not one.track.start <= frame.seconds <= one.track.end:
                 continue
             if not within(frame.seconds, one.segments, CONTEXT):
@@ -266,11 +283,12 @@ def _watch_faces(
                 meshes[place] = mesh = see_mesh(models.mesh, frame.image, landmarks, meshes[place])
             if mesh is None:
                 continue
-            opening.append((frame.seconds, measure_opening(mesh)))
+            with watch.timing("mouth"):
+                watcher.add(frame.seconds, frame.image, mesh)
             if np.abs(one.track.times - frame.seconds).min() < 1e-3:
                 with watch.timing("choose"):
                     seen.append(measure_view(frame, landmarks, mesh))
-    return [Mouth(*np.array(pairs).reshape(-1, 2).T) for pairs in openings], views
+    return [watcher.mouth() for watcher in watchers], views
 
 
 def see_mesh(
@@ -287,14 +305,17 @@ def see_mesh(
     return network.landmarks(image, landmarks)
 
 
-def _judge(candidate: Candidate, mouth: Mouth) -> tuple[Speech | None, Evidence | Refused]:
+def _judge(
+    candidate: Candidate, mouth: Mouth, synchrony: Synchrony, limits: Limits
+) -> tuple[Speech | None, Evidence | Refused]:
     """The speech that is a face's own, and how its mouth moves with it."""
     try:
-        own = own_segments(mouth, candidate.segments)
+        own = own_segments(mouth, candidate.segments, limits)
         if not own:
             raise Refused("speak", "the mouth is still while someone speaks")
         heard = candidate.sound.only(own) if len(own) < len(candidate.segments) else candidate.sound
         speech = cut_speech(heard)
-        return speech, weigh(mouth, candidate.sound, in_file(speech, heard))
+        spoken = in_file(speech, heard)
+        return speech, weigh(mouth, candidate.sound, spoken, synchrony, limits)
     except Refused as refused:
         return None, refused
