@@ -83,9 +83,16 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def align_face(
-    image: np.ndarray, landmarks: np.ndarray, template: str | np.ndarray, size: int
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    template: str | np.ndarray,
+    size: int,
+    outside: int | None = None,
 ) -> np.ndarray:
-    """Crop (size, size, 3) of the face moved onto a five-point template; edges are repeated."""
+    """Crop (size, size, 3) of the face moved onto a template of as many points as landmarks.
+
+    What lies outside the image is grey of that level, 0 to 255; by default edges are repeated.
+    """
     cv2 = import_opencv()
     points = TEMPLATES[template] if isinstance(template, str) else template
     matrix = fit_similarity(landmarks, points * size)
@@ -97,7 +104,8 @@ def align_face(
         matrix @ np.vstack([shrunk, [0, 0, 1]]),
         (size, size),
         flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT,
+        borderValue=(outside or 0,) * 3,
     )
 
 

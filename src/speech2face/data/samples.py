@@ -31,6 +31,7 @@ class Quality:
     speech_seconds: float
     agreement: float  # of mouth and sound, see preparation/synchrony.py
     lag: float = math.nan  # s by which the sound comes after the mouth
+    inside: float = math.nan  # share of the face's picture that its frame shows; the rest is black
     trusted: bool = False  # whoever is seen was taken for the speaker
 
 

@@ -195,6 +195,7 @@ def _make_sample(
         speech_seconds=speech.seconds,
         agreement=evidence.agreement,
         lag=evidence.lag,
+        inside=view.inside,
         trusted=limits is TRUSTING,
     )
     return Sample(source, speech.samples, view.face, embedding, quality)
