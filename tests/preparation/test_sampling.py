@@ -17,6 +17,7 @@ from speech2face.data.samples import Refusal, Sample, Source
 from speech2face.preparation.decoding import Sound
 from speech2face.preparation.mouths import Mouth, MouthWatcher
 from speech2face.preparation.sampling import Models, make_sample
+from speech2face.preparation.speaking import TRUSTING, Limits
 from speech2face.preparation.synchrony import fit_synchrony
 from speech2face.speech import find_speech
 
@@ -59,9 +60,10 @@ def sample(
     start: float = 0,
     end: float = 60,
     center: tuple[float, float] | None = None,
+    limits: Limits | None = None,
 ) -> Sample | Refusal:
     source = Source("clip", path.name, start, end, "nobody")
-    result, seconds = make_sample(source, path.parent, models, center)
+    result, seconds = make_sample(source, path.parent, models, center, limits)
     assert result.source == source
     assert all(value >= 0 for value in seconds.values())
     return result
@@ -136,6 +138,18 @@ def test_two_mouths_that_move_alike_are_refused(tmp_path, models):
 def test_a_narrator_over_a_silent_face_is_refused(tmp_path, models):
     path = write_video(tmp_path / "v.mp4", film(draw_faces(1)[0], SHUT, TIMES), TIMES, VOICE)
     assert refusal(sample(path, models)) == "speak: the mouth is still while someone speaks"
+
+
+def test_whoever_is_seen_is_trusted_to_speak(tmp_path, models):
+    first, second = draw_faces(2)
+    path = write_video(tmp_path / "v.mp4", film(first, SHUT, TIMES), TIMES, VOICE)
+    found = check(sample(path, models, limits=TRUSTING), 0)
+    assert found.quality.trusted
+    frames = beside(film(first, OPEN[::-1], TIMES), film(second, OPEN, TIMES))
+    path = write_video(tmp_path / "v.mp4", frames, TIMES, VOICE)
+    check(sample(path, models, limits=TRUSTING), 1)
+    path = write_video(tmp_path / "v.mp4", [first] * len(TIMES), TIMES, VOICE)
+    assert refusal(sample(path, models, limits=TRUSTING)).startswith("track: a photograph")
 
 
 def test_the_question_of_somebody_unseen_is_left_out(tmp_path, models):

@@ -186,6 +186,10 @@ def data_card(
         f"| people, by their names in the source | {summary.people:,} |",
         f"| clips | {summary.kept:,} of {summary.clips:,} ({summary.kept_share:.1%}) |",
     ]
+    if trusted := sum(quality.trusted for _, quality in kept):
+        lines.append(
+            f"| clips whose speaker was trusted to be who is seen, not tested | {trusted:,} |"
+        )
     if gone:
         lines.append(f"| clips whose source is no longer there | {gone:,} |")
     if kept:
@@ -258,7 +262,8 @@ def read_source(facts: Mapping[str, Any]) -> Source:
 
 
 def read_quality(facts: Mapping[str, Any]) -> Quality:
-    return Quality(**{name: math.nan if v is None else v for name, v in facts.items()})
+    known: dict[str, Any] = {name: math.nan if v is None else v for name, v in facts.items()}
+    return Quality(**known)
 
 
 def _plain(value: Any) -> Any:

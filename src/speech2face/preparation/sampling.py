@@ -125,16 +125,16 @@ def make_sample(
     folder: Path,
     models: Models,
     center: tuple[float, float] | None = None,
-    trust: bool = False,
+    limits: Limits | None = None,
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of a clip whose file lies below `folder`, or why not; and seconds by stage.
 
-    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. With
-    `trust` whoever is seen speaks. No file makes this raise.
+    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. Under
+    the limits TRUSTING whoever is seen speaks. No file makes this raise.
     """
-    limits = TRUSTING if trust else Limits()
     return attempt(
-        source, lambda watch: _make_sample(source, folder, models, center, limits, watch)
+        source,
+        lambda watch: _make_sample(source, folder, models, center, limits or Limits(), watch),
     )
 
 
@@ -196,7 +196,7 @@ def _make_sample(
         agreement=evidence.agreement,
         lag=evidence.lag,
         inside=view.inside,
-        trusted=limits is TRUSTING,
+        trusted=limits == TRUSTING,
     )
     return Sample(source, speech.samples, view.face, embedding, quality)
 
