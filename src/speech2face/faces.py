@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
 from speech2face.onnx_graphs import replace_prelus, unpack_weights
 from speech2face.runtime import import_runtime, open_session
@@ -147,20 +148,24 @@ class DlibEncoder:
     """dlib's ResNet, 128-D, L2 metric (King, 2017; weights CC0). Embeddings are left as they are.
 
     The default target of the voice encoder: it keeps age, sex and looks better than recognisers
-    trained with a margin.
+    trained with a margin. Run as an ONNX network, eleven times faster than by dlib.
     """
 
-    name = "dlib"
-    size = 128
+    name, size = "dlib", 128
 
     def __init__(self) -> None:
-        dlib = _import("dlib", "dlib-bin")
-        weights = find_package_file(*PACKAGED["dlib"])
-        self._network = dlib.face_recognition_model_v1(str(weights))
+        _import("onnx", "onnx")
+        path = find_package_file(*PACKAGED["dlib"])
+        try:
+            model = build_network(path)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path}: not dlib's recogniser ({error}).") from None
+        self._session = _open_session(model)
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         crop = align_face(image, landmarks, "dlib", 150)
-        return np.array(self._network.compute_face_descriptor(crop), np.float32)
+        pixels = crop.astype(np.float32).transpose(2, 0, 1)[None]
+        return self._session.run(None, {"picture": pixels})[0][0]
 
 
 @dataclass(frozen=True)
@@ -295,7 +300,6 @@ def _open_recogniser(path: Path) -> Any:
     refuses when their types were changed by quantisation: those entries are taken out first. What
     else is changed makes it faster, SFace nearly three times.
     """
-    onnxruntime = import_runtime()
     onnx = _import("onnx", "onnx")
     try:
         model = onnx.load(str(path))
@@ -305,15 +309,21 @@ def _open_recogniser(path: Path) -> Any:
         model.graph.input.extend(pictures[:1])
         unpack_weights(model.graph)
         replace_prelus(model.graph)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
-        providers = [name for name in PROVIDERS if name in held]
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+        return _open_session(model)
     except Exception as error:  # onnx and onnxruntime raise many types of their own
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None
+
+
+def _open_session(model: Any) -> Any:
+    """A session of a model in memory, on a GPU where there is one."""
+    onnxruntime = import_runtime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
+    providers = [name for name in PROVIDERS if name in held]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
 
 
 def _import(module: str, package: str) -> Any:

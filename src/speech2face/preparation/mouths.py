@@ -79,7 +79,13 @@ class MouthWatcher:
         if self.centre is None:
             self.centre = points[: len(OUTER_LIPS)].mean(0)
         places = (PLACES - self.centre) * EYES_APART + 0.5
-        picture = align_face(image, stable, places, PATCH)
+        # Only the face is worth blurring before it is shrunk.
+        corner = np.maximum(np.floor(mesh.min(0)).astype(int), 0)
+        right, bottom = np.maximum(np.ceil(mesh.max(0)).astype(int), corner) + 1
+        face = image[corner[1] : bottom, corner[0] : right]
+        if not face.size:
+            return
+        picture = align_face(face, stable - corner, places, PATCH)
         self.times.append(seconds)
         self.points.append(points.astype(np.float32))
         self.pictures.append(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
