@@ -7,7 +7,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from made_up import make_pairs
-from speech2face.data import voices
+from speech2face.data import sets
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import UsageError
@@ -31,7 +31,7 @@ class Spies:
         self.twins: tuple[str, str] | None = None  # people with one face, to the recogniser
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
-        for module in (voices, face_decoder):
+        for module in (sets, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
         solve, solve_decoder = voice_encoder.solve_head, face_decoder.solve
         batch = voice_encoder.TuningTask.batch

@@ -65,12 +65,17 @@ def split_shares(people: Sequence[str], shares: Sequence[float], seed: int = 0) 
 
 
 def merge_people(
-    people: Sequence[str], faces: np.ndarray, threshold: float = NEAR["dlib"]
+    people: Sequence[str],
+    faces: np.ndarray,
+    threshold: float = NEAR["dlib"],
+    *,
+    sets: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """Every name → one name for all names of the person who bears it, the first in the alphabet.
 
     `people` (N,) are the names of the clips and `faces` (N, D) their embeddings. Two names are one
     person's where any two of their faces are nearer than `threshold`, and so on from name to name.
+    With the set of each clip, `sets` (N,), only faces of different sets are compared.
     """
     first = {name: name for name in people}
 
@@ -80,7 +85,7 @@ def merge_people(
             name = first[name]
         return name
 
-    for near in find_near_duplicates(faces, people, threshold):
+    for near in find_near_duplicates(faces, people if sets is None else sets, threshold):
         one, other = sorted((find(people[near.first]), find(people[near.second])))
         first[other] = one
     return {name: find(name) for name in sorted(first)}

@@ -15,6 +15,7 @@ from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.leaks import check_folds
 from speech2face.data.pairs import Pair, identify_pairs
+from speech2face.data.sets import join_people
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.faces import identify_face_encoder
@@ -104,11 +105,14 @@ def draw_by_folds(
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
+    People whom several sets share are one person each (see sets.py).
+
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """
     run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
     claim_run(folder, "evaluate pairs", run, ["fold0"])
     cache = folder / "cache"
+    pairs = join_people(pairs, voice_recipe.face_encoder, cache, show)
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
     clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, voice_recipe.face_encoder, folds, seed)

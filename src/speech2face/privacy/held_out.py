@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ class HeldOut:
 
 def calibrate(
     model: Model,
-    data: Path,
+    data: Sequence[Path],
     faces: Path | None,
     folder: Path,
     show: Show,
@@ -172,11 +172,11 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, Any]]:
     """The numbers of a model, and what is stated and found by them.
 
-    `data` is what the model was trained on, `speaker` the networks that its training began with,
-    where they were not the released ones, `faces` a folder of photographs with sex and age (without
-    it the audit does not tell them apart), `folder` keeps what is finished. Raises ModelError where
-    the model was not made by a recipe that is solved in closed form, and UsageError where the data
-    are others, too few, or of no use.
+    `data` are the folders that the model was trained on, `speaker` the networks that its training
+    began with, where they were not the released ones, `faces` a folder of photographs with sex and
+    age (without it the audit does not tell them apart), `folder` keeps what is finished. Raises
+    ModelError where the model was not made by a recipe that is solved in closed form, and
+    UsageError where the data are others, too few, or of no use.
     """
     recipe = read_recipe(model)
     inputs = {
@@ -188,8 +188,8 @@ def calibrate(
     voices = load_voices(data, recipe.face_encoder, folder / "cache", show)
     if voices.data != model.card.facts["voice_encoder"]["data"]:
         raise UsageError(
-            f"{data} is not what the model {model.card.name} was trained on; its statements can "
-            "only be checked by encoders that learned from the same clips."
+            f"{' and '.join(map(str, data))}: not what the model {model.card.name} was trained on; "
+            "its statements can only be checked by encoders that learned from the same clips."
         )
     axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
     held_out = HeldOut.train(recipe, voices, folder, show, speaker)
