@@ -90,7 +90,8 @@ def read_pairs(folder: str | Path) -> list[Pair]:
         for kind, found in files.items():
             if kind in NEEDED or _key(clip) in found:
                 paths[kind] = choose_file(row, kind, found)
-        pairs.append(Pair(clip, row["person"], **paths))
+        audio, face, canonical, published = (paths[kind] for kind in KINDS)
+        pairs.append(Pair(clip, row["person"], audio, face, canonical, published))
     return pairs
 
 

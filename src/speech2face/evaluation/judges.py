@@ -61,10 +61,10 @@ def judge_pictures(
 
     Where no file is, nothing is said, as where no face is found.
     """
-    there = np.flatnonzero([path.is_file() for path in pictures])
+    there = [i for i, path in enumerate(pictures) if path.is_file()]
     if len(there) < len(pictures):
         judged = judge_pictures([pictures[i] for i in there], judge, cache, show, what)
-        return judged.spread(there, len(pictures))
+        return judged.spread(np.array(there), len(pictures))
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
     for name in JUDGES:
         faces = embed_pictures(pictures, name, cache, show, what)

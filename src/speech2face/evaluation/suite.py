@@ -239,7 +239,10 @@ class Suite:
                 if _has_opponents(labels, people)
             } | {
                 "face to voice": measure_retrieval(
-                    scores.matrix.T, *people[::-1], stratum=everybody[::-1], **how
+                    scores.matrix.T,
+                    *people[::-1],
+                    stratum=(everybody[1], everybody[0]),
+                    **how,
                 ),
                 "curve": trace_recall(scores.matrix, *people, same_label(*everybody)),
             }
@@ -487,13 +490,14 @@ class Suite:
         both = np.intersect1d(self.scores[one].probes, self.scores[two].probes)
         if not np.isfinite(self._wins(one)[both]).any():
             return told
-        matrices = [
+        first_matrix, other_matrix = (
             np.maximum(scores.matrix[np.searchsorted(scores.probes, both)], LOST)
             for scores in (self.scores[one], self.scores[two])
-        ]
+        )
         fold = self.subjects.fold
         bits = compare_disclosure(
-            *matrices,
+            first_matrix,
+            other_matrix,
             self.people[both],
             self.people[rows],
             same=same_label(fold[both], fold[rows]),

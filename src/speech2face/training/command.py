@@ -66,11 +66,9 @@ def train(
             show = _show_nothing
         count = processes.count
         processes.ask_first(lambda: claim_encoder_run(folder, recipe, data, options, count))
-        source = stream
-        if not stream:  # pairs are heard once, for all processes
-            source = processes.ask_first(
-                lambda: load_voices(data, recipe.face_encoder, cache, show)
-            )
+        source = stream or processes.ask_first(  # pairs are heard once, for all processes
+            lambda: load_voices(data, recipe.face_encoder, cache, show)
+        )
         path = train_end_to_end(
             replace(recipe, balanced=recipe.balanced or options.balance),
             source,
