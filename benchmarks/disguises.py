@@ -101,7 +101,7 @@ def main() -> None:
     given = parser.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     with ProgressBars() as show:
-        pairs = join_people(read_sets(given.pairs), "dlib", given.cache, show)
+        pairs = join_people(read_sets(given.pairs), given.cache, show)
     chosen = choose_clips(pairs, given.voices)[: given.people]
     chosen += [(f"e-{p.stem}", f"e{p.stem}", p) for p in sorted(EXAMPLES.glob("*.flac"))]
     with ProgressBars() as show:

@@ -377,10 +377,10 @@ class Crowd:
 def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
     recipe, cache = voice_encoder(), out / "cache"
-    pairs = join_people(read_sets(folders), recipe.face_encoder, cache, show)
-    voices = hear_pairs(pairs, recipe.face_encoder, cache, show)
+    pairs = join_people(read_sets(folders), cache, show)
+    voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
     clips = hear_clips(recipe, load_speaker(recipe), voices, cache, show)
-    dealt, rows = deal_folds(pairs, voices, recipe.face_encoder, FOLDS, SEED)
+    dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     decoders = []
     for k in range(FOLDS):
         without = {p.person for p, own in zip(pairs, dealt == k, strict=True) if own}

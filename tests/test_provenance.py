@@ -220,7 +220,7 @@ def test_a_recogniser_is_known_by_the_content_of_its_files(tmp_path, monkeypatch
     picture.write_bytes(b"no picture")
 
     def measured(jobs: object) -> None:
-        kept.extend(Path(file).name for *_, file in jobs)  # pyright: ignore[reportGeneralTypeIssues]
+        kept.extend(file.name for _, files in jobs for file in files.values())  # pyright: ignore[reportGeneralTypeIssues]
         raise Planned
 
     class Pool:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from speech2face.data import sets
+from speech2face.data.leaks import Looks
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
 from speech2face.data.sets import join_people, read_sets
 from speech2face.data.shards import INDEX
@@ -36,13 +37,14 @@ def write_set(folder: Path, rows: dict[str, tuple[str, str]]) -> Path:
 
 @pytest.fixture(autouse=True)
 def recogniser(monkeypatch) -> None:
-    def measure(paths, encoder, cache, show=None):
+    def measure(paths, encoder, cache, show=None, also=()):
         seen = [i for i, path in enumerate(paths) if path.read_text()]
         places = np.array([FACES[paths[i].read_text()] for i in seen], np.float32)
         faces = places[:, None] * np.eye(1, 128, dtype=np.float32)
         return MeasuredFaces(np.array(seen), np.zeros((len(seen), 468, 2)), 0 * places, faces)
 
     monkeypatch.setattr(sets, "measure_faces", measure)
+    monkeypatch.setattr(sets, "find_recognisers", lambda: ["dlib"])
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def folders(tmp_path) -> list[Path]:
 
 
 def join(folders: list[Path]) -> list[Pair]:
-    return join_people(read_sets(folders), "dlib", Path("cache"), quiet)
+    return join_people(read_sets(folders), Path("cache"), quiet)
 
 
 def test_one_name_is_one_clip_and_one_person_whatever_the_sets_call_them(folders):
@@ -106,7 +108,9 @@ def test_voices_are_joined_as_pairs_are(folders):
         clips, people = [p.clip for p in pairs], [p.person for p in pairs]
         speech = [np.frombuffer(p.audio.read_bytes(), np.uint8) for p in pairs]
         digest = identify_data([folder]).digest
-        parts.append(Voices(clips, people, speech, np.array(faces), digest, 3 - len(pairs)))
+        looks = Looks.gather({"dlib": np.array(faces)}, len(faces))
+        rows = clips, people, speech, np.array(faces), digest, 3 - len(pairs)
+        parts.append(Voices(*rows, seen=looks))
     voices = join_voices(parts)
     assert voices.clips == [pair.clip for pair in joined if pair.face.read_text()]
     for pair in joined:

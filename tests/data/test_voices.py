@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 def made(folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("sets") / "set"
     clips = read_sources(folder / "pairs.csv")
-    prepare(clips, Stages(folder), path, quiet, Packing(shares=(0.75, 0.25), near=None))
+    prepare(clips, Stages(folder), path, quiet, Packing(shares=(0.75, 0.25), join=False))
     return path
 
 
@@ -87,7 +87,7 @@ def test_faces_of_another_recogniser_are_refused(made, tmp_path):
 def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path, monkeypatch):
     pairs = sorted(read_pairs(folder), key=lambda pair: pair.clip)
 
-    def measure(paths, *_):
+    def measure(paths, *_, also=()):
         seen = np.arange(1, len(paths))  # none on the first
         return MeasuredFaces(seen, np.zeros((len(seen), 468, 2)), seen * 0.0, np.eye(128)[seen])
 

@@ -81,7 +81,7 @@ def evaluate_pairs(
         photographs = read_photographs(faces) if faces else []
         if pictures:
             run = describe({"folds": folds, "seed": seed}, {})
-            pairs = join_people(pairs, "dlib", out / "cache", show)
+            pairs = join_people(pairs, out / "cache", show)
             subjects = find_pictures(pairs, pictures, folds, seed)
         else:
             voice = find_recipe(VOICE_ENCODERS, voice_recipe)

@@ -36,7 +36,7 @@ def train_face_decoder(
     chosen = enter_space(chosen, face_encoder)
     face_decoder.claim_decoder_run(out, chosen, people)
     with ProgressBars() as show:
-        people = join_people(people, chosen.face_encoder, out / "cache", show)
+        people = join_people(people, out / "cache", show)
         print(face_decoder.train_face_decoder(chosen, people, out, out / "cache", show))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
+from speech2face.data.leaks import Looks, compare_faces, find_recognisers, tell_doubtful
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
 from speech2face.data.shards import INDEX
 from speech2face.data.splits import merge_people
@@ -59,7 +60,7 @@ def read_sets(folders: Sequence[Path]) -> list[Pair]:
     return sorted(joined, key=lambda pair: pair.clip)
 
 
-def join_people(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> list[Pair]:
+def join_people(pairs: Sequence[Pair], cache: Path, show: Show) -> list[Pair]:
     """The same pairs, in which people of several sets whose faces are the same have one name.
 
     What was measured of faces is kept in `cache`. Pairs of one set are left as they are.
@@ -67,17 +68,23 @@ def join_people(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Sho
     sets = [pair.set for pair in pairs]
     if len(set(sets)) < 2:
         return list(pairs)
-    faces = embed_faces(pairs, face_encoder, cache, show)
-    names = merge_names([pair.person for pair in pairs], faces, sets)
+    looks = look_at(pairs, cache, show)
+    clips = [pair.clip for pair in pairs]
+    names = merge_names([pair.person for pair in pairs], looks, sets, clips)
     return [replace(pair, person=names[pair.person]) for pair in pairs]
 
 
-def merge_names(people: Sequence[str], faces: np.ndarray, sets: Sequence[str]) -> dict[str, str]:
+def merge_names(
+    people: Sequence[str], looks: Looks, sets: Sequence[str], clips: Sequence[str]
+) -> dict[str, str]:
     """Name of each clip's person (N,), which no two sets share → one name for each person.
 
-    Faces are (N, D), NaN where none was found. A line of the log says who is in several sets.
+    Only faces of different sets are compared. Lines of the log say who is in several sets, and of
+    whom it is doubtful.
     """
-    names = merge_people(people, faces, sets=sets)
+    pairs = compare_faces(looks, sets)
+    names = merge_people(people, pairs)
+    tell_doubtful(pairs, clips)
     met = [f"{name} is {one}" for name, one in names.items() if name != one]
     if met:
         told = ", ".join(met[:NAMED]) + (" …" if len(met) > NAMED else "")
@@ -85,10 +92,20 @@ def merge_names(people: Sequence[str], faces: np.ndarray, sets: Sequence[str]) -
     return names
 
 
-def embed_faces(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> np.ndarray:
+def look_at(pairs: Sequence[Pair], cache: Path, show: Show) -> Looks:
+    """What tells who is the same person: of each photograph's largest face, see leaks.py."""
+    known = find_recognisers()
+    seen = {name: embed_faces(pairs, name, cache, show, also=known) for name in known}
+    return Looks.gather(seen, len(pairs))
+
+
+def embed_faces(
+    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, also: Sequence[str] = ()
+) -> np.ndarray:
     """Embeddings of the largest face of each photograph (N, D); NaN where none is found.
 
-    Set by set and in the order of names, so what was measured of a set alone is used again.
+    Set by set and in the order of names, so what was measured of a set alone is used again. For
+    `also`, see `measure_faces`.
     """
     order = sorted(
         range(len(pairs)), key=lambda i: (pairs[i].set, pairs[i].listed or pairs[i].clip)
@@ -101,7 +118,8 @@ def embed_faces(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Sho
         def told(count: int, _: int, before: int = done) -> None:
             show("measuring faces", before + count, len(pairs), "")
 
-        measured = measure_faces([pairs[i].face for i in rows], face_encoder, cache, told)
+        paths = [pairs[i].face for i in rows]
+        measured = measure_faces(paths, face_encoder, cache, told, also=also)
         if faces is None:
             faces = np.full((len(pairs), measured.embeddings.shape[1]), np.nan, np.float32)
         faces[np.array(rows)[measured.index]] = measured.embeddings

@@ -17,9 +17,17 @@ from typing import Any
 import numpy as np
 
 from speech2face.console import Show
+from speech2face.data.leaks import Looks
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.reading import read_samples
-from speech2face.data.sets import KINDS, embed_faces, merge_names, name_sets, tell_apart
+from speech2face.data.sets import (
+    KINDS,
+    embed_faces,
+    look_at,
+    merge_names,
+    name_sets,
+    tell_apart,
+)
 from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
 from speech2face.data.textures import explain_face
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
@@ -43,6 +51,7 @@ class Voices:
     data: str  # the digest of all that it was made of; see `identify_data`
     left_out: int = 0  # further clips, of which sound or face were of no use
     sets: Sequence[DataIdentity] = ()  # where the clips are of several, in the order of digests
+    seen: Looks | None = None  # by what people are told apart, where that was asked for
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -60,22 +69,34 @@ class Voices:
             people=[self.people[row] for row in rows],
             speech=[self.speech[row] for row in rows],
             faces=self.faces[rows],
+            seen=self.seen and self.seen.take(rows),
         )
 
+    @property
+    def looks(self) -> Looks:
+        """By what people are told apart (N). Raises ValueError where it was not asked for."""
+        if self.seen is None:
+            raise ValueError("to tell people apart, hear or load with recognise=True")
+        return self.seen
 
-def load_voices(folders: Sequence[Path], face_encoder: str, cache: Path, show: Show) -> Voices:
+
+def load_voices(
+    folders: Sequence[Path], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+) -> Voices:
     """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
 
-    Raises UsageError where a folder is neither or given twice, or a set is of another recogniser.
+    `recognise`: see `hear_pairs`. Raises UsageError where a folder is neither or given twice, or a
+    set is of another recogniser.
     """
     name_sets(folders)
-    return join_voices([_load_set(folder, face_encoder, cache, show) for folder in folders])
-
-
-def _load_set(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voices:
-    if (folder / INDEX).is_file():
-        return read_voices(folder, face_encoder, show)
-    return hear_pairs(read_pairs(folder), face_encoder, cache, show)
+    recognise = recognise or len(folders) > 1
+    sets = []
+    for folder in folders:
+        if (folder / INDEX).is_file():
+            sets.append(read_voices(folder, face_encoder, show))
+        else:
+            sets.append(hear_pairs(read_pairs(folder), face_encoder, cache, show, recognise))
+    return join_voices(sets)
 
 
 def join_voices(sets: Sequence[Voices]) -> Voices:
@@ -87,18 +108,19 @@ def join_voices(sets: Sequence[Voices]) -> Voices:
         [name for own in tell_apart(names, digests) for name in own]
         for names in ([one.clips for one in sets], [one.people for one in sets])
     )
-    faces = np.concatenate([one.faces for one in sets])
+    looks = Looks.join([one.looks for one in sets])
     of_set = np.repeat(digests, [len(one) for one in sets])
-    names = merge_names(people, faces, of_set.tolist())
+    names = merge_names(people, looks, of_set.tolist(), clips)
     whole = join_identities([_count(one) for one in sets])
     joined = Voices(
         clips,
         [names[person] for person in people],
         [speech for one in sets for speech in one.speech],
-        faces,
+        np.concatenate([one.faces for one in sets]),
         whole.digest,
         sum(one.left_out for one in sets),
         whole.sets,
+        looks,
     )
     return joined.take(np.argsort(clips))
 
@@ -126,8 +148,12 @@ def _identify_set(folder: Path) -> DataIdentity:
     return identify_pairs(read_pairs(folder), KINDS)
 
 
-def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> Voices:
+def hear_pairs(
+    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+) -> Voices:
     """Find the speech of each clip and the embedding of its face.
+
+    With `recognise` also what tells who is the same person, see leaks.py.
 
     A clip whose sound or face cannot be read, is silent or shorter than 0.5 s, or in which no face
     is found, is left out, and a warning says which and why. What was measured of faces is kept in
@@ -135,8 +161,9 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
     """
 
     pairs = sorted(pairs, key=lambda pair: pair.clip)
+    looks = look_at(pairs, cache, show) if recognise else None
     measured = embed_faces(pairs, face_encoder, cache, show)
-    kept, speech, faces, left_out = [], [], [], []
+    kept, speech, left_out = [], [], []
     for index, pair in enumerate(pairs):
         try:
             if not np.isfinite(measured[index, 0]):
@@ -151,9 +178,8 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
         else:
             if not clear:
                 log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-            kept.append(pair)
+            kept.append(index)
             speech.append(samples)
-            faces.append(measured[index])
         if index % TOLD_EVERY == TOLD_EVERY - 1 or index == len(pairs) - 1:
             show("finding speech", index + 1, len(pairs), "")
     if left_out and not kept:
@@ -162,13 +188,14 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
         log.warning("%d of %d clips are left out", len(left_out), len(pairs))
     data = identify_pairs(pairs, KINDS)
     return Voices(
-        [pair.clip for pair in kept],
-        [pair.person for pair in kept],
+        [pairs[index].clip for index in kept],
+        [pairs[index].person for index in kept],
         speech,
-        np.array(faces),
+        measured[kept],
         data.digest,
         len(left_out),
         data.sets,
+        looks and looks.take(kept),
     )
 
 
@@ -200,6 +227,7 @@ def read_voices(
         [sample.speech for sample in samples],
         np.array([sample.embedding for sample in samples]),
         hash_shards(shards),
+        seen=Looks.stack([sample.embeddings(face_encoder) for sample in samples]),
     )
 
 

@@ -70,13 +70,11 @@ class Audit:
             "face encoder": identify_face_encoder(self._recipe.face_encoder),
             "speaker networks": identify_start(),
         }
-        found = load_voices(pairs, self._recipe.face_encoder, cache, show)
+        found = load_voices(pairs, self._recipe.face_encoder, cache, show, recognise=True)
         if len(set(found.people)) < folds * self._recipe.head.inner_folds:
             given = " and ".join(map(str, pairs))
             raise UsageError(f"{given}: too few people to attack any by what others taught.")
-        self.crowd = Crowd.divide(
-            found.clips, found.people, found.faces, self._recipe.face_encoder, folds, seed
-        )
+        self.crowd = Crowd.divide(found.clips, found.people, found.faces, found.looks, folds, seed)
         self._clips = [Recording(*row) for row in zip(found.clips, found.speech, strict=True)]
         spoken, speakers, missing = self._clips, found.people, 0
         if voices:

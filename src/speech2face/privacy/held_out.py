@@ -97,9 +97,7 @@ class HeldOut:
         people, least = len(set(voices.people)), folds * recipe.head.inner_folds
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
-        fold = Crowd.divide(
-            voices.clips, voices.people, voices.faces, recipe.face_encoder, folds
-        ).fold
+        fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
         clips = hear_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         listeners = []
         for k in range(folds):
@@ -185,7 +183,7 @@ def calibrate(
         "speaker networks": identify_start(speaker),
     }
     claim_run(folder, "calibrate", describe(asdict(recipe), inputs), ["fold0"])
-    voices = load_voices(data, recipe.face_encoder, folder / "cache", show)
+    voices = load_voices(data, recipe.face_encoder, folder / "cache", show, recognise=True)
     if voices.data != model.card.facts["voice_encoder"]["data"]:
         raise UsageError(
             f"{' and '.join(map(str, data))}: not what the model {model.card.name} was trained on; "
