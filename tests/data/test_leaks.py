@@ -1,5 +1,11 @@
 """Leaks: planted ones are found and told in a line, and strangers are left in peace."""
 
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -172,3 +178,50 @@ def test_a_recogniser_that_is_not_installed_is_told(monkeypatch, caplog):
     monkeypatch.setattr(leaks, "is_installed", lambda name: name == "dlib")
     assert find_recognisers() == ["dlib"]
     assert "sface not installed: who is the same person is told by dlib alone" in caplog.text
+
+
+ROOT = Path(__file__).parents[2]
+MEASURED = json.loads((ROOT / "benchmarks" / "same_person.json").read_text())
+
+
+def load_benchmark() -> ModuleType:
+    path = ROOT / "benchmarks" / "same_person.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_written_of_rules_is_what_was_measured():
+    benchmark = load_benchmark()
+    page = (ROOT / "docs" / "data.md").read_text()
+    table = page.partition("<!-- same person -->\n")[2].partition("\n<!-- /same person -->")[0]
+    assert table == benchmark.draw_table(MEASURED)
+    assert MEASURED["rules"] == [*benchmark.RULES]
+    assert f"is {SAME:.2f} or more".replace("0.", ".") in " ".join(page.split())
+
+    missed, joined = MEASURED["missed"], MEASURED["joined"]
+    counts = [missed["clips of one person"], joined["frames of videos"], joined["photographs"]]
+    told = leaks.__doc__ or ""
+    for one in counts:
+        assert f"{one['pairs']:,} " in told
+    columns = [joined[f"photographs, {group}"] for group in ("East Asian", "White")]
+    for rule in MEASURED["rules"]:
+        name = rule.partition(":")[0]
+        for row in re.findall(rf"^{re.escape(name)}  +(.*)$", told, re.MULTILINE):
+            share, *rates = re.split(r"  +", row)
+            assert share == benchmark.tell_share(counts[0]["rules"][rule]).partition(" [")[0]
+            measured = [one["rules"][rule]["per_million"] for one in (*counts[1:], *columns)]
+            assert rates == [benchmark.tell_rate(one).partition(" [")[0] for one in measured]
+    assert len(re.findall(r"^(?:dlib|both) .*%", told, re.MULTILINE)) == 3
+
+
+def test_copies_are_told_and_the_rule_is_better_than_either_alone():
+    rules = MEASURED["rules"]
+    ours, dlib, sface = rules[3], rules[0], rules[4]
+    for kind in ("recompressed", "darker", "cropped", "half the size", "mirrored"):
+        assert MEASURED["missed"][kind]["rules"][ours]["value"] == 0
+    clips = MEASURED["missed"]["clips of one person"]["rules"]
+    assert clips[ours]["value"] < min(clips[dlib]["low"], clips[sface]["value"])
