@@ -71,7 +71,7 @@ def test_a_person_in_two_folds_is_refused():
     [
         (0.95, 0.2, True),  # a copy
         (0.62, 0.5, True),
-        (0.55, 0.41, True),
+        (0.57, 0.41, True),
         (0.1, 0.33, False),  # strangers whom dlib takes for one person
         (0.5, 0.65, False),  # strangers whom SFace does
         (0.4, 0.41, False),
@@ -161,7 +161,7 @@ def test_doubtful_pairs_are_named_in_a_line(caplog, monkeypatch):
     liken(looks, 7, 2, 0.48, 0.4)
     check_folds(FOLD, PEOPLE, looks, CLIPS)
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("2 pairs of faces are nearly alike enough")
+    assert line.startswith("2 pairs of faces are nearly alike enough to be one person's")
     assert line.endswith(
         "look at clip1 and clip8 (SFace 0.50, dlib 0.40); clip2 and clip7 (SFace 0.48, dlib 0.40)"
     )
@@ -169,7 +169,7 @@ def test_doubtful_pairs_are_named_in_a_line(caplog, monkeypatch):
     pairs = compare_faces(looks, PEOPLE)
     assert [(p.first, p.second) for p in pairs] == [(1, 8)]
     tell_doubtful(pairs, CLIPS)
-    assert "1 or more pairs" in caplog.text
+    assert "at least 1 pair of faces is nearly alike" in caplog.text
 
 
 def test_a_recogniser_that_is_not_installed_is_told(monkeypatch, caplog):
@@ -206,7 +206,7 @@ def test_what_is_written_of_rules_is_what_was_measured():
     counts = [missed["clips of one person"], joined["frames of videos"], joined["photographs"]]
     told = leaks.__doc__ or ""
     for one in counts:
-        assert f"{one['pairs']:,} " in told
+        assert f"{one['pairs']:,} " in " ".join(told.split())
     columns = [joined[f"photographs, {group}"] for group in ("East Asian", "White")]
     for rule in MEASURED["rules"]:
         name = rule.partition(":")[0]

@@ -152,11 +152,11 @@ def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
     """A line of the log that names the likeliest of those whom somebody should look at."""
     doubtful = [pair.tell(clips) for pair in pairs if not pair.same]
     if doubtful:
-        count = f"{len(doubtful)}{' or more' if len(doubtful) >= MOST_DOUBTFUL else ''}"
+        least = "at least " if len(doubtful) >= MOST_DOUBTFUL else ""
         log.warning(
-            "%s pairs of faces are nearly alike enough to be one person's, and are taken for two: "
-            "look at %s",
-            count,
+            "%s%s nearly alike enough to be one person's, and taken for two: look at %s",
+            least,
+            _tell(len(doubtful), "pair of faces is", "pairs of faces are"),
             _name(doubtful, "; "),
         )
 
