@@ -20,8 +20,8 @@ import numpy as np
 
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
-from speech2face.onnx_graphs import replace_prelus, unpack_weights
-from speech2face.runtime import import_runtime, open_session
+from speech2face.onnx_graphs import open_model, open_recogniser
+from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
 # Five-point templates as fractions of a square crop.
@@ -43,8 +43,6 @@ TEMPLATES: dict[str, np.ndarray] = {
     "mesh": np.array([[0.365, 0.40], [0.635, 0.40], [0.5, 0.54], [0.385, 0.67], [0.615, 0.67]]),
     "canvas": np.array([[0.37, 0.468], [0.63, 0.468], [0.5, 0.596], [0.384, 0.71], [0.616, 0.71]]),
 }
-
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # of recognisers, the best first
 
 PACKAGED = {  # recognisers by name: package and file
     "dlib": ("face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"),
@@ -160,7 +158,7 @@ class DlibEncoder:
             model = build_network(path)
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: not dlib's recogniser ({error}).") from None
-        self._session = _open_session(model)
+        self._session = open_model(model)
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         crop = align_face(image, landmarks, "dlib", 150)
@@ -199,7 +197,8 @@ class OnnxEncoder:
 
     def __init__(self, path: str | Path, config: OnnxEncoderConfig) -> None:
         self.name, self.config = config.name, config
-        self._session = _open_recogniser(Path(path))
+        _import("onnx", "onnx")
+        self._session = open_recogniser(Path(path))
         self._input = self._session.get_inputs()[0].name
         try:
             self.size = len(
@@ -239,6 +238,12 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
     except (TypeError, ValueError) as error:  # TOMLDecodeError among them
         raise ModelError(f"{toml}: {error}.") from None
     return OnnxEncoder(path, config)
+
+
+def is_installed(name: str) -> bool:
+    """Whether a recogniser of `PACKAGED` can be loaded."""
+    modules = [PACKAGED[name][0], *(["dlib"] if name == "dlib" else ["onnx", "onnxruntime"])]
+    return all(importlib.util.find_spec(module) for module in modules)
 
 
 def identify_face_encoder(name_or_path: str = "dlib") -> str:
@@ -291,39 +296,6 @@ class FaceMesh:
             return None
         mesh = points.reshape(-1, 3)[:, :2] - matrix[:, 2]
         return (mesh @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
-
-
-def _open_recogniser(path: Path) -> Any:
-    """An ONNX session whose only input is the picture.
-
-    Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
-    refuses when their types were changed by quantisation: those entries are taken out first. What
-    else is changed makes it faster, SFace nearly three times.
-    """
-    onnx = _import("onnx", "onnx")
-    try:
-        model = onnx.load(str(path))
-        weights = {tensor.name for tensor in model.graph.initializer}
-        pictures = [entry for entry in model.graph.input if entry.name not in weights]
-        del model.graph.input[:]
-        model.graph.input.extend(pictures[:1])
-        unpack_weights(model.graph)
-        replace_prelus(model.graph)
-        return _open_session(model)
-    except Exception as error:  # onnx and onnxruntime raise many types of their own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None
-
-
-def _open_session(model: Any) -> Any:
-    """A session of a model in memory, on a GPU where there is one."""
-    onnxruntime = import_runtime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
-    providers = [name for name in PROVIDERS if name in held]
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
 
 
 def _import(module: str, package: str) -> Any:
