@@ -61,6 +61,7 @@ class FaceEncoder(Protocol):
 
     name: str
     size: int  # length of the embedding
+    metric: str  # by which embeddings are compared: "l2" or "cosine"
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """RGB image (H, W, 3) and landmarks (5, 2) → embedding (size,) float32."""
@@ -149,7 +150,7 @@ class DlibEncoder:
     trained with a margin. Run as an ONNX network, eleven times faster than by dlib.
     """
 
-    name, size = "dlib", 128
+    name, size, metric = "dlib", 128, "l2"
 
     def __init__(self) -> None:
         _import("onnx", "onnx")
@@ -195,6 +196,8 @@ class OnnxEncoderConfig:
 class OnnxEncoder:
     """Any ONNX recogniser that takes one aligned face (1, 3, S, S) and gives one embedding."""
 
+    metric = "cosine"
+
     def __init__(self, path: str | Path, config: OnnxEncoderConfig) -> None:
         self.name, self.config = config.name, config
         _import("onnx", "onnx")
@@ -215,6 +218,22 @@ class OnnxEncoder:
         pixels = crop[:, :, ::-1] if self.config.channel_order == "BGR" else crop
         pixels = (pixels.astype(np.float32) - self.config.mean) * self.config.scale
         return self._session.run(None, {self._input: pixels.transpose(2, 0, 1)[None]})[0].ravel()
+
+
+def average_embeddings(embeddings: np.ndarray, metric: str) -> tuple[np.ndarray, float]:
+    """Embeddings (N, D) of one face → their mean (D,), and their root mean square distance from it.
+
+    By "cosine" directions are averaged and compared, and the mean is as long as they are.
+    """
+    rows = np.asarray(embeddings, np.float64)
+    if metric == "l2":
+        mean = rows.mean(0)
+        return mean.astype(np.float32), float(np.sqrt(((rows - mean) ** 2).sum(1).mean()))
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    direction = (rows / lengths).mean(0)
+    direction /= max(float(np.linalg.norm(direction)), 1e-9)
+    spread = np.sqrt(((rows / lengths - direction) ** 2).sum(1).mean())
+    return (direction * lengths.mean()).astype(np.float32), float(spread)
 
 
 def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:

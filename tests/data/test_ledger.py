@@ -25,7 +25,7 @@ from speech2face.errors import UsageError
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
 figures = st.floats(allow_infinity=False) | st.integers(0, 9)
-qualities = st.builds(Quality, *[figures] * 9, st.booleans())
+qualities = st.builds(Quality, *[figures] * 9, st.booleans(), st.integers(1, 9), figures)
 times = st.floats(0, 1e5)
 sources = st.builds(Source, words, words, times, times | st.just(math.inf), words)
 spent = st.dictionaries(words, st.integers(0, 9).map(float), max_size=3)
@@ -150,14 +150,14 @@ def test_a_line_of_an_earlier_version_is_read(entries, tmp_path):
     entry = next(one for one in entries if one.quality)
     append_entry(path, entry)
     facts = json.loads(path.read_text())
-    for later in ("lag", "inside", "trusted"):
+    for later in ("lag", "inside", "trusted", "frames", "spread"):
         del facts["quality"][later]
     path.write_text(json.dumps(facts) + "\n")
     (again,) = read_ledger(path)
     assert again.quality
     assert math.isnan(again.quality.lag)
     assert math.isnan(again.quality.inside)
-    assert again.quality.trusted is False
+    assert (again.quality.trusted, again.quality.frames) == (False, 1)
 
 
 def test_only_the_commonest_reasons_are_listed(entries):

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from finished import FACTS, PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
 from speech2face.data import shards
 from speech2face.data.ledger import data_card, read_ledger, summarise, tell
-from speech2face.data.reading import read_samples
+from speech2face.data.reading import read_samples, read_side
 from speech2face.data.samples import Sample
 from speech2face.data.shards import (
     Packing,
     Spool,
     decode_sample,
+    decode_target,
     encode_sample,
     name_key,
     read_index,
@@ -394,6 +395,22 @@ def see(sample: Sample, angle: float) -> Sample:
     place = np.zeros(128, np.float32)
     place[:2] = np.cos(angle), np.sin(angle)
     return replace(sample, further={"sface": place})
+
+
+def test_a_mean_over_frames_comes_back_and_can_be_the_target(tmp_path):
+    single = make_sample(0)
+    video = replace(make_sample(1), mean=np.linspace(0, 1, 128, dtype=np.float32))
+    index = make_set(tmp_path / "set", [single, video], Packing())
+    found = {one.source.clip: one for one in read_samples(index.folder)}
+    again = found[video.source.clip]
+    assert again.mean is not None
+    np.testing.assert_array_equal(again.mean, video.mean)
+    np.testing.assert_array_equal(again.steadiest, video.mean)
+    assert found[single.source.clip].mean is None
+    np.testing.assert_array_equal(found[single.source.clip].steadiest, single.embedding)
+    for files in read_side(index.folder):
+        steady, plain = decode_target(files, steady=True), decode_target(files)
+        assert ("mean.npy" in files) == (not np.array_equal(steady, plain))
 
 
 def test_what_further_recognisers_say_comes_back(tmp_path):

@@ -13,8 +13,11 @@ from speech2face.face_detection import FaceDetector
 from speech2face.faces import TEMPLATES, FaceMesh
 from speech2face.preparation import Refused
 from speech2face.preparation.choosing import (
+    APART,
+    MOST_FRAMES,
     SIZE,
     View,
+    choose_good,
     choose_view,
     mark_views,
     measure_sharpness,
@@ -109,3 +112,16 @@ def test_a_tight_frame_is_black_outside_and_nowhere_smeared(cut):
     shown = image[cut].shape[0] * image[cut].shape[1] / image.shape[0] / image.shape[1]
     assert tight.inside == pytest.approx(whole.inside * shown, abs=0.03)
     assert tight.sharpness == pytest.approx(whole.sharpness, rel=0.1)
+
+
+def test_the_mean_is_of_good_views_that_lie_apart():
+    views = [replace(GOOD, seconds=0.15 * number) for number in range(30)]
+    views[4:8] = [replace(view, yaw=0.3) for view in views[4:8]]
+    best = replace(GOOD, seconds=2.0, sharpness=310)
+    chosen = choose_good([*views, best], best)
+    assert chosen[0] is best
+    assert len(chosen) == MOST_FRAMES
+    times = sorted(view.seconds for view in chosen)
+    assert np.diff(times).min() >= APART
+    assert all(abs(view.yaw) < 0.1 for view in chosen)
+    assert choose_good([best], best) == [best]

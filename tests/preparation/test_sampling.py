@@ -103,6 +103,11 @@ def test_one_face_that_speaks(tmp_path, models):
     path = write_video(tmp_path / "v.mp4", film(draw_faces(2)[0], OPEN, TIMES), TIMES, VOICE)
     found = check(sample(path, models), 0)
     assert found.quality.agreement > 0.6
+    assert found.mean is not None
+    assert found.quality.frames > 2
+    distance = np.linalg.norm(found.mean - found.embedding)
+    assert 0 < found.quality.spread < 0.3
+    assert distance < 3 * found.quality.spread
     assert 0 <= found.quality.frame_seconds < SECONDS
     assert abs(found.quality.yaw) < 0.15
     assert json.loads(json.dumps(found.facts()))["source"]["person"] == "nobody"
@@ -173,6 +178,11 @@ def test_a_variable_frame_rate(tmp_path, models):
     frames = film(draw_faces(2)[0], loudness(VOICE, times), times)
     found = check(sample(write_video(tmp_path / "v.mp4", frames, times, VOICE), models), 0)
     assert found.quality.agreement > 0.6
+    assert found.mean is not None
+    assert found.quality.frames > 2
+    distance = np.linalg.norm(found.mean - found.embedding)
+    assert 0 < found.quality.spread < 0.3
+    assert distance < 3 * found.quality.spread
 
 
 def test_ten_hours_into_a_file(tmp_path, models):

@@ -34,6 +34,8 @@ class Quality:
     lag: float = math.nan  # s by which the sound comes after the mouth
     inside: float = math.nan  # share of the face's picture that its frame shows; the rest is black
     trusted: bool = False  # whoever is seen was taken for the speaker
+    frames: int = 1  # that the mean embedding is of
+    spread: float = math.nan  # root mean square distance of theirs from it
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ class Sample:
     quality: Quality
     further: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Embeddings (D,) by recognisers that tell who is the same person, but for the set's own."""
+    mean: np.ndarray | None = None  # float32 (D,), over good frames of the video; None of a picture
+
+    @property
+    def steadiest(self) -> np.ndarray:
+        """(D,) the mean over frames where there is one, else the embedding of the one picture."""
+        return self.embedding if self.mean is None else self.mean
 
     def embeddings(self, face_encoder: str) -> dict[str, np.ndarray]:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""

@@ -1,7 +1,8 @@
 """Samples become shards: WebDataset tars, an index with checksums, the same bytes for the same set.
 
     DIR/index.json          shards with counts, sizes and sha256; who stands on which side
-    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample, and
+    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample;
+                            KEY.mean.npy, of a video: the mean embedding over good frames;
                             KEY.sface.npy or KEY.dlib.npy, by which people are told apart (`leaks`);
                             KEY is the clip's name with everything but letters, digits and _- as %XX
     DIR/ledger.jsonl        what became of each clip (`ledger`)
@@ -110,6 +111,7 @@ def encode_sample(sample: Sample) -> bytes:
         "flac": _encode_flac(sample.speech),
         "face.jpg": _encode_jpeg(sample.face),
         "embedding.npy": _encode_array(sample.embedding),
+        **({} if sample.mean is None else {"mean.npy": _encode_array(sample.mean)}),
         **{f"{name}.npy": _encode_array(a) for name, a in sorted(sample.further.items())},
         "json": to_json(sample.facts()).encode(),
     }
@@ -139,7 +141,13 @@ def decode_sample(files: Mapping[str, bytes]) -> Sample:
             for name in RECOGNISERS
             if f"{name}.npy" in files
         },
+        decode_array(files["mean.npy"]) if "mean.npy" in files else None,
     )
+
+
+def decode_target(files: Mapping[str, bytes], steady: bool = False) -> np.ndarray:
+    """The face's embedding (D,): of the best frame, or the mean over frames where there is one."""
+    return decode_array(files["mean.npy" if steady and "mean.npy" in files else "embedding.npy"])
 
 
 def decode_array(data: bytes) -> np.ndarray:

@@ -33,6 +33,9 @@ SHARPNESS_SIZE = 112  # px, at which sharpness is measured: finer is the camera'
 MIDDLE = np.s_[28:90, 28:84]  # of that: eyes to chin, without background
 LEAST_FACE_PIXELS = 20.0  # distance of the eyes; the aligned face's is 58
 LEAST_SHARPNESS = 8.0  # grey levels squared; GRID's are 280 to 500, blurred by 4 px 10
+MOST_FRAMES = 5  # that a mean embedding is of
+GOOD = 0.6  # of the best view's mark, from which a view is one of them
+APART = 0.25  # s between two of them
 LEAST_OPEN = 0.12  # of the eyes: GRID's are 0.26 to 0.30 open, a blink is below 0.1
 
 # Corner, corner, then two pairs of upper and lower lid: of the eye on the left and on the right.
@@ -132,6 +135,20 @@ def mark_views(views: Sequence[View]) -> list[Marks]:
         )
         for view in views
     ]
+
+
+def choose_good(views: Sequence[View], best: View) -> list[View]:
+    """Up to MOST_FRAMES views of a track for its mean: the best, then the next best elsewhere."""
+    marks = [mark.total for mark in mark_views(views)]
+    least = GOOD * max(marks)
+    order = sorted(range(len(views)), key=lambda number: -marks[number])
+    chosen = [best]
+    for view in (views[number] for number in order if marks[number] >= least):
+        if len(chosen) == MOST_FRAMES:
+            break
+        if min(abs(view.seconds - other.seconds) for other in chosen) >= APART:
+            chosen.append(view)
+    return chosen
 
 
 def choose_view(views: Sequence[View]) -> View:

@@ -20,10 +20,10 @@ from speech2face.data.leaks import find_recognisers
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
-from speech2face.faces import FaceEncoder, FaceMesh, five_of, load_face_encoder
+from speech2face.faces import FaceEncoder, FaceMesh, average_embeddings, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
-from speech2face.preparation.choosing import View, choose_view, measure_view
+from speech2face.preparation.choosing import View, choose_good, choose_view, measure_view
 from speech2face.preparation.decoding import (
     Clip,
     Sound,
@@ -196,6 +196,9 @@ def _make_sample(
         view = choose_view(views[best])
     with watch.timing("embed"):
         embedding, further = models.embed(view.face, view.landmarks)
+        others = [one for one in choose_good(views[best], view) if one is not view]
+        good = [embedding, *(models.encoder.embed(one.face, one.landmarks) for one in others)]
+        mean, spread = average_embeddings(np.stack(good), models.encoder.metric)
     quality = Quality(
         frame_seconds=view.seconds,
         yaw=view.yaw,
@@ -207,8 +210,10 @@ def _make_sample(
         lag=evidence.lag,
         inside=view.inside,
         trusted=limits == TRUSTING,
+        frames=len(good),
+        spread=spread,
     )
-    return Sample(source, speech.samples, view.face, embedding, quality, further)
+    return Sample(source, speech.samples, view.face, embedding, quality, further, mean)
 
 
 def watch_clip(
