@@ -423,7 +423,7 @@ def test_what_further_recognisers_say_comes_back(tmp_path):
     np.testing.assert_array_equal(again["dlib"], sample.embedding)
 
 
-def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
+def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, monkeypatch):
     """Persons 0 to 3 have one face to dlib; SFace tells the second and third apart."""
     samples = [make_sample(number, f"person {number}") for number in range(6)]
     for number, angle in enumerate((0.0, 1.5, 1.26, -0.2)):
@@ -432,6 +432,8 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
     # One that was made before SFace was asked has its look by dlib alone.
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
+    unlike = iter(np.eye(99))
+    monkeypatch.setattr(shards.SpeakerFeatures, "hear", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],
@@ -444,9 +446,9 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
         assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
-    card = data_card("set", [], index.people, doubtful=index.doubtful)
+    card = data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
-    assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 |" in card
+    assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card
 
 
 def test_a_set_that_was_joined_by_dlib_alone_is_read_and_goes_on(tmp_path):
