@@ -89,7 +89,7 @@ def align_face(
     size: int,
     outside: int | None = None,
 ) -> np.ndarray:
-    """Crop (size, size, 3) of the face moved onto a template of as many points as landmarks.
+    """Crop (size, size, …) of the face moved onto a template of as many points as landmarks.
 
     What lies outside the image is grey of that level, 0 to 255; by default edges are repeated.
     """

@@ -31,6 +31,7 @@ MOUTH = OUTER_LIPS + INNER_LIPS + CHIN
 UPPER, LOWER = MOUTH.index(13), MOUTH.index(14)  # the inner lips' middle
 PATCH = 40  # px, of the picture of a mouth: 1.4 eye distances
 EYES_APART = 28 / PATCH  # of that picture's side
+MARGIN = 0.3  # of the face, around it
 PLACES = np.array(
     [
         *([-0.725, -0.011], [-0.275, 0.011], [0.275, 0.011], [0.725, -0.011]),  # eyes
@@ -79,16 +80,18 @@ class MouthWatcher:
         if self.centre is None:
             self.centre = points[: len(OUTER_LIPS)].mean(0)
         places = (PLACES - self.centre) * EYES_APART + 0.5
-        # Only the face is worth blurring before it is shrunk.
-        corner = np.maximum(np.floor(mesh.min(0)).astype(int), 0)
-        right, bottom = np.maximum(np.ceil(mesh.max(0)).astype(int), corner) + 1
+        # Only the face is worth blurring before it is shrunk; the picture ends well inside of it.
+        low, high = mesh.min(0), mesh.max(0)
+        margin = MARGIN * (high - low)
+        corner = np.maximum(np.floor(low - margin).astype(int), 0)
+        right, bottom = np.maximum(np.ceil(high + margin).astype(int), corner)
         face = image[corner[1] : bottom, corner[0] : right]
         if not face.size:
             return
-        picture = align_face(face, stable - corner, places, PATCH)
+        grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
         self.times.append(seconds)
         self.points.append(points.astype(np.float32))
-        self.pictures.append(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+        self.pictures.append(align_face(grey, stable - corner, places, PATCH))
 
     def mouth(self) -> Mouth:
         count = len(self.times)

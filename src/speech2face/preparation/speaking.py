@@ -30,7 +30,7 @@ class Limits:
     """Below these a face is not the speaker's."""
 
     movement: float = 0.012  # eye distances
-    agreement: float = 0.25
+    agreement: float = 0.24
     margin: float = 0.05  # of agreement, by which the speaker leads another face that could be
     frames: int = 8  # on which the mouth is seen in speech
 
