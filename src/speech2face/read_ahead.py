@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
@@ -17,11 +16,11 @@ def read_ahead(items: Iterable[Item], alone: int, ahead: int) -> Generator[Item]
     So what is short starts no thread. What making an item raises is raised in its place. Close
     it where you stop early: it then waits until no thread works on `items` any more.
     """
-    iterator, count = iter(items), 0
-    for count, item in enumerate(itertools.islice(iterator, alone), 1):
+    iterator = iter(items)
+    for _ in range(alone):
+        if (item := next(iterator, END)) is END:
+            return
         yield item
-    if count < alone:
-        return
     from concurrent.futures import ThreadPoolExecutor
 
     thread = ThreadPoolExecutor(1, "reading")

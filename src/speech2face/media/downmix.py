@@ -114,9 +114,8 @@ class Downmixer:
         if self._begins:
             before, self._begins = self._signs, False
         if (before > 0).all() and (self._signs > 0).all():
-            return (sound.mean(axis=0) if len(sound) > 1 else sound[0]).astype(
-                np.float32, copy=False
-            )
+            mean = sound.mean(axis=0) if len(sound) > 1 else sound[0]
+            return mean.astype(np.float32, copy=False)
         self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}
         mixed = self._signs @ sound / len(sound)
         if (before != self._signs).any():
