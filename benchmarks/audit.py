@@ -42,12 +42,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check the audit, and attack anonymisers.")
     parser.add_argument("what", choices=("calibrate", "attack", "draw"))
     parser.add_argument("methods", nargs="*", help="[default: all]")
-    parser.add_argument("--pairs", type=Path)
+    parser.add_argument("--pairs", type=Path, action="append", help="may be repeated")
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--voices", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("runs/audit"))
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    if given.what != "draw" and not given.pairs:
+        parser.error("--pairs is needed")
     if given.what == "draw":
         draw(json.loads((HERE / "audit.json").read_text()))
         return

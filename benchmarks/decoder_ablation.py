@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from speech2face.console import ProgressBars
-from speech2face.data.pairs import read_pairs, read_photographs
+from speech2face.data.pairs import read_photographs
+from speech2face.data.sets import read_sets
 from speech2face.evaluation.copies import report_copies
 from speech2face.training.export import export_onnx
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
@@ -38,14 +39,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what parts of the decoder are worth.")
     parser.add_argument("--faces", type=Path, required=True, help="folder with faces.csv")
-    parser.add_argument("--pairs", type=Path, required=True, help="folder with pairs.csv")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder with pairs.csv; may be repeated",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for runs; they go on")
     parser.add_argument("--cache", type=Path, help="folder of measured pictures (OUT/cache)")
     parser.add_argument("--only", nargs="*", default=[*VARIANTS])
     parser.add_argument("--write", action="store_true", help="store decoder_ablation.json")
     given = parser.parse_args()
     cache = given.cache or given.out / "cache"
-    pairs, few, rows = read_pairs(given.pairs), read_photographs(given.faces, "val")[::2], {}
+    pairs, few, rows = read_sets(given.pairs), read_photographs(given.faces, "val")[::2], {}
     for name in given.only:
         run = given.out / name.replace(" ", "-")
         recipe, onnx = replace(face_decoder(), **VARIANTS[name]), run / "face_decoder.onnx"

@@ -2,7 +2,7 @@
 
     python benchmarks/disguises.py --pairs PAIRS --voices VOICES [--other FOLDER …] [--write]
 
-PAIRS holds pairs.csv (clip, person), VOICES voices.csv (clip, speaker), both audio/CLIP.flac. One
+PAIRS holds pairs.csv (clip, person), VOICES voices.csv (clip, speaker) and audio/CLIP.flac. One
 clip of each person, and of each synthetic voice in examples/, is heard as it is, spoilt in four
 ways by noise, rooms, codecs, telephones or filters (plain all the same), and disguised by every
 method but `telephone`, which is a telephone, and by playing it slower or faster. Half of the
@@ -41,6 +41,8 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
+from speech2face.data.pairs import Pair
+from speech2face.data.sets import join_people, read_sets
 from speech2face.errors import NoSpeechError
 from speech2face.evaluation.intervals import bootstrap_people
 from speech2face.media import SAMPLE_RATE, load_audio
@@ -90,7 +92,7 @@ class Sounds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Learn and check the classifier of disguises.")
-    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path, required=True, action="append")
     parser.add_argument("--voices", type=Path, required=True)
     parser.add_argument("--other", type=Path, nargs="*", default=[])
     parser.add_argument("--cache", type=Path, default=Path("runs/disguises"))
@@ -98,7 +100,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
-    chosen = choose_clips(given.pairs, given.voices)[: given.people]
+    with ProgressBars() as show:
+        pairs = join_people(read_sets(given.pairs), given.cache, show)
+    chosen = choose_clips(pairs, given.voices)[: given.people]
     chosen += [(f"e-{p.stem}", f"e{p.stem}", p) for p in sorted(EXAMPLES.glob("*.flac"))]
     with ProgressBars() as show:
         sounds, digest = hear(chosen, given.cache, show)
@@ -116,22 +120,22 @@ def main() -> None:
         write_between(tabulate(facts), "disguises")
 
 
-def choose_clips(pairs: Path, voices: Path) -> list[tuple[str, str, Path]]:
-    """Names, people and files, one of each person, both folders mixed."""
+def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]:
+    """Names, people and files, one of each person, pairs and other voices mixed."""
 
-    def read(folder: Path, table: str, column: str, mark: str) -> list[tuple[str, str, Path]]:
-        with (folder / table).open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        first = {row[column]: row["clip"] for row in reversed(rows)}
-        clips = {row["clip"]: row[column] for row in rows}
+    def choose(clips: dict[str, tuple[str, Path]], mark: str) -> list[tuple[str, str, Path]]:
+        first = {who: clip for clip, (who, _) in reversed(clips.items())}
         return [
-            (f"{mark}-{clip}", f"{mark}{who}", folder / "audio" / f"{clip}.flac")
-            for clip, who in clips.items()
+            (f"{mark}-{clip}", f"{mark}{who}", audio)
+            for clip, (who, audio) in clips.items()
             if first[who] == clip
         ]
 
+    with (voices / "voices.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    spoken = {r["clip"]: (r["speaker"], voices / "audio" / f"{r['clip']}.flac") for r in rows}
     rng = np.random.default_rng(0)
-    many, few = read(pairs, "pairs.csv", "person", "p"), read(voices, "voices.csv", "speaker", "v")
+    many, few = choose({p.clip: (p.person, p.audio) for p in pairs}, "p"), choose(spoken, "v")
     many, few = ([rows[i] for i in rng.permutation(len(rows))] for rows in (many, few))
     order = []
     while many or few:

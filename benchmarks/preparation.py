@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from latency import describe_machine
-from speech2face.data.leaks import find_near_duplicates
+from speech2face.data.leaks import Looks, compare_faces
 from speech2face.data.ledger import Entry, Summary
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import Packing, Spool, encode_sample
@@ -118,8 +118,8 @@ def measure_driver(folder: Path, count: int) -> dict[str, float]:
         embedding = rng.normal(0, 0.06, 128).astype(np.float32)
         sample = Sample(source, speech, face, embedding, quality)
         pieces.append((Entry(source, quality), encode_sample(sample)))
-    faces = rng.normal(0, 0.06, (5 * count, 128))
-    with Spool(folder, Packing(shares=(0.8, 0.1, 0.1), near=None)) as spool:
+    faces = Looks(*rng.normal(0, 0.06, (2, 5 * count, 128)))
+    with Spool(folder, Packing(shares=(0.8, 0.1, 0.1), join=False)) as spool:
         taking = clock(lambda: [spool.add(*piece) for piece in pieces])
         packing = clock(spool.pack)
     return {
@@ -128,7 +128,7 @@ def measure_driver(folder: Path, count: int) -> dict[str, float]:
         "taken_per_second": count / taking,
         "packed_per_second": count / packing,
         "faces": len(faces),
-        "seconds_to_compare": clock(lambda: find_near_duplicates(faces, np.arange(len(faces)))),
+        "seconds_to_compare": clock(lambda: compare_faces(faces, np.arange(len(faces)))),
     }
 
 

@@ -6,8 +6,9 @@
 A row is a way to make an encoder; all use the same five folds by person, and galleries of one fold.
 Finished folds of a row are kept in OUT, stopped ones go on. --write stores what is there in
 benchmarks/voice_encoders.json, where rows that are not in OUT keep their figures if the data is the
-same, draws the table of docs/training.md, and needs no row to run. --against prints what the rows
-gain on another than the linear map.
+same, draws the table of docs/training.md, and needs no row to run. With several PAIRS all learn and
+are tested together, and a table for each follows, of its people matched among themselves. --against
+prints what the rows gain on another than the linear map.
 On 2 cores: frozen rows a minute once the speaker networks have listened (3 min), tuned ones 20 min,
 all of CAM++ 40 min; from nothing 15 min, the paper's network at its own size 50 min. Two folds at a
 time, each with OMP_NUM_THREADS=1, are faster than one after the other.
@@ -29,7 +30,8 @@ from torch import Tensor, nn
 
 from speech2face.console import ProgressBars, Show
 from speech2face.data.dataset import Augmentation, augment
-from speech2face.data.pairs import Pair, read_pairs
+from speech2face.data.pairs import Pair
+from speech2face.data.sets import join_people, read_sets
 from speech2face.data.splits import split_people, split_shares
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.evaluation.folds import deal_folds, draw_faces, log_likelihood_ratios
@@ -307,7 +309,13 @@ ROWS: dict[str, Row] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what parts of the encoder are worth.")
     parser.add_argument("rows", nargs="*", help=f"of: {'; '.join(ROWS)}")
-    parser.add_argument("--pairs", type=Path, required=True, help="folder with pairs.csv")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder with pairs.csv; may be repeated",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for runs; they go on")
     parser.add_argument("--fold", type=int, nargs="*", default=[*range(FOLDS)])
     parser.add_argument(
@@ -325,9 +333,16 @@ def main() -> None:
             for k in given.fold:
                 answer(name, crowd, k, given.out, show)
         told = compare(crowd, given.out, given.against, show)
+        sets = {
+            name: compare(crowd, given.out, given.against, show, only=name)
+            for name in sorted({pair.set for pair in crowd.pairs} - {""})
+        }
     print(draw_table(told, given.against))
+    for name, of_set in sets.items():
+        print(f"\n{name}, matched among its own people\n{draw_table(of_set, given.against)}")
     if given.write:
-        told = keep_rows(told, crowd.clips.voices.data)
+        stored = read_stored(crowd.clips.voices.data)
+        told = keep_rows(told, stored["rows"])
         facts = {
             "data": crowd.clips.voices.data,
             "people": len({*crowd.people}),
@@ -335,6 +350,11 @@ def main() -> None:
             "folds": FOLDS,
             "chance": 0.5,
             "rows": {name: asdict(row) for name, row in told.items()},
+            "sets": {
+                name: {row: asdict(one) for row, one in keep_rows(rows, old).items()}
+                for name, rows in sets.items()
+                for old in [stored.get("sets", {}).get(name, {})]
+            },
         }
         FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
         write_table(draw_table(told, REFERENCE))
@@ -354,12 +374,13 @@ class Crowd:
         return np.array(self.clips.voices.people)
 
 
-def gather(folder: Path, out: Path, show: Show) -> Crowd:
+def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
-    recipe, cache, pairs = voice_encoder(), out / "cache", read_pairs(folder)
-    voices = hear_pairs(pairs, recipe.face_encoder, cache, show)
+    recipe, cache = voice_encoder(), out / "cache"
+    pairs = join_people(read_sets(folders), cache, show)
+    voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
     clips = hear_clips(recipe, load_speaker(recipe), voices, cache, show)
-    dealt, rows = deal_folds(pairs, voices, recipe.face_encoder, FOLDS, SEED)
+    dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     decoders = []
     for k in range(FOLDS):
         without = {p.person for p, own in zip(pairs, dealt == k, strict=True) if own}
@@ -400,21 +421,28 @@ class Matching:
     sface_gain: Estimate | None
 
 
-def compare(crowd: Crowd, out: Path, against: str, show: Show) -> dict[str, Matching]:
-    """All rows of which all folds are there, and what they gain on one of them."""
+def compare(
+    crowd: Crowd, out: Path, against: str, show: Show, only: str | None = None
+) -> dict[str, Matching]:
+    """All rows of which all folds are there, and what they gain on one of them.
+
+    With the name of a set, `only` its people are matched, among themselves.
+    """
     done = [n for n in ROWS if all((find_folder(n, k, out) / KEPT).is_file() for k in range(FOLDS))]
     cache, faces = out / "cache", crowd.clips.voices.faces
     true = embed_pictures([p.face for p in crowd.pairs], "sface", cache, show, "faces").embeddings
     wins: dict[str, np.ndarray] = {}
     for name in done:
-        won = np.empty((3, len(crowd.pairs)))
+        won = np.full((3, len(crowd.pairs)), np.nan)
         for k in range(FOLDS):
-            test, folder = crowd.fold == k, find_folder(name, k, out)
-            people = crowd.people[test]
+            test, folder = np.flatnonzero(crowd.fold == k), find_folder(name, k, out)
+            own = np.array([only in (None, crowd.pairs[i].set) for i in test])
             with np.load(folder / KEPT) as kept:
                 shown, ratios, pictures = kept["shown"], kept["ratios"], kept["pictures"]
             drawn = [folder / picture for picture in pictures]
-            seen = embed_pictures(drawn, "sface", cache, show, name).embeddings
+            seen = embed_pictures(drawn, "sface", cache, show, name).embeddings[own]
+            shown, ratios, test = shown[own], ratios[np.ix_(own, own)], test[own]
+            people = crowd.people[test]
             won[0, test] = two_way(ratios, people)
             won[1, test] = two_way(centred_cosine(shown, faces[test]), people)
             won[2, test] = match_pictures(seen, true[test], people)
@@ -429,13 +457,17 @@ def compare(crowd: Crowd, out: Path, against: str, show: Show) -> dict[str, Matc
     return told
 
 
-def keep_rows(told: dict[str, Matching], data: str) -> dict[str, Matching]:
-    """These rows, and those that were stored of the same data before."""
-    stored = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {"data": data, "rows": {}}
-    if stored["data"] == data:
-        for name, row in stored["rows"].items():
-            kept = {key: value and Estimate(**value) for key, value in row.items()}
-            told.setdefault(name, Matching(**kept))
+def read_stored(data: str) -> dict[str, Any]:
+    """What was stored of the same data before."""
+    stored = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    return stored if stored.get("data") == data else {"rows": {}}
+
+
+def keep_rows(told: dict[str, Matching], stored: dict[str, Any]) -> dict[str, Matching]:
+    """These rows, and others that were stored before."""
+    for name, row in stored.items():
+        kept = {key: value and Estimate(**value) for key, value in row.items()}
+        told.setdefault(name, Matching(**kept))
     return {name: told[name] for name in ROWS if name in told}
 
 

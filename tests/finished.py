@@ -14,7 +14,7 @@ from speech2face.data.shards import Index, Packing, Spool, encode_sample
 RATE = 16_000
 SECONDS = {"decode": 0.2, "detect": 0.5}
 FACTS = {"source": "made up", "face_encoder": "dlib"}
-PACKING = Packing(shares=(0.5, 0.25, 0.25), samples=3, near=0.35)
+PACKING = Packing(shares=(0.5, 0.25, 0.25), samples=3)
 
 
 def make_sample(number: int, person: str | None = None, seconds: float = 0.5) -> Sample:

@@ -46,8 +46,8 @@ def pairs(tmp_path_factory) -> Path:
 def runs(pairs, tmp_path_factory) -> Path:
     """A folder of runs that were begun, one of each task."""
     folder = tmp_path_factory.mktemp("runs")
-    claim_encoder_run(folder / "voice", voice_encoder_debug(), pairs, Options())
-    claim_encoder_run(folder / "end-to-end", end_to_end_debug(), pairs, Options())
+    claim_encoder_run(folder / "voice", voice_encoder_debug(), [pairs], Options())
+    claim_encoder_run(folder / "end-to-end", end_to_end_debug(), [pairs], Options())
     claim_decoder_run(folder / "face", face_decoder_debug(), read_pairs(pairs))
     recipes = voice_encoder_debug(), face_decoder_debug()
     run = describe_folds(*recipes, read_pairs(pairs), folds=2, seed=0)
@@ -56,7 +56,7 @@ def runs(pairs, tmp_path_factory) -> Path:
 
 
 def train_voice(pairs: Path, runs: Path) -> None:
-    train(voice_encoder_debug(), pairs, runs / "voice", Options(), quiet)
+    train(voice_encoder_debug(), [pairs], runs / "voice", Options(), quiet)
 
 
 def train_face(pairs: Path, runs: Path) -> None:
@@ -64,7 +64,7 @@ def train_face(pairs: Path, runs: Path) -> None:
 
 
 def train_whole(pairs: Path, runs: Path) -> None:
-    train(end_to_end_debug(), pairs, runs / "end-to-end", Options(), quiet)
+    train(end_to_end_debug(), [pairs], runs / "end-to-end", Options(), quiet)
 
 
 def evaluate(pairs: Path, runs: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_same_data_elsewhere_go_on(pairs, runs, tmp_path):
     shutil.copytree(pairs, tmp_path / "moved")
     known = json.loads((runs / "face" / FILE).read_text())
     train_face(tmp_path / "moved", runs)
-    claim_encoder_run(runs / "voice", voice_encoder_debug(), tmp_path / "moved", Options())
+    claim_encoder_run(runs / "voice", voice_encoder_debug(), [tmp_path / "moved"], Options())
     assert json.loads((runs / "face" / FILE).read_text()) == known
     data = known["train face-decoder"]["data"]["pairs"]
     assert (data["people"], data["clips"]) == (8, 16)
@@ -132,16 +132,16 @@ def test_another_recipe_another_version_and_other_networks_are_refused(
     changed = replace(recipe, head=replace(recipe.head, ridge=3.0), seed=1)
     message = r"another recipe \(head\.ridge 10\.0 there, 3\.0 here, seed 0 there, 1 here\)"
     with pytest.raises(UsageError, match=message):
-        train(changed, pairs, folder, Options(), quiet)
+        train(changed, [pairs], folder, Options(), quiet)
     speaker = tmp_path / "speaker.safetensors"
     speaker.write_bytes(b"other networks")
     loading = "speech2face.training.voice_encoder.load_speaker_encoder"
     with monkeypatch.context() as patch:
         patch.setattr(loading, lambda _: None)
         with pytest.raises(UsageError, match=r"other data \(speaker networks differ\)"):
-            train(recipe, pairs, folder, Options(speaker=speaker), quiet)
+            train(recipe, [pairs], folder, Options(speaker=speaker), quiet)
     with pytest.raises(ModelError, match="cannot be read"):
-        train(recipe, pairs, folder, Options(speaker=tmp_path / "none"), quiet)
+        train(recipe, [pairs], folder, Options(speaker=tmp_path / "none"), quiet)
     sharper = replace(face_decoder_debug(), sharpening=2.0)
     with pytest.raises(UsageError, match=r"another recipe \(sharpening 1\.7 there, 2\.0 here\)"):
         claim_decoder_run(runs / "face", sharper, read_pairs(pairs))
@@ -180,7 +180,7 @@ def test_a_decoder_needs_canonical_pictures(pairs, tmp_path):
 
 def test_a_folder_may_hold_one_run_of_each_task(pairs, tmp_path):
     claim_decoder_run(tmp_path, face_decoder_debug(), read_pairs(pairs))
-    claim_encoder_run(tmp_path, voice_encoder_debug(), pairs, Options())
+    claim_encoder_run(tmp_path, voice_encoder_debug(), [pairs], Options())
     assert [*json.loads((tmp_path / FILE).read_text())] == [
         "train face-decoder",
         "train voice-encoder",
@@ -220,7 +220,7 @@ def test_a_recogniser_is_known_by_the_content_of_its_files(tmp_path, monkeypatch
     picture.write_bytes(b"no picture")
 
     def measured(jobs: object) -> None:
-        kept.extend(Path(file).name for *_, file in jobs)  # pyright: ignore[reportGeneralTypeIssues]
+        kept.extend(file.name for _, files in jobs for file in files.values())  # pyright: ignore[reportGeneralTypeIssues]
         raise Planned
 
     class Pool:

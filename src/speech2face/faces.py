@@ -227,6 +227,12 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
     return OnnxEncoder(path, config)
 
 
+def is_installed(name: str) -> bool:
+    """Whether a recogniser of `PACKAGED` can be loaded."""
+    modules = [PACKAGED[name][0], *(["dlib"] if name == "dlib" else ["onnx", "onnxruntime"])]
+    return all(importlib.util.find_spec(module) for module in modules)
+
+
 def identify_face_encoder(name_or_path: str = "dlib") -> str:
     """Which recogniser `load_face_encoder` would load: its name and a digest of its files.
 

@@ -32,6 +32,7 @@ class DataIdentity:
     people: int
     clips: int
     parts: Mapping[str, str] = field(default_factory=dict)  # digests by name: sounds, photographs
+    sets: Sequence[DataIdentity] = ()  # where the data are of several, in the order of digests
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,29 @@ class Provenance:
     version: str
     command: str
     date: str  # ISO 8601, UTC
+
+
+def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
+    """Several sets as one, the same in whatever order they come; a single set is itself.
+
+    People whom two sets share are counted in both.
+    """
+    if len(sets) == 1:
+        return sets[0]
+    names = dict.fromkeys(name for one in sets for name in one.parts)
+    return DataIdentity(
+        hash_rows([one.digest] for one in sets),
+        sum(one.people for one in sets),
+        sum(one.clips for one in sets),
+        {name: hash_rows([one.parts.get(name, "")] for one in sets) for name in names},
+        sorted(sets, key=lambda one: one.digest),
+    )
+
+
+def tell_data(digest: str, sets: Sequence[DataIdentity]) -> dict[str, Any]:
+    """What weights say of their data: the digest, and each set where there are several."""
+    told = [{"digest": s.digest, "people": s.people, "clips": s.clips} for s in sets]
+    return {"data": digest, **({"sets": told} if told else {})}
 
 
 def describe(recipe: Mapping[str, Any], data: Mapping[str, DataIdentity | str]) -> Provenance:
@@ -93,9 +117,8 @@ def summarise(provenance: Mapping[str, Any]) -> list[str]:
     data = []
     for name, one in provenance["data"].items():
         if isinstance(one, Mapping):
-            data.append(
-                f"{name} {one['digest']} ({one['people']} people, {one['clips']} clips or pictures)"
-            )
+            sets = [_count(each) for each in one.get("sets", ())]
+            data.append(f"{name} {_count(one)}" + (f", of {' and '.join(sets)}" if sets else ""))
         else:
             data.append(f"{name} {one}")
     return [
@@ -156,7 +179,7 @@ def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[s
     differing = []
     for name in {**there, **here}:
         one, other = there.get(name), here.get(name)
-        if one == other:
+        if one == other or (_digest(one) and _digest(one) == _digest(other)):
             continue
         parts = []
         if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -164,6 +187,14 @@ def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[s
             parts = [part for part in {**before, **now} if before.get(part) != now.get(part)]
         differing += [f"{part} of the {name}" for part in parts] or [name]
     return differing
+
+
+def _digest(one: Any) -> str | None:
+    return one.get("digest") if isinstance(one, Mapping) else None
+
+
+def _count(one: Mapping[str, Any]) -> str:
+    return f"{one['digest']} ({one['people']} people, {one['clips']} clips or pictures)"
 
 
 def _flatten(value: Any, name: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from finished import FACTS, PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
 from speech2face.data import shards
-from speech2face.data.ledger import read_ledger, summarise, tell
+from speech2face.data.ledger import data_card, read_ledger, summarise, tell
 from speech2face.data.reading import read_samples
 from speech2face.data.samples import Sample
 from speech2face.data.shards import (
@@ -28,6 +28,7 @@ from speech2face.data.shards import (
     read_index,
     verify_shards,
 )
+from speech2face.data.voices import read_voices
 from speech2face.errors import UsageError
 
 COUNT = 20
@@ -331,7 +332,7 @@ def test_names_need_not_be_utf_8(tmp_path):
         samples[0].source, clip="b\udcff.mp4", path="b\udcff.mp4", person="b\udcff.mp4"
     )
     samples[0] = replace(samples[0], source=source)
-    index = make_set(tmp_path, samples, Packing(shares=(0.5, 0.5), near=None))
+    index = make_set(tmp_path, samples, Packing(shares=(0.5, 0.5), join=False))
     sides = {s.source: split for split in index.people for s in read_samples(tmp_path, split)}
     assert sides.keys() == {sample.source for sample in samples}
     assert name_key(source.clip) == "b%FF%2Emp4"
@@ -386,3 +387,65 @@ def test_preparation_needs_no_torch():
     code = f"import sys; {imports}; print(sys.modules.keys() & {{'torch', 'webdataset', 'yt_dlp'}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def see(sample: Sample, angle: float) -> Sample:
+    """The same, with an embedding by SFace that lies at an angle."""
+    place = np.zeros(128, np.float32)
+    place[:2] = np.cos(angle), np.sin(angle)
+    return replace(sample, further={"sface": place})
+
+
+def test_what_further_recognisers_say_comes_back(tmp_path):
+    sample = see(make_sample(3), 0.5)
+    files = files_of(encode_sample(sample), tmp_path)
+    assert sorted(files) == ["embedding.npy", "face.jpg", "flac", "json", "sface.npy"]
+    again = decode_sample(files).embeddings("dlib")
+    assert set(again) == {"dlib", "sface"}
+    np.testing.assert_array_equal(again["sface"], sample.further["sface"])
+    np.testing.assert_array_equal(again["dlib"], sample.embedding)
+
+
+def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
+    """Persons 0 to 3 have one face to dlib; SFace tells the second and third apart."""
+    samples = [make_sample(number, f"person {number}") for number in range(6)]
+    for number, angle in enumerate((0.0, 1.5, 1.26, -0.2)):
+        embedding = samples[0].embedding
+        samples[number] = see(replace(samples[number], embedding=embedding), angle)
+    # One that was made before SFace was asked has its look by dlib alone.
+    samples[5] = replace(samples[5], embedding=samples[4].embedding)
+    samples[4] = see(samples[4], 3.0)
+    index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
+    assert index.merged == [
+        ["person 0", "person 3"],
+        ["person 1", "person 2"],
+        ["person 4", "person 5"],
+    ]
+    (doubtful,) = index.doubtful
+    assert {*doubtful["clips"]} == {clips[0], clips[2]}
+    assert (doubtful["sface"], doubtful["dlib"]) == (0.306, 0.0)
+    for side in index.people:
+        voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
+        assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
+    card = data_card("set", [], index.people, doubtful=index.doubtful)
+    assert "## Faces to look at" in card
+    assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 |" in card
+
+
+def test_a_set_that_was_joined_by_dlib_alone_is_read_and_goes_on(tmp_path):
+    index = make_set(tmp_path, make_outcomes(6))
+    path = tmp_path / "index.json"
+    facts = json.loads(path.read_text())
+    facts["packing"] = {"near": 0.35, **facts["packing"]}
+    del facts["packing"]["join"], facts["doubtful"]
+    path.write_text(json.dumps(facts))
+    assert read_index(tmp_path).doubtful == []
+    with Spool(tmp_path, PACKING, FACTS) as spool:
+        assert spool.packed
+        spool.take_apart()
+        add(spool, make_outcomes(8))
+        assert spool.pack().packing == index.packing
+    facts["packing"]["near"] = None
+    path.write_text(json.dumps(facts))
+    with pytest.raises(UsageError, match="is packed otherwise"):
+        Spool(tmp_path, PACKING, FACTS)

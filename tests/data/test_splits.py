@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speech2face.data.leaks import Looks, compare_faces
 from speech2face.data.splits import merge_people, read_shares, split_people, split_shares
 from speech2face.errors import UsageError
 
@@ -97,25 +98,29 @@ def test_shares_that_are_none(text):
         read_shares(text)
 
 
-def faces_along(*places: float) -> np.ndarray:
-    """Faces (n, 128) on a line, at these places."""
-    return np.array(places, np.float32)[:, None] * np.eye(1, 128, dtype=np.float32)
+def looks_along(*places: float) -> Looks:
+    """Faces (n) on a line, at these places, of whom SFace says nothing."""
+    line = np.array(places, np.float32)[:, None] * np.eye(1, 128, dtype=np.float32)
+    return Looks.gather({"dlib": line}, len(places))
 
 
 def test_names_of_one_person_become_one():
     people = ["d", "a", "b", "c", "e", "a", "e"]
-    faces = faces_along(0.0, 0.3, 0.6, 5.0, 1.5, 1.4, np.nan)
+    looks = looks_along(0.0, 0.3, 0.6, 5.0, 1.5, 1.4, np.nan)
     # d is near a, a near b; by their other clip a and e are near as well; c is near nobody.
-    assert merge_people(people, faces) == {"a": "a", "b": "a", "c": "c", "d": "a", "e": "a"}
-    assert merge_people(people, faces, 0.2) == {n: "a" if n in "ae" else n for n in "abcde"}
-    assert merge_people(people, faces, 0.05) == {name: name for name in "abcde"}
+    pairs = compare_faces(looks, people)
+    assert merge_people(people, pairs) == {"a": "a", "b": "a", "c": "c", "d": "a", "e": "a"}
+    assert merge_people(people, pairs[:1]) == {n: "a" if n in "ae" else n for n in "abcde"}
+    doubtful = compare_faces(looks_along(0.0, 0.37), ["a", "b"])
+    assert len(doubtful) == 1
+    assert merge_people(["a", "b"], doubtful) == {"a": "a", "b": "b"}
 
 
 @given(st.lists(st.integers(0, 40), min_size=8, max_size=40), st.integers(0, 5), st.randoms())
 def test_no_merged_person_stands_on_two_sides(places, seed, random):
     people = [f"name {i // 2}" for i in range(len(places))]
-    faces = faces_along(*(1.0 * place for place in places))  # one person lives at each place
-    names = merge_people(people, faces)
+    looks = looks_along(*(1.0 * place for place in places))  # one person lives at each place
+    names = merge_people(people, compare_faces(looks, people))
     one_name = [names[person] for person in people]
     if len(set(one_name)) >= 3:
         side = split_shares(one_name, (0.6, 0.2, 0.2), seed)
@@ -124,4 +129,5 @@ def test_no_merged_person_stands_on_two_sides(places, seed, random):
                 assert len({s for s, other in zip(side, label, strict=True) if other == one}) == 1
     order = list(range(len(places)))
     random.shuffle(order)
-    assert merge_people([people[i] for i in order], faces[order]) == names
+    shuffled = [people[i] for i in order]
+    assert merge_people(shuffled, compare_faces(looks.take(order), shuffled)) == names

@@ -297,6 +297,20 @@ def test_chunks_belong_to_their_pictures_and_recogniser(folder, monkeypatch):
     assert is_measured(paths)
 
 
+def test_other_recognisers_may_look_at_the_same_time(folder, monkeypatch):
+    paths, looks = sorted(folder.glob("*.png"))[:4], []
+    monkeypatch.setattr(textures, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    real = textures._measure_chunk
+    monkeypatch.setattr(textures, "_measure_chunk", lambda job: looks.append(1) or real(job))
+    both = measure_faces(paths, "dlib", folder / "both", also=("dlib", "sface"))
+    beside = measure_faces(paths, "sface", folder / "both")
+    assert len(looks) == 1
+    for recogniser, together in (("dlib", both), ("sface", beside)):
+        alone = measure_faces(paths, recogniser, folder / recogniser)
+        for name in ("index", "mesh", "yaw", "embeddings"):
+            np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
+
+
 def test_pictures_without_any_face(folder):
     empty = [folder / "1-empty.png", folder / "5-empty.png"]
     measured = measure_faces(empty, "sface", folder / "cache", workers=1)

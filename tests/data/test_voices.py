@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from made_up import make_pairs
+from speech2face.data import sets
 from speech2face.data import voices as module
 from speech2face.data.pairs import read_pairs
 from speech2face.data.shards import Packing
@@ -28,13 +29,13 @@ def folder(tmp_path_factory):
 def made(folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("sets") / "set"
     clips = read_sources(folder / "pairs.csv")
-    prepare(clips, Stages(folder), path, quiet, Packing(shares=(0.75, 0.25), near=None))
+    prepare(clips, Stages(folder), path, quiet, Packing(shares=(0.75, 0.25), join=False))
     return path
 
 
 def test_shards_give_what_their_folder_gives(folder, made, tmp_path):
-    plain = load_voices(folder, "dlib", tmp_path, quiet)
-    sharded = load_voices(made, "dlib", tmp_path, quiet)
+    plain = load_voices([folder], "dlib", tmp_path, quiet)
+    sharded = load_voices([made], "dlib", tmp_path, quiet)
     assert plain.clips == sorted(pair.clip for pair in read_pairs(folder))
     assert len(set(plain.people)) == 8
     assert len(set(sharded.people)) == 6  # the side `train`
@@ -45,6 +46,17 @@ def test_shards_give_what_their_folder_gives(folder, made, tmp_path):
         np.testing.assert_allclose(plain.speech[same], sharded.speech[row], atol=1e-4)
         np.testing.assert_array_equal(plain.faces[same], sharded.faces[row])
     assert plain.data != sharded.data
+
+
+def test_a_folder_and_shards_are_read_as_one(folder, made, tmp_path):
+    plain, sharded = (load_voices([one], "dlib", tmp_path, quiet) for one in (folder, made))
+    both = load_voices([folder, made], "dlib", tmp_path, quiet)
+    assert len(both) == len(plain) + len(sharded)
+    assert len(set(both.clips)) == len(both)
+    assert len(set(both.people)) == 8  # the shards show the same faces
+    again = load_voices([made, folder], "dlib", tmp_path, quiet)
+    assert (again.clips, again.people, again.data) == (both.clips, both.people, both.data)
+    np.testing.assert_array_equal(again.faces, both.faces)
 
 
 def test_of_a_side_the_first_clips_may_be_enough(made):
@@ -69,13 +81,13 @@ def test_clips_are_taken_by_row(made):
 
 def test_faces_of_another_recogniser_are_refused(made, tmp_path):
     with pytest.raises(UsageError, match="embedded by dlib, not by sface"):
-        load_voices(made, "sface", tmp_path, quiet)
+        load_voices([made], "sface", tmp_path, quiet)
 
 
 def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path, monkeypatch):
     pairs = sorted(read_pairs(folder), key=lambda pair: pair.clip)
 
-    def measure(paths, *_):
+    def measure(paths, *_, also=()):
         seen = np.arange(1, len(paths))  # none on the first
         return MeasuredFaces(seen, np.zeros((len(seen), 468, 2)), seen * 0.0, np.eye(128)[seen])
 
@@ -83,7 +95,7 @@ def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path
         short = path == pairs[1].audio
         return np.zeros(8_000 - short, np.float32), True
 
-    monkeypatch.setattr(module, "measure_faces", measure)
+    monkeypatch.setattr(sets, "measure_faces", measure)
     monkeypatch.setattr(module, "hear", hear)
     voices = hear_pairs(pairs[::-1], "dlib", tmp_path, quiet)
     assert voices.clips == [pair.clip for pair in pairs[2:]]

@@ -16,7 +16,7 @@ from speech2face.data.textures import MeasuredFaces
 from speech2face.data.voices import Voices
 from speech2face.evaluation import judges, manner, suite
 from speech2face.evaluation.folds import DrawnFolds, Listener, log_likelihood_ratios
-from speech2face.evaluation.suite import Subjects
+from speech2face.evaluation.subjects import Subjects
 from speech2face.face_detection import Face
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import voice_encoder_debug

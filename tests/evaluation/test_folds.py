@@ -7,7 +7,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from made_up import make_pairs
-from speech2face.data import voices
+from speech2face.data import sets
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import UsageError
@@ -31,7 +31,7 @@ class Spies:
         self.twins: tuple[str, str] | None = None  # people with one face, to the recogniser
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
-        for module in (voices, face_decoder):
+        for module in (sets, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
         solve, solve_decoder = voice_encoder.solve_head, face_decoder.solve
         batch = voice_encoder.TuningTask.batch
@@ -54,7 +54,7 @@ class Spies:
         monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)
         monkeypatch.setattr(face_decoder, "solve", meet_and_solve)
 
-    def measure(self, paths, encoder, cache, show=None):
+    def measure(self, paths, encoder, cache, show=None, also=()):
         """In place of `measure_faces`: one number of an embedding stands out, the person's."""
         cache.mkdir(parents=True, exist_ok=True)
         person = {path: p.person for p in self.pairs for path in (p.face, p.canonical)}
@@ -138,7 +138,7 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
 
 def test_a_face_on_both_sides_is_refused_before_any_training(spies, tmp_path):
     spies.twins = (spies.names[3], spies.names[6])
-    with pytest.raises(UsageError, match=r"^1 face stands .* at 0\.11\)") as error:
+    with pytest.raises(UsageError, match=r"^1 face stands .*, dlib 0\.11\)") as error:
         spies.draw(tmp_path / "out", folds=len(spies.names))
     assert all(name in str(error.value) for name in spies.twins)
     assert not spies.met

@@ -25,7 +25,8 @@ from speech2face.evaluation.report import (
     tell,
     write_report,
 )
-from speech2face.evaluation.suite import Suite, subjects_of
+from speech2face.evaluation.subjects import subjects_of
+from speech2face.evaluation.suite import Suite
 
 SIZE = Axis("size", 0, 10, (0, 5, 10))
 VOID = {"meta", "img", "br"}

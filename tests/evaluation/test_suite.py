@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from speech2face.data.pairs import Photograph
 from speech2face.errors import UsageError
 from speech2face.evaluation import listening, suite
 from speech2face.evaluation.craniofacial import MEAN, correlate_ratios
-from speech2face.evaluation.suite import Suite, find_pictures, subjects_of, to_plain
+from speech2face.evaluation.page import draw_page
+from speech2face.evaluation.report import describe, main_table
+from speech2face.evaluation.subjects import find_pictures, subjects_of
+from speech2face.evaluation.suite import Suite, to_plain
 
 DRAWS = 40
 
@@ -210,6 +214,68 @@ def test_pictures_made_elsewhere_are_found_by_clip(made_up):
     made[3].unlink()
     with pytest.raises(UsageError, match=r"holds no picture clip03.png, nor .jpg"):
         find_pictures(made_up.pairs, made[0].parent, FOLDS, 0)
+
+
+def test_a_system_need_not_have_a_picture_of_every_clip(made_up, tmp_path):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    published = made_up.paint("published", made_up.faces)
+    for pair in made_up.pairs[:11]:  # of ten people, the first of whom has two clips
+        pair.published.unlink()
+    made_up.paint("canonical", made_up.faces)
+    made_up.hide(published[20])
+    subjects = find_pictures(made_up.pairs, perfect[0].parent, FOLDS, 0)
+    measured = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS)
+    facts = measured.measure()
+    json.dumps(facts, allow_nan=False)
+    assert facts["pictures"] == {
+        "pictures": {"people": PEOPLE, "clips": PEOPLE + 1},
+        "published": {"people": PEOPLE - 10, "clips": PEOPLE - 10},
+    }
+    assert facts["undetected"] == {"pictures": 0, "published": 1}
+    wins = measured._wins("published, sface")
+    assert np.isnan(wins[:11]).all()
+    assert wins[20] == 0
+    assert np.delete(wins[11:], 9).min() == 1
+    told = facts["retrieval"]["published, sface"]
+    # They are looked for among everybody's faces, and only who has a picture is looked for.
+    assert told["everybody"]["people"] == told["face to voice"]["people"] == PEOPLE - 10
+    assert told["everybody"]["gallery"] > told["face to voice"]["gallery"]
+    for less in (*facts["differences"]["everybody"].values(), *facts["paired"]["bits"].values()):
+        assert less["people"] == PEOPLE - 10
+    line = describe(facts)
+    assert f"published: {PEOPLE - 10} people, {PEOPLE - 10} clips" in line
+    assert describe({k: v for k, v in facts.items() if k != "pictures"}) in line.replace(
+        f"; published: {PEOPLE - 10} people, {PEOPLE - 10} clips", ""
+    )  # as reports were written before
+
+
+def test_of_several_sets_each_is_told_for_itself(made_up, tmp_path):
+    """In one set pictures are right, in the other they are the next person's."""
+    count = len(made_up.pairs)
+    first = np.arange(count) < 21
+    order = np.where(first, np.arange(count), np.roll(np.arange(count), -1))
+    perfect = made_up.paint("perfect", made_up.faces[order], order, end="png")
+    made_up.paint("published", made_up.faces)
+    for pair in made_up.pairs[21:]:
+        pair.published.unlink()
+    named = zip(made_up.pairs, first, strict=True)
+    made_up.pairs = [replace(pair, set="one" if own else "other") for pair, own in named]
+    subjects = find_pictures(made_up.pairs, perfect[0].parent, FOLDS, 0)
+    facts = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS).measure()
+    one, other = facts["sets"]["one"], facts["sets"]["other"]
+    assert [(told["people"], told["clips"]) for told in (one, other)] == [(20, 21), (20, 20)]
+    assert one["two_way"]["pictures, dlib"]["value"] == 1
+    assert other["two_way"]["pictures, dlib"]["value"] < 0.8
+    assert one["differences"]["pictures − published, dlib"]["value"] == 0
+    assert other["two_way"]["published, dlib"]["value"] is None
+    among = facts["two_way"]["same set"]["pictures, dlib"]["value"]
+    halves = [told["two_way"]["pictures, dlib"]["value"] for told in (one, other)]
+    assert among == pytest.approx(np.mean(halves))
+    assert facts["retrieval"]["pictures, dlib"]["same set"]["gallery"] < 13
+    rows = {row.name: row for row in main_table(facts)}
+    assert rows["two-way, one (20), dlib"].figures == ["1.000 [1.000, 1.000]"] * 2
+    assert rows["two-way, other (20), dlib"].figures[1] == "–"
+    assert "<h2>Sets" in draw_page(facts)
 
 
 # By folds ----------------------------------------------------------------------------------------

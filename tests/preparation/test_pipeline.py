@@ -25,7 +25,7 @@ from speech2face.preparation.sources import Clip, read_sources
 from speech2face.speech import find_speech
 
 COUNT = 5
-PACKING = Packing(shares=(0.6, 0.4), samples=2, near=None)
+PACKING = Packing(shares=(0.6, 0.4), samples=2, join=False)
 
 
 class Killed(BaseException):

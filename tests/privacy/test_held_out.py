@@ -17,6 +17,7 @@ import soundfile
 
 from made_up import make_pairs
 from sounds import EXAMPLES
+from speech2face.data.leaks import Looks
 from speech2face.data.pairs import read_pairs
 from speech2face.data.voices import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
@@ -71,7 +72,7 @@ def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
     for pair in read_pairs(pairs):
         samples, rate = soundfile.read(pair.audio)
         soundfile.write(pair.audio, samples[: round(SECONDS * rate)], rate)
-    data = identify_data(pairs).digest
+    data = identify_data([pairs]).digest
     model = make_model(tmp_path / "mine", replace(voice_encoder_debug(), tuning=None), data)
     call = ("calibrate", model.folder, "--pairs", pairs, "--out", tmp_path / "run")
     done = run(*call)
@@ -109,13 +110,13 @@ def test_the_released_recipe_is_read_whatever_its_version_wrote():
 def test_a_model_trained_end_to_end_is_refused(tmp_path: Path):
     model = make_model(tmp_path / "mine", contrastive())
     with pytest.raises(ModelError, match="recipe contrastive is trained end to end"):
-        calibrate(model, tmp_path, None, tmp_path / "run", show)
+        calibrate(model, [tmp_path], None, tmp_path / "run", show)
 
 
 def test_other_pairs_than_those_of_the_training_are_refused(tmp_path: Path):
     model = make_model(tmp_path / "mine", voice_encoder_debug(), data="of others")
     with pytest.raises(UsageError, match="not what the model mine was trained on"):
-        calibrate(model, make_pairs(tmp_path, clips=1), None, tmp_path / "run", show)
+        calibrate(model, [make_pairs(tmp_path, clips=1)], None, tmp_path / "run", show)
 
 
 def test_too_few_people_are_refused_before_any_training(tmp_path: Path):
@@ -154,7 +155,8 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     recipe = replace(voice_encoder_debug(), tuning=None)
 
     def train(faces: np.ndarray) -> HeldOut:
-        voices = Voices(names, names, speech, faces, "x")
+        looks = Looks.gather({"dlib": faces}, len(faces))
+        voices = Voices(names, names, speech, faces, "x", seen=looks)
         return HeldOut.train(recipe, voices, tmp_path, show)
 
     first = train(faces)

@@ -14,7 +14,7 @@ from torch import nn
 
 from finished import make_sample, make_set
 from speech2face.data.dataset import Augmentation, Reading
-from speech2face.data.shards import Packing
+from speech2face.data.shards import INDEX, Packing
 from speech2face.data.voices import Voices
 from speech2face.errors import Interrupted, ModelError, UsageError
 from speech2face.networks.attention_pooling import AttentiveEncoderConfig
@@ -23,6 +23,7 @@ from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.batches import HeldBatches
 from speech2face.training.checkpoint import hash_weights, load_weights, save_weights
+from speech2face.training.command import Options, find_stream, train
 from speech2face.training.encoders import fit_size, load_encoder, make_network
 from speech2face.training.end_to_end import (
     EndToEndTask,
@@ -182,11 +183,11 @@ def test_validation_asks_no_other_process(monkeypatch):
 def test_nobody_stands_on_both_sides():
     clips = make_voices(people=12)
     recipe = replace(RECIPE, held_out=0.25)
-    train, held_out, average, digest = _split_people(recipe, clips, quiet)
+    train, held_out, average, origin = _split_people(recipe, clips, quiet)
     assert not set(train.people) & set(held_out.people)
     assert len(set(held_out.people)) == 3
     assert len(train) + len(held_out) == 24
-    assert digest == clips.data
+    assert origin == {"data": clips.data}
     np.testing.assert_allclose(average, train.faces.mean(0), rtol=1e-5)
     other = _split_people(replace(recipe, seed=2), clips, quiet)
     assert set(other[1].people) != set(held_out.people)
@@ -232,7 +233,7 @@ def test_balanced_terms_have_as_much_to_say_where_training_begins():
 def test_shards_are_streamed_and_their_side_val_is_held_out(tmp_path):
     folder = tmp_path / "set"
     samples = [make_sample(i) for i in range(24)]
-    index = make_set(folder, samples, Packing((0.75, 0.25), samples=7, near=None))
+    index = make_set(folder, samples, Packing((0.75, 0.25), samples=7, join=False))
     weights = LossWeights(distance=1.0, contrastive=1.0)
     recipe = replace(RECIPE, weights=weights, loop=replace(RECIPE.loop, steps=4), workers=0)
     path = train_end_to_end(recipe, folder, tmp_path / "run", quiet)
@@ -241,11 +242,11 @@ def test_shards_are_streamed_and_their_side_val_is_held_out(tmp_path):
     encoder, facts = load_encoder(path)
     assert facts["network"] == "paper_voice_encoder"
     assert encoder(torch.zeros(2, 30_000)).shape == (2, 128)  # as many numbers as the faces have
-    train, held_out, average, digest = _split_people(recipe, folder, quiet)
+    train, held_out, average, origin = _split_people(recipe, folder, quiet)
     assert train == folder
     assert set(held_out.people) == set(index.people["val"])
     assert average.shape == (128,)
-    assert digest == facts["data"] != held_out.data  # which is of one side
+    assert origin["data"] == facts["data"] != held_out.data  # which is of one side
 
 
 def test_a_set_has_to_have_people_held_out_and_the_recipe_s_recogniser(tmp_path):
@@ -253,7 +254,7 @@ def test_a_set_has_to_have_people_held_out_and_the_recipe_s_recogniser(tmp_path)
     make_set(tmp_path / "whole", samples, Packing(samples=7))
     with pytest.raises(UsageError, match=r"nobody is held out; .* --split 90/10"):
         train_end_to_end(RECIPE, tmp_path / "whole", tmp_path / "run", quiet)
-    make_set(tmp_path / "split", samples, Packing((0.5, 0.5), samples=7, near=None))
+    make_set(tmp_path / "split", samples, Packing((0.5, 0.5), samples=7, join=False))
     with pytest.raises(UsageError, match="embedded by dlib, not by sface"):
         train_end_to_end(
             replace(RECIPE, face_encoder="sface"), tmp_path / "split", tmp_path / "run", quiet
@@ -360,3 +361,14 @@ def test_a_layer_for_other_faces_is_told(tmp_path):
     decoder, _ = make_layers(size=20)
     with pytest.raises(UsageError, match="takes 20 numbers, faces are 16"):
         train_end_to_end(RECIPE, make_voices(), tmp_path, quiet, decoder=decoder)
+
+
+def test_a_set_of_shards_is_streamed_alone(tmp_path):
+    recipe, shards, pairs = end_to_end_debug(), tmp_path / "set", tmp_path / "pairs"
+    shards.mkdir()
+    (shards / INDEX).touch()
+    assert find_stream(recipe, [shards]) == shards
+    assert find_stream(recipe, [pairs, tmp_path / "more"]) is None
+    with pytest.raises(UsageError, match=rf"cannot be mixed .*: give {shards} alone, or folders"):
+        train(recipe, [pairs, shards], tmp_path / "run", Options(), quiet)
+    assert not (tmp_path / "run").exists()

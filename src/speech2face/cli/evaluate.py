@@ -15,7 +15,10 @@ from speech2face.errors import UsageError
 
 
 def evaluate_pairs(
-    folder: Annotated[Path, typer.Argument(help="Folder with pairs.csv.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders with pairs.csv; one or more.", metavar="PAIRS…"),
+    ],
     faces: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +59,8 @@ def evaluate_pairs(
     need_extras("train", "data")
     from dataclasses import asdict
 
-    from speech2face.data.pairs import read_pairs, read_photographs
+    from speech2face.data.pairs import read_photographs
+    from speech2face.data.sets import join_people, read_sets
     from speech2face.evaluation.folds import describe_folds, draw_by_folds
     from speech2face.evaluation.page import draw_page
     from speech2face.evaluation.report import (
@@ -65,17 +69,19 @@ def evaluate_pairs(
         tell,
         write_report,
     )
-    from speech2face.evaluation.suite import Suite, find_pictures, subjects_of
+    from speech2face.evaluation.subjects import find_pictures, subjects_of
+    from speech2face.evaluation.suite import Suite
     from speech2face.provenance import describe
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
         raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
-    pairs, drawn = read_pairs(folder), None
+    pairs, drawn = read_sets(folders), None
     with ProgressBars() as show:
         photographs = read_photographs(faces) if faces else []
         if pictures:
             run = describe({"folds": folds, "seed": seed}, {})
+            pairs = join_people(pairs, out / "cache", show)
             subjects = find_pictures(pairs, pictures, folds, seed)
         else:
             voice = find_recipe(VOICE_ENCODERS, voice_recipe)

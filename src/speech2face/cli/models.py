@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from speech2face.cli.extras import need_extras
-from speech2face.cli.options import Force, Run, Speaker
+from speech2face.cli.options import Force, Run, SetsOption, Speaker
 from speech2face.console import ProgressBars, paint
 from speech2face.errors import ModelError
 
@@ -81,12 +81,7 @@ def export(
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="Folder of a model that export wrote.")],
-    pairs: Annotated[
-        Path,
-        typer.Option(
-            "--pairs", help="Folder that it was trained on: with pairs.csv, or a set of prepare."
-        ),
-    ],
+    pairs: SetsOption,
     faces: Annotated[
         Path | None,
         typer.Option(
@@ -100,7 +95,8 @@ def calibrate(
 ) -> None:
     """Calibrate the figures that audit states by a model.
 
-    Trains its encoder again by folds by person, and writes disclosure.json beside it.
+    Trains its encoder again by folds by person of all --pairs that it was trained on, and writes
+    disclosure.json beside it.
     """
     need_extras("train", "data")
     from speech2face.pictures import check_place

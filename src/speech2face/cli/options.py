@@ -37,7 +37,12 @@ Track = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 PairsOption = Annotated[
-    Path, typer.Option("--pairs", help="Folder with pairs.csv (see docs/data.md).")
+    list[Path],
+    typer.Option("--pairs", help="Folder with pairs.csv (see docs/data.md); may be repeated."),
+]
+SetsOption = Annotated[
+    list[Path],
+    typer.Option("--pairs", help="Folder with pairs.csv, or a set of prepare; may be repeated."),
 ]
 Recipe = Annotated[
     str,

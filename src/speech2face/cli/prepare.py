@@ -52,7 +52,6 @@ def prepare(
     A clip that is of no use is refused with its reason in the set's ledger.jsonl.
     """
     need_extras("data")
-    from speech2face.data.leaks import NEAR
     from speech2face.data.ledger import describe
     from speech2face.data.shards import Packing
     from speech2face.data.splits import read_shares
@@ -65,7 +64,7 @@ def prepare(
     root = videos or (source if source.is_dir() else source.parent)
     clips = read_sources(source, videos, piece)
     shares = read_shares(split)
-    packing = Packing(shares, samples, near=NEAR.get(face_encoder), seed=seed)
+    packing = Packing(shares, samples, seed=seed)
     stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
     with ProgressBars() as show, redirect_stdout(sys.stderr):  # Ray tells of its workers on stdout
         cut = piece if source.is_dir() else None

@@ -110,7 +110,11 @@ def audit(
         typer.Option("--out", help="Page to write; with --pairs, folder of the run. [runs/audit]"),
     ] = None,
     pairs: Annotated[
-        Path | None, typer.Option("--pairs", help="Audit a population: folder with pairs.csv.")
+        list[Path] | None,
+        typer.Option(
+            "--pairs",
+            help="Audit a population: folder with pairs.csv, or a set of prepare; may be repeated.",
+        ),
     ] = None,
     voices: Annotated[
         Path | None, typer.Option(help="Folder with voices.csv, to verify speakers. [the pairs]")
@@ -142,7 +146,7 @@ def audit(
     same method disguised; with --original, an estimate for this speaker. With --pairs: a population
     before and after anonymising, against three attackers; minutes for each method.
     """
-    if (recording is None) == (pairs is None):
+    if (recording is None) == (not pairs):
         raise UsageError("give a recording, or --pairs and a folder.")
     start, end = parse_part(since, until)
     if pairs:
@@ -193,7 +197,7 @@ def audit(
 
 
 def _audit_population(
-    pairs: Path,
+    pairs: list[Path],
     voices: Path | None,
     methods: list[str] | None,
     costs: Path | None,

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from speech2face.cli.extras import need_extras
-from speech2face.cli.options import Device, FaceSpace, PairsOption, Recipe, Run, Speaker
+from speech2face.cli.options import (
+    Device,
+    FaceSpace,
+    PairsOption,
+    Recipe,
+    Run,
+    SetsOption,
+    Speaker,
+)
 from speech2face.console import ProgressBars
 from speech2face.errors import UsageError
 
@@ -18,23 +26,22 @@ def train_face_decoder(
 ) -> None:
     """Train embedding → face on the pictures of pairs."""
     need_extras("train", "data")
-    from speech2face.data.pairs import read_pairs
+    from speech2face.data.sets import join_people, read_sets
     from speech2face.training import face_decoder
     from speech2face.training.processes import need_one_process
     from speech2face.training.recipes import FACE_DECODERS, enter_space, find_recipe
 
     need_one_process("train face-decoder")
-    chosen, people = find_recipe(FACE_DECODERS, recipe), read_pairs(pairs)
+    chosen, people = find_recipe(FACE_DECODERS, recipe), read_sets(pairs)
     chosen = enter_space(chosen, face_encoder)
     face_decoder.claim_decoder_run(out, chosen, people)
     with ProgressBars() as show:
+        people = join_people(people, out / "cache", show)
         print(face_decoder.train_face_decoder(chosen, people, out, out / "cache", show))
 
 
 def train_voice_encoder(
-    pairs: Annotated[
-        Path, typer.Option("--pairs", help="Folder with pairs.csv, or a set of prepare.")
-    ],
+    pairs: SetsOption,
     out: Run,
     recipe: Annotated[
         str,
@@ -74,7 +81,8 @@ def train_voice_encoder(
     """Train voice → face embedding on pairs of voice and face.
 
     Of a set made by speech2face prepare, only the part train is read. What is trained end to end
-    may run as many processes: torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
+    takes one such set or folders of pairs. It may run as many processes:
+    torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
     need_extras("train", "data")
     from speech2face.training.command import Options

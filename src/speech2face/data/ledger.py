@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from speech2face.errors import UsageError
 YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
 AGES = (0, 18, 30, 45, 60, 100)  # years, edges of the card's table
+LOOKED_AT = 20  # pairs of faces that the card lists
 TOLD = 10  # reasons that the card lists, and the terminal for each stage
 
 
@@ -162,11 +163,14 @@ def data_card(
     sides: Mapping[str, Collection[str]] | None = None,
     judged: np.ndarray | None = None,
     gone: int = 0,
+    doubtful: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card of a set in Markdown; `sides` are the people on each side of the split.
 
     `gone` is how many of the clips that were kept have a source that is no longer there.
     `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
+    `doubtful` are pairs of clips whose faces are nearly alike enough to be one person's, see
+    `shards.Index`.
     """
     entries = list(entries)
     summary = summarise(entries)
@@ -203,6 +207,8 @@ def data_card(
             chosen = set(people)
             here = [quality.speech_seconds for person, quality in kept if person in chosen]
             lines.append(f"| {side} | {len(chosen):,} | {len(here):,} | {sum(here) / 3_600:.2f} |")
+    if doubtful:
+        lines += _describe_doubtful(doubtful)
     if len(yaws):
         lines += ["", "## Pose", "", "How far the nose stands off the middle of the eyes, in eye"]
         lines += [f"distances; median {np.median(yaws):.2f}.", "", "| up to | clips |", "|--|--|"]
@@ -223,6 +229,26 @@ def data_card(
         rest = sum(n for n, *_ in reasons[TOLD:])
         lines += [f"| {rest:,} | | for other reasons |"] if rest else []
     return "\n".join(lines) + "\n"
+
+
+def _describe_doubtful(doubtful: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The part of the card about pairs that somebody should look at."""
+    lines = [
+        "",
+        "## Faces to look at",
+        "",
+        "Taken for two people, and nearly alike enough to be one; the likeliest first. What is "
+        "given in a table can be told there: one person, one name.",
+        "",
+        "| clip | clip | SFace, cosine | dlib, distance |",
+        "|--|--|--|--|",
+    ]
+    for pair in doubtful[:LOOKED_AT]:
+        clips = (clip.replace("|", "/") for clip in pair["clips"])
+        known = ("–" if pair[k] is None else f"{pair[k]:.2f}" for k in ("sface", "dlib"))
+        lines.append(f"| {' | '.join([*clips, *known])} |")
+    more = len(doubtful) - LOOKED_AT
+    return lines + ([f"| {more} more in index.json | | | |"] if more > 0 else [])
 
 
 def _describe_looks(judged: np.ndarray) -> list[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.provenance import DataIdentity, hash_rows
+from speech2face.provenance import DataIdentity, hash_rows, join_identities
 from speech2face.speech import SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
 from speech2face.weights import hash_file
@@ -46,7 +46,10 @@ FRAME = 512  # samples, 32 ms, whose level is measured
 
 @dataclass(frozen=True)
 class Pair:
-    """One clip of one person: the files may be absent where the folder is optional."""
+    """One clip of one person: the files may be absent where the folder is optional.
+
+    Among pairs that are read together no two clips and no two people share a name, see sets.py.
+    """
 
     clip: str
     person: str
@@ -54,6 +57,8 @@ class Pair:
     face: Path
     canonical: Path
     published: Path
+    set: str = ""  # which one it is of, where several are read together
+    listed: tuple[str, str] | None = None  # clip and person in its table, where they are other here
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def read_pairs(folder: str | Path) -> list[Pair]:
         for kind, found in files.items():
             if kind in NEEDED or _key(clip) in found:
                 paths[kind] = choose_file(row, kind, found)
-        pairs.append(Pair(clip, row["person"], **paths))
+        audio, face, canonical, published = (paths[kind] for kind in KINDS)
+        pairs.append(Pair(clip, row["person"], audio, face, canonical, published))
     return pairs
 
 
@@ -173,14 +179,24 @@ def hash_if_readable(path: Path) -> str:
 def identify_pairs(pairs: Sequence[Pair], kinds: Sequence[str] = KINDS) -> DataIdentity:
     """Which pairs these are: who speaks in each clip, and the content of its files.
 
-    `kinds` are those of a pair's files that count; a file that may be absent counts as such.
+    `kinds` are those of a pair's files that count; a file that may be absent counts as such. Of
+    several sets each is known by what its own table says, as if it were alone.
     """
-    parts = {"names": hash_rows((pair.clip, pair.person) for pair in pairs)}
+    sets: dict[str, list[Pair]] = {pair.set: [] for pair in pairs} or {"": []}
+    for pair in pairs:
+        sets[pair.set].append(pair)
+    known = join_identities([_identify_set(each, kinds) for each in sets.values()])
+    return replace(known, people=len({pair.person for pair in pairs}))
+
+
+def _identify_set(pairs: Sequence[Pair], kinds: Sequence[str]) -> DataIdentity:
+    listed = [pair.listed or (pair.clip, pair.person) for pair in pairs]
+    parts = {"names": hash_rows(listed)}
     for kind in kinds:
-        files = [(pair.clip, getattr(pair, kind)) for pair in pairs]
+        files = [(clip, getattr(p, kind)) for p, (clip, _) in zip(pairs, listed, strict=True)]
         parts[CALLED[kind]] = hash_rows((clip, hash_if_readable(path)) for clip, path in files)
-    digest = hash_rows(parts.items())
-    return DataIdentity(digest, len({pair.person for pair in pairs}), len(pairs), parts)
+    people = len({person for _, person in listed})
+    return DataIdentity(hash_rows(parts.items()), people, len(pairs), parts)
 
 
 def identify_photographs(photographs: Sequence[Photograph]) -> DataIdentity:

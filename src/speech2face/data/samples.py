@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -38,6 +39,12 @@ class Sample:
     face: np.ndarray  # uint8 (224, 224, 3), RGB, on the canvas template
     embedding: np.ndarray  # float32 (D,)
     quality: Quality
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Embeddings (D,) by recognisers that tell who is the same person, but for the set's own."""
+
+    def embeddings(self, face_encoder: str) -> dict[str, np.ndarray]:
+        """All that the sample has, by recogniser; its own one is `face_encoder`."""
+        return {face_encoder: self.embedding, **self.further}
 
     def facts(self) -> dict[str, dict[str, str | float]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}

@@ -1,7 +1,8 @@
 """Samples become shards: WebDataset tars, an index with checksums, the same bytes for the same set.
 
     DIR/index.json          shards with counts, sizes and sha256; who stands on which side
-    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample;
+    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample, and
+                            KEY.sface.npy or KEY.dlib.npy, by which people are told apart (`leaks`);
                             KEY is the clip's name with everything but letters, digits and _- as %XX
     DIR/ledger.jsonl        what became of each clip (`ledger`)
     DIR/.spool/             while the set is made: finished samples, then the plan of the shards
@@ -25,8 +26,8 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from speech2face.data.leaks import NEAR
+from speech2face.data.leaks import RECOGNISERS, FacePair, Looks, compare_faces, tell_doubtful
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -69,7 +70,7 @@ class Packing:
     shares: tuple[float, ...] = (1.0,)  # of people: train, val, test
     samples: int = 2_000  # in a shard, at most
     megabytes: float = 256.0  # of a shard, at most; one sample always fits
-    near: float | None = NEAR["dlib"]  # faces nearer than this are one person; None: names are true
+    join: bool = True  # people by their faces, under whatever names; False: names are true
     seed: int = 0  # of the split
 
 
@@ -92,6 +93,7 @@ class Index:
     merged: list[list[str]]  # names of one person each
     packing: dict[str, Any]
     facts: dict[str, Any]
+    doubtful: list[dict[str, Any]] = field(default_factory=list)  # pairs of clips to look at
 
     def of(self, split: str) -> list[Shard]:
         """The shards of a side. Raises UsageError where there are none."""
@@ -108,6 +110,7 @@ def encode_sample(sample: Sample) -> bytes:
         "flac": _encode_flac(sample.speech),
         "face.jpg": _encode_jpeg(sample.face),
         "embedding.npy": _encode_array(sample.embedding),
+        **{f"{name}.npy": _encode_array(a) for name, a in sorted(sample.further.items())},
         "json": to_json(sample.facts()).encode(),
     }
     key, parts = name_key(sample.source.clip), []
@@ -131,6 +134,11 @@ def decode_sample(files: Mapping[str, bytes]) -> Sample:
         face,
         decode_array(files["embedding.npy"]),
         read_quality(facts["quality"]),
+        {
+            name: decode_array(files[f"{name}.npy"])
+            for name in RECOGNISERS
+            if f"{name}.npy" in files
+        },
     )
 
 
@@ -338,7 +346,7 @@ class Spool:
                 f"{self._folder} was begun with other settings ({told}); give those again, or a "
                 "new folder."
             )
-        if packed != packing:
+        if _renew(packed) != packing:
             raise UsageError(
                 f"{self._folder} is packed otherwise; give the same split and sizes again, or a "
                 "new folder."
@@ -387,10 +395,15 @@ class Spool:
         digests = sorted(person_of)
         people = [person_of[digest] for digest in digests]
         packing = self._packing
-        names = {person: person for person in people}
-        if len(packing.shares) > 1 and packing.near is not None:
-            faces = np.stack([_embedding(self._piece(digest)) for digest in digests])
-            names = merge_people(people, faces, packing.near)
+        names, doubtful = {person: person for person in people}, []
+        if len(packing.shares) > 1 and packing.join:
+            encoder = str(self._facts.get("face_encoder"))
+            samples = [_read_piece(self._piece(digest), encoder) for digest in digests]
+            pairs = compare_faces(Looks.stack([looks for _, looks in samples]), people)
+            names = merge_people(people, pairs)
+            clips = [clip for clip, _ in samples]
+            tell_doubtful(pairs, clips)
+            doubtful = [_describe_pair(pair, clips) for pair in pairs if not pair.same]
         side = split_shares([names[p] for p in people], packing.shares, packing.seed)
         shards, by_side = [], {}
         for number, split in enumerate(SIDES[: len(packing.shares)]):
@@ -406,6 +419,7 @@ class Spool:
             "packing": asdict(packing),
             "people": by_side,
             "merged": _list_merged(names),
+            "doubtful": doubtful,
             "shards": shards,
         }
 
@@ -509,12 +523,23 @@ def _encode_array(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _embedding(piece: Path) -> np.ndarray:
+def _read_piece(piece: Path, face_encoder: str) -> tuple[str, dict[str, np.ndarray]]:
+    """The clip, and the embeddings of its face by recogniser."""
     with tarfile.open(piece) as tar:
-        name = next(name for name in tar.getnames() if name.endswith(".embedding.npy"))
-        file = tar.extractfile(name)
-        assert file
-        return decode_array(file.read())
+        files = {name.partition(".")[2]: tar.extractfile(name) for name in tar.getnames()}
+        held = {kind: file.read() for kind, file in files.items() if file}
+    known = {name: held.get(f"{name}.npy") for name in RECOGNISERS}
+    known[face_encoder] = held["embedding.npy"]
+    clip = json.loads(held["json"])["source"]["clip"]
+    return clip, {name: decode_array(data) for name, data in known.items() if data}
+
+
+def _describe_pair(pair: FacePair, clips: Sequence[str]) -> dict[str, Any]:
+    return {
+        "clips": [clips[pair.first], clips[pair.second]],
+        "sface": round(pair.cosine, 3),
+        "dlib": round(pair.distance, 3),
+    }
 
 
 def _cut_shard(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -534,6 +559,13 @@ def _cut_shard(path: Path) -> Iterator[tuple[str, bytes]]:
 def _digest(clip: str) -> str:
     """The clip's place in the order of packing, and its name in the spool."""
     return hashlib.sha256(clip.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _renew(packing: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an earlier version, which joined people by the distance of dlib alone, `near`."""
+    kept = dict(packing)
+    near = kept.pop("near", None)
+    return {"join": near is not None, **kept}
 
 
 def _list_merged(names: Mapping[str, str]) -> list[list[str]]:

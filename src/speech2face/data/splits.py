@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from speech2face.data.leaks import NEAR, find_near_duplicates
+from speech2face.data.leaks import FacePair
 from speech2face.errors import UsageError
 
 SIDES = ("train", "val", "test")
@@ -64,13 +64,11 @@ def split_shares(people: Sequence[str], shares: Sequence[float], seed: int = 0) 
     return np.array([side_of[person] for person in people])
 
 
-def merge_people(
-    people: Sequence[str], faces: np.ndarray, threshold: float = NEAR["dlib"]
-) -> dict[str, str]:
+def merge_people(people: Sequence[str], pairs: Iterable[FacePair]) -> dict[str, str]:
     """Every name → one name for all names of the person who bears it, the first in the alphabet.
 
-    `people` (N,) are the names of the clips and `faces` (N, D) their embeddings. Two names are one
-    person's where any two of their faces are nearer than `threshold`, and so on from name to name.
+    `people` (N,) are the names of the clips, `pairs` what `compare_faces` says of their faces. Two
+    names are one person's where any two of their faces are, and so on from name to name.
     """
     first = {name: name for name in people}
 
@@ -80,7 +78,7 @@ def merge_people(
             name = first[name]
         return name
 
-    for near in find_near_duplicates(faces, people, threshold):
-        one, other = sorted((find(people[near.first]), find(people[near.second])))
+    for pair in (pair for pair in pairs if pair.same):
+        one, other = sorted((find(people[pair.first]), find(people[pair.second])))
         first[other] = one
     return {name: find(name) for name in sorted(first)}

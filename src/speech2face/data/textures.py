@@ -77,21 +77,31 @@ def measure_faces(
     cache: Path,
     show: Callable[[int, int], None] | None = None,
     workers: int | None = None,
+    also: Sequence[str] = (),
 ) -> MeasuredFaces:
     """Landmarks and embeddings of the largest face of each picture that can be read.
 
     Chunks are measured on all cores and kept in `cache` under a name made of the pictures'
     content, the recogniser and the version, so a run that was stopped goes on, and two runs on the
-    same pictures share them.
+    same pictures share them. What is measured for the first time is measured by the recognisers
+    `also`, too, so that they find it kept.
     """
     cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
-    recogniser = identify_face_encoder(face_encoder)
-    keys = [hash_key(recogniser, [hash_if_readable(path) for path in chunk]) for chunk in chunks]
-    files = [cache / f"faces-{key}.npz" for key in keys]
+    hashes = [[hash_if_readable(path) for path in chunk] for chunk in chunks]
+    files_of = {}
+    for name in dict.fromkeys([face_encoder, *also]):
+        recogniser = identify_face_encoder(name)
+        files_of[name] = [cache / f"faces-{hash_key(recogniser, held)}.npz" for held in hashes]
+    files = files_of[face_encoder]
     kept = {file: part for file in files if (part := _read_chunk(file)) is not None}
-    todo = [(c, face_encoder, f) for c, f in zip(chunks, files, strict=True) if f not in kept]
-    done = len(paths) - sum(len(chunk) for chunk, *_ in todo)
+    todo = []
+    for i, chunk in enumerate(chunks):
+        if files[i] not in kept:
+            places = {name: own[i] for name, own in files_of.items()}
+            new = {n: f for n, f in places.items() if n == face_encoder or not f.is_file()}
+            todo.append((chunk, new))
+    done = len(paths) - sum(len(chunk) for chunk, _ in todo)
     if todo:
         # Not forked: OpenCV's and torch's threads do not survive a fork, and the child would hang.
         context = multiprocessing.get_context("spawn")
@@ -124,14 +134,18 @@ def _read_chunk(file: Path) -> MeasuredFaces | None:
         return None
 
 
-def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
-    """Measure one chunk in a process of its own and keep it; returns how many pictures it had."""
+def _measure_chunk(job: tuple[Sequence[Path], dict[str, Path]]) -> int:
+    """Measure one chunk in a process of its own; returns how many pictures it had.
+
+    Kept is what each recogniser says, in its file.
+    """
     import cv2
 
-    paths, face_encoder, file = job
+    paths, files = job
     cv2.setNumThreads(1)
-    detector, mesh, encoder = FaceDetector(), FaceMesh(), load_face_encoder(face_encoder)
-    rows: list[tuple[int, np.ndarray, float, np.ndarray]] = []
+    detector, mesh = FaceDetector(), FaceMesh()
+    encoders = [load_face_encoder(name) for name in files]
+    rows: list[tuple[int, np.ndarray, float, list[np.ndarray]]] = []
     for index, path in enumerate(paths):
         try:
             image = load_image(path)
@@ -145,13 +159,15 @@ def _measure_chunk(job: tuple[Sequence[Path], str, Path]) -> int:
             points, yaw = np.zeros((468, 2), np.float32), np.inf
         else:
             yaw = yaw_of(points)
-        rows.append((index, points, yaw, encoder.embed(image, face.landmarks)))
-    # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
-    blank = (0, np.zeros((468, 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
-    columns = [np.array(column)[:-1] for column in zip(*rows, blank, strict=True)]
-    named = {f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)}
-    with write_atomically(file) as kept:
-        np.savez(kept, **named)  # pyright: ignore[reportArgumentType]
+        rows.append((index, points, yaw, [e.embed(image, face.landmarks) for e in encoders]))
+    for place, (encoder, file) in enumerate(zip(encoders, files.values(), strict=True)):
+        # A last row of zeros, cut off again, gives the columns their shapes where no face was seen.
+        blank = (0, np.zeros((468, 2), np.float32), 0.0, np.zeros(encoder.size, np.float32))
+        own = [(*row, embeddings[place]) for *row, embeddings in rows]
+        columns = [np.array(column)[:-1] for column in zip(*own, blank, strict=True)]
+        named = {f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)}
+        with write_atomically(file) as kept:
+            np.savez(kept, **named)  # pyright: ignore[reportArgumentType]
     return len(paths)
 
 

@@ -12,21 +12,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from speech2face.console import Show
+from speech2face.data.leaks import Looks
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.reading import read_samples
+from speech2face.data.sets import (
+    KINDS,
+    embed_faces,
+    look_at,
+    merge_names,
+    name_sets,
+    tell_apart,
+)
 from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
-from speech2face.data.textures import explain_face, measure_faces
+from speech2face.data.textures import explain_face
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
-from speech2face.provenance import DataIdentity
+from speech2face.provenance import DataIdentity, join_identities, tell_data
 
 log = logging.getLogger(__name__)
 
-KINDS = ("audio", "face")  # files of pairs that voices are made of
 TOLD_EVERY = 20  # clips between two words of progress
 NAMED = 20  # clips left out that are named, each in a line
 
@@ -41,9 +50,16 @@ class Voices:
     faces: np.ndarray  # (N, D)
     data: str  # the digest of all that it was made of; see `identify_data`
     left_out: int = 0  # further clips, of which sound or face were of no use
+    sets: Sequence[DataIdentity] = ()  # where the clips are of several, in the order of digests
+    seen: Looks | None = None  # by what people are told apart, where that was asked for
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What weights say of their data."""
+        return tell_data(self.data, self.sets)
 
     def take(self, rows: np.ndarray) -> Voices:
         """The clips of these rows, whole numbers (M,)."""
@@ -53,23 +69,76 @@ class Voices:
             people=[self.people[row] for row in rows],
             speech=[self.speech[row] for row in rows],
             faces=self.faces[rows],
+            seen=self.seen and self.seen.take(rows),
         )
 
+    @property
+    def looks(self) -> Looks:
+        """By what people are told apart (N). Raises ValueError where it was not asked for."""
+        if self.seen is None:
+            raise ValueError("to tell people apart, hear or load with recognise=True")
+        return self.seen
 
-def load_voices(folder: Path, face_encoder: str, cache: Path, show: Show) -> Voices:
-    """The side `train` of a set of `speech2face prepare`, or all pairs of a plain folder.
 
-    Raises UsageError where the folder is neither, or the set is of another recogniser.
+def load_voices(
+    folders: Sequence[Path], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+) -> Voices:
+    """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
+
+    `recognise`: see `hear_pairs`. Raises UsageError where a folder is neither or given twice, or a
+    set is of another recogniser.
     """
-    if (folder / INDEX).is_file():
-        return read_voices(folder, face_encoder, show)
-    return hear_pairs(read_pairs(folder), face_encoder, cache, show)
+    name_sets(folders)
+    recognise = recognise or len(folders) > 1
+    sets = []
+    for folder in folders:
+        if (folder / INDEX).is_file():
+            sets.append(read_voices(folder, face_encoder, show))
+        else:
+            sets.append(hear_pairs(read_pairs(folder), face_encoder, cache, show, recognise))
+    return join_voices(sets)
 
 
-def identify_data(folder: Path) -> DataIdentity:
-    """Which data a folder holds, of pairs or a set of `speech2face prepare`: all that training
-    reads. Raises UsageError where it holds neither, or where a shard is not the one that was
-    written: all of them are read for that."""
+def join_voices(sets: Sequence[Voices]) -> Voices:
+    """Several sets as one, see sets.py for names; a single set is itself."""
+    if len(sets) == 1:
+        return sets[0]
+    digests = [one.data for one in sets]
+    clips, people = (
+        [name for own in tell_apart(names, digests) for name in own]
+        for names in ([one.clips for one in sets], [one.people for one in sets])
+    )
+    looks = Looks.join([one.looks for one in sets])
+    of_set = np.repeat(digests, [len(one) for one in sets])
+    names = merge_names(people, looks, of_set.tolist(), clips)
+    whole = join_identities([_count(one) for one in sets])
+    joined = Voices(
+        clips,
+        [names[person] for person in people],
+        [speech for one in sets for speech in one.speech],
+        np.concatenate([one.faces for one in sets]),
+        whole.digest,
+        sum(one.left_out for one in sets),
+        whole.sets,
+        looks,
+    )
+    return joined.take(np.argsort(clips))
+
+
+def _count(voices: Voices) -> DataIdentity:
+    """The clips that are of use; the digest is of all."""
+    return DataIdentity(voices.data, len(set(voices.people)), len(voices))
+
+
+def identify_data(folders: Sequence[Path]) -> DataIdentity:
+    """Which data folders hold, of pairs or sets of `speech2face prepare`: all that training
+    reads. Raises UsageError where one holds neither or is given twice, or where a shard is not the
+    one that was written: all of them are read for that."""
+    name_sets(folders)
+    return join_identities([_identify_set(folder) for folder in folders])
+
+
+def _identify_set(folder: Path) -> DataIdentity:
     if (folder / INDEX).is_file():
         index = read_index(folder)
         verify_shards(index)
@@ -79,24 +148,25 @@ def identify_data(folder: Path) -> DataIdentity:
     return identify_pairs(read_pairs(folder), KINDS)
 
 
-def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show) -> Voices:
+def hear_pairs(
+    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+) -> Voices:
     """Find the speech of each clip and the embedding of its face.
+
+    With `recognise` also what tells who is the same person, see leaks.py.
 
     A clip whose sound or face cannot be read, is silent or shorter than 0.5 s, or in which no face
     is found, is left out, and a warning says which and why. What was measured of faces is kept in
     `cache`. Raises UsageError where no clip is left.
     """
 
-    def told(done: int, total: int) -> None:
-        show("measuring faces", done, total, "")
-
     pairs = sorted(pairs, key=lambda pair: pair.clip)
-    measured = measure_faces([p.face for p in pairs], face_encoder, cache, told)
-    face_of = dict(zip(measured.index.tolist(), measured.embeddings, strict=True))
-    kept, speech, faces, left_out = [], [], [], []
+    looks = look_at(pairs, cache, show) if recognise else None
+    measured = embed_faces(pairs, face_encoder, cache, show)
+    kept, speech, left_out = [], [], []
     for index, pair in enumerate(pairs):
         try:
-            if index not in face_of:
+            if not np.isfinite(measured[index, 0]):
                 raise UnreadableMediaError(explain_face(pair.face))
             samples, clear = hear(pair.audio)
             if len(samples) < LEAST_SECONDS * SAMPLE_RATE:
@@ -108,22 +178,24 @@ def hear_pairs(pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show
         else:
             if not clear:
                 log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
-            kept.append(pair)
+            kept.append(index)
             speech.append(samples)
-            faces.append(face_of[index])
         if index % TOLD_EVERY == TOLD_EVERY - 1 or index == len(pairs) - 1:
             show("finding speech", index + 1, len(pairs), "")
     if left_out and not kept:
         raise UsageError(f"none of the {len(pairs)} clips is of use; {left_out[0]}")
     if left_out:
         log.warning("%d of %d clips are left out", len(left_out), len(pairs))
+    data = identify_pairs(pairs, KINDS)
     return Voices(
-        [pair.clip for pair in kept],
-        [pair.person for pair in kept],
+        [pairs[index].clip for index in kept],
+        [pairs[index].person for index in kept],
         speech,
-        np.array(faces),
-        identify_pairs(pairs, KINDS).digest,
+        measured[kept],
+        data.digest,
         len(left_out),
+        data.sets,
+        looks and looks.take(kept),
     )
 
 
@@ -155,6 +227,7 @@ def read_voices(
         [sample.speech for sample in samples],
         np.array([sample.embedding for sample in samples]),
         hash_shards(shards),
+        seen=Looks.stack([sample.embeddings(face_encoder) for sample in samples]),
     )
 
 

@@ -15,6 +15,7 @@ from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.leaks import check_folds
 from speech2face.data.pairs import Pair, identify_pairs
+from speech2face.data.sets import join_people
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.faces import identify_face_encoder
@@ -104,14 +105,17 @@ def draw_by_folds(
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
+    People whom several sets share are one person each (see sets.py).
+
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """
     run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
     claim_run(folder, "evaluate pairs", run, ["fold0"])
     cache = folder / "cache"
-    voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show)
+    pairs = join_people(pairs, cache, show)
+    voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
     clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
-    dealt, rows = deal_folds(pairs, voices, voice_recipe.face_encoder, folds, seed)
+    dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
     log_ratios, places, listeners = [], {}, []
@@ -194,7 +198,7 @@ def describe_folds(
 
 
 def deal_folds(
-    pairs: Sequence[Pair], voices: Voices, recogniser: str, folds: int, seed: int
+    pairs: Sequence[Pair], voices: Voices, folds: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The fold of each pair (P,), and which pair each clip is that was heard (N,).
 
@@ -203,7 +207,7 @@ def deal_folds(
     dealt = split_people([p.person for p in pairs], folds, seed)
     row_of = {p.clip: row for row, p in enumerate(pairs)}
     rows = np.array([row_of[clip] for clip in voices.clips])
-    check_folds(dealt[rows], voices.people, voices.faces, voices.clips, recogniser)
+    check_folds(dealt[rows], voices.people, voices.looks, voices.clips)
     return dealt, rows
 
 

@@ -42,11 +42,29 @@ class JudgedPictures:
         """In which pictures there is a face (N,)."""
         return np.isfinite(self.embeddings[JUDGES[0]][:, 0])
 
+    def spread(self, rows: np.ndarray, count: int) -> JudgedPictures:
+        """The same as rows (N,) of so many, NaN between them."""
+
+        def place(values: np.ndarray) -> np.ndarray:
+            wide = np.full((count, *values.shape[1:]), np.nan)
+            wide[rows] = values
+            return wide
+
+        embeddings = {name: place(values) for name, values in self.embeddings.items()}
+        return JudgedPictures(embeddings, place(self.ratios), place(self.age_sex))
+
 
 def judge_pictures(
     pictures: Sequence[Path], judge: AgeSexJudge | None, cache: Path, show: Show, what: str
 ) -> JudgedPictures:
-    """Embeddings, craniofacial ratios, age and sex of the largest face of each picture."""
+    """Embeddings, craniofacial ratios, age and sex of the largest face of each picture.
+
+    Where no file is, nothing is said, as where no face is found.
+    """
+    there = [i for i, path in enumerate(pictures) if path.is_file()]
+    if len(there) < len(pictures):
+        judged = judge_pictures([pictures[i] for i in there], judge, cache, show, what)
+        return judged.spread(np.array(there), len(pictures))
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
     for name in JUDGES:
         faces = embed_pictures(pictures, name, cache, show, what)

@@ -74,6 +74,7 @@ def draw_page(facts: dict[str, Any], gallery: str = "") -> str:
     """What `Suite.measure` gave → HTML; `gallery` is a JPEG as base64."""
     sections = [
         _opening(facts),
+        _sets(facts),
         _retrieval(facts),
         _attributes(facts),
         _listening(facts),
@@ -143,6 +144,20 @@ def _differences(facts: dict[str, Any]) -> str:
         header = ["", "judge", f"{SYSTEMS[first]} − {SYSTEMS[other]}", "people"]
         tables.append(_table(header, rows))
     return "<p>Systems in pairs, on the same draws of the same people:</p>" + "".join(tables)
+
+
+def _sets(facts: dict[str, Any]) -> str:
+    """Each set for itself, where there are several."""
+    if not facts.get("sets"):
+        return ""
+    scores = next(iter(facts["sets"].values()))["two_way"]
+    header = ["", "people", "clips", *map(name_score, scores)]
+    rows = [
+        [name, str(told["people"]), str(told["clips"]), *map(show, told["two_way"].values())]
+        for name, told in facts["sets"].items()
+    ]
+    note = "Two-way matching of each set's clips among those of the same set and fold."
+    return _section("Sets", note, _table(header, rows))
 
 
 def _retrieval(facts: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from speech2face.data.pairs import Pair, Photograph, identify_pairs, identify_ph
 from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import MEAN
 from speech2face.evaluation.judges import JUDGES
-from speech2face.evaluation.suite import Subjects
+from speech2face.evaluation.subjects import Subjects
 from speech2face.files import write_atomically
 from speech2face.provenance import Provenance, hash_rows
 from speech2face.weights import hash_file
@@ -106,9 +106,14 @@ def tell(facts: dict[str, Any]) -> str:
 
 def describe(facts: dict[str, Any]) -> str:
     """Who was measured, in a line."""
+    some = [  # systems that have not a picture of everybody
+        f"; {SYSTEMS[name]}: {told['people']} people, {told['clips']} clips"
+        for name, told in facts.get("pictures", {}).items()
+        if told["clips"] < facts["clips"]
+    ]
     return (
         f"{facts['people']} people, {facts['clips']} clips, {facts['folds']} folds by person, "
-        f"galleries of {min(facts['galleries'])} to {max(facts['galleries'])}; "
+        f"galleries of {min(facts['galleries'])} to {max(facts['galleries'])}{''.join(some)}; "
         "95 % intervals over people"
     )
 
@@ -131,6 +136,11 @@ def main_table(facts: dict[str, Any]) -> list[Row]:
             figures = [wins[f"{name}, {judge}"] for name in systems]
             less = facts["differences"][stratum].get(f"{pair}, {judge}")
             add(f"two-way{among}, {RECOGNISERS[judge]}", figures, ".500", less)
+    for name, told in facts.get("sets", {}).items():
+        for judge in JUDGES:
+            figures = [told["two_way"][f"{system}, {judge}"] for system in systems]
+            less = told["differences"].get(f"{pair}, {judge}")
+            add(f"two-way, {name} ({told['people']}), {RECOGNISERS[judge]}", figures, ".500", less)
     for judge in JUDGES:
         found = [facts["retrieval"][f"{name}, {judge}"]["everybody"] for name in systems]
         within = [f["recall_at_percent"]["10"] for f in found]
@@ -190,6 +200,8 @@ def make_gallery(subjects: Subjects, seed: int = 0) -> str:
     sheet = Image.new("RGB", (columns * side, -(-len(chosen) // columns) * height), "white")
     for place, i in enumerate(chosen):
         for line, pictures in enumerate(lines):
+            if not pictures[i].is_file():
+                continue
             with Image.open(pictures[i]) as picture:
                 small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
             corner = (place % columns * side, place // columns * height + line * side)

@@ -240,13 +240,16 @@ def match_probes(
 
 
 def trace_recall(
-    scores: np.ndarray, people: np.ndarray, same: np.ndarray | None = None
+    scores: np.ndarray,
+    probe_people: np.ndarray,
+    gallery_people: np.ndarray,
+    same: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Scores (n, n) → recall at 1, 2 … 100 per cent of the gallery (100,); chance is the same k."""
-    best = rank_probes(scores, people, people, same)
+    """Scores (n, m) → recall at 1, 2 … 100 per cent of the gallery (100,); chance is the same k."""
+    best = rank_probes(scores, probe_people, gallery_people, same)
     percents = range(1, 101)
     within = [recall_at_percent(best.rank, best.gallery, k, tied=best.tied) for k in percents]
-    return average_people(np.array(within).T, people[best.probe])
+    return average_people(np.array(within).T, probe_people[best.probe])
 
 
 def average_precision(scores: np.ndarray, true: np.ndarray, others: np.ndarray) -> np.ndarray:

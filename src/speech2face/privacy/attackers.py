@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.data.leaks import check_folds
+from speech2face.data.leaks import Looks, check_folds
 from speech2face.data.splits import split_people
 from speech2face.evaluation.folds import log_likelihood_ratios
 from speech2face.privacy.overheard import Overheard
@@ -50,13 +50,13 @@ class Crowd:
         clips: list[str],
         people: list[str],
         faces: np.ndarray,
-        face_encoder: str,
+        looks: Looks,
         folds: int = 5,
         seed: int = 0,
     ) -> Crowd:
-        """Raises UsageError where somebody, or nearly the same face, is in two folds."""
+        """Raises UsageError where somebody, by name or by face, is in two folds: by `looks`."""
         fold = split_people(people, folds, seed)
-        check_folds(fold, people, faces, clips, face_encoder)
+        check_folds(fold, people, looks, clips)
         return cls(clips, np.array(people), fold, faces)
 
 

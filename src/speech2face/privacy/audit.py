@@ -1,8 +1,9 @@
 """The audit of a population: anonymisers, attacked in three ways, for the face and for the voice.
 
-Faces come from a plain folder of pairs. Speakers are verified on the halves of the clips of a
-second folder (voices.csv: clip, speaker; audio/CLIP.flac), or of the pairs themselves. Either half
-of a clip shares its microphone and its room with the other, which helps an attacker.
+Faces come from folders of pairs, or the side `train` of sets of `prepare`. Speakers are verified on
+the halves of the clips of a second folder (voices.csv: clip, speaker; audio/CLIP.flac), or of the
+pairs themselves. Either half of a clip shares its microphone and its room with the other, which
+helps an attacker.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.pairs import choose_file, find_files, hear, identify_pairs, read_pairs
+from speech2face.data.pairs import choose_file, find_files, hear
 from speech2face.data.splits import split_people
-from speech2face.data.voices import hear_pairs
+from speech2face.data.voices import identify_data, load_voices
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.faces import identify_face_encoder
 from speech2face.inputs import SUFFIXES
@@ -52,7 +53,7 @@ class Audit:
 
     def __init__(
         self,
-        pairs: Path,
+        pairs: Sequence[Path],
         voices: Path | None,
         cache: Path,
         show: Show,
@@ -64,18 +65,16 @@ class Audit:
         self._cache, self._show, self._seed, self._draws = cache, show, seed, draws
         self._recipe = voice_encoder_frozen()
         self._network = load_speaker(self._recipe)
-        listed = read_pairs(pairs)
         self._inputs: dict[str, DataIdentity | str] = {
-            "pairs": identify_pairs(listed, ("audio", "face")),
+            "pairs": identify_data(pairs),
             "face encoder": identify_face_encoder(self._recipe.face_encoder),
             "speaker networks": identify_start(),
         }
-        found = hear_pairs(listed, self._recipe.face_encoder, cache, show)
+        found = load_voices(pairs, self._recipe.face_encoder, cache, show, recognise=True)
         if len(set(found.people)) < folds * self._recipe.head.inner_folds:
-            raise UsageError(f"{pairs}: too few people to attack any by what others taught.")
-        self.crowd = Crowd.divide(
-            found.clips, found.people, found.faces, self._recipe.face_encoder, folds, seed
-        )
+            given = " and ".join(map(str, pairs))
+            raise UsageError(f"{given}: too few people to attack any by what others taught.")
+        self.crowd = Crowd.divide(found.clips, found.people, found.faces, found.looks, folds, seed)
         self._clips = [Recording(*row) for row in zip(found.clips, found.speech, strict=True)]
         spoken, speakers, missing = self._clips, found.people, 0
         if voices:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,7 @@ class HeldOut:
         people, least = len(set(voices.people)), folds * recipe.head.inner_folds
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
-        fold = Crowd.divide(
-            voices.clips, voices.people, voices.faces, recipe.face_encoder, folds
-        ).fold
+        fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
         clips = hear_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         listeners = []
         for k in range(folds):
@@ -164,7 +162,7 @@ class HeldOut:
 
 def calibrate(
     model: Model,
-    data: Path,
+    data: Sequence[Path],
     faces: Path | None,
     folder: Path,
     show: Show,
@@ -172,11 +170,11 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, Any]]:
     """The numbers of a model, and what is stated and found by them.
 
-    `data` is what the model was trained on, `speaker` the networks that its training began with,
-    where they were not the released ones, `faces` a folder of photographs with sex and age (without
-    it the audit does not tell them apart), `folder` keeps what is finished. Raises ModelError where
-    the model was not made by a recipe that is solved in closed form, and UsageError where the data
-    are others, too few, or of no use.
+    `data` are the folders that the model was trained on, `speaker` the networks that its training
+    began with, where they were not the released ones, `faces` a folder of photographs with sex and
+    age (without it the audit does not tell them apart), `folder` keeps what is finished. Raises
+    ModelError where the model was not made by a recipe that is solved in closed form, and
+    UsageError where the data are others, too few, or of no use.
     """
     recipe = read_recipe(model)
     inputs = {
@@ -185,11 +183,11 @@ def calibrate(
         "speaker networks": identify_start(speaker),
     }
     claim_run(folder, "calibrate", describe(asdict(recipe), inputs), ["fold0"])
-    voices = load_voices(data, recipe.face_encoder, folder / "cache", show)
+    voices = load_voices(data, recipe.face_encoder, folder / "cache", show, recognise=True)
     if voices.data != model.card.facts["voice_encoder"]["data"]:
         raise UsageError(
-            f"{data} is not what the model {model.card.name} was trained on; its statements can "
-            "only be checked by encoders that learned from the same clips."
+            f"{' and '.join(map(str, data))}: not what the model {model.card.name} was trained on; "
+            "its statements can only be checked by encoders that learned from the same clips."
         )
     axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
     held_out = HeldOut.train(recipe, voices, folder, show, speaker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -40,12 +41,12 @@ class Options:
 
 def train(
     recipe: VoiceEncoderRecipe | EndToEndRecipe,
-    data: Path,
+    data: Sequence[Path],
     folder: Path,
     options: Options,
     show: Show,
 ) -> Path | None:
-    """Train on a folder of pairs or a set of shards; the weights' path, on the first process.
+    """Train on folders of pairs and sets of shards; the weights' path, on the first process.
 
     Raises UsageError where options, recipe, data and processes do not go together.
     """
@@ -56,6 +57,7 @@ def train(
         claim_encoder_run(folder, recipe, data, options)
         voices = load_voices(data, recipe.face_encoder, cache, show)
         return train_voice_encoder(recipe, voices, options.speaker, folder, cache, show)
+    stream = find_stream(recipe, data)
     decoder, recogniser = (
         path and load_linear(path) for path in (options.decoder_layer, options.recogniser_layer)
     )
@@ -64,11 +66,9 @@ def train(
             show = _show_nothing
         count = processes.count
         processes.ask_first(lambda: claim_encoder_run(folder, recipe, data, options, count))
-        source = data
-        if not (data / INDEX).is_file():  # pairs are heard once, for all processes
-            source = processes.ask_first(
-                lambda: load_voices(data, recipe.face_encoder, cache, show)
-            )
+        source = stream or processes.ask_first(  # pairs are heard once, for all processes
+            lambda: load_voices(data, recipe.face_encoder, cache, show)
+        )
         path = train_end_to_end(
             replace(recipe, balanced=recipe.balanced or options.balance),
             source,
@@ -88,10 +88,24 @@ def train(
     return path if processes.first else None
 
 
+def find_stream(recipe: EndToEndRecipe, data: Sequence[Path]) -> Path | None:
+    """The set of shards that is streamed; None where all are folders of pairs.
+
+    Raises UsageError where there is more beside it.
+    """
+    sets = [folder for folder in data if (folder / INDEX).is_file()]
+    if sets and len(data) > 1:
+        raise UsageError(
+            f"recipe {recipe.name} streams a set of prepare, which cannot be mixed with other "
+            f"folders: give {sets[0]} alone, or folders with pairs.csv only."
+        )
+    return sets[0] if sets else None
+
+
 def claim_encoder_run(
     folder: Path,
     recipe: VoiceEncoderRecipe | EndToEndRecipe,
-    data: Path,
+    data: Sequence[Path],
     options: Options,
     processes: int = 1,
 ) -> None:

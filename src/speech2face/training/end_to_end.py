@@ -213,7 +213,7 @@ def train_end_to_end(
     `recogniser` are the layers of the paper's loss. Raises UsageError where recipe and data do not
     go together.
     """
-    train, held_out, average, digest = _split_people(recipe, source, show)
+    train, held_out, average, origin = _split_people(recipe, source, show)
     recipe = replace(recipe, network=fit_size(recipe.network, len(average)))
     paper = PaperLoss(recipe.paper, decoder, recogniser)
     reading = Reading(
@@ -235,7 +235,7 @@ def train_end_to_end(
         "network": KINDS[type(recipe.network)],
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        "data": digest,
+        **origin,
         "start": hash_weights(network.speaker) if isinstance(network, VoiceEncoder) else None,
         "layers": [layer and hash_weights(layer) for layer in (decoder, recogniser)],
         "processes": processes.count,
@@ -266,20 +266,20 @@ def _split(heard: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
 
 def _split_people(
     recipe: EndToEndRecipe, source: Voices | Path, show: Show
-) -> tuple[Voices | Path, Voices, np.ndarray, str]:
-    """What is learned from, clips of people held out, the average face (D,), a hash of it all."""
+) -> tuple[Voices | Path, Voices, np.ndarray, dict[str, Any]]:
+    """What is learned from, clips of people held out, the average face (D,), what data it is."""
     if isinstance(source, Path):
         index = read_index(source)
         if "val" not in index.people:
             raise UsageError(f"{source}: nobody is held out; prepare it again with --split 90/10.")
         held_out = read_voices(source, recipe.face_encoder, show, "val", recipe.held_clips)
-        return source, held_out, average_face(source), hash_shards(index.shards)
+        return source, held_out, average_face(source), {"data": hash_shards(index.shards)}
     if not 0 < recipe.held_out < 1:
         raise UsageError(f"{recipe.held_out} is no share of people to hold out; give 0.1, say.")
     sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
     train, held_out = (source.take(np.flatnonzero(sides == side)) for side in (0, 1))
     average = average_people(train.faces, np.array(train.people))
-    return train, held_out, average, source.data
+    return train, held_out, average, source.origin
 
 
 def _open(train: Voices | Path, reading: Reading, workers: int) -> Source:

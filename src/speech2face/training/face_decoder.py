@@ -31,7 +31,7 @@ from speech2face.data.textures import (
 from speech2face.errors import UsageError
 from speech2face.faces import identify_face_encoder
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
-from speech2face.provenance import claim_run, describe
+from speech2face.provenance import claim_run, describe, tell_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.ridge import solve_ridge
 
@@ -75,7 +75,7 @@ def train_face_decoder(
         "network": "face_decoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        "data": met.digest,
+        **tell_data(met.digest, met.sets),
         "people": met.people,
         "clips": met.clips,
         "version": __version__,

@@ -199,7 +199,7 @@ def train_voice_encoder(
         "network": "voice_encoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        "data": voices.data,
+        **voices.origin,
         "people": len(set(voices.people)),
         "clips": len(voices),
         "left_out": voices.left_out,
