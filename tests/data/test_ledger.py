@@ -1,5 +1,6 @@
 """The ledger: lines come back, a torn one is healed, and its figures are right."""
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, replace
@@ -24,7 +25,7 @@ from speech2face.errors import UsageError
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
 figures = st.floats(allow_infinity=False) | st.integers(0, 9)
-qualities = st.builds(Quality, *[figures] * 7)
+qualities = st.builds(Quality, *[figures] * 9, st.booleans(), st.integers(1, 9), figures)
 times = st.floats(0, 1e5)
 sources = st.builds(Source, words, words, times, times | st.just(math.inf), words)
 spent = st.dictionaries(words, st.integers(0, 9).map(float), max_size=3)
@@ -133,6 +134,30 @@ def test_the_card_tells_people_pose_length_and_reasons(entries):
         "| 1 | detect | one / two |",
     ):
         assert line in lines
+
+
+def test_the_card_tells_how_many_were_trusted(entries):
+    assert "trusted" not in data_card("a set", entries)
+    trusted = [
+        replace(one, quality=one.quality and replace(one.quality, trusted=True)) for one in entries
+    ]
+    kept = sum(one.kept for one in entries)
+    assert f"who is seen, not tested | {kept} |" in data_card("a set", trusted)
+
+
+def test_a_line_of_an_earlier_version_is_read(entries, tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    entry = next(one for one in entries if one.quality)
+    append_entry(path, entry)
+    facts = json.loads(path.read_text())
+    for later in ("lag", "inside", "trusted", "frames", "spread"):
+        del facts["quality"][later]
+    path.write_text(json.dumps(facts) + "\n")
+    (again,) = read_ledger(path)
+    assert again.quality
+    assert math.isnan(again.quality.lag)
+    assert math.isnan(again.quality.inside)
+    assert (again.quality.trusted, again.quality.frames) == (False, 1)
 
 
 def test_only_the_commonest_reasons_are_listed(entries):

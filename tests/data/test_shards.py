@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from finished import FACTS, PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
 from speech2face.data import shards
 from speech2face.data.ledger import data_card, read_ledger, summarise, tell
-from speech2face.data.reading import read_samples
+from speech2face.data.reading import read_samples, read_side
 from speech2face.data.samples import Sample
 from speech2face.data.shards import (
     Packing,
     Spool,
     decode_sample,
+    decode_target,
     encode_sample,
     name_key,
     read_index,
@@ -396,6 +397,22 @@ def see(sample: Sample, angle: float) -> Sample:
     return replace(sample, further={"sface": place})
 
 
+def test_a_mean_over_frames_comes_back_and_can_be_the_target(tmp_path):
+    single = make_sample(0)
+    video = replace(make_sample(1), mean=np.linspace(0, 1, 128, dtype=np.float32))
+    index = make_set(tmp_path / "set", [single, video], Packing())
+    found = {one.source.clip: one for one in read_samples(index.folder)}
+    again = found[video.source.clip]
+    assert again.mean is not None
+    np.testing.assert_array_equal(again.mean, video.mean)
+    np.testing.assert_array_equal(again.steadiest, video.mean)
+    assert found[single.source.clip].mean is None
+    np.testing.assert_array_equal(found[single.source.clip].steadiest, single.embedding)
+    for files in read_side(index.folder):
+        steady, plain = decode_target(files, steady=True), decode_target(files)
+        assert ("mean.npy" in files) == (not np.array_equal(steady, plain))
+
+
 def test_what_further_recognisers_say_comes_back(tmp_path):
     sample = see(make_sample(3), 0.5)
     files = files_of(encode_sample(sample), tmp_path)
@@ -406,7 +423,7 @@ def test_what_further_recognisers_say_comes_back(tmp_path):
     np.testing.assert_array_equal(again["dlib"], sample.embedding)
 
 
-def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
+def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, monkeypatch):
     """Persons 0 to 3 have one face to dlib; SFace tells the second and third apart."""
     samples = [make_sample(number, f"person {number}") for number in range(6)]
     for number, angle in enumerate((0.0, 1.5, 1.26, -0.2)):
@@ -415,6 +432,8 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
     # One that was made before SFace was asked has its look by dlib alone.
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
+    unlike = iter(np.eye(99))
+    monkeypatch.setattr(shards.SpeakerFeatures, "hear", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],
@@ -427,9 +446,9 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path):
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
         assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
-    card = data_card("set", [], index.people, doubtful=index.doubtful)
+    card = data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
-    assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 |" in card
+    assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card
 
 
 def test_a_set_that_was_joined_by_dlib_alone_is_read_and_goes_on(tmp_path):

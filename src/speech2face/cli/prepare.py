@@ -42,6 +42,12 @@ def prepare(
     samples: Annotated[
         int, typer.Option(min=1, help="Largest number of samples in a shard.")
     ] = 2_000,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Take whoever is seen for the speaker: cut and checked films."
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on.")] = None,
     face_encoder: FaceSpace = "dlib",
@@ -65,7 +71,7 @@ def prepare(
     clips = read_sources(source, videos, piece)
     shares = read_shares(split)
     packing = Packing(shares, samples, seed=seed)
-    stages, crew = Stages(root, face_encoder, fetch), Workers(workers, ray)
+    stages, crew = Stages(root, face_encoder, fetch, trust), Workers(workers, ray)
     with ProgressBars() as show, redirect_stdout(sys.stderr):  # Ray tells of its workers on stdout
         cut = piece if source.is_dir() else None
         summary = run(clips, stages, out, show, packing, crew, cut)

@@ -37,7 +37,7 @@ from speech2face.data.degradations import (
     telephone,
 )
 from speech2face.data.reading import cut_order, read_stretches
-from speech2face.data.shards import decode_array, read_index
+from speech2face.data.shards import decode_target, read_index
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 
@@ -65,6 +65,7 @@ class Reading:
     batch: int = 16
     seconds: tuple[float, float] = (0.5, 10.0)  # of crops, from and to
     augmentation: Augmentation | None = None
+    steady: bool = False  # faces are means over frames, not the best frame's, where there are any
     buffer: int = 256  # samples that are shuffled at a time
     seed: int = 0
     rank: int = 0  # of the process, and how many there are
@@ -150,7 +151,7 @@ class SpeechAndFaces(IterableDataset[Batch]):
             if self.reading.augmentation:
                 sound = augment(sound, self.reading.augmentation, rng)
             speech.append(sound)
-        faces = [decode_array(files["embedding.npy"]) for files in samples]
+        faces = [decode_target(files, self.reading.steady) for files in samples]
         return Batch(np.stack(speech), np.stack(faces), clips, people)
 
     @property

@@ -161,12 +161,12 @@ def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
         )
 
 
-def compare_faces(looks: Looks, groups: Names) -> list[FacePair]:
+def compare_faces(looks: Looks, groups: Names, least: float = DOUBTFUL) -> list[FacePair]:
     """Pairs of faces (n) of different groups that are one person's, or doubtful; likeliest first.
 
     Groups (n,) are whom a face is compared with others of: names of people, say, or sides of a
-    split. All faces are compared with all, a square of `BLOCK` at a time; of doubtful pairs the
-    `MOST_DOUBTFUL` likeliest are told.
+    split. All faces are compared with all, a square of `BLOCK` at a time; of doubtful pairs, which
+    are as alike as `least`, the `MOST_DOUBTFUL` likeliest are told.
     """
     seen = np.flatnonzero(np.isfinite(looks.dlib[:, 0]) | np.isfinite(looks.sface[:, 0]))
     if not len(seen):
@@ -181,14 +181,14 @@ def compare_faces(looks: Looks, groups: Names) -> list[FacePair]:
         rows = slice(top, top + BLOCK)
         for left in range(top, len(seen), BLOCK):
             columns = slice(left, left + BLOCK)
-            first, second = coarse.find_near(rows, columns)
+            first, second = coarse.find_near(rows, columns, least - SLACK)
             first, second = first + top, second + left
             other = (first < second) & (group[first] != group[second])
             first, second = first[other], second[other]
             cosine = (sface[first] * sface[second]).sum(1)
             distance = np.linalg.norm(dlib[first] - dlib[second], axis=1)
             likeness = measure_likeness(cosine, distance)
-            for place in np.flatnonzero(likeness >= DOUBTFUL):
+            for place in np.flatnonzero(likeness >= least):
                 pair = FacePair(
                     int(seen[first[place]]),
                     int(seen[second[place]]),
@@ -217,9 +217,8 @@ class _Coarse:
         whole = np.isfinite(dlib[:, 0]) & np.isfinite(sface[:, 0])
         return cls(sface.astype(np.float32), centred, (centred**2).sum(1), whole)
 
-    def find_near(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of these faces that may be doubtful or more: places in `rows` and `columns`."""
-        least = DOUBTFUL - SLACK
+    def find_near(self, rows: slice, columns: slice, least: float) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of these faces that may be as alike as `least`: places in `rows` and `columns`."""
         cosine = self.sface[rows] @ self.sface[columns].T
         squared = self.dlib[rows] @ (-2 * self.dlib[columns]).T
         squared += self.squares[rows, None]

@@ -29,6 +29,15 @@ AGES = (0, 18, 30, 45, 60, 100)  # years, edges of the card's table
 LOOKED_AT = 20  # pairs of faces that the card lists
 TOLD = 10  # reasons that the card lists, and the terminal for each stage
 
+JOINED = (
+    "Two names that are one person's by these clips: their faces are alike, or nearly so and their "
+    "voices are."
+)
+DOUBTFUL = (
+    "Taken for two people, and nearly alike enough to be one; the likeliest first. What is given "
+    "in a table can be told there: one person, one name."
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -164,13 +173,14 @@ def data_card(
     judged: np.ndarray | None = None,
     gone: int = 0,
     doubtful: Sequence[Mapping[str, Any]] = (),
+    joined: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card of a set in Markdown; `sides` are the people on each side of the split.
 
     `gone` is how many of the clips that were kept have a source that is no longer there.
     `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
-    `doubtful` are pairs of clips whose faces are nearly alike enough to be one person's, see
-    `shards.Index`.
+    `joined` are pairs of clips by which two names became one person's, `doubtful` such as are
+    nearly alike enough, see `joining`.
     """
     entries = list(entries)
     summary = summarise(entries)
@@ -190,6 +200,10 @@ def data_card(
         f"| people, by their names in the source | {summary.people:,} |",
         f"| clips | {summary.kept:,} of {summary.clips:,} ({summary.kept_share:.1%}) |",
     ]
+    if trusted := sum(quality.trusted for _, quality in kept):
+        lines.append(
+            f"| clips whose speaker was trusted to be who is seen, not tested | {trusted:,} |"
+        )
     if gone:
         lines.append(f"| clips whose source is no longer there | {gone:,} |")
     if kept:
@@ -207,8 +221,10 @@ def data_card(
             chosen = set(people)
             here = [quality.speech_seconds for person, quality in kept if person in chosen]
             lines.append(f"| {side} | {len(chosen):,} | {len(here):,} | {sum(here) / 3_600:.2f} |")
+    if joined:
+        lines += _describe_pairs("People joined", JOINED, joined)
     if doubtful:
-        lines += _describe_doubtful(doubtful)
+        lines += _describe_pairs("Faces to look at", DOUBTFUL, doubtful)
     if len(yaws):
         lines += ["", "## Pose", "", "How far the nose stands off the middle of the eyes, in eye"]
         lines += [f"distances; median {np.median(yaws):.2f}.", "", "| up to | clips |", "|--|--|"]
@@ -231,24 +247,24 @@ def data_card(
     return "\n".join(lines) + "\n"
 
 
-def _describe_doubtful(doubtful: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The part of the card about pairs that somebody should look at."""
+def _describe_pairs(title: str, words: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A part of the card about pairs of clips, and how alike they are."""
     lines = [
         "",
-        "## Faces to look at",
+        f"## {title}",
         "",
-        "Taken for two people, and nearly alike enough to be one; the likeliest first. What is "
-        "given in a table can be told there: one person, one name.",
+        words,
         "",
-        "| clip | clip | SFace, cosine | dlib, distance |",
-        "|--|--|--|--|",
+        "| clip | clip | SFace, cosine | dlib, distance | voice, cosine |",
+        "|--|--|--|--|--|",
     ]
-    for pair in doubtful[:LOOKED_AT]:
+    for pair in pairs[:LOOKED_AT]:
         clips = (clip.replace("|", "/") for clip in pair["clips"])
-        known = ("–" if pair[k] is None else f"{pair[k]:.2f}" for k in ("sface", "dlib"))
+        alike = (pair.get(measure) for measure in ("sface", "dlib", "voice"))
+        known = ("–" if value is None else f"{value:.2f}" for value in alike)
         lines.append(f"| {' | '.join([*clips, *known])} |")
-    more = len(doubtful) - LOOKED_AT
-    return lines + ([f"| {more} more in index.json | | | |"] if more > 0 else [])
+    count = len(pairs) - LOOKED_AT
+    return lines + ([f"| {count} more in index.json | | | | |"] if count > 0 else [])
 
 
 def _describe_looks(judged: np.ndarray) -> list[str]:
@@ -284,7 +300,8 @@ def read_source(facts: Mapping[str, Any]) -> Source:
 
 
 def read_quality(facts: Mapping[str, Any]) -> Quality:
-    return Quality(**{name: math.nan if v is None else v for name, v in facts.items()})
+    known: dict[str, Any] = {name: math.nan if v is None else v for name, v in facts.items()}
+    return Quality(**known)
 
 
 def _plain(value: Any) -> Any:

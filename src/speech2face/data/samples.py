@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -29,7 +30,12 @@ class Quality:
     sharpness: float  # variance of the Laplacian at 112 px
     face_pixels: float  # distance of the eyes, pixels
     speech_seconds: float
-    agreement: float  # of mouth and sound, correlation
+    agreement: float  # of mouth and sound, see preparation/synchrony.py
+    lag: float = math.nan  # s by which the sound comes after the mouth
+    inside: float = math.nan  # share of the face's picture that its frame shows; the rest is black
+    trusted: bool = False  # whoever is seen was taken for the speaker
+    frames: int = 1  # that the mean embedding is of
+    spread: float = math.nan  # root mean square distance of theirs from it
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,18 @@ class Sample:
     quality: Quality
     further: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Embeddings (D,) by recognisers that tell who is the same person, but for the set's own."""
+    mean: np.ndarray | None = None  # float32 (D,), over good frames of the video; None of a picture
+
+    @property
+    def steadiest(self) -> np.ndarray:
+        """(D,) the mean over frames where there is one, else the embedding of the one picture."""
+        return self.embedding if self.mean is None else self.mean
 
     def embeddings(self, face_encoder: str) -> dict[str, np.ndarray]:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""
         return {face_encoder: self.embedding, **self.further}
 
-    def facts(self) -> dict[str, dict[str, str | float]]:
+    def facts(self) -> dict[str, dict[str, str | float | bool]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}
 
 

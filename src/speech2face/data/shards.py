@@ -1,7 +1,8 @@
 """Samples become shards: WebDataset tars, an index with checksums, the same bytes for the same set.
 
     DIR/index.json          shards with counts, sizes and sha256; who stands on which side
-    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample, and
+    DIR/train-000000.tar    KEY.flac, KEY.face.jpg, KEY.embedding.npy, KEY.json for each sample;
+                            KEY.mean.npy, of a video: the mean embedding over good frames;
                             KEY.sface.npy or KEY.dlib.npy, by which people are told apart (`leaks`);
                             KEY is the clip's name with everything but letters, digits and _- as %XX
     DIR/ledger.jsonl        what became of each clip (`ledger`)
@@ -28,6 +29,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +38,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from speech2face.data.leaks import RECOGNISERS, FacePair, Looks, compare_faces, tell_doubtful
+from speech2face.data.joining import join_people
+from speech2face.data.leaks import RECOGNISERS, Looks, tell_doubtful
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -47,9 +50,10 @@ from speech2face.data.ledger import (
     to_json,
 )
 from speech2face.data.samples import Sample
-from speech2face.data.splits import SIDES, merge_people, split_shares
+from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.speaker_features import SpeakerFeatures
 from speech2face.weights import hash_file
 
 INDEX, LEDGER, SPOOL = "index.json", "ledger.jsonl", ".spool"
@@ -94,6 +98,15 @@ class Index:
     packing: dict[str, Any]
     facts: dict[str, Any]
     doubtful: list[dict[str, Any]] = field(default_factory=list)  # pairs of clips to look at
+    joined: list[dict[str, Any]] = field(default_factory=list)  # pairs by which names were merged
+
+    def name_of(self, person: str) -> str:
+        """One name for all names of a person."""
+        return self._first.get(person, person)
+
+    @cached_property
+    def _first(self) -> dict[str, str]:
+        return {name: group[0] for group in self.merged for name in group}
 
     def of(self, split: str) -> list[Shard]:
         """The shards of a side. Raises UsageError where there are none."""
@@ -110,6 +123,7 @@ def encode_sample(sample: Sample) -> bytes:
         "flac": _encode_flac(sample.speech),
         "face.jpg": _encode_jpeg(sample.face),
         "embedding.npy": _encode_array(sample.embedding),
+        **({} if sample.mean is None else {"mean.npy": _encode_array(sample.mean)}),
         **{f"{name}.npy": _encode_array(a) for name, a in sorted(sample.further.items())},
         "json": to_json(sample.facts()).encode(),
     }
@@ -139,7 +153,13 @@ def decode_sample(files: Mapping[str, bytes]) -> Sample:
             for name in RECOGNISERS
             if f"{name}.npy" in files
         },
+        decode_array(files["mean.npy"]) if "mean.npy" in files else None,
     )
+
+
+def decode_target(files: Mapping[str, bytes], steady: bool = False) -> np.ndarray:
+    """The face's embedding (D,): of the best frame, or the mean over frames where there is one."""
+    return decode_array(files["mean.npy" if steady and "mean.npy" in files else "embedding.npy"])
 
 
 def decode_array(data: bytes) -> np.ndarray:
@@ -395,15 +415,15 @@ class Spool:
         digests = sorted(person_of)
         people = [person_of[digest] for digest in digests]
         packing = self._packing
-        names, doubtful = {person: person for person in people}, []
-        if len(packing.shares) > 1 and packing.join:
+        names, doubtful, joined = {person: person for person in people}, [], []
+        if packing.join:
             encoder = str(self._facts.get("face_encoder"))
             samples = [_read_piece(self._piece(digest), encoder) for digest in digests]
-            pairs = compare_faces(Looks.stack([looks for _, looks in samples]), people)
-            names = merge_people(people, pairs)
             clips = [clip for clip, _ in samples]
-            tell_doubtful(pairs, clips)
-            doubtful = [_describe_pair(pair, clips) for pair in pairs if not pair.same]
+            hear = _Hearing([self._piece(digest) for digest in digests])
+            found = join_people(people, clips, Looks.stack([looks for _, looks in samples]), hear)
+            tell_doubtful(found.pairs, clips)
+            names, joined, doubtful = found.names, found.joined, found.doubtful
         side = split_shares([names[p] for p in people], packing.shares, packing.seed)
         shards, by_side = [], {}
         for number, split in enumerate(SIDES[: len(packing.shares)]):
@@ -420,6 +440,7 @@ class Spool:
             "people": by_side,
             "merged": _list_merged(names),
             "doubtful": doubtful,
+            "joined": joined,
             "shards": shards,
         }
 
@@ -534,12 +555,24 @@ def _read_piece(piece: Path, face_encoder: str) -> tuple[str, dict[str, np.ndarr
     return clip, {name: decode_array(data) for name, data in known.items() if data}
 
 
-def _describe_pair(pair: FacePair, clips: Sequence[str]) -> dict[str, Any]:
-    return {
-        "clips": [clips[pair.first], clips[pair.second]],
-        "sface": round(pair.cosine, 3),
-        "dlib": round(pair.distance, 3),
-    }
+class _Hearing:
+    """Hears the speech of pieces, each once; networks are opened when the first is asked for."""
+
+    def __init__(self, pieces: Sequence[Path]) -> None:
+        self._pieces, self._heard = pieces, dict[int, np.ndarray]()
+
+    @cached_property
+    def _features(self) -> SpeakerFeatures:
+        return SpeakerFeatures()
+
+    def __call__(self, row: int) -> np.ndarray:
+        if row not in self._heard:
+            with tarfile.open(self._pieces[row]) as tar:
+                name = next(name for name in tar.getnames() if name.endswith(".flac"))
+                file = tar.extractfile(name)
+                assert file
+                self._heard[row] = self._features.hear(load_audio(file.read()).samples)
+        return self._heard[row]
 
 
 def _cut_shard(path: Path) -> Iterator[tuple[str, bytes]]:

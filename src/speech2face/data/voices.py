@@ -223,7 +223,7 @@ def read_voices(
     samples.sort(key=lambda sample: sample.source.clip)
     return Voices(
         [sample.source.clip for sample in samples],
-        [sample.source.person for sample in samples],
+        [index.name_of(sample.source.person) for sample in samples],
         [sample.speech for sample in samples],
         np.array([sample.embedding for sample in samples]),
         hash_shards(shards),

@@ -57,6 +57,7 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
         face_pixels=view.face_pixels,
         speech_seconds=seconds,
         agreement=float("nan"),
+        inside=view.inside,
     )
     return Sample(source, speech, view.face, embedding, quality, further)
 

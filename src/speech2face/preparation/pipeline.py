@@ -34,7 +34,7 @@ from speech2face.preparation.given import take_sample
 from speech2face.preparation.resuming import compare_sources
 from speech2face.preparation.sampling import Models, make_sample
 from speech2face.preparation.sources import Clip, download, find_odd, hash_clip
-from speech2face.preparation.speaking import Limits
+from speech2face.preparation.speaking import TRUSTING, Limits
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,12 @@ class Stages:
     root: Path  # folder that the sources' paths begin in
     face_encoder: str = "dlib"
     fetch: bool = False  # videos that are missing, from YouTube
+    trust: bool = False  # whoever is seen speaks
+
+    @property
+    def limits(self) -> Limits:
+        """Of a face that is the speaker's."""
+        return TRUSTING if self.trust else Limits()
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def prepare(
     facts = {
         "piece_seconds": piece_seconds,
         "face_encoder": stages.face_encoder,
-        "limits": asdict(Limits()),
+        "limits": asdict(stages.limits),
     }
     workers = workers or Workers()
     with Spool(folder, packing, facts) as spool:
@@ -97,7 +103,15 @@ def prepare(
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
-    card = data_card(folder.name, entries, index.people, judged, len(found.gone), index.doubtful)
+    card = data_card(
+        folder.name,
+        entries,
+        index.people,
+        judged,
+        len(found.gone),
+        index.doubtful,
+        index.joined,
+    )
     with write_atomically(folder / CARD) as file:
         file.write(card.encode(errors="backslashreplace"))  # a folder's name need not be text
     return summarise(entries)
@@ -148,7 +162,9 @@ class Worker:
             fetched = download(clip, self._stages.root)
             if isinstance(fetched, Refusal):
                 return fetched, {}
-        return make_sample(clip.source, self._stages.root, self._models, clip.face_centre)
+        return make_sample(
+            clip.source, self._stages.root, self._models, clip.face_centre, self._stages.limits
+        )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The same for Ray Data: a row in, a row out."""

@@ -20,10 +20,10 @@ from speech2face.data.leaks import find_recognisers
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
-from speech2face.faces import FaceEncoder, FaceMesh, five_of, load_face_encoder
+from speech2face.faces import FaceEncoder, FaceMesh, average_embeddings, five_of, load_face_encoder
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
-from speech2face.preparation.choosing import View, choose_view, measure_view
+from speech2face.preparation.choosing import View, choose_good, choose_view, measure_view
 from speech2face.preparation.decoding import (
     Clip,
     Sound,
@@ -31,23 +31,24 @@ from speech2face.preparation.decoding import (
     decode_sound,
     find_clip,
 )
+from speech2face.preparation.mouths import Mouth, MouthWatcher
 from speech2face.preparation.speaking import (
     CONTEXT,
+    TRUSTING,
     Evidence,
-    Mouth,
+    Limits,
     Segments,
     choose_speaker,
-    measure_opening,
     own_segments,
     weigh,
     within,
 )
+from speech2face.preparation.synchrony import Synchrony
 from speech2face.preparation.tracks import (
     LOOK_STEP,
-    Look,
+    Linker,
     Track,
     check_moving,
-    link_faces,
     look,
     near,
 )
@@ -58,7 +59,7 @@ log = logging.getLogger(__name__)
 MOST_CANDIDATES = 3  # faces whose mouths are watched
 FARTHEST = 0.3  # eye distances that a face may move between two frames and be followed
 LONGEST_REASON = 200  # letters of an exception that the ledger holds
-MOUTH_STEP = 0.015  # s: above 60 frames a second not every one is looked at
+MOUTH_STEP = 0.03  # s: above 33 frames a second not every one is looked at
 
 Item = TypeVar("Item")
 
@@ -70,13 +71,17 @@ class Models:
     detector: FaceDetector
     mesh: FaceMesh
     encoder: FaceEncoder
+    likeness: FaceEncoder  # SFace: tells whether a face goes on, whatever the set's recogniser is
+    synchrony: Synchrony
     further: Mapping[str, FaceEncoder] = field(default_factory=dict)  # that tell who is who
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
-        """Raises ModelError where the encoder is not installed."""
+        """Raises ModelError where one is not installed."""
+        encoder = load_face_encoder(face_encoder)
         further = {n: load_face_encoder(n) for n in find_recognisers() if n != face_encoder}
-        return cls(FaceDetector(), FaceMesh(), load_face_encoder(face_encoder), further)
+        likeness = {face_encoder: encoder, **further}.get("sface") or load_face_encoder("sface")
+        return cls(FaceDetector(), FaceMesh(), encoder, likeness, Synchrony.load(), further)
 
     def embed(
         self, image: np.ndarray, landmarks: np.ndarray
@@ -130,13 +135,17 @@ def make_sample(
     folder: Path,
     models: Models,
     center: tuple[float, float] | None = None,
+    limits: Limits | None = None,
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of a clip whose file lies below `folder`, or why not; and seconds by stage.
 
-    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. No
-    file makes this raise.
+    `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. Under
+    the limits TRUSTING whoever is seen speaks. No file makes this raise.
     """
-    return attempt(source, lambda watch: _make_sample(source, folder, models, center, watch))
+    return attempt(
+        source,
+        lambda watch: _make_sample(source, folder, models, center, limits or Limits(), watch),
+    )
 
 
 def attempt(
@@ -171,21 +180,15 @@ def _make_sample(
     folder: Path,
     models: Models,
     center: tuple[float, float] | None,
+    limits: Limits,
     watch: Watch,
 ) -> Sample:
-    clip = find_clip(source, folder)
-    with watch.timing("sound"):
-        sound = decode_sound(clip)
-    with watch.timing("speech"):
-        cut_speech(sound)  # without any, no picture need be decoded
-    found = _find_tracks(clip, models, center, watch)
-    with watch.timing("speech"):
-        candidates = find_candidates(found, sound)
-    mouths, views = _watch_faces(clip, candidates, models, watch)
+    candidates, mouths, views = watch_clip(find_clip(source, folder), models, center, watch)
     with watch.timing("speak"):
-        judged = [_judge(*pair) for pair in zip(candidates, mouths, strict=True)]
+        pairs = zip(candidates, mouths, strict=True)
+        judged = [_judge(*pair, models.synchrony, limits) for pair in pairs]
         seen = [(one.track.start, one.track.end) for one in candidates]
-        best = choose_speaker([evidence for _, evidence in judged], seen)
+        best = choose_speaker([evidence for _, evidence in judged], seen, limits)
     speech, evidence = judged[best]
     assert speech
     assert isinstance(evidence, Evidence)
@@ -193,6 +196,9 @@ def _make_sample(
         view = choose_view(views[best])
     with watch.timing("embed"):
         embedding, further = models.embed(view.face, view.landmarks)
+        others = [one for one in choose_good(views[best], view) if one is not view]
+        good = [embedding, *(models.encoder.embed(one.face, one.landmarks) for one in others)]
+        mean, spread = average_embeddings(np.stack(good), models.encoder.metric)
     quality = Quality(
         frame_seconds=view.seconds,
         yaw=view.yaw,
@@ -201,8 +207,27 @@ def _make_sample(
         face_pixels=view.face_pixels,
         speech_seconds=speech.seconds,
         agreement=evidence.agreement,
+        lag=evidence.lag,
+        inside=view.inside,
+        trusted=limits == TRUSTING,
+        frames=len(good),
+        spread=spread,
     )
-    return Sample(source, speech.samples, view.face, embedding, quality, further)
+    return Sample(source, speech.samples, view.face, embedding, quality, further, mean)
+
+
+def watch_clip(
+    clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
+) -> tuple[list[Candidate], list[Mouth], list[list[View]]]:
+    """The faces that could be the speaker's: their mouths, and each face on each look."""
+    with watch.timing("sound"):
+        sound = decode_sound(clip)
+    with watch.timing("speech"):
+        cut_speech(sound)  # without any, no picture need be decoded
+    found = _find_tracks(clip, models, center, watch)
+    with watch.timing("speech"):
+        candidates = find_candidates(found, sound)
+    return candidates, *_watch_faces(clip, candidates, models, watch)
 
 
 def cut_speech(sound: Sound) -> Speech:
@@ -237,29 +262,34 @@ def in_file(speech: Speech, heard: Sound) -> Segments:
 def _find_tracks(
     clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
 ) -> list[Track]:
-    looks: list[Look] = []
+    linker = Linker(models.likeness)
+    thumbnails, size = [], (0, 0)
     for frame in watch.each("decode", decode_frames(clip, LOOK_STEP)):
         with watch.timing("detect"):
-            looks.append(look(frame, models.detector))
+            now = look(frame, models.detector)
+        with watch.timing("track"):
+            linker.add(now)
+        thumbnails.append(now.thumbnail)
+        size = now.size
     with watch.timing("track"):
-        check_moving(looks)
-        found = link_faces(looks)
-        return near(found, center, looks[0].size) if center else found
+        check_moving(thumbnails)
+        found = linker.tracks()
+        return near(found, center, size) if center else found
 
 
 def _watch_faces(
     clip: Clip, candidates: Sequence[Candidate], models: Models, watch: Watch
 ) -> tuple[list[Mouth], list[list[View]]]:
     """How each candidate's mouth moves in and around its speech, and its face on each look."""
-    openings: list[list[tuple[float, float]]] = [[] for _ in candidates]
+    watchers = [MouthWatcher() for _ in candidates]
     views: list[list[View]] = [[] for _ in candidates]
     meshes: list[np.ndarray | None] = [None] * len(candidates)  # of the frame before
     start = min(one.segments[0][0] for one in candidates) - CONTEXT
     end = max(one.segments[-1][1] for one in candidates) + CONTEXT
     part = Clip(clip.path, max(start, clip.start), min(end, clip.end))
     for frame in watch.each("decode again", decode_frames(part, MOUTH_STEP)):
-        seen_by = zip(candidates, openings, views, strict=True)
-        for place, (one, opening, seen) in enumerate(seen_by):
+        seen_by = zip(candidates, watchers, views, strict=True)
+        for place, (one, watcher, seen) in enumerate(seen_by):
             if not one.track.start <= frame.seconds <= one.track.end:
                 continue
             if not within(frame.seconds, one.segments, CONTEXT):
@@ -269,11 +299,12 @@ def _watch_faces(
                 meshes[place] = mesh = see_mesh(models.mesh, frame.image, landmarks, meshes[place])
             if mesh is None:
                 continue
-            opening.append((frame.seconds, measure_opening(mesh)))
+            with watch.timing("mouth"):
+                watcher.add(frame.seconds, frame.image, mesh)
             if np.abs(one.track.times - frame.seconds).min() < 1e-3:
                 with watch.timing("choose"):
                     seen.append(measure_view(frame, landmarks, mesh))
-    return [Mouth(*np.array(pairs).reshape(-1, 2).T) for pairs in openings], views
+    return [watcher.mouth() for watcher in watchers], views
 
 
 def see_mesh(
@@ -290,14 +321,17 @@ def see_mesh(
     return network.landmarks(image, landmarks)
 
 
-def _judge(candidate: Candidate, mouth: Mouth) -> tuple[Speech | None, Evidence | Refused]:
+def _judge(
+    candidate: Candidate, mouth: Mouth, synchrony: Synchrony, limits: Limits
+) -> tuple[Speech | None, Evidence | Refused]:
     """The speech that is a face's own, and how its mouth moves with it."""
     try:
-        own = own_segments(mouth, candidate.segments)
+        own = own_segments(mouth, candidate.segments, limits)
         if not own:
             raise Refused("speak", "the mouth is still while someone speaks")
         heard = candidate.sound.only(own) if len(own) < len(candidate.segments) else candidate.sound
         speech = cut_speech(heard)
-        return speech, weigh(mouth, candidate.sound, in_file(speech, heard))
+        spoken = in_file(speech, heard)
+        return speech, weigh(mouth, candidate.sound, spoken, synchrony, limits)
     except Refused as refused:
         return None, refused
