@@ -437,7 +437,7 @@ def make_shards(folder: Path, bounds: Bounds) -> None:
     recordings = sorted((HERE.parent / "examples").glob("*.flac"))
     voices = [load_audio(path).samples for path in recordings]
     face, quality = np.zeros((224, 224, 3), np.uint8), Quality(0, 0, 0, 0, 0, bounds.seconds, 0)
-    with Spool(folder, Packing(near=None), {"source": "examples"}) as spool:
+    with Spool(folder, Packing(join=False), {"source": "examples"}) as spool:
         for number in range(bounds.clips):
             speech = np.resize(np.roll(voices[number % len(voices)], number), length)
             source = Source(str(number), "", 0.0, bounds.seconds, str(number))

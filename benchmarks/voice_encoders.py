@@ -357,7 +357,7 @@ def main() -> None:
             },
         }
         FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
-        write_table(draw_table(told, REFERENCE))
+        write_table(draw_table(told, REFERENCE), "voice encoders")
 
 
 @dataclass(frozen=True)
@@ -512,11 +512,15 @@ def tell_estimate(estimate: Estimate | None, signed: bool = False) -> str:
     return f"{estimate.value:{sign}.3f} [{low}, {high}]"
 
 
-def write_table(table: str) -> None:
+def write_table(table: str, name: str) -> None:
+    """Put a table between its marks in docs/training.md."""
     path = HERE.parent / "docs/training.md"
-    start, end = "<!-- voice encoders -->\n", "\n<!-- /voice encoders -->"
-    before, _, rest = path.read_text().partition(start)
-    path.write_text(before + start + table + end + rest.partition(end)[2])
+    start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    before, opening, rest = path.read_text().partition(start)
+    _, closing, after = rest.partition(end)
+    if not (opening and closing):
+        raise ValueError(f"{path}: lacks the marks of the table {name}")
+    path.write_text(before + start + table + end + after)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The figures of docs/how.md, drawn of what the released model does with a synthetic voice.
+"""The figures of docs/how.md, drawn of what the released model does with a synthetic voice, and
+that of docs/training.md, drawn of benchmarks/learning_curve.json.
 
     python scripts/draw_figures.py     # needs the extra train; writes docs/figures
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import math
 import re
 from pathlib import Path
 
@@ -47,6 +50,8 @@ STYLE = """
 .figure .mesh { fill: none; stroke: var(--cool); stroke-width: 1 }
 .figure .warm-dot { fill: var(--warm) }
 .figure .cool-dot { fill: var(--cool) }
+.figure .warm-cloud { fill: var(--warm); opacity: .2 }
+.figure .cool-cloud { fill: var(--cool); opacity: .2 }
 .figure .quiet-dot { fill: var(--line) }
 .figure .ink-dot { fill: var(--ink) }
 .figure .cool-text { fill: var(--cool); font-size: 12px }
@@ -59,6 +64,7 @@ def main() -> None:
     draw_pipeline(model)
     draw_gaussian(model)
     draw_decoder(model)
+    draw_learning_curve()
     face = model.reconstruct(EXAMPLES / f"{VOICE}.flac").image
     write_png(face, FIGURES / "start.png", model.card.name, force=True)
 
@@ -198,6 +204,51 @@ def draw_decoder(model: Speech2Face) -> None:
         text(682, 102, "the face"),
     ]
     save("decoder", 768, 372, parts)
+
+
+def draw_learning_curve() -> None:
+    """Scores by people learned from, and what the two laws make of more people."""
+    facts = json.loads((HERE / "benchmarks" / "learning_curve.json").read_text())
+    lowest, highest, first, last = 0.7, 1.0, 80, 100_000
+
+    def place(people: float, score: float) -> tuple[float, float]:
+        along = math.log(people / first) / math.log(last / first)
+        return 60 + 540 * along, 300 - 260 * (score - lowest) / (highest - lowest)
+
+    parts = []
+    for tenth in range(round(10 * lowest), 11):
+        y = place(first, tenth / 10)[1]
+        parts += [line(60, y, 600, y, "thin"), small(38, y + 4, f"{tenth / 10:.1f}")]
+    for people in (100, 1_000, 10_000, 100_000):
+        x = place(people, lowest)[0]
+        parts += [line(x, 300, x, 305, "thin"), small(x, 322, f"{people:,}")]
+    parts.append(text(330, 346, "people learned from"))
+    parts.append(text(20, 22, "two-way matching by likelihood ratio; chance is 0.5", "left"))
+    for (name, row), kind in zip(facts["rows"].items(), ("cool", "warm"), strict=False):
+        measured = [
+            (people, score["value"], score["low"], score["high"])
+            for people, score in zip(row["people"], row["scores"], strict=True)
+        ]
+        beyond = []
+        for people in next(iter(row["extrapolated"].values())):
+            laws = [law[people] for law in row["extrapolated"].values()]
+            values = [law["value"] for law in laws]
+            low, high = min(law["low"] for law in laws), max(law["high"] for law in laws)
+            beyond.append((int(people), sum(values) / len(values), low, high))
+        start = [(n, score, score, score) for n, score, *_ in measured[-1:]]
+        upper = [place(n, high) for n, _, _, high in start + beyond]
+        lower = [place(n, low) for n, _, low, _ in start + beyond]
+        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in upper + lower[::-1])
+        parts.append(f'<polygon class="{kind}-cloud" points="{corners}"/>')
+        for people, score, low, high in measured:
+            x, y = place(people, score)
+            parts.append(line(x, place(people, low)[1], x, place(people, high)[1], kind))
+            parts.append(dot(x, y, 4, f"{kind}-dot"))
+        points = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(n, v) for n, v, *_ in measured))
+        parts.append(f'<path class="{kind}" d="M{points}"/>')
+        x, y = place(*measured[-1][:2])
+        parts.append(small(x, y + 28 if kind == "cool" else y - 20, name))
+    save("learning-curve", 640, 356, parts)
 
 
 def to_image(picture: torch.Tensor) -> Image.Image:

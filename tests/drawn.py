@@ -15,17 +15,21 @@ def _model() -> speech2face.Speech2Face:
     return speech2face.load()
 
 
-def sample_embeddings(count: int, seed: int = 0) -> np.ndarray:
-    """Faces that the first example's speaker may have (count, 128), the same for a seed."""
-    return _model().embed(example_speech()).sample(count, seed)
+def sample_embeddings(count: int, seed: int = 0, apart: float = 1.0) -> np.ndarray:
+    """Faces that the first example's speaker may have (count, 128), the same for a seed.
+
+    Or faces so many times as far from the likeliest: twice, and recognisers tell them all apart.
+    """
+    heard = _model().embed(example_speech())
+    return (heard.mean + apart * (heard.sample(count, seed) - heard.mean)).astype(np.float32)
 
 
 @cache
-def _draw(count: int, seed: int) -> np.ndarray:
-    pictures, _ = _model().decode(sample_embeddings(count, seed))
+def _draw(count: int, seed: int, apart: float) -> np.ndarray:
+    pictures, _ = _model().decode(sample_embeddings(count, seed, apart))
     return pictures
 
 
-def draw_faces(count: int, seed: int = 0) -> list[np.ndarray]:
+def draw_faces(count: int, seed: int = 0, apart: float = 1.0) -> list[np.ndarray]:
     """Pictures (224, 224, 3) uint8 RGB of `sample_embeddings`."""
-    return list(_draw(count, seed))
+    return list(_draw(count, seed, apart))

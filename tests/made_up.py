@@ -20,7 +20,7 @@ def make_pairs(folder: Path, clips: int = 3, faces: bool = True) -> Path:
     """DIR/pairs: each example's recording cut into `clips`, each clip with a face of its own."""
     pairs = folder / "pairs"
     recordings = sorted(EXAMPLES.glob("*.flac"))
-    pictures = iter(draw_faces(clips * len(recordings)) if faces else [])
+    pictures = iter(draw_faces(clips * len(recordings), apart=2.0) if faces else [])
     rows = []
     for recording in recordings:
         samples, rate = soundfile.read(recording, dtype="int16")

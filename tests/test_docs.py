@@ -334,6 +334,27 @@ def test_all_examples_are_shown(site):
         assert last in re.sub(r"<[^>]+>", "", page)
 
 
+def test_what_more_people_would_be_worth_is_what_was_measured():
+    facts = json.loads((ROOT / "benchmarks" / "learning_curve.json").read_text())
+    page = (ROOT / "docs" / "training.md").read_text()
+    section = page.partition("## What more people would be worth")[2].partition("\n## ")[0]
+    table, _, prose = section.partition("<!-- learning curve -->")[2].partition("<!-- /")
+    known = {
+        tuple(round(figure, 3) for figure in interval) for interval in find_intervals(facts["rows"])
+    }
+    written = re.findall(r"(\.\d{3}) \[(\.\d{3}), (\.\d{3})\]", " ".join(prose.split()))
+    assert len(written) >= 4
+    assert {tuple(map(float, figures)) for figures in written} <= known
+    header, _, *rows = table.strip().splitlines()
+    for line, (name, row) in zip(rows, facts["rows"].items(), strict=True):
+        assert line.startswith(f"| {name} | ")
+        assert all(f" {people:,} " in header for people in row["people"])
+        for count in row["extrapolated"]["error"]:
+            laws = [law[count] for law in row["extrapolated"].values()]
+            low, high = min(law["low"] for law in laws), max(law["high"] for law in laws)
+            assert f"[{low:.3f}, {high:.3f}]" in line
+
+
 def test_what_waiting_threads_cost_is_what_was_measured():
     measured: dict[tuple[str, str], list[str]] = {}
     for row in THREADS["rows"]:

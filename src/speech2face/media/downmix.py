@@ -9,6 +9,7 @@ recording goes to and fro, and cross-faded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -25,8 +26,12 @@ def scale_integers(channels: np.ndarray) -> np.ndarray:
     """Integers → floats within ±1 by their type's range; floats as they are."""
     if channels.dtype.kind == "f":
         return channels
-    half = 2.0 ** (8 * channels.dtype.itemsize - 1)
-    return channels / half - (channels.dtype.kind == "u")
+    exact = np.float32 if channels.dtype.itemsize <= 2 else np.float64
+    sound = channels.astype(exact)
+    sound /= 2.0 ** (8 * channels.dtype.itemsize - 1)
+    if channels.dtype.kind == "u":
+        sound -= 1
+    return sound
 
 
 class Downmixer:
@@ -81,19 +86,24 @@ class Downmixer:
     def _to_unit(self, channels: np.ndarray, headroom: float) -> np.ndarray:
         """Any number type → floats within ±1."""
         if channels.dtype.kind == "f":
-            finite = np.isfinite(channels)
-            self._not_finite += finite.size - int(np.count_nonzero(finite))
-            sound = np.where(finite, channels, 0)
-            peak = float(np.abs(sound).max(initial=0))
+            sound, peak = channels, _largest(channels)
+            if not np.isfinite(peak):
+                finite = np.isfinite(channels)
+                self._not_finite += finite.size - int(np.count_nonzero(finite))
+                sound = np.where(finite, channels, 0)
+                peak = _largest(sound)
             if peak * self._gain > (headroom if self._gain == 1 else 1):
                 self._gain, self._peak = 1 / peak, peak
             if self._gain < 1:
                 sound = sound * sound.dtype.type(self._gain)
-            sound = sound.clip(-1, 1)
+            if peak > 1:
+                sound = sound.clip(-1, 1)
         else:
             sound = scale_integers(channels)
+            peak = _largest(sound)
         self.samples += sound.size
-        self._clipped += int(np.count_nonzero(np.abs(sound) >= FULL_SCALE))
+        if peak >= FULL_SCALE:
+            self._clipped += int(np.count_nonzero(np.abs(sound) >= FULL_SCALE))
         return sound
 
     def _average(self, sound: np.ndarray, rate: float) -> np.ndarray:
@@ -104,7 +114,8 @@ class Downmixer:
         if self._begins:
             before, self._begins = self._signs, False
         if (before > 0).all() and (self._signs > 0).all():
-            return sound.mean(axis=0).astype(np.float32)
+            mean = sound.mean(axis=0) if len(sound) > 1 else sound[0]
+            return mean.astype(np.float32, copy=False)
         self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}
         mixed = self._signs @ sound / len(sound)
         if (before != self._signs).any():
@@ -120,21 +131,24 @@ class Downmixer:
         length -= length % 100 if length > 100 else 0  # quick to transform
         parts = sound[:, : length * step].reshape(len(sound), length, step)
         low = parts @ np.full(step, 1 / step, sound.dtype)
-        frequencies = np.fft.rfftfreq(length, step / rate) if length else np.empty(0)
-        in_band = (frequencies >= BAND[0]) & (frequencies <= BAND[1])
-        if not in_band.any():
+        first, last = (hertz * length * step / rate for hertz in BAND)  # lines of the spectrum
+        if math.floor(last) < math.ceil(first) or not length:
             return self._signs
-        spectra = np.fft.rfft(low)[:, in_band]
-        energies = (np.abs(spectra) ** 2).sum(axis=1)
+        spectra = np.fft.rfft(low)[:, math.ceil(first) : math.floor(last) + 1]
+        products = (spectra @ spectra.conj().T).real.astype(np.float64)  # of each two channels
+        energies = products.diagonal()
         if energies.max() < SILENT * length**2:
             return self._signs
-        loudest = spectra[energies.argmax()]
-        signs = np.where((spectra @ loudest.conj()).real < 0, -1.0, 1.0)
+        signs = np.where(products[energies.argmax()] < 0, -1.0, 1.0)
         signs *= np.sign(signs @ self._signs) or signs[0]
-        plain = (np.abs(spectra.sum(axis=0)) ** 2).sum()
-        turned = (np.abs(signs @ spectra) ** 2).sum()
+        plain, turned = products.sum(), signs @ products @ signs
         needed = CANCELLED if (self._signs > 0).all() else COHERENT
         return signs if turned > needed * plain else np.ones(len(sound))
+
+
+def _largest(sound: np.ndarray) -> float:
+    """The largest magnitude; not finite where a sample is not."""
+    return float(np.maximum(sound.max(initial=0), -sound.min(initial=0)))
 
 
 def _group(pieces: Iterable[tuple[np.ndarray, float]]) -> Iterator[tuple[np.ndarray, float]]:
@@ -157,4 +171,5 @@ def _group(pieces: Iterable[tuple[np.ndarray, float]]) -> Iterator[tuple[np.ndar
 
 def _join(pieces: list[np.ndarray]) -> np.ndarray:
     """Each channel in one piece of memory: averaging interleaved ones takes five times as long."""
-    return np.ascontiguousarray(np.concatenate(pieces, axis=1))
+    whole = np.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
+    return np.ascontiguousarray(whole)

@@ -40,10 +40,12 @@ from speech2face.media.tracks import (
     headroom_of,
     keeps_floats,
 )
+from speech2face.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+ALONE, AHEAD = 64, 8  # s that are decoded before another thread decodes on, and how far ahead
 LONGEST = 1e9  # s: times beyond it, thirty years, are mistakes, or mean the end
 FAILURES = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.EACCES, errno.EPERM}  # of a disk
 
@@ -227,7 +229,8 @@ class AudioStream:
                 container = reopen()
                 track = container.streams.audio[index]
             decoder = TrackDecoder(container, track, self.name)
-            yield from self._mixer.mix(decoder, headroom_of(track))
+            with closing(read_ahead(decoder, ALONE, AHEAD)) as pieces:
+                yield from self._mixer.mix(pieces, headroom_of(track))
             stated = find_stated_seconds(container, track)
             if decoder.note:
                 self._notes.append(decoder.note)
