@@ -296,6 +296,41 @@ def test_figures_of_size_and_speed_are_the_measured_ones(page, words, measured):
     assert float(written.replace(",", "")) == round(measured, places)
 
 
+def test_figures_of_who_speaks_are_the_measured_ones():
+    read = json.loads((ROOT / "benchmarks" / "speaking_faces.json").read_text())
+    page = " ".join((ROOT / "docs" / "preparation.md").read_text(encoding="utf-8").split())
+    made, agreement = read["prepare"], read["agreement"]
+    speaking, silent, before = made["speaking_kept"], made["silent_refused"], read["before"]
+    words = "whose face in view speaks"
+    mouth, pose = made["speaking_refused_for"].values()
+    (at,) = (row for row in agreement["curve"] if row["threshold"] == agreement["limit"])
+    dubbed = agreement["dubbed_refused_at_limit"]
+    long, short = (dubbed[name] for name in ("long", "short"))
+    shifted, two = agreement["area_under_curve"]["shifted all"]["n"][1], read["two_faces"]
+    rows = (
+        f"| {speaking['n']} clips {words} | {speaking['clips']} are kept; {mouth} are refused "
+        f"for the mouth, {pose} for the pose | {before['speaking'][0]} |",
+        f"| {silent['n']} clips whose face is silent while others speak | {silent['clips']} are "
+        f"refused | {before['silent_refused'][0]} |",
+        f"| {long['n']} pictures of at least 1.8 s with another clip's sound | "
+        f"{long['clips'] / long['n']:.0%} are refused |",
+        f"| {short['n']} shorter ones | {short['clips'] / short['n']:.0%} are",
+        f"| {shifted} with their own sound, 0.3 to 2 s away | {at['shifted_refused']:.0%} are "
+        "refused |",
+        f"| {two['pairs']} pairs of faces side by side, with one's sound | {two['right']:.0%} "
+        f"right, {two['wrong']:.0%} wrong",
+    )
+    for row in rows:
+        assert row.replace("%", " %") in page, row
+    people = read["clips"]["people"]
+    assert f"{speaking['n'] + silent['n']} labelled clips of {people} people" in page
+    voices = json.loads((ROOT / "benchmarks" / "same_voice.json").read_text())
+    assert (
+        f"of {voices['pairs_of_one_person']} pairs of clips of one person faces alone miss "
+        f"{voices['missed_by_faces']}, with voices {voices['missed_by_faces_and_voices']}" in page
+    )
+
+
 def find_intervals(results: object) -> Iterator[tuple[float, float, float]]:
     """Each estimate in a file of results, with the ends of its interval."""
     if isinstance(results, dict) and {"value", "low", "high"} <= results.keys():
