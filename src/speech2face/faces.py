@@ -87,15 +87,20 @@ def align_face(
     landmarks: np.ndarray,
     template: str | np.ndarray,
     size: int,
-    outside: int | None = None,
 ) -> np.ndarray:
-    """Crop (size, size, …) of the face moved onto a template of as many points as landmarks.
+    """Crop (size, size, …) of the face moved onto a template of as many points as landmarks."""
+    points = TEMPLATES[template] if isinstance(template, str) else template
+    return warp_face(image, fit_similarity(landmarks, points * size), size)
+
+
+def warp_face(
+    image: np.ndarray, matrix: np.ndarray, size: int, outside: int | None = None
+) -> np.ndarray:
+    """Crop (size, size, …) of an image that a similarity (2, 3) takes to the crop's pixels.
 
     What lies outside the image is grey of that level, 0 to 255; by default edges are repeated.
     """
     cv2 = import_opencv()
-    points = TEMPLATES[template] if isinstance(template, str) else template
-    matrix = fit_similarity(landmarks, points * size)
     corners = np.array([[0, 0], [0, size], [size, 0], [size, size]]) - matrix[:, 2]
     corners = corners @ np.linalg.inv(matrix[:, :2]).T
     image, shrunk = shrink_smoothly(image, corners, 1 / np.hypot(matrix[0, 0], matrix[1, 0]), 1.5)

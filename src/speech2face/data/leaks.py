@@ -135,15 +135,15 @@ def check_folds(fold: np.ndarray, people: Names, looks: Looks, clips: Names) -> 
         met = clips[(low < high)[person]].tolist()
         raise UsageError(
             f"{_tell((low < high).sum(), 'person stands', 'people stand')} in two folds or more "
-            f"({_name(met)}); all clips of a person belong in one."
+            f"({name_some(met)}); all clips of a person belong in one."
         )
     pairs = compare_faces(looks, fold)
     same = [pair.tell(clips) for pair in pairs if pair.same]
     if same:
         raise UsageError(
             f"{_tell(len(same), 'face stands', 'faces stand')} in two folds by two names: "
-            f"{_name(same, '; ')}. Look at the pictures, and give one person one name or take a "
-            "clip out."
+            f"{name_some(same, '; ')}. Look at the pictures, and give one person one name or take "
+            "a clip out."
         )
     tell_doubtful(pairs, clips)
 
@@ -157,7 +157,7 @@ def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
             "%s%s nearly alike enough to be one person's, and taken for two: look at %s",
             least,
             _tell(len(doubtful), "pair of faces is", "pairs of faces are"),
-            _name(doubtful, "; "),
+            name_some(doubtful, "; "),
         )
 
 
@@ -237,5 +237,6 @@ def _tell(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _name(names: Sequence[str], between: str = ", ") -> str:
+def name_some(names: Sequence[str], between: str = ", ") -> str:
+    """The first few of the names, for a line of the log or of an error."""
     return between.join(names[:NAMED]) + (" …" if len(names) > NAMED else "")

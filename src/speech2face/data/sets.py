@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.leaks import Looks, compare_faces, find_recognisers, tell_doubtful
+from speech2face.data.leaks import Looks, compare_faces, find_recognisers, name_some, tell_doubtful
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
 from speech2face.data.shards import INDEX
 from speech2face.data.splits import merge_people
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 KINDS = ("audio", "face")  # files of pairs that a set is known by
 LETTERS = 8  # of a digest that names carry
-NAMED = 3  # people in two sets that are named in a line
 
 
 def read_sets(folders: Sequence[Path]) -> list[Pair]:
@@ -87,8 +86,7 @@ def merge_names(
     tell_doubtful(pairs, clips)
     met = [f"{name} is {one}" for name, one in names.items() if name != one]
     if met:
-        told = ", ".join(met[:NAMED]) + (" …" if len(met) > NAMED else "")
-        log.warning("one person by the face, in several sets: %s", told)
+        log.warning("one person by the face, in several sets: %s", name_some(met))
     return names
 
 

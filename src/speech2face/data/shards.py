@@ -39,7 +39,7 @@ from urllib.parse import quote
 import numpy as np
 
 from speech2face.data.joining import join_people
-from speech2face.data.leaks import RECOGNISERS, Looks, tell_doubtful
+from speech2face.data.leaks import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -490,9 +490,9 @@ def read_index(folder: Path) -> Index:
 def verify_shards(index: Index) -> None:
     """Raises UsageError where a shard is missing or not the one that was written."""
     if damaged := [f"{name} {what}" for name, what in find_damaged(index).items()]:
-        told = ", ".join(damaged[:3]) + (" …" if len(damaged) > 3 else "")
         raise UsageError(
-            f"{index.folder}: {told}; copy it again, or give the command that prepared it again."
+            f"{index.folder}: {name_some(damaged)}; copy it again, or give the command that "
+            "prepared it again."
         )
 
 

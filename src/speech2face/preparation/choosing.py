@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.data.textures import MAX_YAW, yaw_of
-from speech2face.faces import TEMPLATES, align_face, fit_similarity
+from speech2face.faces import TEMPLATES, fit_similarity, warp_face
 from speech2face.preparation import Refused
 from speech2face.preparation.decoding import Frame
 
@@ -76,10 +76,10 @@ def measure_view(frame: Frame, landmarks: np.ndarray, mesh: np.ndarray | None) -
     Without a mesh, of a profile say, yaw and eyes are NaN.
     """
     matrix = fit_similarity(landmarks, TEMPLATES["canvas"] * SIZE)
-    face = align_face(frame.image, landmarks, "canvas", SIZE, outside=0)
+    face = warp_face(frame.image, matrix, SIZE, outside=0)
     inside = _measure_inside(matrix, frame.image.shape[1::-1])
     # The edge of what is black is sharper than any face.
-    whole = face if inside == 1 else align_face(frame.image, landmarks, "canvas", SIZE)
+    whole = face if inside == 1 else warp_face(frame.image, matrix, SIZE)
     return View(
         seconds=frame.seconds,
         face=face,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from speech2face.faces import align_face, fit_similarity
+from speech2face.faces import fit_similarity, warp_face
 
 # Points of the mesh that speech does not move, and where they are on an average face, in eye
 # distances from the middle of the eyes: mean of 49 people.
@@ -30,7 +30,7 @@ CHIN = (152, 148, 377, 176, 400, 199, 200)
 MOUTH = OUTER_LIPS + INNER_LIPS + CHIN
 UPPER, LOWER = MOUTH.index(13), MOUTH.index(14)  # the inner lips' middle
 PATCH = 40  # px, of the picture of a mouth: 1.4 eye distances
-EYES_APART = 28 / PATCH  # of that picture's side
+EYES_APART = 28  # px of that picture
 MARGIN = 0.3  # of the face, around it
 PLACES = np.array(
     [
@@ -74,12 +74,10 @@ class MouthWatcher:
         """A frame (H, W, 3) at a time in the file, and the face's mesh (468, 2) in its pixels."""
         import cv2
 
-        stable = mesh[list(STABLE)]
-        matrix = fit_similarity(stable, PLACES)
+        matrix = fit_similarity(mesh[list(STABLE)], PLACES)
         points = mesh[list(MOUTH)] @ matrix[:, :2].T + matrix[:, 2]
         if self.centre is None:
             self.centre = points[: len(OUTER_LIPS)].mean(0)
-        places = (PLACES - self.centre) * EYES_APART + 0.5
         # Only the face is worth blurring before it is shrunk; the picture ends well inside of it.
         low, high = mesh.min(0), mesh.max(0)
         margin = MARGIN * (high - low)
@@ -91,7 +89,10 @@ class MouthWatcher:
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
         self.times.append(seconds)
         self.points.append(points.astype(np.float32))
-        self.pictures.append(align_face(grey, stable - corner, places, PATCH))
+        middle = matrix[:, :2] @ corner + matrix[:, 2] - self.centre
+        matrix = EYES_APART * np.column_stack([matrix[:, :2], middle])
+        matrix[:, 2] += PATCH / 2
+        self.pictures.append(warp_face(grey, matrix, PATCH))
 
     def mouth(self) -> Mouth:
         count = len(self.times)
