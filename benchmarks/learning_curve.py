@@ -32,8 +32,9 @@ from speech2face.data.voices import hear_pairs
 from speech2face.evaluation.folds import deal_folds
 from speech2face.evaluation.intervals import Estimate, summarise, weigh_people
 from speech2face.matching import two_way
+from speech2face.training.hearing import HeardClips
 from speech2face.training.recipes import voice_encoder
-from speech2face.training.voice_encoder import HeardClips, hear_clips, load_speaker
+from speech2face.training.voice_encoder import listen, load_speaker
 from voice_encoders import FOLDS, REFERENCE, ROWS, SEED, Fold, find_folder, write_table
 
 HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def gather(folders: list[Path], out: Path, show: Show) -> tuple[HeardClips, np.n
     recipe, cache = replace(voice_encoder(), crop_seconds=()), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
     voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
-    clips = hear_clips(recipe, load_speaker(recipe), voices, cache, show)
+    clips = listen(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     return clips, dealt[rows]
 
@@ -121,7 +122,7 @@ def learn(
     people = np.array(clips.voices.people)
     chosen = choose_people(people[fold != k], share, draw)
     rows = np.flatnonzero((fold == k) | np.isin(people, chosen))
-    part = take_clips(clips, rows)
+    part = clips.take(rows)
     _, ratios = ROWS[name](Fold(part, fold[rows] == k, folder, folder, show))
     partial = folder / f"part-{KEPT}"
     np.save(partial, two_way(ratios, people[fold == k]))
@@ -133,20 +134,6 @@ def choose_people(people: np.ndarray, share: float, draw: int) -> np.ndarray:
     names = np.unique(people)
     order = np.random.default_rng(draw).permutation(len(names))
     return names[order[: round(share * len(names))]]
-
-
-def take_clips(clips: HeardClips, rows: np.ndarray) -> HeardClips:
-    """The clips of these rows, whole and in crops, as the networks hear them."""
-    place = np.full(len(clips.voices), -1)
-    place[rows] = np.arange(len(rows))
-    own = place[clips.clip] >= 0
-    return replace(
-        clips,
-        voices=clips.voices.take(rows),
-        features=clips.features[own],
-        seconds=clips.seconds[own],
-        clip=place[clips.clip][own],
-    )
 
 
 def find_part(name: str, k: int, share: float, draw: int, out: Path) -> Path:

@@ -49,8 +49,8 @@ from speech2face.data.dataset import Augmentation, Reading
 from speech2face.data.ledger import tell
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
-from speech2face.data.voices import Voices
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.networks.losses import regression_loss
 from speech2face.networks.paper_loss import PaperLoss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoiceEncoderConfig
 from speech2face.networks.spectrogram import CompressedSpectrogram, KaldiFbank, SlaneyMel
@@ -59,7 +59,7 @@ from speech2face.training.batches import StreamedBatches
 from speech2face.training.checkpoint import TrainingState
 from speech2face.training.loop import LoopConfig, make_optimiser
 from speech2face.training.peak import count_operations, measure_peak
-from speech2face.training.voice_encoder import TuningTask, VoiceEncoderRecipe
+from speech2face.training.voice_encoder import BLOCKS
 
 HERE = Path(__file__).parent
 EPOCH = 1_700_000  # clips, of the paper's training set
@@ -373,9 +373,14 @@ def make_network(
     if name == "default":
         network = VoiceEncoder().to(device)
         size = network.config.face_embedding
-        nobody = Voices([], [], [], np.empty((0, size)), "")
-        task = TuningTask(VoiceEncoderRecipe("default"), network, nobody, np.arange(0))
-        return network, task.losses, size
+        for part, tuned in ((network.speaker, BLOCKS), (network.head, ("linear.",))):
+            for parameter_name, parameter in part.named_parameters():
+                parameter.requires_grad_(parameter_name.startswith(tuned))
+
+        def distance(clips: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+            return {"distance": regression_loss(network.eval()(clips[0])[0], clips[1])}
+
+        return network, distance, size
     network, size = PaperVoiceEncoder(bounds.network).to(device), bounds.network.embedding_size
     paper = PaperLoss(None, nn.Linear(size, 1000), nn.Linear(size, 2622)).to(device)
 

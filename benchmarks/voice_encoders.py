@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 from speech2face.console import ProgressBars, Show
-from speech2face.data.dataset import Augmentation, augment
 from speech2face.data.pairs import Pair
 from speech2face.data.sets import join_people, read_sets
 from speech2face.data.splits import split_people, split_shares
@@ -40,10 +39,12 @@ from speech2face.evaluation.judges import embed_pictures
 from speech2face.matching import centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.encoders import load_encoder
 from speech2face.training.end_to_end import EndToEndRecipe, train_end_to_end
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.hearing import HeardClips
 from speech2face.training.loop import Running, fit, tell
 from speech2face.training.recipes import (
     attentive,
@@ -54,11 +55,11 @@ from speech2face.training.recipes import (
 )
 from speech2face.training.ridge import solve_ridge
 from speech2face.training.voice_encoder import (
+    BLOCKS,
     LAST_BLOCK,
-    HeardClips,
     TuningTask,
-    embed_clips,
-    hear_clips,
+    VoiceEncoderRecipe,
+    listen,
     load_speaker,
     set_head,
     solve,
@@ -155,35 +156,28 @@ def _judge(head: HeadSolution, clips: HeardClips, test: np.ndarray) -> Answer:
 class Tuning:
     """What the released recipe is varied by: what moves, and what is asked of it."""
 
-    moved: tuple[str, ...] = LAST_BLOCK
+    moved: tuple[str, ...] = BLOCKS
     likelihood: float = 0.0
     distance: float = 1.0
     contrastive: float = 0.0
-    augmentation: Augmentation | None = None
+    steps: int | None = None
+
+    @property
+    def recipe(self) -> VoiceEncoderRecipe:
+        recipe = voice_encoder()
+        assert recipe.tuning
+        tuning = replace(recipe.tuning, steps=self.steps or recipe.tuning.steps)
+        return replace(recipe, tuned=self.moved, tuning=tuning)
 
 
 class VariedTask(TuningTask):
     """The released recipe's tuning, varied."""
 
-    def __init__(self, varied: Tuning, network: Any, fold: Fold) -> None:
-        train = np.flatnonzero(~fold.test)
-        super().__init__(voice_encoder(), network, fold.voices, train)
-        for name, parameter in network.speaker.named_parameters():
-            parameter.requires_grad_(name.startswith(varied.moved))
-        self._varied = varied
-        self._average = network.head.average.clone()
+    def __init__(self, varied: Tuning, network: VoiceEncoder, fold: Fold) -> None:
+        super().__init__(varied.recipe, network, fold.clips, np.flatnonzero(~fold.test))
+        self._varied, self._average = varied, network.head.average.clone()
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        speech, faces = super().batch(step, rng)
-        if chances := self._varied.augmentation:
-            heard = [augment(sound, chances, rng) for sound in speech.numpy()]
-            speech = torch.tensor(np.array(heard), dtype=torch.float32)
-        return speech, faces
-
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        self.network.eval()
-        speech, faces = batch
-        mean, covariance, *_ = self.network(speech)
+    def compare(self, mean: Tensor, covariance: Tensor, faces: Tensor) -> dict[str, Tensor]:
         rows = torch.arange(len(faces))  # who appears twice is rare: each row is a person
         asked = {
             "nll": (self._varied.likelihood, lambda: gaussian_nll(mean, covariance, faces)),
@@ -200,15 +194,14 @@ def tune(varied: Tuning) -> Row:
     """Speaker networks tuned, the head solved anew on what they then hear."""
 
     def row(fold: Fold) -> Answer:
-        recipe = voice_encoder()
+        recipe = varied.recipe
         assert recipe.tuning
         network = load_speaker(recipe)
         set_head(network, solve(recipe, fold.clips, ~fold.test))
         task = VariedTask(varied, network, fold)
         facts = {"tuning": asdict(varied), "data": fold.voices.data}
         fit(task, recipe.tuning, fold.folder, facts, tell(fold.show, "tuning"))
-        heard = embed_clips(network, recipe, fold.voices.speech, fold.folder, fold.show)
-        clips = HeardClips(fold.voices, *heard)
+        clips = fold.clips.hear_again(network.speaker, fold.folder, fold.show)
         return _judge(solve(recipe, clips, ~fold.test), clips, fold.test)
 
     return row
@@ -288,18 +281,12 @@ ROWS: dict[str, Row] = {
     "GE2E alone": freeze(GE2E),
     "CAM++ alone": freeze(CAMPPLUS),
     "frozen": freeze(slice(None)),
-    "last block, distance": tune(Tuning()),
-    "all of CAM++, distance": tune(Tuning(moved=("campplus.",))),
-    "both networks, distance": tune(Tuning(moved=("",))),
-    "last block, likelihood": tune(Tuning(likelihood=1.0, distance=0.0)),
-    "last block, likelihood, augmented": tune(
-        Tuning(likelihood=1.0, distance=0.0, augmentation=Augmentation())
-    ),
-    "all of CAM++, likelihood": tune(Tuning(moved=("campplus.",), likelihood=1.0, distance=0.0)),
-    "last block, likelihood and contrastive": tune(
-        Tuning(likelihood=1.0, distance=0.0, contrastive=0.1)
-    ),
-    "last block, contrastive": tune(Tuning(distance=0.0, contrastive=1.0)),
+    "last block, distance": tune(Tuning(moved=LAST_BLOCK)),
+    "all blocks, distance": tune(Tuning()),
+    "all blocks, likelihood": tune(Tuning(likelihood=1.0, distance=0.0)),
+    "all blocks, distance and contrastive": tune(Tuning(contrastive=0.1)),
+    "all blocks, distance, 100 steps": tune(Tuning(steps=100)),
+    "all blocks, distance, 400 steps": tune(Tuning(steps=400)),
     "from nothing: attentive": learn(_shorten(attentive(), 600, 16)),
     "from nothing: attentive, distance alone": learn(_shorten(regression(), 600, 16)),
     "from nothing: the paper's": learn(_shorten(paper_pairs(), 100, 8)),
@@ -379,7 +366,7 @@ def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     recipe, cache = voice_encoder(), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
     voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
-    clips = hear_clips(recipe, load_speaker(recipe), voices, cache, show)
+    clips = listen(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     decoders = []
     for k in range(FOLDS):

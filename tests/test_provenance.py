@@ -9,10 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
 from made_up import make_pairs, save_recogniser
 from speech2face import provenance
@@ -30,7 +27,6 @@ from speech2face.training.recipes import (
     face_decoder_debug,
     voice_encoder_debug,
 )
-from speech2face.training.voice_encoder import embed_clips
 
 
 def quiet(*_: object) -> None:
@@ -247,37 +243,6 @@ def test_a_recogniser_is_known_by_the_content_of_its_files(tmp_path, monkeypatch
         with pytest.raises(Planned):
             measure_faces([picture], str(path), tmp_path)
     assert len(set(kept)) == len(kept) == 4
-
-
-class Loudness(nn.Module):
-    """In place of the speaker networks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        return waveform.mean(1, keepdim=True) * self.scale
-
-
-def test_kept_features_are_those_of_the_same_crops(tmp_path):
-    network = nn.Module()
-    network.speaker = Loudness()
-    speech = [np.linspace(0, 1, 40_000, dtype=np.float32)]
-
-    def embed(recipe, sounds) -> np.ndarray:
-        return embed_clips(network, recipe, sounds, tmp_path, quiet)[0]  # pyright: ignore[reportArgumentType]
-
-    short = replace(voice_encoder_debug(), crop_seconds=(0.5,))
-    first = embed(short, speech)
-    np.testing.assert_array_equal(embed(short, speech), first)
-    assert len([*tmp_path.iterdir()]) == 1
-    longer = embed(replace(short, crop_seconds=(1.0,)), speech)  # as many crops, of another length
-    assert longer[1] != first[1]
-    assert embed(short, [speech[0][::-1].copy()])[1] != first[1]
-    nn.init.constant_(network.speaker.scale, 2.0)
-    np.testing.assert_allclose(embed(short, speech), 2 * first)
-    assert len([*tmp_path.iterdir()]) == 4
 
 
 def test_keys_tell_where_one_part_ends():

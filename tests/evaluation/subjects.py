@@ -19,8 +19,8 @@ from speech2face.evaluation.folds import DrawnFolds, Listener, log_likelihood_ra
 from speech2face.evaluation.subjects import Subjects
 from speech2face.face_detection import Face
 from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.hearing import HeardClips
 from speech2face.training.recipes import voice_encoder_debug
-from speech2face.training.voice_encoder import HeardClips
 
 PEOPLE, FOLDS, SIZE, RATE = 40, 2, 8, 16_000
 LANDMARKS = np.zeros((5, 2), np.float32)

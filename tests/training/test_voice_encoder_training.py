@@ -1,4 +1,4 @@
-"""Hearing clips for the voice encoder: crops, caches, and the head in the network."""
+"""The voice encoder's training: too few clips, the head in the network, and what tuning moves."""
 
 import shutil
 from dataclasses import replace
@@ -15,33 +15,16 @@ from speech2face.training.checkpoint import save_weights
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import (
+    BLOCKS,
+    LAST_BLOCK,
     TuningTask,
-    embed_clips,
-    hear_clips,
+    listen,
     load_speaker,
     set_head,
 )
 from speech2face.weights import UNTUNED, Model, find_model
 
-RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5, 1.0))
-
-
-class Listener(torch.nn.Module):
-    """In place of the speaker networks: three numbers of each sound, and how often it was asked."""
-
-    def __init__(self, patience: int = 10**9) -> None:
-        super().__init__()
-        self.asked, self.patience = 0, patience
-
-    @property
-    def speaker(self) -> torch.nn.Module:
-        return self
-
-    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
-        if self.asked == self.patience:
-            raise KeyboardInterrupt
-        self.asked += 1
-        return torch.stack([waveform.sum(1), waveform[:, 0], waveform[:, -1]], dim=1)
+RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5,))
 
 
 def make_speech(seconds) -> list[np.ndarray]:
@@ -59,45 +42,10 @@ def quiet(*_) -> None:
     pass
 
 
-def test_whole_clips_come_first_then_crops_of_those_that_are_longer():
-    speech = make_speech([2.0, 0.8, 1.5])
-    features, seconds, clip = embed_clips(Listener(), RECIPE, speech, None, quiet)
-    np.testing.assert_allclose(seconds, [2, 0.8, 1.5, 0.5, 0.5, 0.5, 1, 1])
-    assert clip.tolist() == [0, 1, 2, 0, 1, 2, 0, 2]
-    for row, whole in enumerate(speech):
-        np.testing.assert_allclose(features[row], [whole.sum(), whole[0], whole[-1]], rtol=1e-3)
-    for row in range(3, 8):  # a crop lies in its own clip, in one piece
-        whole = speech[clip[row]]
-        (start,) = np.flatnonzero(whole == features[row, 1])
-        end = start + round(seconds[row] * 16_000)
-        assert whole[end - 1] == features[row, 2]
-    again = embed_clips(Listener(), RECIPE, speech, None, quiet)
-    np.testing.assert_array_equal(again[0], features)
-
-
-def test_finished_clips_are_kept_and_a_stopped_run_goes_on(tmp_path):
-    speech = make_speech(np.linspace(0.6, 2.0, 60))  # of 60 lengths; crops are of two
-    whole = Listener()
-    wanted, *_ = embed_clips(whole, RECIPE, speech, None, quiet)
-    assert len(wanted) > 130
-    assert 60 < whole.asked < 75  # crops of one length are heard together
-    with pytest.raises(KeyboardInterrupt):
-        embed_clips(Listener(patience=58), RECIPE, speech, tmp_path / "cache", quiet)
-    rest = Listener()
-    features, *_ = embed_clips(rest, RECIPE, speech, tmp_path / "cache", quiet)
-    np.testing.assert_array_equal(features, wanted)
-    assert rest.asked == whole.asked - 50  # kept by fifties
-    nothing = Listener()
-    features, *_ = embed_clips(nothing, RECIPE, speech, tmp_path / "cache", quiet)
-    np.testing.assert_array_equal(features, wanted)
-    assert nothing.asked == 0
-    assert not list(tmp_path.rglob("*.part*"))
-
-
 def test_too_few_clips_are_told(tmp_path):
     voices = make_voices(3)
     with pytest.raises(UsageError, match="only 3 clips have both speech and a face"):
-        hear_clips(RECIPE, Listener(), voices, tmp_path, quiet)
+        listen(RECIPE, load_speaker(RECIPE), voices, tmp_path, quiet)
 
 
 def test_the_network_gets_the_head_that_was_solved():
@@ -122,23 +70,26 @@ def test_the_network_gets_the_head_that_was_solved():
     np.testing.assert_allclose(shown, solved.average + 3 * (wanted - solved.average), atol=1e-2)
 
 
-def test_tuning_moves_the_last_block_and_the_head_only():
-    network, voices = load_speaker(RECIPE), make_voices(4)
+@pytest.mark.parametrize("tuned", [BLOCKS, LAST_BLOCK])
+def test_tuning_moves_the_layers_of_the_recipe_and_the_head_only(tuned, tmp_path):
+    recipe = replace(RECIPE, tuning_batch=2, tuned=tuned)
+    network, voices = load_speaker(recipe), make_voices(4)
     network.head.residual.copy_(torch.eye(128))
-    task = TuningTask(replace(RECIPE, tuning_batch=2), network, voices, np.array([1, 3]))
-    waveform, face = task.batch(0, np.random.default_rng(0))
-    assert waveform.shape == (2, 16_000)  # a clip shorter than that is repeated
+    clips = listen(recipe, network, voices, tmp_path, quiet)
+    task = TuningTask(recipe, network, clips, np.array([1, 3]))
+    batch = task.batch(0, np.random.default_rng(0))
+    entered, ge2e, face = batch
+    assert entered.shape == (2, 128, 50)  # a clip shorter than that is repeated
     assert {tuple(row) for row in face.numpy()} == {tuple(voices.faces[1]), tuple(voices.faces[3])}
+    heard = network.speaker.ge2e(torch.from_numpy(np.stack([voices.speech[i] for i in (1, 3)])))
+    same = torch.cdist(ge2e, heard).min(1).values  # in whatever order
+    torch.testing.assert_close(same, torch.zeros(2), atol=1e-4, rtol=0)
     statistics = {k: v.clone() for k, v in network.named_buffers() if "running" in k}
-    loss = task.losses((waveform, face))["distance"]
-    loss.backward()
+    task.losses(batch)["distance"].backward()
     moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
     assert moved == {"speaker", "head"}
     for name, parameter in network.speaker.named_parameters():
-        late = name.startswith(
-            ("campplus.blocks.2.", "campplus.transitions.2.", "campplus.exit.", "campplus.embed.")
-        )
-        assert (parameter.grad is not None) == late, name
+        assert (parameter.grad is not None) == name.startswith(tuned), name
     for name, buffer in network.named_buffers():
         if "running" in name:
             assert torch.equal(buffer, statistics[name]), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.faces import identify_face_encoder
 from speech2face.files import write_atomically
+from speech2face.media import SAMPLE_RATE
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
@@ -31,12 +32,11 @@ from speech2face.training.face_decoder import (
     train_face_decoder,
 )
 from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.hearing import HeardClips, hear_speech
 from speech2face.training.voice_encoder import (
-    HeardClips,
     VoiceEncoderRecipe,
-    embed_clips,
-    hear_clips,
     identify_start,
+    listen,
     load_speaker,
     tune,
 )
@@ -67,8 +67,9 @@ class Listener:
         path = self.folder / "heard" / f"{name}-{key}.npz"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole = replace(self.recipe, crop_seconds=())
-            features, seconds, _ = embed_clips(self.network, whole, speak(), None, show)
+            speech = speak()
+            features = hear_speech(self.network.speaker, speech, show)
+            seconds = np.array([len(samples) / SAMPLE_RATE for samples in speech])
             with write_atomically(path) as kept:
                 np.savez(kept, features=features, seconds=seconds)
         with np.load(path) as data:
@@ -114,7 +115,7 @@ def draw_by_folds(
     cache = folder / "cache"
     pairs = join_people(pairs, cache, show)
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
-    clips = hear_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
+    clips = listen(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)

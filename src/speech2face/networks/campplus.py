@@ -69,8 +69,14 @@ class CamPlusPlus(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, time, feature_bins) -> (batch, embedding_size)."""
-        x = self.front(features.transpose(1, 2))  # (batch, front.out_channels, time)
-        x = self.entry(x)  # (batch, entry_channels, time / 2)
+        return self.finish(self.begin(features))
+
+    def begin(self, features: Tensor) -> Tensor:
+        """(batch, time, feature_bins) -> (batch, entry_channels, time / 2): front end and entry."""
+        return self.entry(self.front(features.transpose(1, 2)))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """(batch, entry_channels, time / 2) -> (batch, embedding_size): the blocks and the rest."""
         segment, average = _segments(x, self.config.segment_frames)
         for block, transition in zip(self.blocks, self.transitions, strict=True):
             x = transition(block(x, segment, average))

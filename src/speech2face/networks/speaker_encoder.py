@@ -41,8 +41,16 @@ class SpeakerEncoder(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) -> (batch, embedding_size)."""
-        campplus = F.normalize(self.campplus(self.fbank(waveform)), dim=1)  # (batch, 192)
-        return torch.cat([campplus, self.ge2e(waveform)], dim=1)
+        return self.finish(*self.begin(waveform))
+
+    def begin(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) -> what CAM++'s blocks are given (batch, 128, time), and what GE2E says
+        (batch, 256)."""
+        return self.campplus.begin(self.fbank(waveform)), self.ge2e(waveform)
+
+    def finish(self, entered: Tensor, ge2e: Tensor) -> Tensor:
+        """What `begin` gave -> (batch, embedding_size)."""
+        return torch.cat([F.normalize(self.campplus.finish(entered), dim=1), ge2e], dim=1)
 
 
 def load_speaker_encoder(path: str | os.PathLike[str]) -> SpeakerEncoder:

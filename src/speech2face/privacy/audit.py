@@ -35,8 +35,9 @@ from speech2face.privacy.population import (
 )
 from speech2face.provenance import DataIdentity, describe, hash_rows
 from speech2face.tables import drop_repeats, read_table
+from speech2face.training.hearing import hash_speech
 from speech2face.training.recipes import voice_encoder_frozen
-from speech2face.training.voice_encoder import hash_speech, identify_start, load_speaker
+from speech2face.training.voice_encoder import identify_start, load_speaker
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymise import Anonymiser

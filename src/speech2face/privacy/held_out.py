@@ -53,9 +53,10 @@ from speech2face.training.checkpoint import hash_weights
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
 from speech2face.training.voice_encoder import (
+    LAST_BLOCK,
     VoiceEncoderRecipe,
-    hear_clips,
     identify_start,
+    listen,
     load_speaker,
     tune,
 )
@@ -98,7 +99,7 @@ class HeldOut:
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
         fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
-        clips = hear_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
+        clips = listen(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         listeners = []
         for k in range(folds):
             run = folder / f"fold{k}"
@@ -233,6 +234,7 @@ def read_recipe(model: Model) -> VoiceEncoderRecipe:
         head=_pick(HeadConfig, told["head"]),
         crop_seconds=tuple(told["crop_seconds"]),
         tuning=told["tuning"] and _pick(LoopConfig, told["tuning"]),
+        tuned=tuple(told.get("tuned", LAST_BLOCK)),  # cards of version 0.1 do not name it
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,7 @@ from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
-from speech2face.training.recipes import voice_encoder_frozen
-from speech2face.training.voice_encoder import embed_clips, hash_speech
+from speech2face.training.hearing import hash_speech, hear_speech
 
 if TYPE_CHECKING:
     from speech2face.networks.voice_encoder import VoiceEncoder
@@ -106,6 +105,5 @@ def _hear(
             samples = anonymise(samples, zlib.crc32(f"{seed} {recording.name}".encode()))
         missing = round(LEAST_SECONDS * SAMPLE_RATE) - len(samples)
         sounds.append(np.pad(samples, (0, max(0, missing))).astype(np.float32))
-    whole = replace(voice_encoder_frozen(), crop_seconds=())
-    features, seconds, _ = embed_clips(network, whole, sounds, None, lambda *_: None)
-    return Overheard(features, seconds)
+    features = hear_speech(network.speaker, sounds, lambda *_: None)
+    return Overheard(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))

@@ -38,7 +38,7 @@ from speech2face.training.loop import LoopConfig, Running, fit, tell
 from speech2face.training.processes import ALONE, Processes
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
-    hear_clips,
+    listen,
     load_speaker,
     set_head,
     solve,
@@ -295,7 +295,7 @@ def _listen(
     if isinstance(train, Path):
         train = read_voices(train, start.face_encoder, show, most=MOST_HEARD)
     network = load_speaker(start, speaker)
-    clips = hear_clips(start, network, train, cache, show)
+    clips = listen(start, network, train, cache, show)
     set_head(network, solve(start, clips, np.ones(len(train), bool)))
     return network
 

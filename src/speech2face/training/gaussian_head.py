@@ -13,13 +13,15 @@ import numpy as np
 from speech2face.data.splits import split_people
 from speech2face.training.ridge import solve_ridge
 
+LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances have an inverse
+
 
 @dataclass(frozen=True)
 class HeadConfig:
     """Chosen by folds over the people of the pairs; see MODEL_CARD.md."""
 
-    ridge: float = 10.0
-    shrinkage: float = 0.3  # of the residual's correlations between principal directions
+    ridge: float = 14.0
+    shrinkage: float = 0.1  # of the residual's correlations between principal directions
     inner_folds: int = 5
     least_gain: float = 0.05  # of a direction that voices say nothing of; its twentyfold is drawn
 
@@ -99,7 +101,7 @@ def solve_head(
     residual, explained = _split_variance(rotated[whole], best, config.shrinkage)
     lost = (1 / gain.mean() - 1) * explained
     residual, explained = residual - lost, explained + lost
-    residual = _at_least(residual, 1e-3 * np.trace(residual) / len(residual))
+    residual = _at_least(residual, LEAST_SHARE * np.trace(residual) / len(residual))
     gains /= gain_at_reference
     weight, bias = axes @ (slope * gains).T, axes @ (gains * bias)
     residual, explained = axes @ residual @ axes.T, axes @ explained @ axes.T
@@ -109,15 +111,17 @@ def solve_head(
 def _split_variance(
     true: np.ndarray, predicted: np.ndarray, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance (D, D) of what predictions (N, D) miss, its correlations shrunk, and of them."""
+    """The covariance (D, D) of faces (N, D) as what predictions miss, its correlations shrunk, and
+    the rest, which they explain."""
     residual = np.cov((true - predicted).T)
     residual += shrinkage * (np.diag(residual.diagonal()) - residual)
-    return residual, np.cov(predicted.T)
+    residual = _at_least(residual, LEAST_SHARE * np.trace(residual) / len(residual))
+    return residual, _at_least(np.cov(true.T) - residual, 0.0)
 
 
 def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The factor in [0, 1] of each direction (D,) that makes held-out predictions best."""
-    return np.clip((predicted * true).sum(0) / (predicted**2).sum(0), 0, 1)
+    """The factor of each direction (D,), at least 0, that makes held-out predictions best."""
+    return np.maximum((predicted * true).sum(0) / (predicted**2).sum(0), 0)
 
 
 def _fit_half_seconds(

@@ -63,7 +63,9 @@ def voice_encoder() -> VoiceEncoderRecipe:
     """
     return VoiceEncoderRecipe(
         name="voice-encoder",
-        tuning=LoopConfig(steps=200, learning_rate=1e-4, weight_decay=0.0, average=0.98),
+        tuning=LoopConfig(
+            steps=200, learning_rate=1e-4, weight_decay=0.0, average=0.98, bfloat16=True
+        ),
     )
 
 

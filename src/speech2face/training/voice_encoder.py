@@ -6,9 +6,7 @@ solved in closed form, before tuning (a start) and after it (the head that is re
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,18 @@ from speech2face.console import Show
 from speech2face.data.voices import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.faces import identify_face_encoder
-from speech2face.files import write_atomically
-from speech2face.media import SAMPLE_RATE
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.provenance import hash_key, hash_rows
+from speech2face.provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+from speech2face.training.hearing import FRAMES_A_SECOND, HeardClips, hear_clips
 from speech2face.training.loop import LoopConfig, fit, tell
 from speech2face.weights import UNTUNED, find_model, hash_file
 
-BATCH = 16  # clips of one length that the speaker networks hear at once
+BLOCKS = tuple(f"campplus.{part}." for part in ("blocks", "transitions", "exit", "embed"))
 LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))
 
 
@@ -45,37 +42,32 @@ class VoiceEncoderRecipe:
     network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     crop_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)  # one random crop of each clip at each
-    tuning: LoopConfig | None = None  # of CAM++'s last block and the head; None leaves them frozen
+    tuning: LoopConfig | None = None  # of `tuned` and the head; None leaves them frozen
+    tuned: tuple[str, ...] = BLOCKS  # how the names of the speaker networks' moving weights begin
     tuning_batch: int = 12
     tuning_seconds: float = 3.0
     face_encoder: str = "dlib"
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class HeardClips:
-    """Clips that were heard: what the speaker networks make of them and of crops."""
-
-    voices: Voices  # N
-    features: np.ndarray  # (M, 448), whole clips first
-    seconds: np.ndarray  # (M,)
-    clip: np.ndarray  # (M,) the clip of each row
-
-    @property
-    def whole(self) -> np.ndarray:
-        return np.arange(len(self.clip)) < len(self.voices)
-
-
-def hear_clips(
+def listen(
     recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
 ) -> HeardClips:
-    """Run the speaker networks on each clip and on crops of it.
+    """What the speaker networks make of each clip and of crops of it.
 
     Raises UsageError where there are too few clips to train.
     """
     if len(voices) < 2 * recipe.head.inner_folds:
         raise UsageError(f"only {len(voices)} clips have both speech and a face: too few to train.")
-    return HeardClips(voices, *embed_clips(network, recipe, voices.speech, cache, show))
+    return hear_clips(
+        network.speaker,
+        voices,
+        recipe.crop_seconds,
+        recipe.seed,
+        cache,
+        show,
+        keep=recipe.tuning is not None,
+    )
 
 
 def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> VoiceEncoder:
@@ -110,65 +102,6 @@ def identify_start(speaker: Path | None = None) -> str:
     return hash_file(speaker)[:16]
 
 
-def embed_clips(
-    network: VoiceEncoder,
-    recipe: VoiceEncoderRecipe,
-    speech: Sequence[np.ndarray],
-    cache: Path | None,
-    show: Show,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features (M, F), seconds (M,) and clip (M,): whole clips first, then crops of them.
-
-    With a `cache` folder finished clips are kept there, and a run that was stopped goes on.
-    """
-    rng = np.random.default_rng(recipe.seed)
-    rows: list[tuple[int, np.ndarray]] = [(i, s) for i, s in enumerate(speech)]
-    for seconds in recipe.crop_seconds:
-        length = round(seconds * SAMPLE_RATE)
-        for i, samples in enumerate(speech):
-            if len(samples) > length:
-                start = rng.integers(len(samples) - length)
-                rows.append((i, samples[start : start + length]))
-    path = None
-    features: dict[int, np.ndarray] = {}
-    if cache:
-        weights = hash_weights(network.speaker)
-        key = hash_key(hash_speech(speech), weights, recipe.seed, recipe.crop_seconds)
-        cache.mkdir(parents=True, exist_ok=True)
-        path = cache / f"voices-{key}.npz"
-        if path.is_file():
-            with np.load(path) as data:
-                features = dict(zip(data["row"].tolist(), data["features"], strict=True))
-    alike: dict[int, list[int]] = {}  # rows of the same length are heard together
-    for row, (_, samples) in enumerate(rows):
-        if row not in features:
-            alike.setdefault(len(samples), []).append(row)
-    batches = [same[i : i + BATCH] for same in alike.values() for i in range(0, len(same), BATCH)]
-    for place, batch in enumerate(batches):
-        waveforms = torch.from_numpy(np.stack([rows[row][1] for row in batch]))
-        with torch.inference_mode():
-            features |= zip(batch, network.speaker(waveforms).numpy(), strict=True)
-        if place % 50 == 49 or place == len(batches) - 1:
-            show("embedding voices", len(features), len(rows), "")
-            if path:
-                with write_atomically(path) as kept:
-                    np.savez(kept, row=[*features], features=np.array([*features.values()]))
-    return (
-        np.array([features[row] for row in range(len(rows))]),
-        np.array([len(samples) / SAMPLE_RATE for _, samples in rows]),
-        np.array([i for i, _ in rows]),
-    )
-
-
-def hash_speech(speech: Sequence[np.ndarray]) -> str:
-    """Which sounds these are, in sixteen letters."""
-    digest = hashlib.sha256()
-    for samples in speech:
-        digest.update(len(samples).to_bytes(8))
-        digest.update(samples.tobytes())
-    return digest.hexdigest()[:16]
-
-
 def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
     """The head for the frozen networks, from the clips that are chosen (N,) bool."""
     rows = chosen[clips.clip]
@@ -193,7 +126,7 @@ def train_voice_encoder(
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
-    clips = hear_clips(recipe, network, voices, cache, show)
+    clips = listen(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
     facts = {
         "network": "voice_encoder",
@@ -233,10 +166,9 @@ def tune(
     if recipe.tuning is None:
         return head, clips
     set_head(network, head)
-    task = TuningTask(recipe, network, clips.voices, np.flatnonzero(chosen))
+    task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
     fit(task, recipe.tuning, folder / "tuning", facts, tell(show, "tuning the voice encoder"))
-    features, seconds, clip = embed_clips(network, recipe, clips.voices.speech, folder, show)
-    tuned = replace(clips, features=features, seconds=seconds, clip=clip)
+    tuned = clips.hear_again(network.speaker, folder, show)
     return solve(recipe, tuned, chosen), tuned
 
 
@@ -256,43 +188,55 @@ def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
 
 
 class TuningTask:
-    """Random crops of the chosen clips; only CAM++'s last block and pooling, and the head, move.
+    """Random crops of the chosen clips; only the recipe's `tuned` layers and the head move.
 
     What is asked of them is to come near the face: the likelihood, in which the covariance says
     what counts, does worse by folds (docs/training.md). Batch normalisation stays at the statistics
-    it was trained with.
+    it was trained with. Crops are cut from what the layers below have heard of a whole clip, and
+    GE2E hears it whole.
     """
 
     def __init__(
         self,
         recipe: VoiceEncoderRecipe,
         network: VoiceEncoder,
-        voices: Voices,
+        clips: HeardClips,
         chosen: np.ndarray,
     ) -> None:
         self.network = network
-        self._recipe, self._voices, self._chosen = recipe, voices, chosen
+        self._recipe, self._clips, self._chosen = recipe, clips, chosen
         network.requires_grad_(False)
         network.head.linear.requires_grad_(True)
         for name, parameter in network.speaker.named_parameters():
-            parameter.requires_grad_(name.startswith(LAST_BLOCK))
+            parameter.requires_grad_(name.startswith(recipe.tuned))
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        length = round(self._recipe.tuning_seconds * SAMPLE_RATE)
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """What CAM++'s blocks are given (B, 128, time), GE2E's (B, 256), and faces (B, D)."""
+        begun = self._clips.begun
+        assert begun
+        time = round(self._recipe.tuning_seconds * FRAMES_A_SECOND)
         rows = rng.choice(self._chosen, self._recipe.tuning_batch, replace=False)
         crops = []
         for row in rows:
-            samples = self._voices.speech[row]
-            samples = np.tile(samples, -(-length // len(samples)))  # a short clip is repeated
-            start = rng.integers(len(samples) - length + 1)
-            crops.append(samples[start : start + length])
-        return torch.tensor(np.array(crops)), torch.tensor(self._voices.faces[rows])
+            entered = begun.entered[row]
+            entered = np.tile(entered, -(-time // entered.shape[1]))  # a short clip is repeated
+            start = rng.integers(entered.shape[1] - time + 1)
+            crops.append(entered[:, start : start + time])
+        faces = self._clips.voices.faces[rows]
+        return torch.tensor(np.array(crops)), torch.tensor(begun.ge2e[rows]), torch.tensor(faces)
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+        entered, ge2e, faces = batch
         self.network.eval()
-        waveform, face = batch
-        mean, *_ = self.network(waveform)
-        return {"distance": regression_loss(mean, face)}
+        features = self.network.speaker.finish(entered, ge2e)
+        with torch.autocast(features.device.type, enabled=False):  # it gains nothing in the head
+            seconds = torch.full((len(faces),), self._recipe.tuning_seconds, device=faces.device)
+            mean, covariance = self.network.head(features.float(), seconds)
+            return self.compare(mean, covariance, faces)
+
+    def compare(self, mean: Tensor, covariance: Tensor, faces: Tensor) -> dict[str, Tensor]:
+        """The losses of Gaussians, mean (B, D) and covariance (B, D, D), of faces (B, D)."""
+        return {"distance": regression_loss(mean, faces)}
 
 
 def load_untuned(path: Path) -> dict[str, Tensor]:
