@@ -10,8 +10,8 @@ same, draws the table of docs/training.md, and needs no row to run. With several
 are tested together, and a table for each follows, of its people matched among themselves. --against
 prints what the rows gain on another than the linear map.
 On 2 cores: frozen rows a minute once the speaker networks have listened (3 min), tuned ones 20 min,
-all of CAM++ 40 min; from nothing 15 min, the paper's network at its own size 50 min. Two folds at a
-time, each with OMP_NUM_THREADS=1, are faster than one after the other.
+from nothing 15 min, the paper's network at its own size 50 min. Two folds at a time, each with
+OMP_NUM_THREADS=1, are faster than one after the other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from speech2face.console import ProgressBars, Show
 from speech2face.data.pairs import Pair
-from speech2face.data.sets import join_people, read_sets
+from speech2face.data.sets import join_people, name_sets, read_sets
 from speech2face.data.splits import split_people, split_shares
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.evaluation.folds import deal_folds, draw_faces, log_likelihood_ratios
@@ -85,6 +85,7 @@ class Fold:
     decoder: Path  # weights of the face decoder that met nobody of the test either
     folder: Path
     show: Show
+    first: np.ndarray | None = None  # (N,) bool: in the first set, where several are given
 
     @property
     def voices(self) -> Voices:
@@ -111,6 +112,19 @@ def map_linearly(fold: Fold) -> Answer:
         slope, offset = solve_ridge(heard[train][~rest], faces[train][~rest], RIDGE)
         held_out[rest] = heard[train][rest] @ slope + offset
     return means, _compare(means, faces[fold.test], faces[train] - held_out, faces[train])
+
+
+def of_first_set(row: Row) -> Row:
+    """The same, learned from the people of the first set alone."""
+
+    def part(fold: Fold) -> Answer:
+        if fold.first is None or fold.first.all():
+            raise ValueError("there is only one set")
+        rows = np.flatnonzero(fold.first | fold.test)
+        clips, test, first = fold.clips.take(rows), fold.test[rows], fold.first[rows]
+        return row(replace(fold, clips=clips, test=test, first=first))
+
+    return part
 
 
 def _compare(
@@ -278,9 +292,11 @@ def _shorten(recipe: EndToEndRecipe, steps: int, batch: int) -> EndToEndRecipe:
 
 ROWS: dict[str, Row] = {
     REFERENCE: map_linearly,
+    "linear map, first set": of_first_set(map_linearly),
     "GE2E alone": freeze(GE2E),
     "CAM++ alone": freeze(CAMPPLUS),
     "frozen": freeze(slice(None)),
+    "last block, distance, first set": of_first_set(tune(Tuning(moved=LAST_BLOCK))),
     "last block, distance": tune(Tuning(moved=LAST_BLOCK)),
     "all blocks, distance": tune(Tuning()),
     "all blocks, likelihood": tune(Tuning(likelihood=1.0, distance=0.0)),
@@ -344,7 +360,13 @@ def main() -> None:
             },
         }
         FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
-        write_table(draw_table(told, REFERENCE), "voice encoders")
+        tables = {f"{len({*crowd.people}):,} people of all sets": told} | {
+            f"`{name}`, matched among its own people": rows for name, rows in sets.items()
+        }
+        write_table(
+            "\n\n".join(f"**{n}**\n\n{draw_table(t, REFERENCE)}" for n, t in tables.items()),
+            "voice encoders",
+        )
 
 
 @dataclass(frozen=True)
@@ -355,6 +377,7 @@ class Crowd:
     clips: HeardClips  # by the speaker networks as they were before tuning
     fold: np.ndarray  # (N,)
     decoders: list[Path]  # of each fold
+    first: np.ndarray  # (N,) bool: in the first set
 
     @property
     def people(self) -> np.ndarray:
@@ -373,7 +396,9 @@ def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
         without = {p.person for p, own in zip(pairs, dealt == k, strict=True) if own}
         run = out / "decoders" / f"fold{k}"
         decoders.append(train_face_decoder(face_decoder(), pairs, run, cache, show, without))
-    return Crowd([pairs[row] for row in rows], clips, dealt[rows], decoders)
+    kept = [pairs[row] for row in rows]
+    name = name_sets(folders)[0] if len(folders) > 1 else ""
+    return Crowd(kept, clips, dealt[rows], decoders, np.array([p.set == name for p in kept]))
 
 
 def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
@@ -382,7 +407,7 @@ def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
     if (folder / KEPT).is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    fold = Fold(crowd.clips, crowd.fold == k, crowd.decoders[k], folder, show)
+    fold = Fold(crowd.clips, crowd.fold == k, crowd.decoders[k], folder, show, crowd.first)
     shown, ratios = ROWS[name](fold)
     network, _ = load_face_decoder(fold.decoder)
     wanted = dict(zip(np.flatnonzero(fold.test).tolist(), np.float32(shown), strict=True))

@@ -390,6 +390,25 @@ def test_what_more_people_would_be_worth_is_what_was_measured():
             assert f"[{low:.3f}, {high:.3f}]" in line
 
 
+def test_what_the_parts_of_the_encoder_are_worth_is_what_was_measured():
+    facts = json.loads((ROOT / "benchmarks" / "voice_encoders.json").read_text())
+    page = (ROOT / "docs" / "training.md").read_text()
+    section = page.partition("## What the parts are worth")[2].partition("\n## ")[0]
+    tables, _, prose = section.partition("<!-- voice encoders -->")[2].partition("<!-- /")
+    known = {
+        tuple(round(figure, 3) for figure in interval)
+        for name in ("rows", "sets")
+        for interval in find_intervals(facts[name])
+    }
+    number = r"[+-]?0?\.\d{3}"
+    for text, least in ((tables, 3 * len(facts["rows"])), (prose, 4)):
+        written = re.findall(
+            rf"({number}) \[({number}), ({number})\]", " ".join(text.split()).replace("−", "-")
+        )
+        assert len(written) >= least
+        assert {tuple(map(float, figures)) for figures in written} <= known
+
+
 def test_what_waiting_threads_cost_is_what_was_measured():
     measured: dict[tuple[str, str], list[str]] = {}
     for row in THREADS["rows"]:

@@ -43,11 +43,11 @@ def test_the_released_model_is_found_by_name_and_has_a_whole_card() -> None:
     model = find_model()
     card = model.card
     assert re.fullmatch(r"\d+\.\d+\.\d+", card.version)
-    assert card.licence == "Apache-2.0"
+    assert card.licence == "CC-BY-NC-4.0"  # of some of the data; the code is Apache-2.0
     assert card.summary
     assert set(card.sha256) == {*FILES, UNTUNED}
     assert model.untuned
-    assert 0 < model.megabytes < 40
+    assert 0 < model.megabytes < 50
 
 
 def test_a_folder_is_a_model(folder: Path) -> None:

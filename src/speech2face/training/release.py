@@ -24,7 +24,7 @@ def export_model(
     folder: Path,
     *,
     name: str,
-    licence: str = "Apache-2.0",
+    licence: str = "unstated",
     summary: str = "",
     force: bool = False,
 ) -> Card:
