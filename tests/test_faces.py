@@ -295,7 +295,7 @@ def test_a_toml_that_is_wrong(tmp_path, toml, message):
 def test_a_broken_model(tmp_path, content):
     (tmp_path / "mine.onnx").write_bytes(content)
     (tmp_path / "mine.toml").write_text("input_size = 16\n")
-    with pytest.raises(ModelError, match=r"mine\.onnx: not an ONNX recogniser"):
+    with pytest.raises(ModelError, match=r"mine\.onnx: not an ONNX network"):
         load_face_encoder(str(tmp_path / "mine.onnx"))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
-from speech2face.onnx_graphs import open_model, open_recogniser
+from speech2face.onnx_graphs import open_model, open_network
 from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
@@ -158,7 +158,7 @@ class DlibEncoder:
     name, size, metric = "dlib", 128, "l2"
 
     def __init__(self) -> None:
-        _import("onnx", "onnx")
+        import_package("onnx", "onnx")
         path = find_package_file(*PACKAGED["dlib"])
         try:
             model = build_network(path)
@@ -205,8 +205,8 @@ class OnnxEncoder:
 
     def __init__(self, path: str | Path, config: OnnxEncoderConfig) -> None:
         self.name, self.config = config.name, config
-        _import("onnx", "onnx")
-        self._session = open_recogniser(Path(path))
+        import_package("onnx", "onnx")
+        self._session = open_network(Path(path))
         self._input = self._session.get_inputs()[0].name
         try:
             self.size = len(
@@ -322,7 +322,7 @@ class FaceMesh:
         return (mesh @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
 
 
-def _import(module: str, package: str) -> Any:
+def import_package(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -332,10 +332,7 @@ def _import(module: str, package: str) -> Any:
 
 
 def import_opencv() -> Any:
-    """OpenCV, but for its warnings: it has one for every detector that is opened."""
-    cv2 = _import("cv2", "opencv-python-headless")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    return cv2
+    return import_package("cv2", "opencv-python-headless")
 
 
 def find_package_file(package: str, path: str) -> Path:

@@ -1,10 +1,11 @@
-"""ONNX recognisers opened, and rewritten so that they give the same values sooner.
+"""ONNX networks of pictures opened, and rewritten so that they give the same values sooner.
 
 Needs the package onnx.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the best first
 
 
-def open_recogniser(path: Path) -> Any:
-    """An ONNX session whose only input is the picture.
+def open_network(path: Path, any_size: bool = False) -> Any:
+    """An ONNX session whose only input is the picture; with `any_size`, of any height and width.
 
-    Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
+    Some networks (SFace among them) list their weights as inputs too, which onnxruntime
     refuses when their types were changed by quantisation: those entries are taken out first. What
-    else is changed makes it faster, SFace nearly three times.
+    else is changed makes it faster, SFace more than three times. One for pictures of any size runs
+    on the CPU: a GPU would look for its best ways at each size anew.
     """
     import onnx
 
@@ -34,23 +36,34 @@ def open_recogniser(path: Path) -> Any:
         pictures = [entry for entry in model.graph.input if entry.name not in weights]
         del model.graph.input[:]
         model.graph.input.extend(pictures[:1])
+        if any_size:
+            _free_size(model.graph)
         unpack_weights(model.graph)
         replace_prelus(model.graph)
-        return open_model(model)
+        return open_model(model, PROVIDERS[-1:] if any_size else PROVIDERS)
     except Exception as error:  # onnx and onnxruntime raise many types of their own
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None
+        raise ModelError(f"{path}: not an ONNX network that can be run ({reason}).") from None
 
 
-def open_model(model: ModelProto) -> Any:
-    """A session of a model in memory, on a GPU where there is one."""
+def open_model(model: ModelProto, providers: Sequence[str] = PROVIDERS) -> Any:
+    """A session of a model in memory, on a GPU where there is one and `providers` has it."""
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
-    providers = [name for name in PROVIDERS if name in held]
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+    chosen = [name for name in providers if name in held]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=chosen)
+
+
+def _free_size(graph: GraphProto) -> None:
+    """A picture (1, C, height, width) may be of any height and width, and what is made of it."""
+    for axis, size in ((2, "height"), (3, "width")):
+        graph.input[0].type.tensor_type.shape.dim[axis].dim_param = size
+    del graph.value_info[:]
+    for entry in graph.output:
+        entry.type.tensor_type.ClearField("shape")
 
 
 def unpack_weights(graph: GraphProto) -> None:
@@ -110,7 +123,7 @@ def replace_prelus(graph: GraphProto) -> None:
             continue
         (values, _), (result,) = node.input, node.output
         slope = numpy_helper.to_array(held[node.input[1]])
-        how, settings = "Mul", {}
+        how, settings = "Mul", dict[str, Any]()
         if slope.ndim >= 3 and slope.shape[-3] == slope.size > 1:  # a picture's, of each channel
             how, settings = "Conv", {"group": slope.size}
             slope = slope.reshape(-1, 1, 1, 1)
