@@ -100,7 +100,7 @@ class FaceDetector:
         whole = cv2.copyMakeBorder(
             np.ascontiguousarray(image), 0, below, 0, right, cv2.BORDER_CONSTANT
         )
-        picture = cv2.dnn.blobFromImage(whole, swapRB=True)  # blue before red
+        picture = np.stack(cv2.split(whole)[::-1]).astype(np.float32)[None]  # blue before red
         seen = self._session.run(None, {self._session.get_inputs()[0].name: picture})
         parts = {name: one[0] for name, one in zip(self._outputs, seen, strict=True)}
         rows = []

@@ -52,8 +52,8 @@ PACKAGED = {  # recognisers by name: package and file
 SMALL = 448  # px of a picture's sides, up to which it is blurred as a whole
 MOST_BLURRED = 16  # times that a picture is shrunk by a blur alone
 
-# Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
-MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
+# Indices of the 468-point mesh between which YuNet's five points lie (eyes between two corners).
+MESH_FIVE = ((33, 133), (263, 362), (1, 1), (61, 61), (291, 291))
 
 
 class FaceEncoder(Protocol):
@@ -288,7 +288,7 @@ def identify_face_encoder(name_or_path: str = "dlib") -> str:
 
 def five_of(mesh: np.ndarray) -> np.ndarray:
     """The five landmarks (5, 2) of a mesh (468, 2)."""
-    return np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE])
+    return mesh[np.array(MESH_FIVE)].mean(1)
 
 
 class FaceMesh:
@@ -313,7 +313,7 @@ class FaceMesh:
 
     def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
         matrix = fit_similarity(five, TEMPLATES["mesh"] * self.CROP)
-        crop = align_face(image, five, "mesh", self.CROP).astype(np.float32)[None] / 255
+        crop = warp_face(image, matrix, self.CROP).astype(np.float32)[None] / 255
         outputs = self._session.run(None, {self._session.get_inputs()[0].name: crop})
         points, score = sorted((o.ravel() for o in outputs), key=len, reverse=True)
         if score[0] < 0:  # a logit

@@ -92,17 +92,17 @@ def _unpack(node: NodeProto, parts: list[np.ndarray]) -> np.ndarray:
     zero = rest[0] if rest else np.zeros_like(scale, packed.dtype)
     settings = {one.name: one.i for one in node.attribute}
     axis, block = settings.get("axis", 1), settings.get("block_size", 0)
-    places = np.arange(packed.shape[axis]) if packed.ndim else np.zeros(0, int)
-    spread = []
-    for values in (scale.astype(np.float32), zero.astype(np.float32)):
+    values = packed.astype(np.float32)
+    for change, given in ((np.subtract, zero), (np.multiply, scale)):
+        spread = given.astype(np.float32)
         if block:
-            values = np.take(values, places // block, axis)
-        elif values.ndim == 1 and packed.ndim:
+            spread = np.repeat(spread, block, axis)[tuple(map(slice, packed.shape))]
+        elif spread.ndim == 1 and packed.ndim:
             shape = np.ones(packed.ndim, int)
             shape[axis] = -1
-            values = values.reshape(shape)
-        spread.append(values)
-    return ((packed.astype(np.float32) - spread[1]) * spread[0]).astype(np.float32)
+            spread = spread.reshape(shape)
+        change(values, spread, out=values)
+    return values
 
 
 def replace_prelus(graph: GraphProto) -> None:
@@ -123,7 +123,8 @@ def replace_prelus(graph: GraphProto) -> None:
             continue
         (values, _), (result,) = node.input, node.output
         slope = numpy_helper.to_array(held[node.input[1]])
-        how, settings = "Mul", dict[str, Any]()
+        how: str = "Mul"
+        settings: dict[str, Any] = {}
         if slope.ndim >= 3 and slope.shape[-3] == slope.size > 1:  # a picture's, of each channel
             how, settings = "Conv", {"group": slope.size}
             slope = slope.reshape(-1, 1, 1, 1)
