@@ -53,7 +53,7 @@ SMALL = 448  # px of a picture's sides, up to which it is blurred as a whole
 MOST_BLURRED = 16  # times that a picture is shrunk by a blur alone
 
 # Indices of the 468-point mesh between which YuNet's five points lie (eyes between two corners).
-MESH_FIVE = ((33, 133), (263, 362), (1, 1), (61, 61), (291, 291))
+MESH_FIVE = np.array([(33, 133), (263, 362), (1, 1), (61, 61), (291, 291)])
 
 
 class FaceEncoder(Protocol):
@@ -288,7 +288,7 @@ def identify_face_encoder(name_or_path: str = "dlib") -> str:
 
 def five_of(mesh: np.ndarray) -> np.ndarray:
     """The five landmarks (5, 2) of a mesh (468, 2)."""
-    return mesh[np.array(MESH_FIVE)].mean(1)
+    return mesh[MESH_FIVE].mean(1)
 
 
 class FaceMesh:
