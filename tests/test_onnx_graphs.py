@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from speech2face.onnx_graphs import replace_prelus, unpack_weights
+from speech2face.onnx_graphs import replace_channel_pads, replace_prelus, unpack_weights
 from speech2face.runtime import import_runtime
 
 RANDOM = np.random.default_rng(0)
@@ -66,3 +66,43 @@ def test_a_prelu_is_replaced_by_the_same():
     before = run(model, values)
     replace_prelus(model.graph)
     np.testing.assert_array_equal(run(model, values), before)
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 1), (1, 6, 1, 1), (1, 1, 1), (6, 4, 5)])
+def test_so_is_one_of_pictures(shape):
+    slope = RANDOM.normal(size=shape).astype(np.float32)
+    model = make_of_pictures([helper.make_node("PRelu", ["x", "s"], ["y"])], {"s": slope}, 6)
+    values = RANDOM.normal(size=(1, 6, 4, 5)).astype(np.float32)
+    before = run(model, values)
+    replace_prelus(model.graph)
+    assert "PRelu" not in {node.op_type for node in model.graph.node}
+    np.testing.assert_array_equal(run(model, values), before)
+
+
+def test_channels_of_zeros_are_added_by_a_convolution_and_rows_are_not():
+    def build(pads: list[int], channels: int):
+        nodes = [
+            helper.make_node("Relu", ["x"], ["above"]),
+            helper.make_node("Pad", ["above", "p"], ["y"]),
+        ]
+        return make_of_pictures(nodes, {"p": np.array(pads)}, channels)
+
+    values = RANDOM.normal(size=(1, 6, 4, 5)).astype(np.float32)
+    for pads, channels, kind in (
+        ([0, 0, 0, 0, 0, 3, 0, 0], 9, "Conv"),
+        ([0, 0, 0, 0, 0, 3, 1, 0], 9, "Pad"),
+        ([0, 2, 0, 0, 0, 3, 0, 0], 11, "Pad"),
+    ):
+        model = build(pads, channels)
+        before = run(model, values)
+        replace_channel_pads(model)
+        assert [node.op_type for node in model.graph.node] == ["Relu", kind]
+        np.testing.assert_array_equal(run(model, values), before)
+
+
+def make_of_pictures(nodes: list, tensors: dict[str, np.ndarray], channels: int):
+    model = make(nodes, tensors, 6)
+    for entry, sizes in ((model.graph.input[0], [1, 6, 4, 5]), (model.graph.output[0], None)):
+        shape = sizes or [1, channels, "h", "w"]
+        entry.CopyFrom(helper.make_tensor_value_info(entry.name, TensorProto.FLOAT, shape))
+    return model

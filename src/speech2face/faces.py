@@ -20,7 +20,7 @@ import numpy as np
 
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
-from speech2face.onnx_graphs import open_model, open_recogniser
+from speech2face.onnx_graphs import open_model, open_network
 from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
@@ -52,8 +52,8 @@ PACKAGED = {  # recognisers by name: package and file
 SMALL = 448  # px of a picture's sides, up to which it is blurred as a whole
 MOST_BLURRED = 16  # times that a picture is shrunk by a blur alone
 
-# Indices of the 468-point mesh that stand for YuNet's five points (eyes by two corners each).
-MESH_FIVE = ((33, 133), (263, 362), (1,), (61,), (291,))
+# Indices of the 468-point mesh between which YuNet's five points lie (eyes between two corners).
+MESH_FIVE = np.array([(33, 133), (263, 362), (1, 1), (61, 61), (291, 291)])
 
 
 class FaceEncoder(Protocol):
@@ -158,7 +158,7 @@ class DlibEncoder:
     name, size, metric = "dlib", 128, "l2"
 
     def __init__(self) -> None:
-        _import("onnx", "onnx")
+        import_package("onnx", "onnx")
         path = find_package_file(*PACKAGED["dlib"])
         try:
             model = build_network(path)
@@ -205,8 +205,8 @@ class OnnxEncoder:
 
     def __init__(self, path: str | Path, config: OnnxEncoderConfig) -> None:
         self.name, self.config = config.name, config
-        _import("onnx", "onnx")
-        self._session = open_recogniser(Path(path))
+        import_package("onnx", "onnx")
+        self._session = open_network(Path(path))
         self._input = self._session.get_inputs()[0].name
         try:
             self.size = len(
@@ -288,7 +288,7 @@ def identify_face_encoder(name_or_path: str = "dlib") -> str:
 
 def five_of(mesh: np.ndarray) -> np.ndarray:
     """The five landmarks (5, 2) of a mesh (468, 2)."""
-    return np.stack([mesh[list(index)].mean(0) for index in MESH_FIVE])
+    return mesh[MESH_FIVE].mean(1)
 
 
 class FaceMesh:
@@ -313,7 +313,7 @@ class FaceMesh:
 
     def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:
         matrix = fit_similarity(five, TEMPLATES["mesh"] * self.CROP)
-        crop = align_face(image, five, "mesh", self.CROP).astype(np.float32)[None] / 255
+        crop = warp_face(image, matrix, self.CROP).astype(np.float32)[None] / 255
         outputs = self._session.run(None, {self._session.get_inputs()[0].name: crop})
         points, score = sorted((o.ravel() for o in outputs), key=len, reverse=True)
         if score[0] < 0:  # a logit
@@ -322,7 +322,7 @@ class FaceMesh:
         return (mesh @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
 
 
-def _import(module: str, package: str) -> Any:
+def import_package(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -332,10 +332,7 @@ def _import(module: str, package: str) -> Any:
 
 
 def import_opencv() -> Any:
-    """OpenCV, but for its warnings: it has one for every detector that is opened."""
-    cv2 = _import("cv2", "opencv-python-headless")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    return cv2
+    return import_package("cv2", "opencv-python-headless")
 
 
 def find_package_file(package: str, path: str) -> Path:

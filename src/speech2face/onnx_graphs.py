@@ -1,10 +1,11 @@
-"""ONNX recognisers opened, and rewritten so that they give the same values sooner.
+"""ONNX networks of pictures opened, and rewritten so that they give the same values sooner.
 
 Needs the package onnx.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the best first
 
 
-def open_recogniser(path: Path) -> Any:
-    """An ONNX session whose only input is the picture.
+def open_network(path: Path, any_size: bool = False) -> Any:
+    """An ONNX session whose only input is the picture; with `any_size`, of any height and width.
 
-    Some recognisers (SFace among them) list their weights as inputs too, which onnxruntime
+    Some networks (SFace among them) list their weights as inputs too, which onnxruntime
     refuses when their types were changed by quantisation: those entries are taken out first. What
-    else is changed makes it faster, SFace nearly three times.
+    else is changed makes it faster, SFace more than three times. One for pictures of any size runs
+    on the CPU: a GPU would look for its best ways at each size anew.
     """
     import onnx
 
@@ -34,23 +36,34 @@ def open_recogniser(path: Path) -> Any:
         pictures = [entry for entry in model.graph.input if entry.name not in weights]
         del model.graph.input[:]
         model.graph.input.extend(pictures[:1])
+        if any_size:
+            _free_size(model.graph)
         unpack_weights(model.graph)
         replace_prelus(model.graph)
-        return open_model(model)
+        return open_model(model, PROVIDERS[-1:] if any_size else PROVIDERS)
     except Exception as error:  # onnx and onnxruntime raise many types of their own
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: not an ONNX recogniser that can be run ({reason}).") from None
+        raise ModelError(f"{path}: not an ONNX network that can be run ({reason}).") from None
 
 
-def open_model(model: ModelProto) -> Any:
-    """A session of a model in memory, on a GPU where there is one."""
+def open_model(model: ModelProto, providers: Sequence[str] = PROVIDERS) -> Any:
+    """A session of a model in memory, on a GPU where there is one and `providers` has it."""
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     held = onnxruntime.get_available_providers()  # CUDA's comes with onnxruntime-gpu
-    providers = [name for name in PROVIDERS if name in held]
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+    chosen = [name for name in providers if name in held]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=chosen)
+
+
+def _free_size(graph: GraphProto) -> None:
+    """A picture (1, C, height, width) may be of any height and width, and what is made of it."""
+    for axis, size in ((2, "height"), (3, "width")):
+        graph.input[0].type.tensor_type.shape.dim[axis].dim_param = size
+    del graph.value_info[:]
+    for entry in graph.output:
+        entry.type.tensor_type.ClearField("shape")
 
 
 def unpack_weights(graph: GraphProto) -> None:
@@ -79,39 +92,77 @@ def _unpack(node: NodeProto, parts: list[np.ndarray]) -> np.ndarray:
     zero = rest[0] if rest else np.zeros_like(scale, packed.dtype)
     settings = {one.name: one.i for one in node.attribute}
     axis, block = settings.get("axis", 1), settings.get("block_size", 0)
-    places = np.arange(packed.shape[axis]) if packed.ndim else np.zeros(0, int)
-    spread = []
-    for values in (scale.astype(np.float32), zero.astype(np.float32)):
+    values = packed.astype(np.float32)
+    for change, given in ((np.subtract, zero), (np.multiply, scale)):
+        spread = given.astype(np.float32)
         if block:
-            values = np.take(values, places // block, axis)
-        elif values.ndim == 1 and packed.ndim:
+            spread = np.repeat(spread, block, axis)[tuple(map(slice, packed.shape))]
+        elif spread.ndim == 1 and packed.ndim:
             shape = np.ones(packed.ndim, int)
             shape[axis] = -1
-            values = values.reshape(shape)
-        spread.append(values)
-    return ((packed.astype(np.float32) - spread[1]) * spread[0]).astype(np.float32)
+            spread = spread.reshape(shape)
+        change(values, spread, out=values)
+    return values
 
 
 def replace_prelus(graph: GraphProto) -> None:
-    """PRelu becomes relu(x) + slope · (x − relu(x)): the same to the last bit.
+    """PRelu becomes relu(x) − slope · relu(−x): the same to the last bit.
 
     ONNX Runtime's own (1.32) goes through the values one by one on a CPU and was three quarters of
-    the face mesh's time; the four plain operations are vectorised, and the mesh takes a third.
+    the face mesh's time. Between convolutions the runtime keeps channels in blocks, as convolutions
+    and Relu take them, but Mul does not: blocks would be undone and made again around it. So a
+    channel is multiplied by a convolution of one weight; the mesh takes a quarter.
     """
-    from onnx import helper
+    from onnx import helper, numpy_helper
 
+    held = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []
     for node in graph.node:
-        if node.op_type != "PRelu":
+        if node.op_type != "PRelu" or node.input[1] not in held:
             nodes.append(node)
             continue
-        (values, slope), (result,) = node.input, node.output
-        above, below, sloped = (f"{result}.{part}" for part in ("above", "below", "sloped"))
+        (values, _), (result,) = node.input, node.output
+        slope = numpy_helper.to_array(held[node.input[1]])
+        how: str = "Mul"
+        settings: dict[str, Any] = {}
+        if slope.ndim >= 3 and slope.shape[-3] == slope.size > 1:  # a picture's, of each channel
+            how, settings = "Conv", {"group": slope.size}
+            slope = slope.reshape(-1, 1, 1, 1)
+        above, turned, below, sloped, turn, factor = (
+            f"{result}.{part}" for part in ("above", "turned", "below", "sloped", "turn", "factor")
+        )
+        graph.initializer.append(numpy_helper.from_array(-np.ones_like(slope), turn))
+        graph.initializer.append(numpy_helper.from_array(-slope, factor))
         nodes += [
             helper.make_node("Relu", [values], [above]),
-            helper.make_node("Sub", [values, above], [below]),
-            helper.make_node("Mul", [below, slope], [sloped]),
-            helper.make_node("Add", [above, sloped], [result]),
+            helper.make_node(how, [values, turn], [turned], **settings),
+            helper.make_node("Relu", [turned], [below]),
+            helper.make_node(how, [below, factor], [sloped], **settings),
+            helper.make_node("Add", [sloped, above], [result]),
         ]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def replace_channel_pads(model: ModelProto) -> None:
+    """Channels of zeros behind the others are added by a convolution, for the same reason."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    shapes = {
+        value.name: [one.dim_value for one in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    for node in graph.node:
+        if node.op_type != "Pad" or len(shapes.get(node.input[0], [])) != 4:
+            continue
+        pads = numpy_helper.to_array(held[node.input[1]])
+        if np.flatnonzero(pads).tolist() == [5] and pads[5] > 0:
+            channels = shapes[node.input[0]][1]
+            weights = np.eye(channels + pads[5], channels, dtype=np.float32)[:, :, None, None]
+            name = f"{node.output[0]}.weights"
+            graph.initializer.append(numpy_helper.from_array(weights, name))
+            wider = helper.make_node("Conv", [node.input[0], name], [node.output[0]])
+            node.CopyFrom(wider)

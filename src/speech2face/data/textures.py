@@ -20,10 +20,10 @@ from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.face_detection import LEAST_FACE, FaceDetector
 from speech2face.faces import (
-    MESH_FIVE,
     TEMPLATES,
     FaceMesh,
     fit_similarity,
+    five_of,
     identify_face_encoder,
     load_face_encoder,
     shrink_smoothly,
@@ -254,6 +254,6 @@ _FIVE = ((33, 133), (263, 362), (4,), (61,), (291,))
 
 def yaw_of(mesh: np.ndarray) -> float:
     """How far the nose stands from the middle of the eyes, in eye distances; 0 is frontal."""
-    left, right, nose, *_ = (mesh[list(index)].mean(0) for index in MESH_FIVE)
+    left, right, nose, *_ = five_of(mesh)
     across = right - left
     return float((nose - (left + right) / 2) @ across / (across @ across))
