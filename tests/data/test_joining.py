@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech2face.data.joining import NEARLY, SAME_VOICE, join_people
+from speech2face.data.joining import NEARLY, SAME_VOICE, join_names
 from speech2face.data.leaks import DOUBTFUL, SAME, Looks
 
 CLIPS = ["clip a", "clip b", "clip c"]
@@ -45,7 +45,7 @@ def voices(cosine: float, heard: list[int]):
 )
 def test_voices_decide_where_faces_leave_a_doubt(face, voice, same, asked):
     heard: list[int] = []
-    found = join_people(PEOPLE, CLIPS, looks_alike(face), voices(voice, heard))
+    found = join_names(PEOPLE, CLIPS, looks_alike(face), voices(voice, heard))
     assert (found.names["b"] == "a") is same
     assert found.names["c"] == "c"
     assert sorted(heard) == ([0, 1] if asked else [])
@@ -58,5 +58,5 @@ def test_voices_decide_where_faces_leave_a_doubt(face, voice, same, asked):
 
 
 def test_without_voices_faces_alone_decide():
-    assert join_people(PEOPLE, CLIPS, looks_alike(SAME - 0.02)).names["b"] == "b"
-    assert join_people(PEOPLE, CLIPS, looks_alike(SAME + 0.02)).names["b"] == "a"
+    assert join_names(PEOPLE, CLIPS, looks_alike(SAME - 0.02)).names["b"] == "b"
+    assert join_names(PEOPLE, CLIPS, looks_alike(SAME + 0.02)).names["b"] == "a"

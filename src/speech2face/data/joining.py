@@ -38,7 +38,7 @@ class Joined(NamedTuple):
     pairs: list[FacePair]  # all of them
 
 
-def join_people(
+def join_names(
     people: Sequence[str], clips: Sequence[str], looks: Looks, hear: Hear | None = None
 ) -> Joined:
     """Names of the clips' people (N,), the clips' names (N,) and faces (N,) → who is who.

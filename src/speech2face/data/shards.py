@@ -38,7 +38,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from speech2face.data.joining import join_people
+from speech2face.data.joining import join_names
 from speech2face.data.leaks import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.ledger import (
     Entry,
@@ -421,7 +421,7 @@ class Spool:
             samples = [_read_piece(self._piece(digest), encoder) for digest in digests]
             clips = [clip for clip, _ in samples]
             hear = _Hearing([self._piece(digest) for digest in digests])
-            found = join_people(people, clips, Looks.stack([looks for _, looks in samples]), hear)
+            found = join_names(people, clips, Looks.stack([looks for _, looks in samples]), hear)
             tell_doubtful(found.pairs, clips)
             names, joined, doubtful = found.names, found.joined, found.doubtful
         side = split_shares([names[p] for p in people], packing.shares, packing.seed)
