@@ -31,8 +31,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
     "no warp": {"warp": False},
     "no sharpening": {"sharpening": 0.0},
-    "a tenth of the penalty": {"penalty": 30.0},
-    "ten times the penalty": {"penalty": 3000.0},
+    "a tenth of the penalty": {"penalty": 10.0},
+    "ten times the penalty": {"penalty": 1000.0},
 }
 
 
@@ -58,8 +58,9 @@ def main() -> None:
         recipe, onnx = replace(face_decoder(), **VARIANTS[name]), run / "face_decoder.onnx"
         with ProgressBars() as show:
             decoder, _ = load_face_decoder(train_face_decoder(recipe, pairs, run, cache, show))
-            inputs, outputs = (torch.randn(2, 128),), ["picture", "landmarks"]
-            export_onnx(decoder, onnx, inputs, ["embedding"], outputs, ({0: "batch"},), {})
+            inputs = torch.randn(2, 128), torch.zeros(2, decoder.kinds)
+            names, batch = (["embedding", "hair"], ["picture", "landmarks"]), ({0: "batch"},) * 2
+            export_onnx(decoder, onnx, inputs, *names, batch, {})
             report_copies(onnx, few, run, show, cache=cache)
         rows[name] = json.loads((run / "copies.json").read_text())
         print(tell(name, rows[name]), flush=True)

@@ -262,9 +262,9 @@ def learn(recipe: EndToEndRecipe) -> Row:
 def first_layer(decoder: Path) -> nn.Linear:
     """What the decoder makes of an embedding before anything that is not linear."""
     network, _ = load_face_decoder(decoder)
-    layer = nn.Linear(*network.head_slope.shape)
-    layer.weight.data = network.head_slope.T.contiguous()
-    layer.bias.data = network.head_offset - network.average @ network.head_slope
+    layer = nn.Linear(*network.light_slope.shape)
+    layer.weight.data = network.light_slope.T.contiguous()
+    layer.bias.data = network.light_offset - network.average @ network.light_slope
     return layer
 
 

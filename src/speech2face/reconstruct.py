@@ -18,6 +18,7 @@ import numpy as np
 
 from speech2face.arguments import check_rows, check_whole
 from speech2face.cartoon import draw_cartoon
+from speech2face.decoding import draw_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.media import Source
 from speech2face.pictures import MOST_SAMPLES, SIZES
@@ -160,10 +161,7 @@ class Speech2Face:
         """
         length = self._decoder.get_inputs()[0].shape[1]  # D
         rows = check_rows("embeddings", embeddings, least=length, most=length)
-        outputs = self._decoder.run(None, {"embedding": rows})
-        pixels, landmarks = (np.asarray(output) for output in outputs)
-        pictures = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
-        return pictures, landmarks
+        return draw_faces(self._decoder, rows)
 
     def reconstruct(
         self,

@@ -16,14 +16,14 @@ from speech2face.data import textures
 from speech2face.data.textures import (
     LANDMARKS,
     MAX_YAW,
-    face_mask,
     find_mean_shape,
     measure_faces,
     mirror_order,
     unwarp,
 )
 from speech2face.faces import TEMPLATES
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, spline_basis
+from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.networks.spline_warp import spline_basis
 
 SIZE = 96
 
@@ -165,20 +165,6 @@ def test_outside_the_picture_its_edge_is_repeated():
     middle = SIZE // 2  # the left half of the canvas lies beyond the picture's left edge
     assert (texture[:, : middle - 2] == texture[:, :1]).all()
     assert texture[:, middle + 2 :].std(1).max() > 5
-
-
-def test_the_face_mask_covers_the_features_and_ends_at_the_oval():
-    mask = face_mask(SHAPE, SIZE)
-    assert mask.shape == (SIZE, SIZE)
-    assert mask.dtype == np.float32
-    column, row = (SHAPE[18:] * SIZE).astype(int).T  # all but the oval
-    assert mask[row, column].min() > 0.5
-    highest = SHAPE[:18, 1].argmin()
-    column, row = (SHAPE[highest] * SIZE).astype(int)
-    assert mask[row, column] < 0.5
-    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    assert edge.max() < 0.01
-    assert mask.max() <= 1
 
 
 # Mean shapes -------------------------------------------------------------------------------------

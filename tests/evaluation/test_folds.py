@@ -46,9 +46,9 @@ class Spies:
             self.met.append(("tuning", self.whose(faces.numpy())))
             return *begun, faces
 
-        def meet_and_solve(network, targets, penalty):
+        def meet_and_solve(recipe, targets, mean_shape):
             self.met.append(("decoder", self.whose(targets.embeddings)))
-            solve_decoder(network, targets, penalty)
+            return solve_decoder(recipe, targets, mean_shape)
 
         monkeypatch.setattr(voice_encoder, "solve_head", solve_head)
         monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)

@@ -69,8 +69,11 @@ def decoder_weights(tmp_path_factory):
     torch.manual_seed(0)
     recipe = face_decoder_debug()
     network = FaceDecoder(recipe.network, np.random.default_rng(0).uniform(0.2, 0.8, (66, 2)))
-    network.head_slope.copy_(0.01 * torch.randn_like(network.head_slope))
-    network.head_offset.copy_(torch.rand_like(network.head_offset))
+    network.light_slope.copy_(0.01 * torch.randn_like(network.light_slope))
+    network.light_offset.copy_(torch.rand_like(network.light_offset))
+    network.light_middle.fill_(0.5)
+    network.light_spread.fill_(0.3)
+    network.skin_cover.fill_(1.0)
     network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))
     path = tmp_path_factory.mktemp("decoder") / "face_decoder.safetensors"
     save_weights(path, network.state_dict(), {"recipe": asdict(recipe), "data": "abc"})

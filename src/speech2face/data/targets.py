@@ -13,10 +13,11 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.textures import MeasuredFaces, unwarp
-from speech2face.networks.face_decoder import spline_basis
+from speech2face.networks.spline_warp import spline_basis
 from speech2face.photographs import load_image
 
-GROUND = 0.4  # what is darker than white by less than this is partly ground: mist, fine hair
+# The picture shows more than the canvas of a canonical picture: there is room above high hair.
+FRAME, MIDDLE = 0.86, (0.5, 0.56)  # the canvas' side in the picture, and the point that stays
 
 
 @dataclass(frozen=True)
@@ -61,50 +62,20 @@ def build_targets(
     return Targets(textures, displacements * warp, faces.embeddings[:, None])
 
 
-def sharpen(targets: Targets, amount: float) -> None:
-    """An unsharp mask, in place: canonical pictures are drawn, and softer than photographs."""
-    import cv2
-
-    radius = targets.textures.shape[1] / 90
-    for texture in targets.textures:
-        soft = cv2.GaussianBlur(texture, (0, 0), radius)
-        cv2.addWeighted(texture, 1 + amount, soft, -amount, 0, dst=texture)
+def frame(points: np.ndarray) -> np.ndarray:
+    """Points (..., 2), fractions of the canvas → fractions of the drawn picture."""
+    return MIDDLE + FRAME * (points - np.array(MIDDLE))
 
 
-def separate_ground(textures: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Textures (N, S, S, 3) uint8 on white ground → colours of the head and its cover, halves of
-    symmetric heads: (N, S, S/2, 4) float32 in [0, 1].
-
-    A place is covered as far as it is darker than the ground, and wholly within `face` (S, S).
-    Where it is not, it has the colours of the head nearby, so that colours averaged over people
-    are colours of heads, however many of them show ground there.
-    """
-    side = textures.shape[1]
-    halves = np.empty((len(textures), side, side // 2, 4), np.float32)
-    for half, texture in zip(halves, textures, strict=True):
-        pixels = texture.astype(np.float32) / 255
-        cover = np.clip((1 - pixels.min(2)) / GROUND, 0, 1)
-        cover = np.maximum(cover, face)[..., None]
-        colours = np.clip((pixels - (1 - cover)) / np.maximum(cover, 0.05), 0, 1)
-        head = np.concatenate([_spread(colours, cover), cover], axis=2)
-        half[...] = ((head + head[:, ::-1]) / 2)[:, : side // 2]
-    return halves
+def picture_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the pixels of the drawn picture's left half lie: how far from the middle line, and how
+    far down, (S, S/2) each, in fractions of the picture."""
+    line = (np.arange(size) + 0.5) / size
+    across, low = np.meshgrid(0.5 - line[: size // 2], line)
+    return across, low
 
 
-def _spread(colours: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """Colours (S, S, 3), and where the cover (S, S, 1) is little those nearby, by ever coarser
-    means."""
-    import cv2
-
-    size, least = colours.shape[:2], 1e-3
-    mean = (colours * cover).mean((0, 1)) / max(cover.mean(), least)
-    spread = np.broadcast_to(mean, colours.shape)
-    for side in (4, 7, 14, 28, 56):
-        total, weight = (
-            cv2.resize(cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA), size)
-            for x in (colours * cover, cover)
-        )
-        weight = weight[..., None]
-        sure = np.minimum(4 * weight, 1)
-        spread = sure * total / np.maximum(weight, least) + (1 - sure) * spread
-    return cover * colours + (1 - cover) * spread
+def canvas_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same in fractions of the canvas."""
+    across, low = picture_grid(size)
+    return across / FRAME, MIDDLE[1] + (low - MIDDLE[1]) / FRAME

@@ -240,14 +240,6 @@ def oval_mask(mean_shape: np.ndarray, size: int, scale: float | np.ndarray) -> n
     return mask.astype(bool)
 
 
-def face_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
-    """The face's oval, with soft edges: (S, S) float32."""
-    import cv2
-
-    inside = oval_mask(mean_shape, size, np.array([1.03, 1.0]))
-    return cv2.GaussianBlur(inside.astype(np.float32), (0, 0), size / 60)
-
-
 # The five points in terms of LANDMARKS: eyes by two corners each, nose tip, mouth corners.
 _FIVE = ((33, 133), (263, 362), (4,), (61,), (291,))
 

@@ -25,6 +25,7 @@ from PIL import Image
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.pairs import PICTURES, Photograph, find_files, identify_photographs
+from speech2face.decoding import draw_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
@@ -137,8 +138,7 @@ def draw_copies(
     todo = [i for i, path in enumerate(pictures) if not path.is_file()]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
-        faces = np.asarray(session.run(None, {"embedding": np.float32(embeddings[rows])})[0])
-        pixels = np.round(np.clip(faces, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        pixels, _ = draw_faces(session, np.float32(embeddings[rows]))
         for i, picture in zip(rows, pixels, strict=True):
             pictures[i].parent.mkdir(parents=True, exist_ok=True)
             write_png(Image.fromarray(picture), pictures[i], decoder.stem)

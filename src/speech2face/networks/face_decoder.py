@@ -1,15 +1,23 @@
-"""The face decoder: embedding → landmarks and texture → warp → canonical picture.
+"""The face decoder: embedding → landmarks, skin, hair → warp → canonical picture.
 
-Shape and texture are drawn apart, as by Cole et al. (CVPR 2017): the texture is painted in the
-coordinates of the mean shape, and a warp moves it onto the landmarks. Both are linear maps of the
-embedding, solved in closed form (`training.face_decoder`), so whatever embedding comes gets a
-plausible face, and a mean gets the mean. The warp is linear in the displacements of the landmarks
-(thin-plate splines with their basis fixed at the mean shape), so it needs no solver and exports to
-ONNX as a matrix product and `GridSample`.
+Shape and texture are drawn apart, as by Cole et al. (CVPR 2017): the head is painted in the
+coordinates of the mean shape, and a warp moves it onto the landmarks. Landmarks and skin are
+linear maps of the embedding, solved in closed form (`training.face_decoder`), so whatever
+embedding comes gets a plausible face, and a mean gets the mean. Three things are not linear:
+
+- No pixel leaves the range of real faces: lightness and colour approach its limits (`limit`).
+- Skin and features have the contrast of a person, not that of a mean: each band of detail gets the
+  energy that people like this have there (Tiddeman, Burt and Perrett, IEEE CG&A 21(5), 2001).
+- Hair is not in a voice, and the mean of all hair is no hair: one of a few typical shapes and
+  colours is chosen.
+
+All is symmetric: halves are drawn, and mirrored before the warp. What makes the halves of a
+photograph differ is light, pose and chance.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +25,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CONTRAST = 28.0  # of the outline: where half of like people have hair, there is a clear edge
+from speech2face.networks.spline_warp import spline_basis, warp
+
+LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
+BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
+ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
+CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
+EDGE = 0.7  # pixels of 224: how soft the outline of hair is
+SHADE = 0.62  # of the hair behind the neck
+TASTE = 2.0  # how fast the liking for a kind of hair changes with the face
+NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
+# Luma and two differences to it → red, green, blue.
+TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -26,8 +45,9 @@ class FaceDecoderConfig:
 
     embedding: int = 128
     landmarks: int = 66
-    size: int = 224  # of the picture, pixels
-    head: int = 160  # of the texture, pixels
+    size: int = 224  # of the picture, pixels; even
+    colour: int = 56  # of the skin's colour, which changes less over the face than lightness; even
+    energy: int = 28  # of the maps of each band's energy; even
     warp_grid: int = 56  # points a side at which the displacement field is computed
     warp_steps: int = 2  # fixed-point steps that turn the field around
 
@@ -35,56 +55,127 @@ class FaceDecoderConfig:
 class FaceDecoder(nn.Module):
     """Embedding (B, D) → picture and landmarks.
 
-    The texture is the colours of a head without ground, and how surely each place is covered by
-    the head, to which `CONTRAST` gives an edge. Colours and white ground averaged into one another
-    would be a haze. Texture and landmarks are symmetric: half of the texture is drawn, the other
-    is its mirror image. What makes the halves of a photograph differ is light, pose and chance.
+    Hair is chosen by the embedding's direction from the average, so that a face drawn farther out
+    keeps its hair: the likeliest shape and colour for people who look so, but for a liking
+    (`draw_chances`) that differs from face to face, so that each kind of hair is met as often as
+    among the people learned from.
     """
 
     mean_shape: Tensor
     warp_basis: Tensor
     average: Tensor
-    head_slope: Tensor
-    head_offset: Tensor
     shape_slope: Tensor
     shape_offset: Tensor
-    enlarging: Tensor
+    light_slope: Tensor
+    light_offset: Tensor
+    light_middle: Tensor
+    light_spread: Tensor
+    colour_slope: Tensor
+    colour_offset: Tensor
+    colour_middle: Tensor
+    colour_spread: Tensor
+    energy_slope: Tensor
+    energy_offset: Tensor
+    skin_cover: Tensor
+    hair_fade: Tensor
+    hair_edge: Tensor
+    hair_back: Tensor
+    hair_light: Tensor
+    hair_colours: Tensor
+    hair_slope: Tensor
+    hair_offset: Tensor
+    hair_taste: Tensor
+    enlarge_colour: Tensor
+    fold_colour: Tensor
+    enlarge_energy: Tensor
+    fold_energy: Tensor
+    blurs: Tensor
+    folded_blurs: Tensor
+    narrows: Tensor
+    folded_narrows: Tensor
+    to_rgb: Tensor
 
-    def __init__(self, config: FaceDecoderConfig, mean_shape: np.ndarray | None = None) -> None:
-        """`mean_shape` (landmarks, 2) in fractions of the picture; None before loading weights."""
+    def __init__(
+        self,
+        config: FaceDecoderConfig,
+        mean_shape: np.ndarray | None = None,
+        shapes: int = 1,
+        colours: int = 1,
+    ) -> None:
+        """`mean_shape` (landmarks, 2) in fractions of the picture; None before loading weights.
+
+        `shapes` and `colours` of hair, without baldness.
+        """
         super().__init__()
         self.config = config
+        self.shapes, self.colours = shapes + 1, colours  # none is the first shape
+        size, dims = config.size, config.embedding
         shape = np.zeros((config.landmarks, 2)) if mean_shape is None else mean_shape
         basis = np.zeros((config.warp_grid**2, config.landmarks))
         if mean_shape is not None:
             basis = spline_basis(mean_shape, config.warp_grid)
-        half = 4 * config.head * (config.head // 2)  # red, green, blue, cover
+        half, small, tiny = (n * n // 2 for n in (size, config.colour, config.energy))
+        self.kinds = self.shapes + colours
+        sizes = {
+            "average": (dims,),
+            "shape_slope": (dims, config.landmarks * 2),
+            "shape_offset": (config.landmarks * 2,),
+            "light_slope": (dims, half),
+            "light_offset": (half,),
+            "light_middle": (half,),
+            "light_spread": (half,),
+            "colour_slope": (dims, 2 * small),
+            "colour_offset": (2 * small,),
+            "colour_middle": (2 * small,),
+            "colour_spread": (2 * small,),
+            "energy_slope": (dims, len(BANDS) * tiny),
+            "energy_offset": (len(BANDS) * tiny,),  # natural logarithms
+            "skin_cover": (size, size // 2),  # how surely there is skin: head, neck
+            "hair_fade": (size, size // 2),  # how much of hair is seen: none at the picture's end
+            "hair_edge": (self.shapes, half),  # pixels of 224 from the outline, inwards
+            "hair_back": (self.shapes, half),  # the same of the hair behind the neck
+            "hair_light": (self.shapes, half),  # of the hair, 1 on average
+            "hair_colours": (colours, 3),
+            "hair_slope": (dims, self.kinds),
+            "hair_offset": (self.kinds,),
+            "hair_taste": (dims, self.kinds),
+        }
         self.register_buffer("mean_shape", torch.tensor(shape, dtype=torch.float32))
         self.register_buffer("warp_basis", torch.tensor(basis, dtype=torch.float32))
-        self.register_buffer("average", torch.zeros(config.embedding))
-        self.register_buffer("head_slope", torch.zeros(config.embedding, half))
-        self.register_buffer("head_offset", torch.full((half,), 0.5))
-        self.register_buffer("shape_slope", torch.zeros(config.embedding, config.landmarks * 2))
-        self.register_buffer("shape_offset", torch.zeros(config.landmarks * 2))
-        self.register_buffer("enlarging", enlarging_matrix(config.head, config.size), False)
+        for name, of in sizes.items():
+            self.register_buffer(name, torch.zeros(of))
+        scale = size / 224
+        blurs = torch.stack([blur_matrix(size, scale * sigma) for sigma in BANDS])
+        narrows = torch.stack(
+            [narrowing_matrix(size, config.energy, scale * sigma) for sigma in ENERGY_BLUR]
+        )
+        colour, energy = (enlarging_matrix(n, size) for n in (config.colour, config.energy))
+        fixed = {
+            "enlarge_colour": colour,
+            "fold_colour": fold(colour).T,
+            "enlarge_energy": energy,
+            "fold_energy": fold(energy).T,
+            "blurs": blurs,
+            "folded_blurs": fold(blurs).mT,
+            "narrows": narrows,
+            "folded_narrows": fold(narrows).mT,
+            "to_rgb": torch.tensor(TO_RGB),
+        }
+        for name, values in fixed.items():
+            self.register_buffer(name, values.contiguous(), False)
 
-    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, embedding: Tensor, hair: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, D) → picture (B, 3, S, S), RGB in [0, 1], and where its landmarks are (B, K, 2),
-        fractions of it."""
-        colours, cover = self.draw_head(embedding)
-        displacement = self.draw_shape(embedding)
-        picture = self.warp(colours * cover + 1 - cover, displacement).clamp(0, 1)
-        return picture, self.mean_shape + displacement
+        fractions of it.
 
-    def draw_head(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D) → colours (B, 3, S, S) in mean-shape coordinates, and where the head covers the
-        ground (B, 1, S, S)."""
-        side = self.config.head
-        half = (embedding - self.average) @ self.head_slope + self.head_offset
-        half = half.unflatten(1, (4, side, side // 2))
-        head = torch.cat([half, half.flip(3)], dim=3)  # (B, 4, h, h)
-        head = self.enlarging @ head @ self.enlarging.T  # (B, 4, S, S)
-        return head[:, :3], torch.sigmoid(CONTRAST * (head[:, 3:] - 0.5))
+        `hair` (B, kinds) is added to the chances of each kind of hair, see `draw_chances`.
+        """
+        chances = self.draw_chances(embedding)
+        shape, colour = self.choose_hair(chances if hair is None else chances + hair)
+        half = self.lay_hair(self.draw_skin(embedding), shape, colour)
+        displacement = self.draw_shape(embedding)
+        head = torch.cat([half, half.flip(3)], dim=3)
+        return self.warp(head, displacement).clamp(0, 1), self.mean_shape + displacement
 
     def draw_shape(self, embedding: Tensor) -> Tensor:
         """(B, D) → how far the landmarks lie from the mean shape's, (B, K, 2)."""
@@ -93,32 +184,88 @@ class FaceDecoder(nn.Module):
 
     def warp(self, texture: Tensor, displacement: Tensor) -> Tensor:
         """Move a texture (B, 3, S, S) from the mean shape by displacements (B, K, 2)."""
-        grid = self.config.warp_grid
-        # The field D(q) says where a point q of the texture goes: q + D(q). The picture at p
-        # takes the texture at T(p) = p − D(T(p)), found by a few fixed-point steps.
-        field = torch.einsum("nk,bkc->bcn", self.warp_basis, displacement)
-        field = field.unflatten(2, (grid, grid))  # (B, 2, G, G)
-        line = (torch.arange(grid, device=field.device) + 0.5) * (2 / grid) - 1
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        here = torch.stack([x, y], dim=-1)[None]  # (1, G, G, 2) in [−1, 1]
-        there = here - 2 * field.permute(0, 2, 3, 1)
-        for _ in range(self.config.warp_steps):
-            moved = F.grid_sample(field, there, padding_mode="border", align_corners=False)
-            there = here - 2 * moved.permute(0, 2, 3, 1)
-        there = F.interpolate(
-            (there - here).permute(0, 3, 1, 2),
-            size=(self.config.size, self.config.size),
-            mode="bilinear",
-            align_corners=False,
-        ).permute(0, 2, 3, 1)  # (B, S, S, 2), offsets
-        size = self.config.size
-        line = (torch.arange(size, device=field.device) + 0.5) * (2 / size) - 1
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        there = there + torch.stack([x, y], dim=-1)[None]
-        # Bicubic: bilinear, it would take a tenth of the sharpness away.
-        return F.grid_sample(
-            texture, there, mode="bicubic", padding_mode="border", align_corners=False
+        return warp(texture, displacement, self.warp_basis, self.config.warp_steps)
+
+    # Skin --------------------------------------------------------------------------------------
+
+    def draw_skin(self, embedding: Tensor) -> Tensor:
+        """(B, D) → left half of a head all of skin: face, scalp, ears, neck. (B, 3, S, S/2)."""
+        config, away = self.config, embedding - self.average
+        light = away @ self.light_slope + self.light_offset
+        light = limit(light, self.light_middle, LIGHT_RANGE * self.light_spread)
+        light = light.unflatten(1, (1, config.size, config.size // 2))
+        colour = away @ self.colour_slope + self.colour_offset
+        colour = limit(colour, self.colour_middle, COLOUR_RANGE * self.colour_spread)
+        colour = colour.unflatten(1, (2, config.colour, config.colour // 2))
+        colour = self.enlarge_colour @ colour @ self.fold_colour  # (B, 2, S, S/2)
+        energy = (away @ self.energy_slope + self.energy_offset).unflatten(
+            1, (len(BANDS), config.energy, config.energy // 2)
         )
+        skin = torch.cat([self.add_contrast(light, energy), colour], dim=1)
+        return (self.to_rgb @ skin.flatten(2)).unflatten(2, (config.size, config.size // 2))
+
+    def add_contrast(self, light: Tensor, energy: Tensor) -> Tensor:
+        """Lightness (B, 1, S, S/2) → the same with the energy of detail that is wanted, the
+        logarithm by band and place (B, bands, E, E/2)."""
+        bands = self.split_bands(light)
+        gain = torch.exp(CONTRAST / 2 * (energy - self.measure_energy(bands)))
+        gain = gain.clamp(LEAST_GAIN, MOST_GAIN)
+        gain = self.enlarge_energy @ gain @ self.fold_energy
+        return light + ((gain - 1) * bands).sum(1, keepdim=True)
+
+    def measure_energy(self, bands: Tensor) -> Tensor:
+        """Bands of detail (B, bands, S, S/2) → logarithm of their energy (B, bands, E, E/2)."""
+        return torch.log(self.narrows @ (bands * bands) @ self.folded_narrows + 1e-6)
+
+    def split_bands(self, light: Tensor) -> Tensor:
+        """Lightness (B, 1, S, S/2) → its bands of detail (B, bands, S, S/2), finest first."""
+        blurred = self.blurs @ light @ self.folded_blurs
+        return torch.cat([light, blurred[:, :-1]], dim=1) - blurred
+
+    # Hair --------------------------------------------------------------------------------------
+
+    def draw_chances(self, embedding: Tensor) -> Tensor:
+        """(B, D) → how much each kind of hair suits, (B, kinds): none, the shapes, the colours.
+
+        The logarithm of how likely it is for people who look so, and on it a liking, distributed
+        as Gumbel's: the kind that has most is then met as often as it is likely. The liking is a
+        function of the face, made of triangle waves, so that the same face has the same hair.
+        """
+        away = embedding - self.average
+        towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
+        liking = towards @ self.hair_taste
+        phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)
+        phase = phase + self._shift(liking)
+        wave = (phase - 2 * torch.floor(phase / 2) - 1).abs().clamp(1e-4, 1 - 1e-4)
+        return towards @ self.hair_slope + self.hair_offset - torch.log(-torch.log(wave))
+
+    def _shift(self, like: Tensor) -> Tensor:
+        golden = (math.sqrt(5) - 1) / 2
+        return 2 * golden * torch.arange(like.shape[1], device=like.device)
+
+    def choose_hair(self, chances: Tensor) -> tuple[Tensor, Tensor]:
+        """Chances (B, kinds) → shape, 0 for none, and colour of the hair, (B,) each."""
+        return chances[:, : self.shapes].argmax(1), chances[:, self.shapes :].argmax(1)
+
+    def lay_hair(self, skin: Tensor, shape: Tensor, colour: Tensor) -> Tensor:
+        """Half a head of skin (B, 3, S, S/2) → on white ground, with the hair behind and before
+        it."""
+        size = self.config.size
+
+        def layer(planes: Tensor) -> Tensor:
+            return planes[shape].unflatten(1, (1, size, size // 2))
+
+        hair = layer(self.hair_light) * self.hair_colours[colour][:, :, None, None]
+        back = torch.sigmoid(layer(self.hair_back) / EDGE) * self.hair_fade
+        front = torch.sigmoid(layer(self.hair_edge) / EDGE) * self.hair_fade
+        picture = 1 - back + SHADE * hair * back
+        picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)
+        return picture + front * (hair - picture)
+
+
+def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:
+    """Values (B, N) near `middle` (N,) as they are, those far from it within `reach` (N,)."""
+    return middle + reach * torch.tanh((values - middle) / (reach + 1e-4))
 
 
 def enlarging_matrix(old: int, new: int) -> Tensor:
@@ -129,28 +276,19 @@ def enlarging_matrix(old: int, new: int) -> Tensor:
     return F.interpolate(torch.eye(old)[None, None], size=(new, old), mode="bicubic")[0, 0]
 
 
-def spline_basis(shape: np.ndarray, grid: int, border: int = 5) -> np.ndarray:
-    """Thin-plate spline basis (grid², K) of the landmarks `shape` (K, 2), fractions of a picture.
-
-    Times displacements (K, 2) it gives the displacement at each of grid² cell centres, row by
-    row; points along the picture's border stay where they are (Bookstein, 1989).
-    """
-    line = np.linspace(0, 1, border)
-    edge = [(x, y) for x in line for y in line if x in (0, 1) or y in (0, 1)]
-    knots = np.concatenate([shape, np.array(edge)])  # (N, 2)
-    n = len(knots)
-    system = np.zeros((n + 3, n + 3))
-    system[:n, :n] = _spline_kernel(knots, knots) + 1e-4 * np.eye(n)  # a little smoothing
-    system[:n, n], system[:n, n + 1 :] = 1, knots
-    system[n:, :n] = system[:n, n:].T
-    solve = np.linalg.inv(system)[:, : len(shape)]  # displacements of the landmarks → weights
-    centres = (np.arange(grid) + 0.5) / grid
-    y, x = np.meshgrid(centres, centres, indexing="ij")
-    points = np.stack([x.ravel(), y.ravel()], axis=1)  # (grid², 2)
-    terms = np.hstack([_spline_kernel(points, knots), np.ones((len(points), 1)), points])
-    return terms @ solve
+def blur_matrix(size: int, sigma: float) -> Tensor:
+    """A Gaussian blur of a line of `size` values, as a matrix (size, size)."""
+    return narrowing_matrix(size, size, sigma)
 
 
-def _spline_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    squared = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return squared * np.log(np.maximum(squared, 1e-12)) / 2
+def narrowing_matrix(old: int, new: int, sigma: float) -> Tensor:
+    """Gaussian means, `sigma` of the `old` values wide, of a line, as a matrix (new, old)."""
+    places = (torch.arange(new) + 0.5) * (old / new) - 0.5
+    weights = torch.exp(-((places[:, None] - torch.arange(old)) ** 2) / (2 * sigma**2))
+    return weights / weights.sum(1, keepdim=True)
+
+
+def fold(matrix: Tensor) -> Tensor:
+    """A map of a symmetric line (..., new, old) → of its first half (..., new/2, old/2)."""
+    new, old = matrix.shape[-2] // 2, matrix.shape[-1] // 2
+    return matrix[..., :new, :old] + matrix[..., :new, old:].flip(-1)

@@ -1,7 +1,8 @@
-"""The face decoder, solved: two ridge regressions from embeddings to heads and to landmarks.
+"""The face decoder, solved: ridge regressions from embeddings to skin and landmarks, and hair.
 
 It learns from the canonical pictures of the pairs: frontal, neutral, evenly lit, on white ground.
-They are soft, so they are sharpened first.
+They are soft, so they are sharpened first. Skin is learned apart from hair, and its lightness apart
+from its colour.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ import torch
 
 from speech2face import __version__
 from speech2face.console import Show
+from speech2face.data.hair import find_colours, find_shapes
+from speech2face.data.heads import Heads, separate_heads, smooth_step
 from speech2face.data.pairs import Pair, identify_pairs
-from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
+from speech2face.data.skin import uncover_skin
+from speech2face.data.targets import Targets, build_targets, frame, picture_grid
 from speech2face.data.textures import (
     MeasuredFaces,
     explain_face,
-    face_mask,
     find_mean_shape,
     measure_faces,
     mirror_order,
 )
 from speech2face.errors import UsageError
 from speech2face.faces import identify_face_encoder
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
 from speech2face.provenance import claim_run, describe, tell_data
 from speech2face.training.checkpoint import load_weights, save_weights
+from speech2face.training.hair_choice import solve_chances
 from speech2face.training.ridge import solve_ridge
 
 log = logging.getLogger(__name__)
@@ -48,8 +52,9 @@ class FaceDecoderRecipe:
 
     name: str
     network: FaceDecoderConfig
-    penalty: float = 300.0  # of the ridges
-    sharpening: float = 1.7  # of canonical pictures; see `sharpen`
+    penalty: float = 100.0  # of the ridges
+    energy_penalty: float = 1000.0  # of that to the energies of detail
+    sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
 
@@ -91,12 +96,10 @@ def train_face_decoder(
     drawn = drawn.take(np.array([pairs[i].person not in without for i in drawn.index], bool))
     if len(drawn) < LEAST_PICTURES:
         raise UsageError(f"only {len(drawn)} frontal faces in canonical/ of the pairs: too few.")
-    decoder = FaceDecoder(recipe.network, find_mean_shape(drawn.landmarks))
-    shape = decoder.mean_shape.numpy().astype(np.float64)
+    shape = frame(find_mean_shape(drawn.landmarks))
     targets = build_targets(pictures, drawn, shape, recipe.network.size, show, warp=recipe.warp)
-    sharpen(targets, recipe.sharpening)
     faces = _measure([p.face for p in pairs], recipe, cache, show, "faces")
-    solve(decoder, _add_views(targets, drawn, faces), recipe.penalty)
+    decoder = solve(recipe, _add_views(targets, drawn, faces), shape)
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, decoder.state_dict(), facts)
     return path
@@ -122,34 +125,111 @@ def _choose_drawn(pairs: Sequence[Pair]) -> list[Pair]:
     return drawn
 
 
-def solve(decoder: FaceDecoder, targets: Targets, penalty: float) -> None:
-    """Ridges from all views' embeddings to heads and to landmarks, put into the decoder."""
+def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -> FaceDecoder:
+    """A decoder that draws the targets, on the mean shape (66, 2), from any view's embedding."""
+    heads = separate_heads(targets.textures, mean_shape)
+    shapes = find_shapes(heads)
+    colours = find_colours(heads, shapes)
+    decoder = FaceDecoder(
+        recipe.network, mean_shape, len(shapes.edge) - 1, len(colours.colours)
+    ).requires_grad_(False)
+    average = targets.embeddings[:, -1].mean(0)
+    _put(decoder.average, average)
+    _solve_skin(decoder, recipe, targets, heads)
+    order = mirror_order(mean_shape)
+    mirrored = targets.displacements[:, order] * [-1, 1]
+    regress = _Ridge(targets.embeddings, average)
+    symmetric = (targets.displacements + mirrored) / 2
+    regress(symmetric, recipe.penalty, decoder.shape_slope, decoder.shape_offset)
+    for buffer, planes in (
+        (decoder.hair_edge, shapes.edge),
+        (decoder.hair_back, shapes.back),
+        (decoder.hair_light, shapes.light),
+        (decoder.hair_colours, colours.colours),
+    ):
+        _put(buffer, planes.reshape(buffer.shape))
+    _solve_hair(decoder, targets, shapes.worn, colours.worn)
+    return decoder
+
+
+def _solve_skin(
+    decoder: FaceDecoder, recipe: FaceDecoderRecipe, targets: Targets, heads: Heads
+) -> None:
+    """Lightness, colour and energies of detail of the skin, and where there is skin."""
     import cv2
 
-    side, views = decoder.config.head, targets.embeddings.shape[1]
-    face = face_mask(decoder.mean_shape.numpy(), side)
-    textures = (cv2.resize(t, (side, side), interpolation=cv2.INTER_AREA) for t in targets.textures)
-    heads = separate_ground(np.stack(list(textures)), face)  # (N, side, side/2, 4)
-    embeddings = np.concatenate([targets.embeddings[:, v] for v in range(views)])
-    average = embeddings.mean(0)
+    config = decoder.config
+    skin = uncover_skin(heads, decoder.mean_shape.numpy(), recipe.sharpening)
+    parts = skin.colours @ np.linalg.inv(np.array(TO_RGB)).T.astype(np.float32)
+    light, colour = parts[..., 0], parts[..., 1:]
+    few = (config.colour // 2, config.colour)
+    colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
+    colour = colour.transpose(0, 3, 1, 2)
+    bands = (decoder.split_bands(torch.tensor(each)[None, None]) for each in light)
+    energy = np.stack([decoder.measure_energy(band)[0].numpy() for band in bands])
+    regress = _Ridge(targets.embeddings, decoder.average.numpy())
+    regress(light, recipe.penalty, decoder.light_slope, decoder.light_offset)
+    regress(colour, recipe.penalty, decoder.colour_slope, decoder.colour_offset)
+    regress(energy, recipe.energy_penalty, decoder.energy_slope, decoder.energy_offset)
+    for values, middle, spread in (
+        (light, decoder.light_middle, decoder.light_spread),
+        (colour, decoder.colour_middle, decoder.colour_spread),
+    ):
+        _put(middle, values.mean(0).ravel())
+        _put(spread, values.std(0).ravel())
+    _put(decoder.skin_cover, skin.cover)
 
-    def regress(on: np.ndarray, slope: torch.Tensor, offset: torch.Tensor) -> None:
-        rows = np.concatenate([on.reshape(len(on), -1)] * views)
-        solved = solve_ridge(embeddings - average, rows, penalty, standardised=True)
-        for buffer, values in zip((slope, offset), solved, strict=True):
-            buffer.copy_(torch.tensor(values, dtype=torch.float32))
 
-    decoder.average.copy_(torch.tensor(average))
-    regress(heads.transpose(0, 3, 1, 2), decoder.head_slope, decoder.head_offset)
-    order = mirror_order(decoder.mean_shape.numpy())
-    mirrored = targets.displacements[:, order] * [-1, 1]
-    regress((targets.displacements + mirrored) / 2, decoder.shape_slope, decoder.shape_offset)
+def _solve_hair(
+    decoder: FaceDecoder, targets: Targets, shapes: np.ndarray, colours: np.ndarray
+) -> None:
+    """Which hair suits, a liking that differs from face to face, and where hair fades out."""
+    views = targets.embeddings.shape[1]
+    away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
+    towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)
+    solved = [
+        solve_chances(towards, np.concatenate([worn] * views), kinds)
+        for worn, kinds in ((shapes, decoder.shapes), (colours, decoder.colours))
+    ]
+    _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
+    _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
+    spread = np.maximum(towards.std(0), 1e-6)[:, None]
+    taste = np.random.default_rng(1).standard_normal(tuple(decoder.hair_taste.shape))
+    _put(decoder.hair_taste, taste / spread / np.sqrt(len(taste)))
+    across, low = picture_grid(decoder.config.size)
+    far = np.hypot(across / 0.56, np.maximum(low - 0.5, 0) / 0.50) * (low > 0.5)
+    _put(decoder.hair_fade, 1 - smooth_step((far - 0.68) / 0.30))
+
+
+class _Ridge:
+    """Regressions from all views' embeddings (N, V, D), from `average`."""
+
+    def __init__(self, embeddings: np.ndarray, average: np.ndarray) -> None:
+        self.views = embeddings.shape[1]
+        self.x = np.concatenate([embeddings[:, v] for v in range(self.views)]) - average
+
+    def __call__(
+        self, on: np.ndarray, penalty: float, slope: torch.Tensor, offset: torch.Tensor
+    ) -> None:
+        """Put what gives `on` (N, ...) of an embedding into `slope` and `offset`."""
+        rows = np.concatenate([on.reshape(len(on), -1)] * self.views)
+        for buffer, values in zip(
+            (slope, offset), solve_ridge(self.x, rows, penalty, standardised=True), strict=True
+        ):
+            _put(buffer, values)
+
+
+def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
+    buffer.copy_(torch.tensor(values, dtype=torch.float32))
 
 
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """The decoder of a weights file, ready to draw, and the facts of its making."""
     tensors, facts = load_weights(path)
-    network = FaceDecoder(FaceDecoderConfig(**facts["recipe"]["network"]))
+    shapes, colours = (len(tensors[name]) for name in ("hair_edge", "hair_colours"))
+    network = FaceDecoder(
+        FaceDecoderConfig(**facts["recipe"]["network"]), None, shapes - 1, colours
+    )
     network.load_state_dict(tensors)
     return network.eval(), facts
 

@@ -43,13 +43,13 @@ def face_decoder_256() -> FaceDecoderRecipe:
 
     speech2face train face-decoder --pairs pairs --out runs/256 --recipe 256
     """
-    network = FaceDecoderConfig(size=256, head=128, warp_grid=64)
+    network = FaceDecoderConfig(size=256, colour=64, energy=32, warp_grid=64)
     return FaceDecoderRecipe(name="face-decoder-256", network=network)
 
 
 def face_decoder_debug() -> FaceDecoderRecipe:
     """Seconds on a handful of pictures: shows that everything runs, draws nothing of worth."""
-    network = FaceDecoderConfig(size=64, head=32, warp_grid=16)
+    network = FaceDecoderConfig(size=64, colour=16, energy=8, warp_grid=16)
     return FaceDecoderRecipe(name="face-decoder-debug", network=network, penalty=30.0)
 
 

@@ -69,10 +69,10 @@ def export_model(
     export_onnx(
         decoder,
         folder / FILES[1],
-        (torch.randn(2, decoder.config.embedding),),
-        ["embedding"],
+        (torch.randn(2, decoder.config.embedding), torch.zeros(2, decoder.kinds)),
+        ["embedding", "hair"],
         ["picture", "landmarks"],
-        ({0: "batch"},),
+        ({0: "batch"}, {0: "batch"}),
         _metadata(decoder_facts),
     )
     files = [*FILES]

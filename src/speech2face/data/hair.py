@@ -1,0 +1,249 @@
+"""Typical hair: the shapes and colours that are met most among people, none of them anybody's.
+
+People of like hair are found by k-means; a shape is the mean of the outlines of at least
+`LEAST_ALIKE` of them (of distances to the outline, so that the mean has one clear outline, too),
+a colour the mean of theirs. Strands are drawn along the growth of hair: in means there are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.heads import (
+    Heads,
+    blur_half,
+    erode,
+    seen,
+    signed_distance,
+    smooth_step,
+    spread,
+)
+from speech2face.data.targets import FRAME, canvas_grid, picture_grid
+
+LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
+SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
+LOW, WIDE = 0.262, 0.315  # short hair that reaches lower or further out is a hat, or no short hair
+LONG = 0.63  # how far down long hair reaches at least
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+OUTSIDE = -30.0  # pixels from the outline: nowhere near
+
+
+@dataclass(frozen=True)
+class HairShapes:
+    """Left halves; the first shape is none. Distances are in pixels of 224, inwards."""
+
+    edge: np.ndarray  # (K, S, S/2) from the outline
+    back: np.ndarray  # (K, S, S/2) from that of the hair behind the neck
+    light: np.ndarray  # (K, S, S/2) 1 on average
+    worn: np.ndarray  # (N,) which shape each person wears
+
+
+@dataclass(frozen=True)
+class HairColours:
+    colours: np.ndarray  # (C, 3)
+    worn: np.ndarray  # (N,) which colour each person's hair is of; -1 where there is none
+
+
+def find_shapes(heads: Heads) -> HairShapes:
+    """The shapes of hair that at least `LEAST_ALIKE` people wear."""
+    size = heads.colours.shape[1]
+    outlines = np.stack([signed_distance(hair > 0.5) for hair in heads.hair])
+    covered = (heads.hair > 0.5).mean((1, 2))
+    wearers = np.flatnonzero(covered >= 0.02)
+    empty = np.full((1, size, size // 2), OUTSIDE)
+    worn = np.zeros(len(heads), int)
+    if not len(wearers):
+        return HairShapes(empty, empty, np.ones_like(empty), worn)
+    features = np.stack([_shrink(o, size) for o in np.clip(outlines[wearers], -17, 17)])
+    group, distances = _cluster(features, SHAPES)
+    plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
+    kept = _keep_large(group, distances, plain)
+    edges, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    for number, k in enumerate(kept, 1):
+        own = np.flatnonzero(group == k)
+        worn[wearers[own]] = number
+        nearest = own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)]
+        edge = _close(outlines[wearers[nearest]].mean(0))
+        edges.append(edge)
+        backs.append(_fill(edge))
+        lights.append(_light(heads, wearers[nearest], edge) * _strands(edge, number))
+    return HairShapes(np.stack(edges), np.stack(backs), np.stack(lights), worn)
+
+
+def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
+    """The colours of hair that at least `LEAST_ALIKE` people have."""
+    import cv2
+
+    surely = heads.hair > 0.6
+    some = np.flatnonzero((surely.mean((1, 2)) > 0.002) & (shapes.worn > 0))
+    worn = np.full(len(heads), -1)
+    if not len(some):
+        return HairColours(np.full((1, 3), 0.2), worn)
+    own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
+    lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    group, distances = _cluster(lab * [1, 1.6, 1.6], COLOURS)
+    kept = _keep_large(group, distances, list(range(distances.shape[1])))
+    kept.sort(key=lambda k: float(lab[group == k, 0].mean()))  # dark ones first
+    for number, k in enumerate(kept):
+        worn[some[group == k]] = number
+    return HairColours(np.stack([own[group == k].mean(0) for k in kept]), worn)
+
+
+def _cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """k-means: rows (N, F) → the group of each (N,), and squared distances to all groups (N, K)."""
+    import cv2
+
+    rows = np.ascontiguousarray(features, np.float32)
+    count = max(1, min(count, len(rows) // LEAST_ALIKE))
+    cv2.setRNGSeed(0)
+    stop = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 100, 1e-4)
+    centres = cv2.kmeans(rows, count, np.empty(0), stop, 8, cv2.KMEANS_PP_CENTERS)[2]
+    distances = ((rows[:, None] - centres[None]) ** 2).sum(2)
+    return distances.argmin(1), distances
+
+
+def _keep_large(group: np.ndarray, distances: np.ndarray, among: list[int]) -> list[int]:
+    """Groups of `LEAST_ALIKE` and more, the largest first; all others' rows go to the nearest of
+    these, in place. One group is kept in any case."""
+    sizes = np.bincount(group, minlength=distances.shape[1])
+    kept = [k for k in among if sizes[k] >= LEAST_ALIKE] or [int(sizes.argmax())]
+    group[:] = np.array(kept)[distances[:, kept].argmin(1)]
+    sizes = np.bincount(group, minlength=distances.shape[1])
+    return sorted(kept, key=lambda k: -sizes[k])
+
+
+def _shrink(outline: np.ndarray, size: int) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(outline, (16, 32), interpolation=cv2.INTER_AREA).ravel() / 17
+
+
+def _is_plain(outlines: np.ndarray) -> bool:
+    """Whether people of such outlines (N, S, S/2) wear their hair long, or short and no hat."""
+    if not len(outlines):
+        return False
+    mean = outlines.mean(0)
+    aside, down = canvas_grid(len(mean))
+    if _is_long(mean):
+        return True
+    line = down[mean[:, -1] > 0, -1].max(initial=0)
+    row = int(np.argmax(down[:, 0] > 0.46))
+    return line <= LOW and aside[row, mean[row] > 0].max(initial=0) * FRAME <= WIDE
+
+
+def _is_long(edge: np.ndarray) -> bool:
+    _, down = canvas_grid(len(edge))
+    return bool((edge[int(np.argmax(down[:, 0] > LONG))] > 0).any())
+
+
+def _half_width(edge: np.ndarray) -> np.ndarray:
+    """How far from the middle line the outline lies in each row, fractions of the picture (S,);
+    -1 where there is no hair."""
+    size, half = edge.shape
+    width = np.full(size, -1.0)
+    for y in np.flatnonzero((edge > 0).any(1)):
+        x = int(np.argmax(edge[y] > 0))  # the outermost; the outline lies between it and the next
+        part = edge[y, x] / (edge[y, x] - edge[y, x - 1] + 1e-6) if x else 0.0
+        width[y] = (half - x - 0.5 + part) / size
+    rows = width > 0
+    if rows.any():
+        weights = [0.1, 0.2, 0.4, 0.2, 0.1]
+        width[rows] = np.convolve(np.pad(width[rows], 2, mode="edge"), weights, "valid")
+    return width
+
+
+def _close(edge: np.ndarray) -> np.ndarray:
+    """A mean outline as it is drawn: closed where the canonical pictures cut it off, without
+    collars, and fading out where short hair ends above the ears."""
+    size = len(edge)
+    (across, low), (_, down) = picture_grid(size), canvas_grid(size)
+    edge, width = edge.copy(), np.maximum(_half_width(edge), 0)
+    # Above: the ellipse that goes on from where the outline is cut off.
+    cut, wide = int(np.argmax(down[:, 0] > 0.012)), int(np.argmax(down[:, 0] > 0.30))
+    if width[cut + 1] > 0 < width[wide]:
+        share = min(width[cut + 1] / width[wide], 0.93)
+        height = (low[wide, 0] - low[cut, 0]) / np.sqrt(1 - share**2)
+        height = min(height, low[wide, 0] - 0.02)
+        radius = np.hypot(across / (width[cut + 1] / share), (low[wide, 0] - low) / height)
+        dome = (1 - radius) * height * 224
+        above = smooth_step((low[cut, 0] + 0.03 - low) / 0.03)
+        edge = np.where(above > 0, edge * (1 - above) + dome * above, edge)
+    # Below the ears an outline that has come in does not go out again: that is a collar.
+    rows = np.flatnonzero((down[:, 0] > 0.3) & (down[:, 0] < 0.72))
+    widest = rows[width[rows].argmax()]
+    narrowest = np.minimum.accumulate(width[widest:])[:, None]
+    within = np.where(width[widest:, None] > 0, (narrowest - across[widest:]) * 224, OUTSIDE)
+    edge[widest:] = np.minimum(edge[widest:], within)
+    # Beside: within the picture.
+    beside = (0.425 - across) * 224
+    corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
+    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 2.4)
+    if not _is_long(edge):
+        soft = smooth_step((down - 0.36) / 0.12)
+        edge = edge * (1 - 0.75 * soft) - 1.2 * soft
+    return edge
+
+
+def _fill(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair behind face and neck; of short hair there is none."""
+    size = len(edge)
+    if not _is_long(edge):
+        return np.full(edge.shape, OUTSIDE)
+    (across, _), (_, down) = picture_grid(size), canvas_grid(size)
+    behind = (_half_width(edge)[:, None] - across) * 224
+    return np.minimum(behind, (down - 0.45) * 224)
+
+
+def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """How light the hair of such people is from place to place, darker towards its outline."""
+    surely = np.stack(
+        [
+            np.clip((heads.hair[i] - 0.8) / 0.2, 0, 1) * (erode(heads.cover[i], 3) > 0.97)
+            for i in people
+        ]
+    ) * seen(len(edge))
+    luma = heads.colours[people] @ LUMA
+    mean = (luma * surely).sum(0) / np.maximum(surely.sum(0), 1e-3)
+    mean = spread(mean[..., None], surely.mean(0))[..., 0]
+    within = edge > 2
+    light = mean / max(float(mean[within].mean()) if within.any() else 1.0, 1e-3)
+    light = np.clip(1 + 1.1 * (light - 1), 0.55, 1.12)
+    return light * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 5))
+
+
+def _strands(edge: np.ndarray, seed: int) -> np.ndarray:
+    """Light and dark along the growth of hair, about 1: long hair falls in parabolas about the
+    crown, short hair grows outwards."""
+    size = len(edge)
+    random = np.random.default_rng(seed)
+    across, low = picture_grid(size)
+    if _is_long(edge):
+        crown = low[int(np.argmax((edge > 0).any(1))), 0] + 0.05
+        radius = np.hypot(across, low - crown)
+        beside, along = (np.sqrt(np.maximum(radius + s * (low - crown), 0)) for s in (-1, 1))
+        place = beside / 0.9 + 0.01 * np.sin(9 * along + seed), along / 1.4
+        fine, length, strength = (3.5, 7, 16), 90, 0.045
+    else:
+        turn, radius = np.arctan2(across, 0.5 - low), np.hypot(1.18 * across, low - 0.5)
+        place = turn / 3 + 0.1 * radius, radius / 0.6
+        fine, length, strength = (4, 8, 18), 40, 0.04
+    total = sum(_look_up(_noise(random, sigma, length), *place) for sigma in fine)
+    return 1 + 0.5 * strength * total
+
+
+def _noise(random: np.random.Generator, across: float, along: float) -> np.ndarray:
+    """Smooth noise (1024, 1024) of spread 1."""
+    import cv2
+
+    noise = random.standard_normal((1024, 1024)).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=along)
+    return noise / noise.std()
+
+
+def _look_up(noise: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
+    import cv2
+
+    x, y = (np.float32(1023 * np.clip(place, 0, 1)) for place in (across, along))
+    return cv2.remap(noise, x, y, cv2.INTER_LINEAR)
