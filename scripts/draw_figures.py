@@ -163,11 +163,11 @@ def draw_decoder(model: Speech2Face) -> None:
     """Landmarks and texture drawn apart, the warp, and the face."""
     voice = model.embed(EXAMPLES / f"{SHAPED}.flac")
     shown = torch.tensor(voice.shown)[None]
-    decoder = FaceDecoder(FaceDecoderConfig())
-    load_onnx_weights(decoder, find_model().face_decoder)
+    path = find_model().face_decoder
+    decoder = FaceDecoder(FaceDecoderConfig(), None, *count_hair(path))
+    load_onnx_weights(decoder, path)
     with torch.no_grad():
-        colours, cover = decoder.draw_head(shown)
-        texture, displacement = colours * cover + 1 - cover, decoder.draw_shape(shown)
+        texture, displacement = decoder.draw_head(shown), decoder.draw_shape(shown)
         face = decoder.warp(texture, displacement)
         side = decoder.config.warp_grid
         field = (decoder.warp_basis @ displacement[0]).unflatten(0, (side, side)).numpy()
@@ -204,6 +204,12 @@ def draw_decoder(model: Speech2Face) -> None:
         text(682, 102, "the face"),
     ]
     save("decoder", 768, 372, parts)
+
+
+def count_hair(decoder: Path) -> tuple[int, int]:
+    """How many shapes, without baldness, and colours of hair a released decoder has."""
+    sizes = {t.name.removesuffix(".half"): t.dims[0] for t in onnx.load(decoder).graph.initializer}
+    return sizes["hair_edge"] - 1, sizes["hair_colours"]
 
 
 def draw_learning_curve() -> None:

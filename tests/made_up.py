@@ -14,6 +14,7 @@ from PIL import Image
 
 from drawn import draw_faces
 from sounds import EXAMPLES
+from speech2face.data import textures
 
 
 def make_pairs(folder: Path, clips: int = 3, faces: bool = True) -> Path:
@@ -68,3 +69,30 @@ def save_recogniser(path: Path, size: int = 16, extra_input: bool = False) -> No
 def _write(table: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
+
+
+def make_face_shape() -> np.ndarray:
+    """66 points of a made-up face, symmetric about x = 0.5, in the order of LANDMARKS."""
+    spots = {}
+    pairs = [(oval, 1) for oval in zip(textures._OVAL[1:9], textures._OVAL[:9:-1], strict=True)]
+    for i, ((right, left), _) in enumerate(pairs):
+        angle = np.pi * (i + 1) / 9
+        spots[right] = (0.5 + 0.22 * np.sin(angle), 0.56 - 0.28 * np.cos(angle))
+        spots[left] = (1 - spots[right][0], spots[right][1])
+    spots[10], spots[152] = (0.5, 0.28), (0.5, 0.84)
+    for i, (left, right) in enumerate(zip(textures._EYES[:8], textures._EYES[8:], strict=True)):
+        x = 0.33 + 0.08 * (i / 4 if i <= 4 else (8 - i) / 4)
+        spots[left] = (x, 0.468 + (0.015 if 0 < i < 4 else 0 if i in (0, 4) else -0.015))
+        spots[right] = (1 - x, spots[left][1])
+    for i, (left, right) in enumerate(zip(textures._BROWS[:5], textures._BROWS[5:], strict=True)):
+        spots[left] = (0.34 + 0.025 * i, 0.42 - 0.004 * i)
+        spots[right] = (1 - spots[left][0], spots[left][1])
+    for i, point in enumerate((168, 6, 197, 195, 4, 2)):
+        spots[point] = (0.5, 0.46 + 0.03 * i)
+    for (left, right), x, y in (((98, 327), 0.46, 0.61), ((129, 358), 0.45, 0.58)):
+        spots[left], spots[right] = (x, y), (1 - x, y)
+    lips = ((61, 291, 0.42, 0.71), (91, 321, 0.45, 0.74), (84, 314, 0.48, 0.75))
+    for left, right, x, y in (*lips, (40, 270, 0.45, 0.69), (37, 267, 0.48, 0.68)):
+        spots[left], spots[right] = (x, y), (1 - x, y)
+    spots[17], spots[0] = (0.5, 0.755), (0.5, 0.685)
+    return np.array([spots[i] for i in textures.LANDMARKS])

@@ -1,13 +1,11 @@
-"""What the decoder learns from: unwarped faces, sharpened, heads told from their ground."""
-
-from dataclasses import replace
+"""What the decoder learns from: unwarped faces, and where they lie in the drawn picture."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from drawn import draw_faces, sample_embeddings
-from speech2face.data.targets import Targets, build_targets, separate_ground, sharpen
+from speech2face.data.targets import Targets, build_targets, canvas_grid, frame
 from speech2face.data.textures import MeasuredFaces, find_mean_shape, yaw_of
 from speech2face.face_detection import FaceDetector
 from speech2face.faces import FaceMesh
@@ -53,43 +51,14 @@ def test_without_a_warp_faces_keep_their_shape(measured, targets, tmp_path):
     assert np.abs(plain.textures[0].astype(int) - targets.textures[0]).max() > 20
 
 
-def test_sharpening_brings_out_what_is_fine_and_nothing_else(targets):
-    row = np.arange(SIZE)
-    wave = 128 + 10 * np.sin(2 * np.pi * row / 4)[:, None, None] + np.zeros((SIZE, SIZE, 3))
-    slope = np.broadcast_to((60 + row)[:, None, None], (SIZE, SIZE, 3))
-    textures = np.stack([wave, slope, np.full_like(wave, 255)]).round().astype(np.uint8)
-    some = replace(targets, textures=textures.copy())
-    sharpen(some, 0.7)
-    fine, coarse, white = (x[8:-8].astype(float) for x in some.textures)
-    assert fine.std() > 1.25 * textures[0, 8:-8].std()
-    np.testing.assert_allclose(coarse, textures[1, 8:-8], atol=1)
-    assert (white == 255).all()
-
-
-def test_head_and_white_ground_are_told_apart():
-    """A brown head on white: its colours go on beyond it, its outline is the cover's."""
-    brown, side = np.array([90, 60, 40], np.uint8), 56
-    line = np.arange(side) - (side - 1) / 2
-    head = np.hypot(line, line[:, None]) < 16
-    texture = np.where(head[..., None], brown, np.uint8(255))
-    misty = texture.copy()
-    misty[:4] = 235  # hardly darker than the ground
-    halves = separate_ground(np.stack([texture, misty]), np.zeros((side, side), np.float32))
-    assert halves.shape == (2, side, side // 2, 4)
-    colours, cover = halves[..., :3], halves[..., 3]
-    np.testing.assert_allclose(colours[0], np.broadcast_to(brown / 255, (56, 28, 3)), atol=0.01)
-    np.testing.assert_array_equal(cover[0], head[:, : side // 2])
-    np.testing.assert_allclose(cover[1, :4], 20 / 255 / 0.4, atol=0.01)
-    # What is left and what is right of the middle share one half.
-    lopsided = texture.copy()
-    lopsided[:, : side // 2] = 255
-    (half,) = separate_ground(lopsided[None], np.zeros((side, side), np.float32))
-    np.testing.assert_allclose(half[..., 3], head[:, : side // 2] / 2)
-
-
-def test_a_white_face_is_no_ground():
-    face = np.zeros((56, 56), np.float32)
-    face[16:40, 16:40] = 1
-    (half,) = separate_ground(np.full((1, 56, 56, 3), 255, np.uint8), face)
-    np.testing.assert_array_equal(half[..., 3], face[:, :28])
-    np.testing.assert_allclose(half[16:40, 16:, :3], 1)
+def test_the_drawn_picture_shows_more_than_the_canvas():
+    points = np.array([[0.5, 0.56], [0.5, 0.0], [0.0, 1.0]])
+    framed = frame(points)
+    np.testing.assert_allclose(framed[0], points[0])
+    assert 0.05 < framed[1, 1] < 0.1
+    assert framed[2, 0] == pytest.approx(0.07)
+    aside, down = canvas_grid(SIZE)
+    assert aside.shape == down.shape == (SIZE, SIZE // 2)
+    for x, y in ((3, 10), (40, 90)):  # back onto the picture, and it is where the pixel is
+        place = frame(np.array([0.5 - aside[y, x], down[y, x]])) * SIZE
+        np.testing.assert_allclose(place, [x + 0.5, y + 0.5])

@@ -1,8 +1,9 @@
-"""The face decoder: what comes out, and where the warp moves it."""
+"""The face decoder: what comes out, skin, hair, and where the warp moves it."""
 
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -10,28 +11,67 @@ import torch.nn.functional as F
 from beartype import beartype
 from jaxtyping import Float, jaxtyped
 
-from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig, enlarging_matrix
+from speech2face.networks.face_decoder import (
+    CONTRAST,
+    EDGE,
+    MOST_GAIN,
+    FaceDecoder,
+    FaceDecoderConfig,
+    blur_matrix,
+    enlarging_matrix,
+    fold,
+    limit,
+    narrowing_matrix,
+)
 from speech2face.training.export import export_onnx
 
-SMALL = FaceDecoderConfig(embedding=16, landmarks=25, size=64, head=48, warp_grid=32)
+SMALL = FaceDecoderConfig(embedding=16, landmarks=25, size=64, colour=16, energy=8, warp_grid=32)
 LINE = np.linspace(0.25, 0.75, 5)
 SHAPE = np.stack(np.meshgrid(LINE, LINE), axis=-1).reshape(25, 2)  # a lattice in the middle
+SHAPES, COLOURS = 3, 2
 
 
 def fill(network: FaceDecoder) -> FaceDecoder:
-    """Random maps of the size that solved ones have."""
+    """Random maps of the size that solved ones have; a round head, and hair of growing caps."""
     torch.manual_seed(0)
-    network.average.copy_(torch.randn_like(network.average))
-    network.head_slope.copy_(0.02 * torch.randn_like(network.head_slope))
-    network.head_offset.copy_(torch.rand_like(network.head_offset))
-    network.shape_slope.copy_(0.003 * torch.randn_like(network.shape_slope))
-    network.shape_offset.copy_(0.003 * torch.randn_like(network.shape_offset))
-    return network.eval()
+    size, near = network.config.size, torch.randn
+    network.average.copy_(near(network.average.shape))
+    network.shape_slope.copy_(0.003 * near(network.shape_slope.shape))
+    network.shape_offset.copy_(0.003 * near(network.shape_offset.shape))
+    network.light_slope.copy_(0.02 * near(network.light_slope.shape))
+    network.light_middle.copy_(0.4 + 0.3 * torch.rand(network.light_middle.shape))
+    network.light_offset.copy_(network.light_middle)
+    network.light_spread.fill_(0.1)
+    network.colour_slope.copy_(0.005 * near(network.colour_slope.shape))
+    network.colour_spread.fill_(0.02)
+    network.energy_slope.copy_(0.05 * near(network.energy_slope.shape))
+    network.energy_offset.fill_(-6)
+    line = (torch.arange(size) + 0.5) / size - 0.5
+    radius = torch.hypot(line[: size // 2], line[:, None])
+    network.skin_cover.copy_((radius < 0.3).float())
+    network.hair_fade.fill_(1)
+    for number in range(network.shapes):
+        cap = torch.minimum(radius - 0.25, 0.25 + 0.04 * number - radius)
+        cap = torch.minimum(cap, -line[:, None]) * 224 if number else torch.full_like(cap, -30)
+        network.hair_edge[number] = cap.flatten()
+    network.hair_back.fill_(-30)
+    network.hair_light.fill_(1)
+    network.hair_colours.copy_(torch.rand(network.hair_colours.shape))
+    network.hair_slope.copy_(near(network.hair_slope.shape))
+    network.hair_taste.copy_(near(network.hair_taste.shape))
+    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def network() -> FaceDecoder:
-    return fill(FaceDecoder(SMALL, SHAPE))
+    return fill(FaceDecoder(SMALL, SHAPE, SHAPES, COLOURS))
+
+
+def wish(network: FaceDecoder, shape: int, colour: int = 0, rows: int = 1) -> torch.Tensor:
+    """What makes one kind of hair the one that is chosen."""
+    hair = torch.zeros(rows, network.kinds)
+    hair[:, shape] = hair[:, network.shapes + colour] = 1e4
+    return hair
 
 
 @pytest.mark.parametrize(
@@ -42,7 +82,7 @@ def network() -> FaceDecoder:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_shapes_and_range(config, batch):
     shape = SHAPE if config is SMALL else np.random.default_rng(0).uniform(0.2, 0.8, (66, 2))
-    network = fill(FaceDecoder(config, shape))
+    network = fill(FaceDecoder(config, shape, SHAPES, COLOURS))
 
     @jaxtyped(typechecker=beartype)
     def draw(
@@ -50,36 +90,30 @@ def test_shapes_and_range(config, batch):
     ) -> tuple[
         Float[torch.Tensor, "b 3 s s"],
         Float[torch.Tensor, "b k 2"],
-        Float[torch.Tensor, "b 3 s s"],
-        Float[torch.Tensor, "b 1 s s"],
+        Float[torch.Tensor, "b 3 s half"],
+        Float[torch.Tensor, "b kinds"],
         Float[torch.Tensor, "b k 2"],
     ]:
-        return *network(embedding), *network.draw_head(embedding), network.draw_shape(embedding)
+        skin, chances = network.draw_skin(embedding), network.draw_chances(embedding)
+        return *network(embedding), skin, chances, network.draw_shape(embedding)
 
-    with torch.inference_mode():
-        picture, landmarks, colours, cover, displacement = draw(torch.randn(batch, 16) * 3)
+    picture, landmarks, skin, chances, displacement = draw(torch.randn(batch, 16) * 3)
     torch.testing.assert_close(landmarks, network.mean_shape + displacement)
-    assert picture.shape == colours.shape == (batch, 3, config.size, config.size)
+    assert picture.shape == (batch, 3, config.size, config.size)
+    assert skin.shape == (batch, 3, config.size, config.size // 2)
+    assert chances.shape == (batch, network.kinds) == (batch, 1 + SHAPES + COLOURS)
     assert displacement.shape == (batch, config.landmarks, 2)
-    assert 0 <= cover.min() < 0.05
-    assert 0.95 < cover.max() <= 1
     assert picture.min() >= 0
     assert picture.max() <= 1
     assert picture.std() > 0.01
 
 
-def test_the_average_embedding_gets_the_offsets(network):
-    colours, cover = network.draw_head(network.average[None])
-    side = SMALL.head
-    half = network.head_offset.view(4, side, side // 2)
-    head = torch.cat([half, half.flip(2)], dim=2)[None]
-    head = F.interpolate(head, size=(64, 64), mode="bicubic")
-    torch.testing.assert_close(colours, head[:, :3])
-    assert cover[head[:, 3:] > 0.65].min() > 0.98
-    assert cover[head[:, 3:] < 0.35].max() < 0.02
-    torch.testing.assert_close(
-        network.draw_shape(network.average[None]).flatten(), network.shape_offset
-    )
+def test_the_released_size_is_a_small_file():
+    network = FaceDecoder(FaceDecoderConfig(), None, 24, 9)
+    assert sum(t.numel() for t in network.state_dict().values()) * 2 < 25e6
+
+
+# Skin --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("old", "new"), [(160, 224), (48, 64), (7, 5)])
@@ -90,33 +124,115 @@ def test_enlarging_by_products_is_bicubic_interpolation(old, new):
     torch.testing.assert_close(matrix @ pictures @ matrix.T, wanted, atol=1e-5, rtol=0)
 
 
-def test_what_enlarges_is_no_weight(network):
-    assert "enlarging" not in network.state_dict()
+@pytest.mark.parametrize(
+    "matrix",
+    [enlarging_matrix(16, 64), blur_matrix(64, 3.0), narrowing_matrix(64, 8, 2.0)],
+    ids=["enlarging", "blur", "narrowing"],
+)
+def test_a_folded_map_does_to_half_of_a_line_what_the_map_does_to_all(matrix):
+    half = torch.rand(matrix.shape[1] // 2)
+    whole = matrix @ torch.cat([half, half.flip(0)])
+    torch.testing.assert_close(fold(matrix) @ half, whole[: len(whole) // 2])
+    torch.testing.assert_close(whole, whole.flip(0))
 
 
-def test_colours_and_landmarks_are_linear_and_colours_symmetric(network):
-    ends = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
-    three = torch.stack([ends[0], ends.mean(0), ends[1]])
-    colours, cover = network.draw_head(three)
-    moved = network.draw_shape(three)
-    for drawn in (colours, moved):
-        torch.testing.assert_close(drawn[1], (drawn[0] + drawn[2]) / 2)
-        assert (drawn[0] - drawn[2]).abs().max() > 0.005
-    for drawn in (colours, cover):
-        torch.testing.assert_close(drawn, drawn.flip(3))
+def test_a_blur_keeps_an_even_plane_and_spreads_a_spot_by_its_width():
+    matrix = blur_matrix(101, 4.0)
+    torch.testing.assert_close(matrix.sum(1), torch.ones(101))
+    spot = matrix[:, 50]
+    assert float((spot * (torch.arange(101.0) - 50) ** 2).sum()) == pytest.approx(16, rel=0.01)
 
 
-def test_where_there_is_no_head_there_is_white_ground(network):
-    still = fill(FaceDecoder(SMALL, SHAPE))
-    still.shape_slope.zero_()
-    still.shape_offset.zero_()
-    embedding = torch.randn(2, 16)
-    colours, cover = still.draw_head(embedding)
-    picture, _ = still(embedding)
-    ground, head = (x.expand_as(picture) for x in (cover < 1e-3, cover > 0.999))
-    assert min(ground.sum(), head.sum()) > 100
-    assert picture[ground].min() > 0.99
-    torch.testing.assert_close(picture[head], colours[head].clamp(0, 1), atol=0.01, rtol=0)
+def test_limits_leave_what_is_near_and_hold_what_is_far():
+    values = torch.linspace(-10, 10, 401)[:, None]
+    held = limit(values, torch.tensor([1.0]), torch.tensor([2.0]))
+    assert held.min() > -1.001
+    assert held.max() < 3.001
+    assert (held.diff(dim=0) >= 0).all()
+    near = (values - 1).abs() < 0.2
+    torch.testing.assert_close(held[near], values[near], atol=1e-3, rtol=0)
+
+
+def test_skin_stays_in_the_range_of_people_however_far_out(network):
+    away = torch.randn(4, 16, generator=torch.Generator().manual_seed(2))
+    calm = fill(FaceDecoder(SMALL, SHAPE))
+    calm.light_middle.fill_(0.5)
+    calm.light_offset.fill_(0.5)
+    for distance in (1, 10, 100):
+        skin = calm.draw_skin(calm.average + distance * away)
+        light = torch.einsum("c,bcyx->byx", torch.tensor([0.299, 0.587, 0.114]), skin)
+        assert (light - 0.5).abs().max() < 2.5 * 0.1 * MOST_GAIN + 1e-3
+
+
+def test_bands_of_detail_add_up_and_get_the_energy_that_is_wanted(network):
+    light = torch.rand(2, 1, 64, 32, generator=torch.Generator().manual_seed(0))
+    bands = network.split_bands(light)
+    own = network.measure_energy(bands)
+    torch.testing.assert_close(network.add_contrast(light, own), light)
+    louder = network.add_contrast(light, own + 1.0)
+    gain = float(torch.exp(torch.tensor(CONTRAST / 2)))
+    torch.testing.assert_close(louder, light + (gain - 1) * bands.sum(1, keepdim=True))
+    loudest = network.add_contrast(light, own + 9.0)
+    torch.testing.assert_close(loudest, light + (MOST_GAIN - 1) * bands.sum(1, keepdim=True))
+    even = torch.full((1, 1, 64, 32), 0.3)
+    assert network.split_bands(even).abs().max() < 1e-5
+
+
+# Hair and ground ---------------------------------------------------------------------------------
+
+
+def still(network: FaceDecoder) -> FaceDecoder:
+    """Without displacements."""
+    quiet = fill(FaceDecoder(SMALL, SHAPE, SHAPES, COLOURS))
+    quiet.shape_slope.zero_()
+    quiet.shape_offset.zero_()
+    return quiet
+
+
+def test_the_head_is_symmetric_and_stands_on_white_ground(network):
+    quiet = still(network)
+    picture, _ = quiet(torch.randn(2, 16))
+    torch.testing.assert_close(picture, picture.flip(3), atol=1e-4, rtol=0)
+    assert picture[..., :6, :6].min() > 0.999
+    assert picture[..., 28:36, 28:36].max() < 0.999
+
+
+@pytest.mark.parametrize("colour", range(COLOURS))
+def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
+    quiet, embedding = still(network), torch.randn(1, 16)
+    bald, _ = quiet(embedding, wish(quiet, 0, colour))
+    changed = []
+    for shape in range(1, SHAPES + 1):
+        picture, _ = quiet(embedding, wish(quiet, shape, colour))
+        edge = quiet.hair_edge[shape].view(64, 32)
+        within, beyond = (torch.cat([m, m.flip(1)], 1) for m in (edge > 8 * EDGE, edge < -8 * EDGE))
+        assert within.sum() > 20
+        wanted = quiet.hair_colours[colour][:, None].expand(3, int(within.sum()))
+        torch.testing.assert_close(picture[0][:, within], wanted, atol=0.01, rtol=0)
+        torch.testing.assert_close(picture[0][:, beyond], bald[0][:, beyond], atol=0.01, rtol=0)
+        changed.append(int(((picture - bald).abs().amax(1) > 0.05).sum()))
+    assert changed == sorted(changed)
+    assert changed[0] > 0
+
+
+def test_hair_stays_at_any_distance_from_the_average(network):
+    towards = F.normalize(torch.randn(200, 16, generator=torch.Generator().manual_seed(3)))
+    near, far = (network.draw_chances(network.average + d * towards) for d in (0.8, 3.0))
+    same = [
+        (a == b).float().mean() for a, b in zip(*map(network.choose_hair, (near, far)), strict=True)
+    ]
+    assert min(same) > 0.95
+
+
+def test_each_kind_of_hair_is_met_as_often_as_it_is_likely(network):
+    fair = fill(FaceDecoder(SMALL, SHAPE, SHAPES, COLOURS))
+    fair.hair_slope.zero_()
+    likely = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.25, 0.75])
+    fair.hair_offset.copy_(likely.log())
+    faces = fair.average + torch.randn(4000, 16, generator=torch.Generator().manual_seed(4))
+    shape, colour = fair.choose_hair(fair.draw_chances(faces))
+    met = torch.cat([shape.bincount(minlength=4), colour.bincount(minlength=2)]) / 4000
+    torch.testing.assert_close(met, likely, atol=0.06, rtol=0)
 
 
 def test_each_row_is_drawn_by_itself(network):
@@ -200,16 +316,20 @@ def test_the_border_stays():
 # ONNX --------------------------------------------------------------------------------------------
 
 
-def test_onnx_draws_the_same_at_any_batch(network, tmp_path):
+def test_onnx_draws_the_same_at_any_batch_and_hair(network, tmp_path):
     path = tmp_path / "decoder.onnx"
+    inputs = torch.randn(2, 16), torch.zeros(2, network.kinds)
+    names = ["embedding", "hair"], ["picture", "landmarks"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
         warnings.filterwarnings("ignore", category=FutureWarning)
-        names = ["picture", "landmarks"]
-        export_onnx(network, path, (torch.randn(2, 16),), ["embedding"], names, ({0: "batch"},), {})
+        export_onnx(network, path, inputs, *names, ({0: "batch"}, {0: "batch"}), {})
+    assert onnx.load(path).opset_import[0].version <= 20
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for batch in (1, 3):
-        embedding = torch.randn(batch, 16)
-        drawn = session.run(None, {"embedding": embedding.numpy()})
-        for output, wanted in zip(drawn, network(embedding), strict=True):
-            np.testing.assert_allclose(output, wanted.numpy(), atol=1e-4)
+    for batch, shape in ((1, 0), (3, 2)):
+        embedding, hair = torch.randn(batch, 16), wish(network, shape, 1, batch)
+        for wanted in (torch.zeros_like(hair), hair):
+            given = {"embedding": embedding.numpy(), "hair": wanted.numpy()}
+            drawn = session.run(None, given)
+            for output, same in zip(drawn, network(embedding, wanted), strict=True):
+                np.testing.assert_allclose(output, same.numpy(), atol=2e-4)

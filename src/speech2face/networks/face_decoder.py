@@ -170,12 +170,16 @@ class FaceDecoder(nn.Module):
 
         `hair` (B, kinds) is added to the chances of each kind of hair, see `draw_chances`.
         """
+        displacement = self.draw_shape(embedding)
+        picture = self.warp(self.draw_head(embedding, hair), displacement)
+        return picture.clamp(0, 1), self.mean_shape + displacement
+
+    def draw_head(self, embedding: Tensor, hair: Tensor | None = None) -> Tensor:
+        """(B, D) → the head on white ground before the warp, (B, 3, S, S)."""
         chances = self.draw_chances(embedding)
         shape, colour = self.choose_hair(chances if hair is None else chances + hair)
         half = self.lay_hair(self.draw_skin(embedding), shape, colour)
-        displacement = self.draw_shape(embedding)
-        head = torch.cat([half, half.flip(3)], dim=3)
-        return self.warp(head, displacement).clamp(0, 1), self.mean_shape + displacement
+        return torch.cat([half, half.flip(3)], dim=3)
 
     def draw_shape(self, embedding: Tensor) -> Tensor:
         """(B, D) → how far the landmarks lie from the mean shape's, (B, K, 2)."""
