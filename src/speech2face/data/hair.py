@@ -229,8 +229,8 @@ def _strands(edge: np.ndarray, seed: int) -> np.ndarray:
         turn, radius = np.arctan2(across, 0.5 - low), np.hypot(1.18 * across, low - 0.5)
         place = turn / 3 + 0.1 * radius, radius / 0.6
         fine, length, strength = (4, 8, 18), 40, 0.04
-    total = sum(_look_up(_noise(random, sigma, length), *place) for sigma in fine)
-    return 1 + 0.5 * strength * total
+    waves = [_look_up(_noise(random, sigma, length), *place) for sigma in fine]
+    return 1 + 0.5 * strength * np.sum(waves, axis=0)
 
 
 def _noise(random: np.random.Generator, across: float, along: float) -> np.ndarray:
@@ -245,5 +245,5 @@ def _noise(random: np.random.Generator, across: float, along: float) -> np.ndarr
 def _look_up(noise: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
     import cv2
 
-    x, y = (np.float32(1023 * np.clip(place, 0, 1)) for place in (across, along))
+    x, y = ((1023 * np.clip(place, 0, 1)).astype(np.float32) for place in (across, along))
     return cv2.remap(noise, x, y, cv2.INTER_LINEAR)

@@ -64,7 +64,7 @@ def separate_heads(textures: np.ndarray, mean_shape: np.ndarray) -> Heads:
         found *= np.clip((gap - BALD[0]) / (BALD[1] - BALD[0]), 0, 1)
         # Below the ears only what surely is no mist, is as wide as a lock, and hangs from hair;
         # the rest are collars.
-        found *= np.clip((covered - 0.4 - 0.4 * below_ears) / 0.3, 0, 1)
+        found *= np.clip((covered - 0.4 - 0.4 * below_ears) / (0.3 - 0.1 * below_ears), 0, 1)
         found[sure] = 0
         both = np.hstack([found, found[:, ::-1]])
         locks = cv2.morphologyEx(both, cv2.MORPH_OPEN, wide)[:, :half]

@@ -138,7 +138,7 @@ def draw_copies(
     todo = [i for i, path in enumerate(pictures) if not path.is_file()]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
-        pixels, _ = draw_faces(session, np.float32(embeddings[rows]))
+        pixels, _ = draw_faces(session, embeddings[rows].astype(np.float32))
         for i, picture in zip(rows, pixels, strict=True):
             pictures[i].parent.mkdir(parents=True, exist_ok=True)
             write_png(Image.fromarray(picture), pictures[i], decoder.stem)
