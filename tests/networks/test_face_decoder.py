@@ -38,6 +38,7 @@ def fill(network: FaceDecoder) -> FaceDecoder:
     torch.manual_seed(0)
     size, near = network.config.size, torch.randn
     network.average.copy_(near(network.average.shape))
+    network.hair_centre.copy_(near(network.average.shape))
     network.shape_slope.copy_(0.003 * near(network.shape_slope.shape))
     network.shape_offset.copy_(0.003 * near(network.shape_offset.shape))
     network.light_slope.copy_(0.02 * near(network.light_slope.shape))
@@ -224,7 +225,7 @@ def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
 
 def test_hair_stays_at_any_distance_from_the_average(network):
     towards = F.normalize(torch.randn(200, 16, generator=torch.Generator().manual_seed(3)))
-    near, far = (network.draw_chances(network.average + d * towards) for d in (0.8, 3.0))
+    near, far = (network.draw_chances(network.hair_centre + d * towards) for d in (0.8, 3.0))
     same = [
         (a == b).float().mean() for a, b in zip(*map(network.choose_hair, (near, far)), strict=True)
     ]
@@ -236,7 +237,7 @@ def test_each_kind_of_hair_is_met_as_often_as_it_is_likely(network):
     fair.hair_slope.zero_()
     likely = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.25, 0.75])
     fair.hair_offset.copy_(likely.log())
-    faces = fair.average + torch.randn(4000, 16, generator=torch.Generator().manual_seed(4))
+    faces = fair.hair_centre + torch.randn(4000, 16, generator=torch.Generator().manual_seed(4))
     shape, colour = fair.choose_hair(fair.draw_chances(faces))
     met = torch.cat([shape.bincount(minlength=4), colour.bincount(minlength=2)]) / 4000
     torch.testing.assert_close(met, likely, atol=0.06, rtol=0)

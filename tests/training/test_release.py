@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
+from speech2face.decoding import draw_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.networks.campplus import CamPlusPlusConfig
 from speech2face.networks.face_decoder import FaceDecoder
@@ -133,13 +134,18 @@ def test_the_encoder_hears_the_same_at_any_length_and_batch(exported, encoder, b
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_decoder_draws_the_same_at_any_batch(exported, decoder_weights, batch):
+def test_the_decoder_draws_the_same_at_any_batch(exported, encoder, decoder_weights, batch):
     network, _ = load_face_decoder(decoder_weights)
     embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
     session = open_session(exported[1] / FILES[1])
-    picture, landmarks = session.run(None, {"embedding": embedding.numpy()})
+    hair = torch.zeros(batch, network.kinds)
+    given = {"embedding": embedding.numpy(), "hair": hair.numpy()}
+    picture, landmarks = session.run(None, given)
+    pictures, _ = draw_faces(session, embedding.numpy())  # which gives no hair of its own
+    np.testing.assert_array_equal(pictures[..., 0], np.round(255 * picture[:, 0]).astype(np.uint8))
+    network.hair_centre.copy_(encoder.head.average)  # as it is where both are released
     with torch.inference_mode():
-        wanted, places = network(embedding)
+        wanted, places = network(embedding, hair)
     assert picture.shape == (batch, 3, 64, 64)
     assert picture.std() > 0.05
     np.testing.assert_allclose(picture, wanted, atol=0.02)  # of weights rounded to halves

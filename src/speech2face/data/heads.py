@@ -104,7 +104,8 @@ def signed_distance(mask: np.ndarray, most: float = 30) -> np.ndarray:
     full = np.hstack([mask, mask[:, ::-1]]).astype(np.uint8)
     if not full.any():
         return np.full(mask.shape, -most, np.float32)
-    inside, outside = (cv2.distanceTransform(m, cv2.DIST_L2, 5) for m in (full, 1 - full))
+    transformed = (cv2.distanceTransform(m, cv2.DIST_L2, 5) for m in (full, 1 - full))
+    inside, outside = (np.minimum(far, size) for far in transformed)  # endless without an edge
     far = np.where(full > 0, inside - 0.5, 0.5 - outside) * (224 / size)
     return np.clip(far[:, :half], -most, most).astype(np.float32)
 

@@ -151,6 +151,7 @@ def draw_by_folds(
             without={p.person for p, own in zip(pairs, dealt == k, strict=True) if own},
         )
         network, _ = load_face_decoder(weights)
+        network.hair_centre.copy_(torch.tensor(head.average))
         own = np.flatnonzero(test).tolist()
         for kind, embeddings in (("voice", shown), ("face", voices.faces)):
             wanted = {i: np.asarray(embeddings[i], np.float32) for i in own}

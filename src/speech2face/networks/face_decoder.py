@@ -55,10 +55,10 @@ class FaceDecoderConfig:
 class FaceDecoder(nn.Module):
     """Embedding (B, D) → picture and landmarks.
 
-    Hair is chosen by the embedding's direction from the average, so that a face drawn farther out
-    keeps its hair: the likeliest shape and colour for people who look so, but for a liking
-    (`draw_chances`) that differs from face to face, so that each kind of hair is met as often as
-    among the people learned from.
+    Hair is chosen by the embedding's direction from `hair_centre`, so that a face drawn farther out
+    from there keeps its hair: the likeliest shape and colour for people who look so, but for a
+    liking (`draw_chances`) that differs from face to face, so that each kind of hair is met as often
+    as among the people learned from.
     """
 
     mean_shape: Tensor
@@ -82,6 +82,7 @@ class FaceDecoder(nn.Module):
     hair_back: Tensor
     hair_light: Tensor
     hair_colours: Tensor
+    hair_centre: Tensor
     hair_slope: Tensor
     hair_offset: Tensor
     hair_taste: Tensor
@@ -136,6 +137,7 @@ class FaceDecoder(nn.Module):
             "hair_back": (self.shapes, half),  # the same of the hair behind the neck
             "hair_light": (self.shapes, half),  # of the hair, 1 on average
             "hair_colours": (colours, 3),
+            "hair_centre": (dims,),  # where strength is counted from: the voices' average face
             "hair_slope": (dims, self.kinds),
             "hair_offset": (self.kinds,),
             "hair_taste": (dims, self.kinds),
@@ -235,7 +237,7 @@ class FaceDecoder(nn.Module):
         as Gumbel's: the kind that has most is then met as often as it is likely. The liking is a
         function of the face, made of triangle waves, so that the same face has the same hair.
         """
-        away = embedding - self.average
+        away = embedding - self.hair_centre
         towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
         liking = towards @ self.hair_taste
         phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)

@@ -135,6 +135,7 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
     ).requires_grad_(False)
     average = targets.embeddings[:, -1].mean(0)
     _put(decoder.average, average)
+    _put(decoder.hair_centre, average)  # until it is put beside a voice encoder
     _solve_skin(decoder, recipe, targets, heads)
     order = mirror_order(mean_shape)
     mirrored = targets.displacements[:, order] * [-1, 1]

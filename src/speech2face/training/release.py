@@ -56,6 +56,7 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)  # no card while the files change
     round_to_half(encoder.speaker)  # the head stays whole: a rounded covariance may not be one
+    decoder.hair_centre.copy_(encoder.head.average)
     round_to_half(decoder)
     export_onnx(
         encoder,
