@@ -59,7 +59,7 @@ def find_shapes(heads: Heads) -> HairShapes:
     features = np.stack([_shrink(o, size) for o in np.clip(outlines[wearers], -17, 17)])
     group, distances = _cluster(features, SHAPES)
     plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
-    kept = _keep_large(group, distances, plain)
+    kept = _keep(group, distances, plain)
     edges, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, k in enumerate(kept, 1):
         own = np.flatnonzero(group == k)
@@ -83,35 +83,42 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
         return HairColours(np.full((1, 3), 0.2), worn)
     own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
     lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
-    group, distances = _cluster(lab * [1, 1.6, 1.6], COLOURS)
-    kept = _keep_large(group, distances, list(range(distances.shape[1])))
-    kept.sort(key=lambda k: float(lab[group == k, 0].mean()))  # dark ones first
+    group, _ = _cluster(lab * [1, 1.6, 1.6], COLOURS)
+    kept = sorted(range(group.max() + 1), key=lambda k: float(lab[group == k, 0].mean()))
     for number, k in enumerate(kept):
         worn[some[group == k]] = number
-    return HairColours(np.stack([own[group == k].mean(0) for k in kept]), worn)
+    return HairColours(np.stack([own[group == k].mean(0) for k in kept]), worn)  # dark ones first
 
 
 def _cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """k-means: rows (N, F) → the group of each (N,), and squared distances to all groups (N, K)."""
+    """k-means, of which groups of less than `LEAST_ALIKE` are joined to the nearest: rows (N, F) →
+    the group of each (N,), and squared distances to all groups (N, K)."""
     import cv2
 
     rows = np.ascontiguousarray(features, np.float32)
     count = max(1, min(count, len(rows) // LEAST_ALIKE))
     cv2.setRNGSeed(0)
     stop = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 100, 1e-4)
-    centres = cv2.kmeans(rows, count, np.empty(0), stop, 8, cv2.KMEANS_PP_CENTERS)[2]
-    distances = ((rows[:, None] - centres[None]) ** 2).sum(2)
-    return distances.argmin(1), distances
+    group = cv2.kmeans(rows, count, np.empty(0), stop, 8, cv2.KMEANS_PP_CENTERS)[1].ravel()
+    while True:
+        group = np.unique(group, return_inverse=True)[1]
+        sizes = np.bincount(group)
+        centres = np.stack([rows[group == k].mean(0) for k in range(len(sizes))])
+        smallest = int(sizes.argmin())
+        if sizes[smallest] >= LEAST_ALIKE or len(sizes) == 1:
+            return group, ((rows[:, None] - centres[None]) ** 2).sum(2)
+        apart = ((centres - centres[smallest]) ** 2).sum(1)
+        apart[smallest] = np.inf
+        group[group == smallest] = apart.argmin()
 
 
-def _keep_large(group: np.ndarray, distances: np.ndarray, among: list[int]) -> list[int]:
-    """Groups of `LEAST_ALIKE` and more, the largest first; all others' rows go to the nearest of
-    these, in place. One group is kept in any case."""
-    sizes = np.bincount(group, minlength=distances.shape[1])
-    kept = [k for k in among if sizes[k] >= LEAST_ALIKE] or [int(sizes.argmax())]
-    group[:] = np.array(kept)[distances[:, kept].argmin(1)]
-    sizes = np.bincount(group, minlength=distances.shape[1])
-    return sorted(kept, key=lambda k: -sizes[k])
+def _keep(group: np.ndarray, distances: np.ndarray, among: list[int]) -> list[int]:
+    """Some of the groups, at least the largest, the largest first; all others' rows go to the
+    nearest of these, in place."""
+    kept = among or [int(np.bincount(group).argmax())]
+    strangers = ~np.isin(group, kept)
+    group[strangers] = np.array(kept)[distances[strangers][:, kept].argmin(1)]
+    return sorted(kept, key=lambda k: -int((group == k).sum()))
 
 
 def _shrink(outline: np.ndarray, size: int) -> np.ndarray:

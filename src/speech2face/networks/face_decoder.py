@@ -57,8 +57,8 @@ class FaceDecoder(nn.Module):
 
     Hair is chosen by the embedding's direction from `hair_centre`, so that a face drawn farther out
     from there keeps its hair: the likeliest shape and colour for people who look so, but for a
-    liking (`draw_chances`) that differs from face to face, so that each kind of hair is met as often
-    as among the people learned from.
+    liking (`draw_chances`) that differs from face to face, so that each kind of hair is met as
+    often as among the people learned from.
     """
 
     mean_shape: Tensor
@@ -234,16 +234,19 @@ class FaceDecoder(nn.Module):
         """(B, D) → how much each kind of hair suits, (B, kinds): none, the shapes, the colours.
 
         The logarithm of how likely it is for people who look so, and on it a liking, distributed
-        as Gumbel's: the kind that has most is then met as often as it is likely. The liking is a
-        function of the face, made of triangle waves, so that the same face has the same hair.
+        as Gumbel's (the average face has none): the kind that has most is then met as often as it
+        is likely. The liking is a function of the face, made of triangle waves, so that the same
+        face has the same hair.
         """
         away = embedding - self.hair_centre
         towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
+        sure = torch.sqrt((towards * towards).sum(1, keepdim=True))  # 0 for the average, then 1
         liking = towards @ self.hair_taste
         phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)
         phase = phase + self._shift(liking)
         wave = (phase - 2 * torch.floor(phase / 2) - 1).abs().clamp(1e-4, 1 - 1e-4)
-        return towards @ self.hair_slope + self.hair_offset - torch.log(-torch.log(wave))
+        liking = -torch.log(-torch.log(wave))
+        return towards @ self.hair_slope + self.hair_offset + sure * liking
 
     def _shift(self, like: Tensor) -> Tensor:
         golden = (math.sqrt(5) - 1) / 2
