@@ -49,6 +49,13 @@ class VoiceEncoderRecipe:
     face_encoder: str = "dlib"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if below := [name for name in self.tuned if not name.startswith(BLOCKS)]:
+            raise ValueError(
+                f"{', '.join(below)}: cannot be tuned, for what lower layers and GE2E heard is "
+                f"kept; only weights under {', '.join(BLOCKS)} can."
+            )
+
 
 def listen(
     recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
