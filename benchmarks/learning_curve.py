@@ -14,7 +14,7 @@ Three laws are fitted to the shares; none passes 1. By "error" the error falls b
 with each doubling, by "deviate" the normal deviate of the score grows by the same step, by "floor"
 the error falls towards one that no number of people takes away (Hestness et al., arXiv 1712.00409).
 What they say of more people is an extrapolation, tested by what the smaller shares say of all.
-On 2 cores: the linear map two minutes once the speaker networks have listened, a tuned row an hour.
+On 2 cores: the linear map two minutes once the speaker networks have listened, a tuned row forty.
 """
 
 from __future__ import annotations
