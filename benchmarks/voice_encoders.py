@@ -6,9 +6,9 @@
 A row is a way to make an encoder; all use the same five folds by person, and galleries of one fold.
 Finished folds of a row are kept in OUT, stopped ones go on. --write stores what is there in
 benchmarks/voice_encoders.json, where rows that are not in OUT keep their figures if the data is the
-same, draws the table of docs/training.md, and needs no row to run. With several PAIRS all learn and
-are tested together, and a table for each follows, of its people matched among themselves. --against
-prints what the rows gain on another than the linear map.
+same and else stay as `earlier`, draws the tables of docs/training.md, and needs no row to run. With
+several PAIRS all learn and are tested together, and a table for each follows, of its people matched
+among themselves. --against prints what the rows gain on another than the linear map.
 On 2 cores: frozen rows a minute once the speaker networks have listened (3 min), tuned ones 20 min,
 from nothing 15 min, the paper's network at its own size 50 min. Two folds at a time, each with
 OMP_NUM_THREADS=1, are faster than one after the other.
@@ -69,7 +69,8 @@ from speech2face.weights import hash_file
 HERE = Path(__file__).parent
 FIGURES = HERE / "voice_encoders.json"
 FOLDS, SEED = 5, 0
-RIDGE = 10.0  # of the linear map
+RIDGE = 14.0  # of the linear map
+SHORT = 1.0  # s: of each clip a crop so long tells how sure heads are of short ones
 CAMPPLUS = slice(0, 192)  # of the features; GE2E's are the rest
 GE2E = slice(192, 448)
 REFERENCE = "linear map"  # what the rows are compared with
@@ -344,27 +345,33 @@ def main() -> None:
     for name, of_set in sets.items():
         print(f"\n{name}, matched among its own people\n{draw_table(of_set, given.against)}")
     if given.write:
-        stored = read_stored(crowd.clips.voices.data)
-        told = keep_rows(told, stored["rows"])
+        data = crowd.clips.voices.data
+        stored = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+        earlier = stored.get("earlier")
+        if stored and stored["data"] != data:
+            earlier = {key: stored[key] for key in ("data", "people", "clips", "rows")}
+            stored = {}
+        told = keep_rows(told, stored.get("rows", {}))
+        known = stored.get("sets", {})
+        sets = {name: keep_rows(rows, known.get(name, {})) for name, rows in sets.items()}
         facts = {
-            "data": crowd.clips.voices.data,
+            "data": data,
             "people": len({*crowd.people}),
             "clips": len(crowd.people),
             "folds": FOLDS,
             "chance": 0.5,
             "rows": {name: asdict(row) for name, row in told.items()},
             "sets": {
-                name: {row: asdict(one) for row, one in keep_rows(rows, old).items()}
-                for name, rows in sets.items()
-                for old in [stored.get("sets", {}).get(name, {})]
+                name: {row: asdict(one) for row, one in rows.items()} for name, rows in sets.items()
             },
+            "earlier": earlier,  # of other data
         }
         FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
-        tables = {f"{len({*crowd.people}):,} people of all sets": told} | {
-            f"`{name}`, matched among its own people": rows for name, rows in sets.items()
+        tables = {f"All {facts['people']:,} people": told} | {
+            f"Of `{name}`, matched among its own people": rows for name, rows in sets.items()
         }
         write_table(
-            "\n\n".join(f"**{n}**\n\n{draw_table(t, REFERENCE)}" for n, t in tables.items()),
+            "\n\n".join(f"{n}:\n\n{draw_table(t, REFERENCE)}" for n, t in tables.items()),
             "voice encoders",
         )
 
@@ -386,7 +393,7 @@ class Crowd:
 
 def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
-    recipe, cache = voice_encoder(), out / "cache"
+    recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
     voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
     clips = listen(recipe, load_speaker(recipe), voices, cache, show)
@@ -469,14 +476,8 @@ def compare(
     return told
 
 
-def read_stored(data: str) -> dict[str, Any]:
-    """What was stored of the same data before."""
-    stored = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
-    return stored if stored.get("data") == data else {"rows": {}}
-
-
 def keep_rows(told: dict[str, Matching], stored: dict[str, Any]) -> dict[str, Matching]:
-    """These rows, and others that were stored before."""
+    """These rows, to which others are added that were stored before."""
     for name, row in stored.items():
         kept = {key: value and Estimate(**value) for key, value in row.items()}
         told.setdefault(name, Matching(**kept))

@@ -253,7 +253,7 @@ def draw_learning_curve() -> None:
         points = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(n, v) for n, v, *_ in measured))
         parts.append(f'<path class="{kind}" d="M{points}"/>')
         x, y = place(*measured[-1][:2])
-        parts.append(small(x, y + 28 if kind == "cool" else y - 20, name))
+        parts.append(small(x, y + 28 if kind == "cool" else y - 32, name))
     save("learning-curve", 640, 356, parts)
 
 

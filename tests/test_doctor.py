@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from speech2face import doctor, media, weights
+from speech2face import __version__, doctor, media, weights
 from speech2face.doctor import CORE, EXTRAS, MEDIA_KINDS, examine
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_the_transcript_of_the_start_is_what_the_doctor_prints() -> None:
         assert line == f"– extra {extra} lacks {', '.join(EXTRAS[extra])}: {remedy}"
     lines = [line for line in printed(True) if "extra" not in line and "was not tried" not in line]
     assert transcript[2 : -len(extras)] == lines[2:]
-    assert re.fullmatch(r"✓ Python 3\.\d+\.\d+, speech2face 0\.1\.0", transcript[0])
+    assert re.fullmatch(rf"✓ Python 3\.\d+\.\d+, speech2face {__version__}", transcript[0])
 
 
 def test_what_is_needed_is_what_the_package_requires() -> None:

@@ -87,10 +87,10 @@ def test_a_batch_goes_on_after_a_bad_file(tmp_path):
 def test_two_recordings_are_compared():
     """Two women's voices nearly as near as one voice to itself: this is no verifier."""
     between, within = succeed("compare.py")
-    assert float(between.removeprefix("emma.flac and sara.flac: ")) == pytest.approx(0.79, abs=0.02)
-    assert float(within.removeprefix("emma.flac, its halves: ")) == pytest.approx(0.91, abs=0.02)
+    assert float(between.removeprefix("emma.flac and sara.flac: ")) == pytest.approx(0.85, abs=0.02)
+    assert float(within.removeprefix("emma.flac, its halves: ")) == pytest.approx(0.95, abs=0.02)
     apart, _ = succeed("compare.py", EXAMPLES / "alex.flac", EXAMPLES / "bella.flac")
-    assert float(apart.split()[-1]) < -0.9
+    assert float(apart.split()[-1]) < -0.7
 
 
 @needs_training

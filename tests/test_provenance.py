@@ -126,7 +126,7 @@ def test_another_recipe_another_version_and_other_networks_are_refused(
 ):
     recipe, folder = voice_encoder_debug(), runs / "voice"
     changed = replace(recipe, head=replace(recipe.head, ridge=3.0), seed=1)
-    message = r"another recipe \(head\.ridge 10\.0 there, 3\.0 here, seed 0 there, 1 here\)"
+    message = r"another recipe \(head\.ridge 14\.0 there, 3\.0 here, seed 0 there, 1 here\)"
     with pytest.raises(UsageError, match=message):
         train(changed, [pairs], folder, Options(), quiet)
     speaker = tmp_path / "speaker.safetensors"

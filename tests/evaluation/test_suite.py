@@ -264,12 +264,17 @@ def test_of_several_sets_each_is_told_for_itself(made_up, tmp_path):
     facts = Suite(subjects, tmp_path, 0, be_silent, draws=DRAWS).measure()
     one, other = facts["sets"]["one"], facts["sets"]["other"]
     assert [(told["people"], told["clips"]) for told in (one, other)] == [(20, 21), (20, 20)]
-    assert one["two_way"]["pictures, dlib"]["value"] == 1
-    assert other["two_way"]["pictures, dlib"]["value"] < 0.8
-    assert one["differences"]["pictures − published, dlib"]["value"] == 0
-    assert other["two_way"]["published, dlib"]["value"] is None
+    for stratum in ("everybody", "same sex"):
+        right, wrong = (told["two_way"][stratum] for told in (one, other))
+        assert right["pictures, dlib"]["value"] == 1
+        assert wrong["pictures, dlib"]["value"] < 0.8
+        assert one["differences"][stratum]["pictures − published, dlib"]["value"] == 0
+        assert wrong["published, dlib"]["value"] is None
+    bits = [told["bits"]["pictures, dlib"]["histogram"]["value"] for told in (one, other)]
+    assert bits[0] > bits[1]
+    assert "published, dlib" not in other["bits"]
     among = facts["two_way"]["same set"]["pictures, dlib"]["value"]
-    halves = [told["two_way"]["pictures, dlib"]["value"] for told in (one, other)]
+    halves = [told["two_way"]["everybody"]["pictures, dlib"]["value"] for told in (one, other)]
     assert among == pytest.approx(np.mean(halves))
     assert facts["retrieval"]["pictures, dlib"]["same set"]["gallery"] < 13
     rows = {row.name: row for row in main_table(facts)}

@@ -32,6 +32,7 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
 )
 from speech2face.training.release import export_model
+from speech2face.training.untuned import unpack_untuned
 from speech2face.weights import FILES, UNTUNED, find_model, hash_file
 
 TINY = VoiceEncoderConfig(
@@ -81,13 +82,17 @@ def decoder_weights(tmp_path_factory):
     return path
 
 
+MOVED = "campplus.exit.0.weight"
+
+
 @pytest.fixture(scope="module")
 def exported(encoder, decoder_weights, tmp_path_factory):
     """The card and the folder of a model with a tiny encoder."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     facts = {"recipe": asdict(voice_encoder_debug()), "people": 8}
-    # Before tuning one weight was 0.1: what the model's file says of it must be that.
-    tensors = encoder.state_dict() | {"untuned/campplus.exit.0.weight": torch.tensor([0.1])}
+    # Before tuning weights of one layer were 0.1: what the model's file says of it must be that.
+    weights = torch.full_like(encoder.speaker.state_dict()[MOVED], 0.1)
+    tensors = encoder.state_dict() | {f"untuned/{MOVED}": weights}
     save_weights(decoder_weights.with_name("voice_encoder.safetensors"), tensors, facts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(release, "load_voice_encoder", lambda _: (copy.deepcopy(encoder), facts))
@@ -100,7 +105,7 @@ def open_session(path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_the_model_can_be_found_and_its_card_says_what_it_is(exported):
+def test_the_model_can_be_found_and_its_card_says_what_it_is(exported, encoder):
     card, folder = exported
     model = find_model(str(folder))
     assert asdict(model.card) == json.loads(json.dumps(asdict(card)))
@@ -111,8 +116,10 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported):
     assert card.facts["voice_encoder"]["people"] == 8
     assert sorted(p.name for p in folder.iterdir()) == sorted([*files, "card.json"])
     assert model.untuned == folder / UNTUNED
-    before, _ = load_weights(folder / UNTUNED)
-    assert before == {"campplus.exit.0.weight": torch.tensor([0.1]).half()}
+    packed, _ = load_weights(folder / UNTUNED)
+    before = unpack_untuned(packed, encoder.speaker.state_dict())
+    assert [*before] == [MOVED]
+    assert (before[MOVED] == torch.tensor(0.1).half()).all()
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -95,6 +95,12 @@ def test_tuning_moves_the_layers_of_the_recipe_and_the_head_only(tuned, tmp_path
             assert torch.equal(buffer, statistics[name]), name
 
 
+@pytest.mark.parametrize("name", ["campplus.", "campplus.entry.", "ge2e.", ""])
+def test_layers_that_were_heard_already_cannot_be_tuned(name):
+    with pytest.raises(ValueError, match="cannot be tuned"):
+        replace(RECIPE, tuned=(*BLOCKS, name))
+
+
 def test_networks_that_met_everyone_are_no_start(tmp_path, monkeypatch):
     """Folds that began with tuned networks would know their test people."""
     folder = shutil.copytree(find_model().folder, tmp_path / "model")

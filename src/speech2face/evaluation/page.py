@@ -150,13 +150,18 @@ def _sets(facts: dict[str, Any]) -> str:
     """Each set for itself, where there are several."""
     if not facts.get("sets"):
         return ""
-    scores = next(iter(facts["sets"].values()))["two_way"]
+    scores = next(iter(facts["sets"].values()))["two_way"]["everybody"]
     header = ["", "people", "clips", *map(name_score, scores)]
-    rows = [
-        [name, str(told["people"]), str(told["clips"]), *map(show, told["two_way"].values())]
-        for name, told in facts["sets"].items()
-    ]
-    note = "Two-way matching of each set's clips among those of the same set and fold."
+    rows = []
+    for name, told in facts["sets"].items():
+        counts = [str(told["people"]), str(told["clips"])]
+        for stratum, wins in told["two_way"].items():
+            among = name if stratum == "everybody" else f"{name}, {stratum}"
+            rows.append([among, *counts, *map(show, wins.values())])
+        bits = [told["bits"].get(score) for score in scores]
+        told_bits = [show(one["histogram"]) if one else "" for one in bits]
+        rows.append([f"{name}, bits", *counts, *told_bits])
+    note = "Each set's clips among those of the same set and fold: two-way matching, and bits."
     return _section("Sets", note, _table(header, rows))
 
 

@@ -137,10 +137,18 @@ def main_table(facts: dict[str, Any]) -> list[Row]:
             less = facts["differences"][stratum].get(f"{pair}, {judge}")
             add(f"two-way{among}, {RECOGNISERS[judge]}", figures, ".500", less)
     for name, told in facts.get("sets", {}).items():
+        for stratum, wins in told["two_way"].items():
+            among = f"{name} ({told['people']})" + (
+                "" if stratum == "everybody" else f", {stratum}"
+            )
+            for judge in JUDGES:
+                figures = [wins[f"{system}, {judge}"] for system in systems]
+                less = told["differences"][stratum].get(f"{pair}, {judge}")
+                add(f"two-way, {among}, {RECOGNISERS[judge]}", figures, ".500", less)
         for judge in JUDGES:
-            figures = [told["two_way"][f"{system}, {judge}"] for system in systems]
-            less = told["differences"].get(f"{pair}, {judge}")
-            add(f"two-way, {name} ({told['people']}), {RECOGNISERS[judge]}", figures, ".500", less)
+            bits = [told["bits"].get(f"{system}, {judge}") for system in systems]
+            bits = [one and one["histogram"] for one in bits]
+            add(f"bits disclosed, {name} ({told['people']}), {RECOGNISERS[judge]}", bits, "0")
     for judge in JUDGES:
         found = [facts["retrieval"][f"{name}, {judge}"]["everybody"] for name in systems]
         within = [f["recall_at_percent"]["10"] for f in found]

@@ -37,7 +37,12 @@ from speech2face.evaluation.attributes import (
     compare_labels,
     judge_clips,
 )
-from speech2face.evaluation.bits import compare_disclosure, explain_by_sex, measure_disclosure
+from speech2face.evaluation.bits import (
+    Disclosure,
+    compare_disclosure,
+    explain_by_sex,
+    measure_disclosure,
+)
 from speech2face.evaluation.calibration import confidence_bins, measure_coverage
 from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
@@ -190,28 +195,49 @@ class Suite:
     def two_way(self) -> dict[str, dict[str, Estimate]]:
         """Mean wins of each score: among all of the fold, and among those of the same sex."""
         return {
-            stratum: {name: self._mean(self._wins(name, stratum)) for name in self.scores}
-            for stratum in self._strata()
+            stratum: {name: self._mean(self._wins(name, labels)) for name in self.scores}
+            for stratum, labels in self._strata().items()
         }
 
     def differences(self) -> dict[str, dict[str, Difference]]:
         """Two-way wins of the first system less those of each other; for the rest see `paired`."""
         every = np.ones(len(self.people), bool)
-        return {stratum: self._subtract_wins(stratum, every) for stratum in self._strata()}
+        return {k: self._subtract_wins(labels, every) for k, labels in self._strata().items()}
 
     def sets(self) -> dict[str, dict[str, Any]]:
-        """By set: who is in it, and two-way wins among those of the set."""
+        """By set: who is in it; two-way wins and bits among those of the set."""
         told = {}
+        strata = self._strata()
+        within = {"everybody": strata["same set"]}
+        if "same sex" in strata:
+            sexed = np.char.add(np.char.add(strata["same set"], " "), self.sex)
+            within["same sex"] = np.where(self.sex != "", sexed, "")
+        measured = [name for name in self.scores if not name.startswith("face")]
         for name in sorted(set(self.subjects.sets)):
             own = self.subjects.sets == name
             told[name] = self._count_clips(own) | {
                 "two_way": {
-                    score: self._mean(np.where(own, self._wins(score, "same set"), np.nan))
-                    for score in self.scores
+                    stratum: {
+                        score: self._mean(np.where(own, self._wins(score, labels), np.nan))
+                        for score in self.scores
+                    }
+                    for stratum, labels in within.items()
                 },
-                "differences": self._subtract_wins("same set", own),
+                "differences": {k: self._subtract_wins(v, own) for k, v in within.items()},
+                "bits": {k: bits for k in measured if (bits := self._disclose(k, own))},
             }
         return told
+
+    def _disclose(self, name: str, own: np.ndarray) -> Disclosure | None:
+        """By a score of the clips `own` (N,) among themselves; None where it has none of them."""
+        scores = self.scores[name]
+        probes, rows = own[scores.probes], own[scores.rows]
+        people = self.people[scores.probes[probes]], self.people[scores.rows[rows]]
+        same = self._of_fold(scores)[np.ix_(probes, rows)]
+        if not (same & (people[0][:, None] != people[1])).any():
+            return None
+        matrix = np.maximum(scores.matrix[np.ix_(probes, rows)], LOST)
+        return measure_disclosure(matrix, *people, same=same, seed=self._seed, draws=FITS)
 
     def similarity(self) -> dict[str, Any]:
         """Beside the mean face of the other folds' people."""
@@ -461,9 +487,11 @@ class Suite:
         fold = self.subjects.fold
         return same_label(fold[scores.probes], fold[scores.rows])
 
-    def _wins(self, name: str, stratum: str = "everybody") -> np.ndarray:
-        """Two-way wins (N,) of a score; NaN where there is no opponent, no face or no picture."""
-        scores, labels = self.scores[name], self._strata()[stratum]
+    def _wins(self, name: str, labels: np.ndarray | None = None) -> np.ndarray:
+        """Two-way wins (N,) of a score among clips of one label (N,), or else of the same fold; NaN
+        where there is no opponent, no face or no picture."""
+        scores = self.scores[name]
+        labels = self._strata()["everybody"] if labels is None else labels
         wins = np.full(len(self.people), np.nan)
         same = same_label(labels[scores.probes], labels[scores.rows])
         wins[scores.probes] = match_probes(scores.matrix, *self._who(scores), same)
@@ -530,13 +558,14 @@ class Suite:
         mean = compare_ratios(one, two, self.people[known], self._seed)
         return {"craniofacial": self._count(mean, known)}
 
-    def _subtract_wins(self, stratum: str, chosen: np.ndarray) -> dict[str, Difference]:
-        """Two-way wins of the first system less those of each other, of chosen clips (N,) bool."""
+    def _subtract_wins(self, labels: np.ndarray, chosen: np.ndarray) -> dict[str, Difference]:
+        """Two-way wins of the first system less those of each other, among clips of one label (N,)
+        and of chosen ones (N,) bool."""
         first, *others = self.subjects.systems
         return {
             f"{first} − {other}, {judge}": self._subtract(
-                np.where(chosen, self._wins(f"{first}, {judge}", stratum), np.nan),
-                self._wins(f"{other}, {judge}", stratum),
+                np.where(chosen, self._wins(f"{first}, {judge}", labels), np.nan),
+                self._wins(f"{other}, {judge}", labels),
             )
             for other in others
             for judge in JUDGES

@@ -32,9 +32,7 @@ TOGETHER = 50  # batches in a file of the cache
 class Begun:
     """Excerpts as the layers hear them that tuning leaves alone; M in all."""
 
-    entered: list[
-        np.ndarray
-    ]  # M of float32 (128, time), 50 a second: what CAM++'s blocks are given
+    entered: list[np.ndarray]  # M of float32 (128, time), 50 a second: as CAM++'s blocks get it
     ge2e: np.ndarray  # (M, 256)
     key: str  # which sounds, by which networks
 

@@ -14,6 +14,7 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.export import export_onnx, round_to_half
 from speech2face.training.face_decoder import load_face_decoder
+from speech2face.training.untuned import pack_untuned
 from speech2face.training.voice_encoder import load_untuned, load_voice_encoder
 from speech2face.weights import FILES, UNTUNED, Card, hash_file, write_card
 
@@ -79,7 +80,8 @@ def export_model(
     files = [*FILES]
     (folder / UNTUNED).unlink(missing_ok=True)
     if untuned := load_untuned(voice_encoder):
-        save_weights(folder / UNTUNED, {k: v.half() for k, v in untuned.items()}, encoder_facts)
+        packed = pack_untuned(untuned, encoder.speaker.state_dict())
+        save_weights(folder / UNTUNED, packed, encoder_facts)
         files.append(UNTUNED)
     card = Card(
         name=name,

@@ -28,6 +28,7 @@ from speech2face.training.export import load_onnx_weights
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.hearing import FRAMES_A_SECOND, HeardClips, hear_clips
 from speech2face.training.loop import LoopConfig, fit, tell
+from speech2face.training.untuned import unpack_untuned
 from speech2face.weights import UNTUNED, find_model, hash_file
 
 BLOCKS = tuple(f"campplus.{part}." for part in ("blocks", "transitions", "exit", "embed"))
@@ -48,6 +49,13 @@ class VoiceEncoderRecipe:
     tuning_seconds: float = 3.0
     face_encoder: str = "dlib"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if below := [name for name in self.tuned if not name.startswith(BLOCKS)]:
+            raise ValueError(
+                f"{', '.join(below)}: cannot be tuned, for what lower layers and GE2E heard is "
+                f"kept; only weights under {', '.join(BLOCKS)} can."
+            )
 
 
 def listen(
@@ -88,7 +96,8 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
         if model.card.facts["voice_encoder"]["recipe"].get("tuning", True):
             if not model.untuned:
                 raise ModelError(f"{model.folder}: tuned, and without {UNTUNED}; give --speaker.")
-            untuned, _ = load_weights(model.untuned)
+            packed, _ = load_weights(model.untuned)
+            untuned = unpack_untuned(packed, network.speaker.state_dict())
             network.speaker.load_state_dict(float32(untuned), strict=False)
     return network.eval()
 
