@@ -28,7 +28,7 @@ _RAYS = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)  # (rays, 2); y points down
 _RISE = -np.degrees(np.arcsin(_RAYS[:, 1]))  # 90 straight up, -90 straight down
 _REACH = np.linspace(0, 0.8, 161)  # how far out along a ray the picture is looked at
 _GROUND = 170  # the white ground: no channel is darker
-_ZOOM, _TOP = 0.86, 0.035  # the drawing shows more than the picture, for the sake of shoulders
+_ZOOM, _TOP = 0.82, 0.04  # the drawing shows more than the picture: the shoulders
 
 _WHITE, _EYE_WHITE = np.array([255, 255, 255]), np.array([250, 248, 245])
 _DARK, _INK, _BLUSH = np.array([20, 8, 10]), np.array([40, 28, 26]), np.array([235, 95, 85])
@@ -41,16 +41,31 @@ def draw_cartoon(picture: Image, landmarks: np.ndarray, size: int | None = None)
         raise ValueError(f"landmarks are (66, 2), not {landmarks.shape}")
     face = _read_face(np.asarray(picture.convert("RGB"), np.float64), landmarks)
     pen = _Pen(size or picture.width)
-    _draw_hair(pen, face)
-    _draw_shoulders(pen, face)
+    if face.hair and not face.hair.short:
+        _draw_falling_hair(pen, face, face.hair)
+    _draw_bust(pen, face)
     _draw_head(pen, face)
+    _draw_age(pen, face)
     _draw_nose(pen, face)
     _draw_beard(pen, face)
     _draw_lips(pen, face)
     for eye, brow in zip(_EYES, _BROWS, strict=True):
         _draw_eye(pen, face, landmarks[eye])
         _draw_brow(pen, face, landmarks[brow])
+    if face.hair:
+        _draw_hair(pen, face, face.hair)
     return pen.finish()
+
+
+@dataclass(frozen=True)
+class _Hair:
+    """Left and right alike; lengths in fractions of the picture."""
+
+    line: np.ndarray  # (rays,) where it begins, seen from between the eyes
+    edge: np.ndarray  # (rays,) how far it reaches
+    end: float  # how low it falls
+    short: bool  # whether the ears show
+    colour: np.ndarray  # (3,)
 
 
 @dataclass(frozen=True)
@@ -60,17 +75,15 @@ class _Face:
     landmarks: np.ndarray  # (66, 2)
     centre: np.ndarray  # (2,) between the eyes, where the rays start
     unit: float  # from eye to eye
-    skin_edge: np.ndarray  # (rays,) how far the face reaches: hairline, cheeks, jaw
-    hair_edge: np.ndarray  # (rays,) how far the hair reaches
-    ears: bool  # whether they show
+    edge: np.ndarray  # (rays,) how far the skin reaches: crown, cheeks, jaw
+    hair: _Hair | None
     skin: np.ndarray
-    hair: np.ndarray
     brow: np.ndarray
     iris: np.ndarray
     lips: np.ndarray
-    clothes: np.ndarray
     heavy_brow: float  # 0 to 1
     beard: tuple[float, float, float]  # on cheeks, chin, upper lip: 0 none, 1 dark
+    lines: float  # beside the mouth: 0 none, 1 deep
 
     def at(self, radii: np.ndarray) -> np.ndarray:
         """Distances along the rays (rays,) → points (rays, 2)."""
@@ -94,94 +107,113 @@ def _read_face(pixels: np.ndarray, landmarks: np.ndarray) -> _Face:
         return float(np.clip((fraction - bare) / (full - bare), 0, 1))
 
     skin = colour((eyes + lips[[0, 6]]) / 2)
-    skin_edge, hair_edge, hair, ears = _read_hair(pixels, landmarks, centre, unit, skin)
     below_lip = 0.4 * lips[[3]] + 0.6 * oval[[9]]
-    moustache = darker((nose[[6, 7]] + lips[[8, 10]]) / 2, 0.25, 0.45, radius=0.06)
-    moustache = min(moustache, darker(below_lip, 0.1, 0.2))  # a smile's shadow is no moustache
-    chin = min(moustache, darker(below_lip, 0.25, 0.45))
-    cheeks = min(chin, darker(0.35 * lips[[0, 6]] + 0.65 * oval[[11, 7]], 0.3, 0.45))
+    moustache = darker((nose[[6, 7]] + lips[[8, 10]]) / 2, 0.12, 0.45, radius=0.06)
+    chin = min(moustache, darker(below_lip, 0.1, 0.45))
+    moustache = min(moustache, 1.5 * chin)  # a smile's shadow is no moustache
+    cheeks = min(chin, darker(0.35 * lips[[0, 6]] + 0.65 * oval[[11, 7]], 0.2, 0.45))
     brows = landmarks[[36, 41]] + np.array([0, 0.08 * unit])
     brow = colour(brows, dark=35)
-    brow_luma = max(min(1.6 * _luma(brow) - 0.6 * _luma(skin), 0.75 * _luma(skin)), 20)
+    brow_luma = max(min(1.4 * _luma(brow) - 0.4 * _luma(skin), 0.75 * _luma(skin)), 20)
     mouth = colour(0.6 * lips[[3]] + 0.4 * lips[[9]], radius=0.06)
-    clothes = colour(np.array([[centre[0] + side * 1.2 * unit, 0.98] for side in (-1, 1)]), 0.15)
-    if abs(_luma(clothes) - _luma(hair)) < 40:
-        clothes = _mix(clothes, _WHITE, 0.25)
+    hair, edge = _read_hair(pixels, landmarks, centre, unit)
     return _Face(
-        *(landmarks, centre, unit, skin_edge, hair_edge, ears),
-        skin=_vivid(skin, 1.15),
-        hair=hair,
+        *(landmarks, centre, unit, edge, hair),
+        skin=_vivid(skin, 1.1),
         brow=brow * brow_luma / max(_luma(brow), 1),
         iris=_vivid(1.2 * colour(eyes, 0.05, dark=40), 1.3),
         lips=_mix(_vivid(mouth, 1.3), skin, 0.15),
-        clothes=_vivid(clothes, 1.5),
         heavy_brow=darker(brows, 0.1, 0.5),
         beard=(cheeks, chin, moustache),
+        lines=_read_lines(pixels, nose, lips, unit),
     )
 
 
+def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: float) -> float:
+    """How deep the folds from nose to mouth are, against the skin on both their sides."""
+    aside, depths = np.linspace(-0.05, 0.35, 17) * unit, []
+    for sign, wing, corner in ((-1, nose[8], lips[0]), (1, nose[9], lips[6])):
+        way = np.linspace(wing, corner + [0.1 * sign * unit, 0], 12)[2:-1, None]
+        light = _look(pixels, way + aside[:, None] * [sign, 0]).mean((0, 2))
+        depths.append(1 - light / np.linspace(light[:3].mean(), light[-3:].mean(), 17))
+    return float(np.clip((np.mean(depths, axis=0).max() - 0.035) / 0.05, 0, 1))
+
+
 def _read_hair(
-    pixels: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, unit: float, skin: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    """How far face and hair reach (rays,), the hair's colour (3,), and whether the ears show."""
-    oval = _radii(landmarks[_OVAL] - centre)
+    pixels: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, unit: float
+) -> tuple[_Hair | None, np.ndarray]:
+    """The hair, if any, and how far the skin reaches (rays,)."""
+    oval = _even(_radii(landmarks[_OVAL] - centre))
     looked = _look(pixels, centre + _RAYS[:, None] * _REACH[:, None])  # (rays, reach, 3)
     outer = _first((looked.min(-1) > _GROUND) & (0.9 * oval[:, None] < _REACH))
     # Wisps at the picture's upper border are no hair.
-    outer = _smooth(np.where(_RISE > 0, _median(outer, 24), _median(outer, 3)), 3)
-    hair_edge, ears = _find_hair_edge(oval, outer)
-
+    outer = _even(_smooth(np.where(_RISE > 0, _median(outer, 12), _median(outer, 3)), 3))
     way = _REACH / outer[:, None]
-    hair = np.median(looked[(_RISE[:, None] > 25) & (way > 0.72) & (way < 0.88)], axis=0)
-    contrast = float(np.sqrt(((skin - hair) ** 2).sum()))
-    if contrast < 15:  # bald
-        return _join(outer, oval), np.zeros(len(_RAYS)), hair, True
+    crown = (_RISE[:, None] > 25) & (way > 0.72) & (way < 0.88)
+    colour = np.percentile(looked[crown], 60, axis=0)
+    skin = _look(pixels, (landmarks[_OVAL][:1] + centre) / 2 + 0.15 * unit * _RAYS).mean(0)
+    if _unlike(colour, skin) < 0.14:  # bald
+        return None, _join(outer, oval)
     # Seen from above the brows, and beside them from the temples: where skin turns into hair.
     brows = np.concatenate([landmarks[brow] for brow in _BROWS]) - [0, 0.12 * unit]
     temples = centre + 0.85 * (landmarks[[3, 15]] - centre)
     start = _radii(np.concatenate([brows, temples, landmarks[4:15]]) - centre)
-    likeness = (looked - hair) @ (skin - hair) / contrast**2
-    hairline = _median(_first((likeness < 0.5) & (start[:, None] < _REACH)), 8)
-    # Where hair is hardly told from skin, it is drawn where most people's begins, and darker.
-    trust = np.clip((contrast - 15) / 25, 0, 1)
-    hairline = np.minimum(trust * hairline + (1 - trust) * 1.25 * oval, outer)
-    hair = _vivid(0.87 * hair, 1.3)  # the ground shines through it
-    if abs(_luma(skin) - _luma(hair)) < 30:
-        hair = hair * max(_luma(skin) - 30, 0) / max(_luma(hair), 1)
-    return _join(hairline, oval), hair_edge, hair, ears
+    is_hair = _unlike(looked, colour) < _unlike(looked, skin)
+    line = _even(_median(_first(is_hair & (start[:, None] < _REACH)), 8))
+    line = np.minimum(line, outer - 0.1 * unit)
+    # Short hair leaves the ground beside the mouth white.
+    beside = landmarks[[12, 6]] + unit * np.array([[-0.25, 0], [0.25, 0]])
+    short = bool(np.median(_look(pixels, beside).min(-1)) > _GROUND)
+    # It is short to above the ears, where the picture's edge is theirs; long hair falls.
+    tip = -14 if short else -45
+    beside_ear = (outer - oval)[np.abs(_RISE - 20) < 4].mean()
+    thick = np.where(short & (_RISE < 20), beside_ear, outer - oval)
+    edge = oval + np.maximum(thick, 0.06 * unit) * (_ramp(tip, 20) if short else 1)
+    line = _join(line, oval - 0.1 * unit * _ramp(tip, tip + 12))
+    falls = np.abs(_RISE + 50) < 8
+    end = float((centre[1] - outer * _RAYS[:, 1] * -1)[falls].mean())
+    hair = _Hair(line, _smooth(edge, 4), end, short, _vivid(colour, 1.2))
+    return hair, _join((line + outer) / 2, oval)
 
 
-def _find_hair_edge(oval: np.ndarray, outer: np.ndarray) -> tuple[np.ndarray, bool]:
-    """How far the hair reaches (rays,), and whether the ears show."""
-    thick = np.maximum(outer - oval, 0)
-    beside_jaw = ((thick[14:23] + thick[76:67:-1]) / 2).min()
-    # How many degrees below the eyes it ends: at the ears, at the jaw, or not at all.
-    length = np.interp(beside_jaw, [0.07, 0.075, 0.095, 0.105], [5, 25, 45, 200])
-    taper = np.clip((length + _RISE) / 35, 0, 1)
-    edge = oval + thick * taper**2 * (3 - 2 * taper)
-    # Hair falls straight: below the jaw it is no wider than beside it.
-    across = np.maximum(np.abs(_RAYS[:, 0]), 0.1)
-    at_jaw = (edge * across)[np.abs(_RISE + 43) < 4].mean()
-    widest = np.where(_RISE < -43, min(1.05 * at_jaw, 0.48), 0.48)
-    return _smooth(np.minimum(edge, widest / across), 4), bool(length < 20)
+def _draw_falling_hair(pen: _Pen, face: _Face, hair: _Hair) -> None:
+    """Behind the shoulders."""
+    chin, upper = face.landmarks[9, 1], _RISE > -25
+    places = (face.at(hair.edge) - face.centre)[upper]
+    side = places[places[:, 0] > 0]
+    side = side[side[:, 1].argsort()][::4]
+    wide, low = side[-1] + [0, 0.3 * face.unit]
+    end = (chin if hair.end < chin - 0.3 * face.unit else chin + 0.95 * face.unit) - face.centre[1]
+    last = min(wide, 1.5 * face.unit)
+    fall = [(wide, low), (0.4 * wide + 0.6 * last, 0.4 * low + 0.6 * end), (0.9 * last, end)]
+    half = _curve(np.array([*side, *fall, (0.6 * last, end + 0.1 * face.unit)]), closed=False)
+    pen.fill(face.centre + np.concatenate([half, half[::-1] * [-1, 1]]), hair.colour)
+    inner = 0.93 * np.abs(face.landmarks[[5, 13]] - face.centre)[:, 0].mean()
+    box = np.array([(-inner, 0), (inner, 0), (inner, end), (-inner, end)])
+    pen.fill(face.centre + box, _mix(hair.colour, _DARK, 0.3))
 
 
-def _draw_hair(pen: _Pen, face: _Face) -> None:
-    thick = face.hair_edge - face.skin_edge
-    pen.fill(face.at(face.hair_edge), face.hair)
-    shadow = face.skin_edge + 0.5 * thick * np.clip(-_RISE / 25, 0, 1)
-    pen.fill(face.at(shadow), 0.75 * face.hair)
-    # A band of light over the crown.
+def _draw_hair(pen: _Pen, face: _Face, hair: _Hair) -> None:
+    """Over the head: from the hairline out, down to the tips beside the face."""
+    thick = hair.edge - hair.line
+    if not hair.short:
+        thick = 0.94 * thick * _ramp(-45, -20)
+    over = np.roll(np.arange(len(_TURN)), -45)  # from straight down, clockwise
+    over = over[thick[over] > 0]
+    edges = [face.at(hair.line)[over], face.at(hair.line + thick)[over][::-1]]
+    pen.fill(np.concatenate(edges), hair.colour)
+    # A band of light over the crown, and strands.
     swell = np.clip(1 - np.abs(np.degrees(_TURN) - 245) / 32, 0, 1) ** 0.5
-    inner = face.skin_edge + 0.5 * thick
-    band = [face.at(inner)[swell > 0], face.at(inner + 0.25 * swell * thick)[swell > 0][::-1]]
-    pen.fill(np.concatenate(band), _mix(face.hair, _WHITE, 0.12))
+    edges = [face.at(hair.line + share * thick)[swell > 0] for share in (0.5, 0.5 + 0.25 * swell)]
+    pen.fill(np.concatenate([edges[0], edges[1][::-1]]), _mix(hair.colour, _WHITE, 0.12))
+    for first, last, share in ((150, 172, 0.3), (97, 118, 0.3), (96, 112, 0.65), (146, 174, 0.7)):
+        strand = face.at(hair.line + share * thick)[first:last]
+        pen.stroke(strand, 0.03 * face.unit, _mix(hair.colour, _DARK, 0.22))
 
 
-def _draw_shoulders(pen: _Pen, face: _Face) -> None:
+def _draw_bust(pen: _Pen, face: _Face) -> None:
     left, chin, right = face.landmarks[[11, 9, 7]]
-    wide = 0.42 * (right - left)[0] / face.unit
-    collar = wide + 0.09
+    wide = 0.45 * (right - left)[0] / face.unit
 
     def fill(half: Iterable[tuple[float, float]], colour: np.ndarray) -> None:
         """A symmetric shape: from the middle to the right, in units from the chin."""
@@ -189,29 +221,51 @@ def _draw_shoulders(pen: _Pen, face: _Face) -> None:
         line = np.concatenate([side[:0:-1] * [-1, 1], side])
         pen.fill(chin + face.unit * _curve(line, closed=False), colour)
 
-    fill([(0, 0.3), (wide, 0.24), (1.2, 0.5), (1.7, 0.75), (1.95, 1.4), (1.95, 2)], face.clothes)
-    fill([(0, 0.68), (0.6 * collar, 0.6), (collar, 0.3)], _mix(face.clothes, _DARK, 0.25))
-    throat = (0, 0.6), (0.6 * wide, 0.52), (wide, 0.25), (0.97 * wide, -0.3), (wide, -1)
-    fill(throat, _mix(face.skin, _DARK, 0.07))
-    shadow = face.at(face.skin_edge)[_RISE < 0] + face.unit * np.array([0, 0.2])
+    low = _mix(face.skin, _DARK, 0.07)
+    neck = (wide, -1), (wide, 0), (wide, 0.3), (wide + 0.35, 0.56), (1.5, 0.78), (1.85, 1.15)
+    fill([(0, -1), *neck, (1.95, 2.6), (0, 2.6)], low)
+    shadow = face.at(face.edge)[_RISE < 0] + face.unit * np.array([0, 0.2])
     shadow[:, 0] = chin[0] + np.clip(shadow[:, 0] - chin[0], *face.unit * wide * np.array([-1, 1]))
     pen.fill(shadow, _mix(face.skin, _DARK, 0.22))
+    for sign in (-1, 1):
+        bone = np.array([(0.16, 1.06), (0.3, 0.98), (0.7, 1.0), (1.2, 0.93)]) * [sign, 1]
+        bone = chin + face.unit * _curve(bone, closed=False)
+        pen.stroke(bone, 0.035 * face.unit, _mix(low, _DARK, 0.14))
 
 
 def _draw_head(pen: _Pen, face: _Face) -> None:
     shade = _mix(face.skin, _DARK, 0.14)
-    for number in (14, 4) if face.ears else ():
+    for number in (14, 4) if face.hair is None or face.hair.short else ():
         place = face.centre + 1.03 * (face.landmarks[number] - face.centre)
         pen.fill(place + _RAYS * [0.16, 0.28] * face.unit, face.skin)
         pen.fill(place + _RAYS * [0.09, 0.15] * face.unit, shade)
-    edge = face.at(face.skin_edge)
+    edge = face.at(face.edge)
     pen.fill(edge, shade)
-    # The light comes from the left, below the fringe.
-    pen.fill(edge - np.clip(_RAYS, [0, -1], [1, 0]) * [0.07, 0.1] * face.unit, face.skin)
+    # The light comes from the left.
+    pen.fill(edge - np.clip(_RAYS, [0, -1], [1, 0]) * [0.07, 0] * face.unit, face.skin)
     for corner, eye in zip(face.landmarks[[54, 60]], _EYES, strict=True):
         cheek = 0.45 * corner + 0.55 * face.landmarks[eye].mean(0)
         cheek[0] += 0.12 * (cheek - face.centre)[0]
         pen.fill(cheek + _RAYS * [0.2, 0.13] * face.unit, _mix(face.skin, _BLUSH, 0.13))
+
+
+def _draw_age(pen: _Pen, face: _Face) -> None:
+    """Folds from nose to mouth, and lines below the eyes and, where those are deep, over them."""
+    if face.lines < 0.05:
+        return
+    nose, lips = face.landmarks[_NOSE], face.landmarks[_LIPS]
+    lines = [[(-0.5, -0.68), (0, -0.72), (0.5, -0.68)], [(-0.4, -0.84), (0, -0.88), (0.4, -0.84)]]
+    lines = [face.centre + face.unit * np.array(line) for line in lines if face.lines > 0.5]
+    for sign, wing, corner, eye in (
+        (-1, nose[8], lips[0], _EYES[0]),
+        (1, nose[9], lips[6], _EYES[1]),
+    ):
+        aside = face.unit * sign * np.array([[0.03, 0], [0.15, 0], [0.14, 0]])
+        lines.append(np.stack([wing, (wing + corner) / 2, corner]) + aside)
+        lines.append(face.landmarks[eye][1:5] + [0, 0.13 * face.unit])
+    for line in lines:
+        colour = _mix(face.skin, _DARK, 0.1 + 0.2 * face.lines)
+        pen.stroke(_curve(line, closed=False), 0.035 * face.unit, colour)
 
 
 def _draw_nose(pen: _Pen, face: _Face) -> None:
@@ -237,10 +291,9 @@ def _draw_beard(pen: _Pen, face: _Face) -> None:
     beside, below = (lips[[1, 5]] + oval[[11, 7]]) / 2, (lips[[2, 4]] + 3 * oval[[10, 8]]) / 4
     chin = [left, beside[0], below[0], oval[9], below[1], beside[1], right, lips[9]]
     moustache = [left, *(nose[[6, 5, 7]] + lips[[7, 9, 11]]) / 2, right, *lips[11:6:-1]]
-    dark = _mix((face.hair + face.brow) / 2, _DARK, 0.1)
+    dark = face.brow if face.hair is None else (face.hair.colour + face.brow) / 2
     for outline, strength in zip((cheeks, chin, moustache), face.beard, strict=True):
-        if strength > 0.3:
-            pen.fill(_curve(np.stack(outline)), _mix(face.skin, dark, 0.3 + 0.55 * strength))
+        pen.fill(_curve(np.stack(outline)), _mix(face.skin, dark, 0.85 * strength))
 
 
 def _draw_lips(pen: _Pen, face: _Face) -> None:
@@ -255,7 +308,7 @@ def _draw_lips(pen: _Pen, face: _Face) -> None:
 
 def _draw_eye(pen: _Pen, face: _Face, eye: np.ndarray) -> None:
     middle = eye.mean(0)
-    eye = middle + (eye - middle) * [1.25, 2.1]  # wide awake
+    eye = middle + (eye - middle) * [1.2, 1.8]  # wide awake
     upper, lower = _curve(eye[[0, 7, 6, 5, 4]], closed=False), _curve(eye[:5], closed=False)
     pen.fill(np.concatenate([upper, lower[::-1]]), _EYE_WHITE)
     height = lower[:, 1].max() - upper[:, 1].min()
@@ -334,6 +387,17 @@ def _first(found: np.ndarray) -> np.ndarray:
     return np.where(found.any(1), _REACH[found.argmax(1)], _REACH[-1])
 
 
+def _ramp(low: float, high: float) -> np.ndarray:
+    """(rays,) 0 for those that rise less than `low` degrees, 1 above `high`, smooth between."""
+    share = np.clip((_RISE - low) / (high - low), 0, 1)
+    return share**2 * (3 - 2 * share)
+
+
+def _even(radii: np.ndarray) -> np.ndarray:
+    """Left and right alike: the mean of both."""
+    return (radii + np.roll(radii[::-1], 91)) / 2
+
+
 def _join(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """One edge (rays,) that passes from one into the other beside the eyes."""
     share = np.clip((_RISE + 5) / 25, 0, 1)
@@ -349,8 +413,15 @@ def _smooth(radii: np.ndarray, reach: int) -> np.ndarray:
     return weights @ [np.roll(radii, by) for by in range(-reach, reach + 1)]
 
 
-def _luma(colour: np.ndarray) -> float:
-    return float(colour @ [0.299, 0.587, 0.114])
+def _luma(colours: np.ndarray) -> np.ndarray:
+    return colours @ np.array([0.299, 0.587, 0.114])
+
+
+def _unlike(colours: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How far colours (..., 3) are from another (3,), hue before lightness."""
+    light, dark = np.maximum(_luma(colours), 1), max(_luma(other), 1)
+    hue = colours / light[..., None] - other / dark
+    return np.hypot(hue[..., 0], hue[..., 2]) + np.abs(light - dark) / (light + dark)
 
 
 def _vivid(colour: np.ndarray, by: float) -> np.ndarray:
