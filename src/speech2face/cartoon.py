@@ -136,7 +136,7 @@ def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: fl
         way = np.linspace(wing, corner + [0.1 * sign * unit, 0], 12)[2:-1, None]
         light = _look(pixels, way + aside[:, None] * [sign, 0]).mean((0, 2))
         depths.append(1 - light / np.linspace(light[:3].mean(), light[-3:].mean(), 17))
-    return float(np.clip((np.mean(depths, axis=0).max() - 0.035) / 0.05, 0, 1))
+    return float(np.clip((np.mean(depths, axis=0).max() - 0.04) / 0.04, 0, 1))
 
 
 def _read_hair(
@@ -150,7 +150,7 @@ def _read_hair(
     outer = _even(_smooth(np.where(_RISE > 0, _median(outer, 12), _median(outer, 3)), 3))
     way = _REACH / outer[:, None]
     crown = (_RISE[:, None] > 25) & (way > 0.72) & (way < 0.88)
-    colour = np.percentile(looked[crown], 60, axis=0)
+    colour = np.percentile(looked[crown], 65, axis=0)
     skin = _look(pixels, (landmarks[_OVAL][:1] + centre) / 2 + 0.15 * unit * _RAYS).mean(0)
     if _unlike(colour, skin) < 0.14:  # bald
         return None, _join(outer, oval)
@@ -161,30 +161,30 @@ def _read_hair(
     is_hair = _unlike(looked, colour) < _unlike(looked, skin)
     line = _even(_median(_first(is_hair & (start[:, None] < _REACH)), 8))
     line = np.minimum(line, outer - 0.1 * unit)
-    # Short hair leaves the ground beside the mouth white.
+    # How low it falls beside the mouth and below; short hair leaves the ground there white.
     beside = landmarks[[12, 6]] + unit * np.array([[-0.25, 0], [0.25, 0]])
-    short = bool(np.median(_look(pixels, beside).min(-1)) > _GROUND)
+    down = np.stack([np.zeros(161), np.linspace(0, 1.2 * unit, 161)], 1)[:, None]
+    white = np.median(_look(pixels, beside + down).min(-1), axis=1) > _GROUND
+    end = float(down[white.argmax() if white.any() else -1, 0, 1] + beside[:, 1].mean())
+    short = bool(white[0])
     # It is short to above the ears, where the picture's edge is theirs; long hair falls.
     tip = -14 if short else -45
     beside_ear = (outer - oval)[np.abs(_RISE - 20) < 4].mean()
     thick = np.where(short & (_RISE < 20), beside_ear, outer - oval)
     edge = oval + np.maximum(thick, 0.06 * unit) * (_ramp(tip, 20) if short else 1)
-    line = _join(line, oval - 0.1 * unit * _ramp(tip, tip + 12))
-    falls = np.abs(_RISE + 50) < 8
-    end = float((centre[1] - outer * _RAYS[:, 1] * -1)[falls].mean())
+    line = _join(line, oval - 0.1 * unit * (_ramp(tip, -2) if short else _ramp(-30, 10)))
     hair = _Hair(line, _smooth(edge, 4), end, short, _vivid(colour, 1.2))
     return hair, _join((line + outer) / 2, oval)
 
 
 def _draw_falling_hair(pen: _Pen, face: _Face, hair: _Hair) -> None:
     """Behind the shoulders."""
-    chin, upper = face.landmarks[9, 1], _RISE > -25
-    places = (face.at(hair.edge) - face.centre)[upper]
-    side = places[places[:, 0] > 0]
-    side = side[side[:, 1].argsort()][::4]
-    wide, low = side[-1] + [0, 0.3 * face.unit]
-    end = (chin if hair.end < chin - 0.3 * face.unit else chin + 0.95 * face.unit) - face.centre[1]
+    side = (hair.edge[:, None] * _RAYS)[np.arange(135, 200, 8) % len(_RAYS)]  # from the top
+    wide, low = side[-1] + [0.02 * face.unit, 0.35 * face.unit]
     last = min(wide, 1.5 * face.unit)
+    end = hair.end - face.centre[1]
+    if hair.end > face.landmarks[9, 1]:  # to behind the shoulders
+        end = face.landmarks[9, 1] - face.centre[1] + 0.95 * face.unit
     fall = [(wide, low), (0.4 * wide + 0.6 * last, 0.4 * low + 0.6 * end), (0.9 * last, end)]
     half = _curve(np.array([*side, *fall, (0.6 * last, end + 0.1 * face.unit)]), closed=False)
     pen.fill(face.centre + np.concatenate([half, half[::-1] * [-1, 1]]), hair.colour)
