@@ -45,9 +45,9 @@ def draw_cartoon(picture: Image, landmarks: np.ndarray, size: int | None = None)
         _draw_falling_hair(pen, face, face.hair)
     _draw_bust(pen, face)
     _draw_head(pen, face)
-    _draw_age(pen, face)
     _draw_nose(pen, face)
     _draw_beard(pen, face)
+    _draw_age(pen, face)
     _draw_lips(pen, face)
     for eye, brow in zip(_EYES, _BROWS, strict=True):
         _draw_eye(pen, face, landmarks[eye])
@@ -136,7 +136,7 @@ def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: fl
         way = np.linspace(wing, corner + [0.1 * sign * unit, 0], 12)[2:-1, None]
         light = _look(pixels, way + aside[:, None] * [sign, 0]).mean((0, 2))
         depths.append(1 - light / np.linspace(light[:3].mean(), light[-3:].mean(), 17))
-    return float(np.clip((np.mean(depths, axis=0).max() - 0.04) / 0.04, 0, 1))
+    return float(np.clip((np.mean(depths, axis=0).max() - 0.03) / 0.04, 0, 1))
 
 
 def _read_hair(
@@ -186,8 +186,8 @@ def _draw_falling_hair(pen: _Pen, face: _Face, hair: _Hair) -> None:
     if hair.end > face.landmarks[9, 1]:  # to behind the shoulders
         end = face.landmarks[9, 1] - face.centre[1] + 0.95 * face.unit
     fall = [(wide, low), (0.4 * wide + 0.6 * last, 0.4 * low + 0.6 * end), (0.9 * last, end)]
-    half = _curve(np.array([*side, *fall, (0.6 * last, end + 0.1 * face.unit)]), closed=False)
-    pen.fill(face.centre + np.concatenate([half, half[::-1] * [-1, 1]]), hair.colour)
+    half = np.array([*side, *fall, (0.6 * last, end + 0.1 * face.unit)])
+    pen.fill(face.centre + _curve(_mirror(half), closed=False), hair.colour)
     inner = 0.93 * np.abs(face.landmarks[[5, 13]] - face.centre)[:, 0].mean()
     box = np.array([(-inner, 0), (inner, 0), (inner, end), (-inner, end)])
     pen.fill(face.centre + box, _mix(hair.colour, _DARK, 0.3))
@@ -217,12 +217,11 @@ def _draw_bust(pen: _Pen, face: _Face) -> None:
 
     def fill(half: Iterable[tuple[float, float]], colour: np.ndarray) -> None:
         """A symmetric shape: from the middle to the right, in units from the chin."""
-        side = np.array(list(half))
-        line = np.concatenate([side[:0:-1] * [-1, 1], side])
-        pen.fill(chin + face.unit * _curve(line, closed=False), colour)
+        line = _curve(_mirror(np.array(list(half))), closed=False)
+        pen.fill(chin + face.unit * line, colour)
 
     low = _mix(face.skin, _DARK, 0.07)
-    neck = (wide, -1), (wide, 0), (wide, 0.3), (wide + 0.35, 0.56), (1.5, 0.78), (1.85, 1.15)
+    neck = (wide, -1), (wide, 0), (wide + 0.06, 0.34), (wide + 0.4, 0.6), (1.5, 0.8), (1.85, 1.2)
     fill([(0, -1), *neck, (1.95, 2.6), (0, 2.6)], low)
     shadow = face.at(face.edge)[_RISE < 0] + face.unit * np.array([0, 0.2])
     shadow[:, 0] = chin[0] + np.clip(shadow[:, 0] - chin[0], *face.unit * wide * np.array([-1, 1]))
@@ -242,30 +241,12 @@ def _draw_head(pen: _Pen, face: _Face) -> None:
     edge = face.at(face.edge)
     pen.fill(edge, shade)
     # The light comes from the left.
-    pen.fill(edge - np.clip(_RAYS, [0, -1], [1, 0]) * [0.07, 0] * face.unit, face.skin)
+    aside = 0.08 * face.unit * np.maximum(_RAYS[:, 0], 0) * _ramp(-5, -35)
+    pen.fill(edge - np.stack([aside, 0 * aside], 1), face.skin)
     for corner, eye in zip(face.landmarks[[54, 60]], _EYES, strict=True):
         cheek = 0.45 * corner + 0.55 * face.landmarks[eye].mean(0)
         cheek[0] += 0.12 * (cheek - face.centre)[0]
         pen.fill(cheek + _RAYS * [0.2, 0.13] * face.unit, _mix(face.skin, _BLUSH, 0.13))
-
-
-def _draw_age(pen: _Pen, face: _Face) -> None:
-    """Folds from nose to mouth, and lines below the eyes and, where those are deep, over them."""
-    if face.lines < 0.05:
-        return
-    nose, lips = face.landmarks[_NOSE], face.landmarks[_LIPS]
-    lines = [[(-0.5, -0.68), (0, -0.72), (0.5, -0.68)], [(-0.4, -0.84), (0, -0.88), (0.4, -0.84)]]
-    lines = [face.centre + face.unit * np.array(line) for line in lines if face.lines > 0.5]
-    for sign, wing, corner, eye in (
-        (-1, nose[8], lips[0], _EYES[0]),
-        (1, nose[9], lips[6], _EYES[1]),
-    ):
-        aside = face.unit * sign * np.array([[0.03, 0], [0.15, 0], [0.14, 0]])
-        lines.append(np.stack([wing, (wing + corner) / 2, corner]) + aside)
-        lines.append(face.landmarks[eye][1:5] + [0, 0.13 * face.unit])
-    for line in lines:
-        colour = _mix(face.skin, _DARK, 0.1 + 0.2 * face.lines)
-        pen.stroke(_curve(line, closed=False), 0.035 * face.unit, colour)
 
 
 def _draw_nose(pen: _Pen, face: _Face) -> None:
@@ -294,6 +275,23 @@ def _draw_beard(pen: _Pen, face: _Face) -> None:
     dark = face.brow if face.hair is None else (face.hair.colour + face.brow) / 2
     for outline, strength in zip((cheeks, chin, moustache), face.beard, strict=True):
         pen.fill(_curve(np.stack(outline)), _mix(face.skin, dark, 0.85 * strength))
+
+
+def _draw_age(pen: _Pen, face: _Face) -> None:
+    """Folds from nose to mouth, and lines below the eyes and, where those are deep, over them."""
+    nose, lips = face.landmarks[_NOSE], face.landmarks[_LIPS]
+    lines = [[(-0.5, -0.68), (0, -0.72), (0.5, -0.68)], [(-0.4, -0.84), (0, -0.88), (0.4, -0.84)]]
+    lines = [face.centre + face.unit * np.array(line) for line in lines if face.lines > 0.5]
+    for sign, wing, corner, eye in (
+        (-1, nose[8], lips[0], _EYES[0]),
+        (1, nose[9], lips[6], _EYES[1]),
+    ):
+        aside = face.unit * sign * np.array([[0.03, 0], [0.15, 0], [0.14, 0]])
+        lines.append(np.stack([wing, (wing + corner) / 2, corner]) + aside)
+        lines.append(face.landmarks[eye][1:5] + [0, 0.13 * face.unit])
+    for line in lines:
+        colour = _mix(face.skin, _DARK, 0.28 * face.lines)
+        pen.stroke(_curve(line, closed=False), 0.035 * face.unit, colour)
 
 
 def _draw_lips(pen: _Pen, face: _Face) -> None:
@@ -367,6 +365,11 @@ def _curve(points: np.ndarray, closed: bool = True) -> np.ndarray:
     curve = b + t * (c - a) / 2 + t**2 * (a - 2.5 * b + 2 * c - d / 2)
     curve = (curve + t**3 * (1.5 * (b - c) + (d - a) / 2)).reshape(-1, 2)
     return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def _mirror(half: np.ndarray) -> np.ndarray:
+    """A symmetric line, from the left end: a right half (N, 2) that starts in the middle, x = 0."""
+    return np.concatenate([half[:0:-1] * [-1, 1], half])
 
 
 def _radii(points: np.ndarray) -> np.ndarray:
