@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from speech2face import cartoon
+from speech2face import cartoon, face_traits
 from speech2face.cartoon import draw_cartoon
 
 SIZE = 224
@@ -91,11 +91,11 @@ def crown(pixels: np.ndarray) -> np.ndarray:
 def test_where_the_landmarks_lie():
     from speech2face.data.textures import LANDMARKS
 
-    chin, corners = 9, [cartoon._LIPS.start, cartoon._LIPS.start + 6]
-    firsts = [part.start for part in (*cartoon._EYES, *cartoon._BROWS, cartoon._NOSE)]
+    chin, corners = 9, [face_traits.LIPS.start, face_traits.LIPS.start + 6]
+    firsts = [part.start for part in (*face_traits.EYES, *face_traits.BROWS, face_traits.NOSE)]
     of_mesh = [LANDMARKS[i] for i in (chin, *corners, *firsts)]
     assert of_mesh == [152, 61, 291, 33, 263, 70, 300, 168]
-    assert cartoon._LIPS.stop == len(LANDMARKS)
+    assert face_traits.LIPS.stop == len(LANDMARKS)
 
 
 @pytest.mark.parametrize("size", [None, 64, 300])
