@@ -136,7 +136,7 @@ def _read_hair(
     thick = np.where(short & (RISE < 20), beside_ear, outer - oval)
     edge = oval + np.maximum(thick, 0.06 * unit) * (ramp(tip, 20) if short else 1)
     line = _join(line, oval - 0.1 * unit * (ramp(tip, -2) if short else ramp(-30, 10)))
-    hair = Hair(line, _smooth(edge, 4), short, _vivid(colour, 1.2))
+    hair = Hair(line, _smooth(edge, 4), short, _vivid(colour, 1.1))
     return hair, _join((line + outer) / 2, oval)
 
 
