@@ -21,7 +21,7 @@ TURN = np.radians(np.arange(0, 360, 2))  # of the rays, clockwise from the right
 RAYS = np.stack([np.cos(TURN), np.sin(TURN)], 1)  # (rays, 2); y points down
 RISE = -np.degrees(np.arcsin(RAYS[:, 1]))  # 90 straight up, -90 straight down
 _REACH = np.linspace(0, 0.8, 161)  # how far out along a ray the picture is looked at
-_GROUND = 170  # the white ground: no channel is darker
+_GROUND = 200  # the white ground: no channel is darker
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,21 @@ def _read_hair(
     outer = _first((looked.min(-1) > _GROUND) & (0.9 * oval[:, None] < _REACH))
     # Wisps at the picture's upper border are no hair.
     outer = _even(_smooth(np.where(RISE > 0, _median(outer, 12), _median(outer, 3)), 3))
-    way = _REACH / outer[:, None]
-    crown = (RISE[:, None] > 25) & (way > 0.72) & (way < 0.88)
-    colour = np.percentile(looked[crown], 65, axis=0)
+    # Hair is what is least like the skin between the brows; that of the bald is much like it.
     skin = _look(pixels, (landmarks[OVAL][:1] + centre) / 2 + 0.15 * unit * RAYS).mean(0)
-    if _unlike(colour, skin) < 0.14:  # bald
+    over = (RISE > 15)[:, None] & (oval[:, None] < _REACH) & (_REACH < 0.93 * outer[:, None])
+    unlike = _unlike(looked, skin)
+    likely = over & (unlike >= np.percentile(unlike[over], 60))
+    contrast = float(_unlike(np.median(looked[likely], axis=0), skin))
+    if contrast < 0.17:
         return None, _join(outer, oval)
+    is_hair = unlike > 0.45 * contrast
+    colour = np.percentile(looked[over & is_hair], 65, axis=0)
     # Seen from above the brows, and beside them from the temples: where skin turns into hair.
     brows = np.concatenate([landmarks[brow] for brow in BROWS]) - [0, 0.12 * unit]
     temples = centre + 0.85 * (landmarks[[3, 15]] - centre)
     start = _radii(np.concatenate([brows, temples, landmarks[4:15]]) - centre)
-    is_hair = _unlike(looked, colour) < _unlike(looked, skin)
-    line = _even(_median(_first(is_hair & (start[:, None] < _REACH)), 8))
+    line = _smooth(_even(_median(_first(is_hair & (start[:, None] < _REACH)), 11)), 5)
     line = np.minimum(line, outer - 0.1 * unit)
     # Short hair leaves the ground beside the mouth white.
     beside = landmarks[[12, 6]] + unit * np.array([[-0.42, 0], [0.42, 0]])
