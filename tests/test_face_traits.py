@@ -68,3 +68,10 @@ def test_folds_beside_the_mouth(skin: tuple[int, int, int]):
     assert depths[0] == 0
     assert depths[1] <= depths[2]
     assert depths[2] > 0.5
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_picture_of_nothing_is_read_all_the_same(grey: int):
+    face = read_face(np.full((64, 64, 3), float(grey)), Person().landmarks())
+    assert face.hair is None
+    np.testing.assert_allclose(face.skin, grey, atol=1)

@@ -82,7 +82,7 @@ def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> Face:
     brow = colour(brows, dark=35)
     brow_luma = max(min(1.4 * _luma(brow) - 0.4 * _luma(skin), 0.75 * _luma(skin)), 20)
     mouth = colour(0.6 * lips[[3]] + 0.4 * lips[[9]], radius=0.06)
-    hair, edge = _read_hair(pixels, landmarks, centre, unit)
+    hair, edge = _read_hair(pixels, landmarks, centre, unit, skin)
     return Face(
         *(landmarks, centre, unit, edge, hair),
         skin=_vivid(skin, 1.1),
@@ -100,13 +100,13 @@ def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: fl
     aside, depths = np.linspace(-0.05, 0.35, 17)[:, None] * [unit, 0], []
     for sign, wing, corner in ((-1, nose[8], lips[0]), (1, nose[9], lips[6])):
         way = np.linspace(wing, corner + np.array([0.1 * sign * unit, 0]), 12)[2:-1, None]
-        light = _look(pixels, way + sign * aside).mean((0, 2))
+        light = np.maximum(_look(pixels, way + sign * aside).mean((0, 2)), 1)
         depths.append(1 - light / np.linspace(light[:3].mean(), light[-3:].mean(), 17))
     return float(np.clip((np.mean(depths, axis=0).max() - 0.03) / 0.04, 0, 1))
 
 
 def _read_hair(
-    pixels: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, unit: float
+    pixels: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, unit: float, cheek: np.ndarray
 ) -> tuple[Hair | None, np.ndarray]:
     """The hair, if any, and how far the skin reaches (rays,)."""
     oval = _even(_radii(landmarks[OVAL] - centre))
@@ -114,13 +114,12 @@ def _read_hair(
     outer = _first((looked.min(-1) > _GROUND) & (0.9 * oval[:, None] < _REACH))
     # Wisps at the picture's upper border are no hair.
     outer = _even(_smooth(np.where(RISE > 0, _median(outer, 12), _median(outer, 3)), 3))
-    # Hair is what is least like the skin between the brows; that of the bald is much like it.
-    skin = _look(pixels, (landmarks[OVAL][:1] + centre) / 2 + 0.15 * unit * RAYS).mean(0)
-    over = (RISE > 15)[:, None] & (oval[:, None] < _REACH) & (_REACH < 0.93 * outer[:, None])
-    unlike = _unlike(looked, skin)
-    likely = over & (unlike >= np.percentile(unlike[over], 60))
-    contrast = float(_unlike(np.median(looked[likely], axis=0), skin))
-    if contrast < 0.17:
+    # Hair is what is least like the skin of cheeks and brow; that of the bald is much like it.
+    brow = _look(pixels, (landmarks[OVAL][:1] + centre) / 2 + 0.15 * unit * RAYS).mean(0)
+    over = (RISE > 15)[:, None] & (oval[:, None] < _REACH) & (0.93 * outer[:, None] > _REACH)
+    unlike = np.minimum(_unlike(looked, cheek), _unlike(looked, brow))
+    contrast = float(np.percentile(unlike[over], 80)) if over.any() else 0
+    if contrast < 0.15:
         return None, _join(outer, oval)
     is_hair = unlike > 0.45 * contrast
     colour = np.percentile(looked[over & is_hair], 65, axis=0)
