@@ -110,17 +110,23 @@ def _read_hair(
 ) -> tuple[Hair | None, np.ndarray]:
     """The hair, if any, and how far the skin reaches (rays,)."""
     oval = _even(_radii(landmarks[OVAL] - centre))
-    looked = _look(pixels, centre + RAYS[:, None] * _REACH[:, None])  # (rays, reach, 3)
-    outer = _first((looked.min(-1) > _GROUND) & (0.9 * oval[:, None] < _REACH))
+    places = centre + RAYS[:, None] * _REACH[:, None]
+    looked = _look(pixels, places)  # (rays, reach, 3)
+    ground = (looked.min(-1) > _GROUND) | (np.abs(places - 0.5).max(-1) > 0.5)
+    outer = _first(ground & (0.9 * oval[:, None] < _REACH))
     # Wisps at the picture's upper border are no hair.
     outer = _even(_smooth(np.where(RISE > 0, _median(outer, 12), _median(outer, 3)), 3))
+    # Beside the ears the picture's edge is theirs; the head's goes on from above them.
+    beside_ear = (outer - oval)[np.abs(RISE - 20) < 4].mean()
+    thick = np.maximum(np.where(RISE < 20, beside_ear, outer - oval), 0.06 * unit)
+    head = _smooth(oval + thick * ramp(-14, 20), 4)
     # Hair is what is least like the skin of cheeks and brow; that of the bald is much like it.
     brow = _look(pixels, (landmarks[OVAL][:1] + centre) / 2 + 0.15 * unit * RAYS).mean(0)
     over = (RISE > 15)[:, None] & (oval[:, None] < _REACH) & (0.93 * outer[:, None] > _REACH)
     unlike = np.minimum(_unlike(looked, cheek), _unlike(looked, brow))
     contrast = float(np.percentile(unlike[over], 80)) if over.any() else 0
     if contrast < 0.15:
-        return None, _join(outer, oval)
+        return None, head
     is_hair = unlike > 0.45 * contrast
     colour = np.percentile(looked[over & is_hair], 65, axis=0)
     # Seen from above the brows, and beside them from the temples: where skin turns into hair.
@@ -132,14 +138,9 @@ def _read_hair(
     # Short hair leaves the ground beside the mouth white.
     beside = landmarks[[12, 6]] + unit * np.array([[-0.42, 0], [0.42, 0]])
     short = bool(np.median(_look(pixels, beside).min(-1)) > _GROUND)
-    # It is short to above the ears, where the picture's edge is theirs; long hair falls.
-    tip = -14 if short else -45
-    beside_ear = (outer - oval)[np.abs(RISE - 20) < 4].mean()
-    thick = np.where(short & (RISE < 20), beside_ear, outer - oval)
-    edge = oval + np.maximum(thick, 0.06 * unit) * (ramp(tip, 20) if short else 1)
-    line = _join(line, oval - 0.1 * unit * (ramp(tip, -2) if short else ramp(-30, 10)))
-    hair = Hair(line, _smooth(edge, 4), short, _vivid(colour, 1.1))
-    return hair, _join((line + outer) / 2, oval)
+    edge = head if short else _smooth(np.maximum(outer, oval + 0.06 * unit), 4)
+    line = _join(line, oval - 0.1 * unit * (ramp(-14, -2) if short else ramp(-30, 10)))
+    return Hair(line, edge, short, _vivid(colour, 1.1)), _join((line + outer) / 2, oval)
 
 
 def _radii(points: np.ndarray) -> np.ndarray:
