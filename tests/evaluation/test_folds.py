@@ -113,7 +113,7 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
     for pair, face, person in zip(drawn.pairs, drawn.faces, drawn.people, strict=True):
         assert pair.person == person == spies.names[face.argmax()]
     for pair, fold, picture, copy in zip(
-        drawn.pairs, drawn.fold, drawn.pictures, drawn.copies, strict=True
+        drawn.pairs, drawn.fold, drawn.pictures[1.0], drawn.copies, strict=True
     ):
         assert picture.match(f"out/fold{fold}/voice-*/{pair.clip}.png")
         assert copy.match(f"out/fold{fold}/face-*/{pair.clip}.png")

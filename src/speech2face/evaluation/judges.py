@@ -42,13 +42,12 @@ class JudgedPictures:
         """In which pictures there is a face (N,)."""
         return np.isfinite(self.embeddings[JUDGES[0]][:, 0])
 
-    def spread(self, rows: np.ndarray, count: int) -> JudgedPictures:
-        """The same as rows (N,) of so many, NaN between them."""
+    def take(self, rows: Sequence[int]) -> JudgedPictures:
+        """Those of so many rows, in that order; NaN for the row −1."""
 
         def place(values: np.ndarray) -> np.ndarray:
-            wide = np.full((count, *values.shape[1:]), np.nan)
-            wide[rows] = values
-            return wide
+            unknown = np.full((1, *values.shape[1:]), np.nan)
+            return np.concatenate([values, unknown])[rows]
 
         embeddings = {name: place(values) for name, values in self.embeddings.items()}
         return JudgedPictures(embeddings, place(self.ratios), place(self.age_sex))
@@ -59,12 +58,14 @@ def judge_pictures(
 ) -> JudgedPictures:
     """Embeddings, craniofacial ratios, age and sex of the largest face of each picture.
 
-    Where no file is, nothing is said, as where no face is found.
+    Where no file is, nothing is said, as where no face is found. A file that is named several
+    times is judged once.
     """
-    there = [i for i, path in enumerate(pictures) if path.is_file()]
+    there = list(dict.fromkeys(path for path in pictures if path.is_file()))
     if len(there) < len(pictures):
-        judged = judge_pictures([pictures[i] for i in there], judge, cache, show, what)
-        return judged.spread(np.array(there), len(pictures))
+        judged = judge_pictures(there, judge, cache, show, what)
+        row_of = {path: row for row, path in enumerate(there)}
+        return judged.take([row_of.get(path, -1) for path in pictures])
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
     for name in JUDGES:
         faces = embed_pictures(pictures, name, cache, show, what)

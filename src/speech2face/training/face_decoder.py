@@ -57,6 +57,7 @@ class FaceDecoderRecipe:
     sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
+    typical: float = 1.75  # times the distance of `shown` from the average at which faces are drawn
 
 
 def train_face_decoder(
