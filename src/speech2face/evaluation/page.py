@@ -23,9 +23,11 @@ from speech2face.evaluation.report import (
     RECOGNISERS,
     SYSTEMS,
     describe,
+    describe_strengths,
     main_table,
     name_score,
     show,
+    strengths_table,
 )
 from speech2face.provenance import summarise
 
@@ -76,6 +78,7 @@ def draw_page(facts: dict[str, Any], gallery: str = "") -> str:
         _opening(facts),
         _sets(facts),
         _retrieval(facts),
+        _strengths(facts),
         _attributes(facts),
         _listening(facts),
         _manner(facts),
@@ -215,6 +218,18 @@ def _retrieval_row(name: str, figures: dict[str, Any]) -> list[str]:
         show(figures["area_under_roc"]),
         show(figures["equal_error_rate"]),
     ]
+
+
+def _strengths(facts: dict[str, Any]) -> str:
+    table = strengths_table(facts)
+    if not table:
+        return ""
+    note = (
+        "How far from the average face pictures are drawn, and what that gains and costs. Alike is "
+        "the mean cosine of two people of one sex and fold. Ages are a judge's of the picture and "
+        f"of the true face, groups a probe's of both. {describe_strengths(facts)}"
+    )
+    return _section("Strengths", note.strip(), _table(table[0], table[1:]))
 
 
 def _attributes(facts: dict[str, Any]) -> str:
