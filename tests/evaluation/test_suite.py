@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from subjects import FOLDS, PEOPLE, MadeUp, make_actors, make_folds
+from subjects import FOLDS, PEOPLE, TYPICAL, MadeUp, make_actors, make_folds
 
 from speech2face.data.age_sex import find_judge
 from speech2face.data.pairs import Photograph
@@ -14,7 +14,12 @@ from speech2face.errors import UsageError
 from speech2face.evaluation import listening, suite
 from speech2face.evaluation.craniofacial import MEAN, correlate_ratios
 from speech2face.evaluation.page import draw_page
-from speech2face.evaluation.report import describe, main_table
+from speech2face.evaluation.report import (
+    describe,
+    describe_strengths,
+    main_table,
+    strengths_table,
+)
 from speech2face.evaluation.subjects import find_pictures, subjects_of
 from speech2face.evaluation.suite import Suite, to_plain
 
@@ -74,6 +79,17 @@ def test_perfect_pictures_are_always_matched_and_shuffled_ones_by_chance(made_up
     assert ratio["r"]["value"] == pytest.approx(1)
     assert set(ratio["within"]) == {"Female", "Male"}
     assert facts["similarity"]["voice, sface"]["true"]["angle"]["value"] == pytest.approx(0)
+
+    assert set(facts["alikeness"]) == {"true", "voice", "published"}
+    assert facts["alikeness"]["voice"]["sface"] == facts["alikeness"]["true"]["sface"]
+    side = facts["strengths"]["drawn"]
+    assert list(side) == ["voice", "published"]
+    assert facts["strengths"]["measured"] is None  # nothing is known of how far out these are
+    assert (side["voice"]["age"]["bias"]["value"], side["voice"]["sex"]["value"]) == (0, 1)
+    for stratum, wins in side["published"]["two_way"].items():
+        for judge in ("sface", "dlib"):
+            assert wins[judge] == facts["two_way"][stratum][f"published, {judge}"]
+            assert side["published"]["alikeness"][judge] == facts["alikeness"]["published"][judge]
 
     groups = facts["fairness"]["voice, sface"]["groups"]
     assert {"sex Female", "sex Male", "age 20-29", "age 60-69"} <= groups.keys()
@@ -199,6 +215,10 @@ def test_groups_are_read_by_a_probe_that_tells_how_right_it_is(made_up, tmp_path
     assert facts["probe"]["on_photographs"]["accuracy"]["value"] > 0.9
     assert facts["probe"]["groups"]["voice beside true"]["accuracy"]["value"] == 1
     assert {"group one", "group other"} <= facts["fairness"]["voice, dlib"]["groups"].keys()
+    told = facts["strengths"]["drawn"]["voice"]["groups"]
+    assert [told[f"group {name}"]["figure"]["value"] for name in ("one", "other")] == [1, 1]
+    assert sum(group["people"] for group in told.values()) == PEOPLE
+    assert any(row[0].startswith("of group one (") for row in strengths_table(facts))
 
 
 def test_pictures_made_elsewhere_are_found_by_clip(made_up):
@@ -313,6 +333,25 @@ def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkey
     assert worse["quieter"]["less"]["value"] == pytest.approx(0, abs=1e-6)
     assert worse["gone"]["two_way"]["value"] < 0.7
     assert worse["gone"]["less"]["high"] < 0
+
+    strengths = facts["strengths"]
+    assert (strengths["measured"], strengths["typical"]) == (1, TYPICAL)
+    side = strengths["drawn"]
+    assert list(side) == ["voice at 0", "voice at 1", "voice at 1.5"]
+    average, typical, _ = side.values()
+    assert average["alikeness"]["sface"]["value"] == pytest.approx(1)
+    assert average["two_way"]["everybody"]["dlib"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert average["age"]["spread"]["value"] == pytest.approx(0)
+    for judge in ("sface", "dlib"):
+        assert typical["alikeness"][judge] == facts["alikeness"]["voice"][judge]
+        whole = facts["two_way"]["everybody"][f"voice, {judge}"]
+        assert typical["two_way"]["everybody"][judge] == whole
+    # True faces, copies, two strengths of everybody's pictures, and one average face.
+    assert made_up.judged == 4 * len(made_up.pairs) + 1
+    header, *rows = strengths_table(facts)
+    assert header == ["", "people", *(f"ours, strength {s}" for s in ("0", "1", "1.5"))]
+    assert all(len(row) == len(header) for row in rows)
+    assert "at strength 1, where a face is drawn 1.75 times" in describe_strengths(facts)
 
     calibration = facts["calibration"]
     assert calibration["stated_bits"]["value"] > 0
