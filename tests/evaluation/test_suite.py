@@ -10,9 +10,10 @@ from subjects import FOLDS, PEOPLE, TYPICAL, MadeUp, make_actors, make_folds
 
 from speech2face.data.age_sex import find_judge
 from speech2face.data.pairs import Photograph
-from speech2face.errors import UsageError
-from speech2face.evaluation import listening, suite
+from speech2face.errors import ModelError, UsageError
+from speech2face.evaluation import judges, listening, suite
 from speech2face.evaluation.craniofacial import MEAN, correlate_ratios
+from speech2face.evaluation.judges import name_recognisers
 from speech2face.evaluation.page import draw_page
 from speech2face.evaluation.report import (
     describe,
@@ -219,6 +220,32 @@ def test_groups_are_read_by_a_probe_that_tells_how_right_it_is(made_up, tmp_path
     assert [told[f"group {name}"]["figure"]["value"] for name in ("one", "other")] == [1, 1]
     assert sum(group["people"] for group in told.values()) == PEOPLE
     assert any(row[0].startswith("of group one (") for row in strengths_table(facts))
+
+
+def test_a_third_recogniser_is_asked_about_strengths_alone(made_up, tmp_path):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    recognisers = {"sface": "sface", "dlib": "dlib", "third": "folder/third.onnx"}
+    how = {"draws": DRAWS, "recognisers": recognisers}
+    facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, **how).measure()
+    assert facts["judges"]["recognisers"] == list(recognisers)
+    told = facts["strengths"]["drawn"]["voice"]
+    for stratum in ("everybody", "same sex"):
+        assert told["two_way"][stratum]["third"] == told["two_way"][stratum]["dlib"]
+    assert facts["alikeness"]["voice"]["third"] == facts["alikeness"]["voice"]["sface"]
+    assert not any("third" in score for score in facts["two_way"]["everybody"])
+    names = [row[0] for row in strengths_table(facts)]
+    assert {"alike, two people of one sex, third", "two-way, same sex, third"} <= set(names)
+    assert "SFace, dlib, third; landmarks" in draw_page(facts)
+
+
+def test_a_third_recogniser_is_there_and_has_a_name_of_its_own(tmp_path, monkeypatch):
+    with pytest.raises(ModelError):
+        name_recognisers(tmp_path / "third.onnx")
+    monkeypatch.setattr(judges, "load_face_encoder", lambda _: None)
+    with pytest.raises(UsageError, match="rename it; dlib is another"):
+        name_recognisers(tmp_path / "dlib.onnx")
+    third = tmp_path / "third.onnx"
+    assert name_recognisers(third) == {"sface": "sface", "dlib": "dlib", "third": str(third)}
 
 
 def test_pictures_made_elsewhere_are_found_by_clip(made_up):

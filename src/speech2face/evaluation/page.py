@@ -25,6 +25,7 @@ from speech2face.evaluation.report import (
     describe,
     describe_strengths,
     main_table,
+    name_recogniser,
     name_score,
     show,
     strengths_table,
@@ -492,12 +493,13 @@ def _similarity(facts: dict[str, Any]) -> str:
 
 def _notes(facts: dict[str, Any]) -> str:
     judges = facts["judges"]
+    recognisers = ", ".join(map(name_recogniser, judges["recognisers"]))
     lines = [
         "People are drawn with replacement and bring all their clips; everybody weighs the same.",
         "Each clip is matched among those of its fold, the same for all systems. A picture in which"
         " no face is found loses every match.",
-        f"Recognisers: {', '.join(RECOGNISERS[name] for name in judges['recognisers'])}; landmarks:"
-        f" {judges['landmarks']}; age and sex: {judges['age_sex'] or 'no judge installed'}.",
+        f"Recognisers: {recognisers}; landmarks: {judges['landmarks']}; "
+        f"age and sex: {judges['age_sex'] or 'no judge installed'}.",
         f"speech2face {facts['version']}, seed {facts['seed']}. All figures are in report.json.",
         *(summarise(facts["provenance"]) if "provenance" in facts else []),
     ]

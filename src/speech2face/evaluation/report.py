@@ -22,6 +22,7 @@ from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import MEAN
 from speech2face.evaluation.judges import JUDGES
 from speech2face.evaluation.subjects import Subjects
+from speech2face.faces import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.provenance import Provenance, hash_rows
 from speech2face.weights import hash_file
@@ -58,6 +59,7 @@ def describe_evaluation(
     photographs: Sequence[Photograph] = (),
     pictures: Path | None = None,
     actors: Path | None = None,
+    recogniser: Path | None = None,
 ) -> Provenance:
     """How a report was made: what identifies the run, and all else that was measured."""
     data = dict(run.data) | {"pairs": asdict(identify_pairs(pairs))}
@@ -67,6 +69,8 @@ def describe_evaluation(
         if folder:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             data[name] = hash_rows((str(p.relative_to(folder)), hash_file(p)) for p in files)
+    if recogniser:
+        data["recogniser"] = identify_face_encoder(str(recogniser))
     return replace(run, data=data)
 
 
@@ -196,15 +200,16 @@ def strengths_table(facts: dict[str, Any]) -> list[list[str]]:
         if any(figures):
             rows.append([name, people, *(show(figure, digits) for figure in figures)])
 
-    for judge in JUDGES:
+    recognisers = {name: name_recogniser(name) for name in facts["judges"]["recognisers"]}
+    for judge, name in recognisers.items():
         people = show(facts["alikeness"]["true"].get(judge), interval=False)
         figures = [told["alikeness"].get(judge) for told in columns]
-        add(f"alike, two people of one sex, {RECOGNISERS[judge]}", people, figures)
+        add(f"alike, two people of one sex, {name}", people, figures)
     for stratum in columns[0]["two_way"]:
         among = "" if stratum == "everybody" else f", {stratum}"
-        for judge in JUDGES:
+        for judge, name in recognisers.items():
             figures = [told["two_way"][stratum][judge] for told in columns]
-            add(f"two-way{among}, {RECOGNISERS[judge]}", "", figures)
+            add(f"two-way{among}, {name}", "", figures)
     ages = [told["age"] or {} for told in columns]
     spread = next((age["true_spread"] for age in ages if age), None)
     for name, figure, people, digits in (
@@ -261,6 +266,10 @@ def name_score(score: str) -> str:
         what, SYSTEMS.get(what, what)
     )
     return f"{what}, {RECOGNISERS.get(by, by)}" if by else what
+
+
+def name_recogniser(name: str) -> str:
+    return RECOGNISERS.get(name, name)
 
 
 def make_gallery(subjects: Subjects, seed: int = 0) -> str:

@@ -28,7 +28,7 @@ from speech2face.evaluation.intervals import (
     summarise,
     weigh_people,
 )
-from speech2face.evaluation.judges import JUDGES, JudgedPictures
+from speech2face.evaluation.judges import JudgedPictures
 from speech2face.evaluation.scores import score_pictures
 from speech2face.evaluation.similarity import measure_alikeness
 
@@ -86,9 +86,9 @@ def measure_drawn(
     people, strata = true.people, true.strata
     alikeness = liken_people(made, people, strata, seed=seed, draws=draws)
     two_way: dict[str, dict[str, Estimate]] = {name: {} for name in STRATA if name in strata}
-    for judge in JUDGES:
+    for judge, embeddings in made.embeddings.items():
         faces = true.judged.embeddings[judge]
-        scores = score_pictures(made.embeddings[judge], faces, has, people, strata["everybody"])
+        scores = score_pictures(embeddings, faces, has, people, strata["everybody"])
         for name, wins in two_way.items():
             won = scores.match(people, strata[name])
             wins[judge] = _mean(won, people, seed)
@@ -127,10 +127,8 @@ def liken_people(
     if "same sex" not in strata:
         return {}
     told = {
-        judge: measure_alikeness(
-            faces.embeddings[judge], people, strata["same sex"], seed=seed, draws=draws
-        )
-        for judge in JUDGES
+        judge: measure_alikeness(embeddings, people, strata["same sex"], seed=seed, draws=draws)
+        for judge, embeddings in faces.embeddings.items()
     }
     return {judge: estimate for judge, estimate in told.items() if estimate}
 

