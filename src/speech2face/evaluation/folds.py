@@ -159,16 +159,11 @@ def draw_by_folds(
         network.hair_centre.copy_(torch.tensor(head.average))
         drawing, own = hash_file(weights), np.flatnonzero(test)
         names = [kept[i].clip for i in own]
-        for strength, places in pictures.items():
-            away = strength * decoder_recipe.typical * (shown[own] - head.average)
-            if strength:
-                what = "voice" if strength == MEASURED else f"voice-{strength:g}"
-                made = draw_faces(network, drawing, head.average + away, names, run, what)
-            else:  # one face for all
-                made = draw_faces(network, drawing, head.average[None], ["average"], run, "average")
-                made *= len(own)
+        away = decoder_recipe.typical * (shown[own] - head.average)
+        by_strength = draw_strengths(network, drawing, head.average, away, names, run)
+        for strength, made in by_strength.items():
             for i, path in zip(own, made, strict=True):
-                places[i] = path
+                pictures[strength][i] = path
         made = draw_faces(network, drawing, voices.faces[own], names, run, "face")
         for i, path in zip(own, made, strict=True):
             copies[i] = path
@@ -227,6 +222,27 @@ def deal_folds(
     rows = np.array([row_of[clip] for clip in voices.clips])
     check_folds(dealt[rows], voices.people, voices.looks, voices.clips)
     return dealt, rows
+
+
+def draw_strengths(
+    network: FaceDecoder,
+    weights: str,
+    average: np.ndarray,
+    away: np.ndarray,
+    names: Sequence[str],
+    run: Path,
+) -> dict[float, list[Path]]:
+    """Draw at each of `STRENGTHS` the faces that lie `away` (n, D) from the average (D,) at 1."""
+    drawn = {}
+    for strength in STRENGTHS:
+        if strength:
+            kind = "voice" if strength == MEASURED else f"voice-{strength:g}"
+            places = average + strength * away
+            drawn[strength] = draw_faces(network, weights, places, names, run, kind)
+        else:  # one face for all
+            one = draw_faces(network, weights, average[None], ["average"], run, "average")
+            drawn[strength] = one * len(names)
+    return drawn
 
 
 def draw_faces(

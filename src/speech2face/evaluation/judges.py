@@ -106,7 +106,7 @@ def embed_pictures(
     """The largest face of each picture, one row each; of NaN where none is found."""
 
     def told(done: int, total: int) -> None:
-        show(f"{what} by {recogniser}", done, total, "")
+        show(f"{what} by {Path(recogniser).stem}", done, total, "")
 
     measured = measure_faces(pictures, recogniser, cache, told)
     columns = []
