@@ -114,6 +114,8 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported, encoder):
     files = [*FILES, UNTUNED]
     assert card.sha256 == {name: hash_file(folder / name) for name in files}
     assert card.facts["voice_encoder"]["people"] == 8
+    assert card.typical == face_decoder_debug().typical != 1
+    assert card.hair_shapes == 1
     assert sorted(p.name for p in folder.iterdir()) == sorted([*files, "card.json"])
     assert model.untuned == folder / UNTUNED
     packed, _ = load_weights(folder / UNTUNED)
@@ -145,14 +147,14 @@ def test_the_decoder_draws_the_same_at_any_batch(exported, encoder, decoder_weig
     network, _ = load_face_decoder(decoder_weights)
     embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
     session = open_session(exported[1] / FILES[1])
-    hair = torch.zeros(batch, network.kinds)
-    given = {"embedding": embedding.numpy(), "hair": hair.numpy()}
+    hair, turn = torch.zeros(2, batch, network.kinds)
+    given = {"embedding": embedding.numpy(), "hair": hair.numpy(), "turn": turn.numpy()}
     picture, landmarks = session.run(None, given)
     pictures, _ = draw_faces(session, embedding.numpy())  # which gives no hair of its own
     np.testing.assert_array_equal(pictures[..., 0], np.round(255 * picture[:, 0]).astype(np.uint8))
     network.hair_centre.copy_(encoder.head.average)  # as it is where both are released
     with torch.inference_mode():
-        wanted, places = network(embedding, hair)
+        wanted, places = network(embedding, hair, turn)
     assert picture.shape == (batch, 3, 64, 64)
     assert picture.std() > 0.05
     np.testing.assert_allclose(picture, wanted, atol=0.02)  # of weights rounded to halves
