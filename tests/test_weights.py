@@ -65,6 +65,16 @@ def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
     assert find_model(str(folder)).untuned is None  # a file that the card does not name is no part
 
 
+def test_a_card_of_an_older_version_says_no_strength_and_no_hair(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    for name in ("typical", "hair_shapes"):
+        card.pop(name, None)
+    (folder / "card.json").write_text(json.dumps(card))
+    found = find_model(folder).card
+    assert (found.typical, found.hair_shapes) == (1, 0)
+    assert load(folder).hair_shapes == 0
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     names = ", ".join(model_names())
     remedy = f"give one of {names}, or a folder with a card.json."

@@ -41,8 +41,9 @@ def write_png(
     """Write a PNG whose metadata say that it is generated, and by which model.
 
     `image` is a Pillow image of any size, `path` ends in .png, and `model` is the model's name, as
-    `card.name` of a loaded one. `comment` goes to the metadata as well: `Reconstruction.settings`,
-    say. A file that exists is overwritten with `force` alone; it is written whole or not at all.
+    `card.name` of a loaded one. `comment` goes to the metadata as well, as those of
+    `Reconstruction.comments`. A file that exists is overwritten with `force` alone; it is written
+    whole or not at all.
 
     Raises UsageError where the file exists (without `force`) or its place is none for a PNG, and
     StorageError where the disk is full or fails.

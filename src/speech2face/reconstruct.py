@@ -89,9 +89,10 @@ class Reconstruction:
     hair: str = "typical"  # of all pictures: typical, none, or the number of a shape
 
     @property
-    def settings(self) -> str:
-        """How `image` was drawn, in words for its metadata."""
-        return f"strength {self.strength:g} (0 average, 1 typical), hair {self.hair}"
+    def comments(self) -> tuple[str, ...]:
+        """How `image` and each of `samples` were drawn, in words for their metadata."""
+        face = f"strength {self.strength:g} (0 average, 1 typical), hair {self.hair}"
+        return face, *[f"a sample, hair {self.hair}"] * len(self.samples)
 
     @property
     def warnings(self) -> tuple[str, ...]:
