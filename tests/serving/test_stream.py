@@ -82,7 +82,9 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     assert not {"samples", "confidence"} & {key for message in faces for key in message}
     assert face.confidence
     # The same sound at once gives the same picture.
-    answer = service.post("/v1/reconstruct?samples=1&size=64&seed=3&strength=0.5", encode_float(samples, rate))
+    answer = service.post(
+        "/v1/reconstruct?samples=1&size=64&seed=3&strength=0.5", encode_float(samples, rate)
+    )
     assert answer.json()["image"] == last["image"]
     assert service.metric("speech2face_streams") == 0
     assert service.metric("speech2face_held_bytes") == 0

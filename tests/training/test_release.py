@@ -213,6 +213,14 @@ def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
     assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
 
 
+def test_a_decoder_without_layers_is_refused(decoder_weights, tmp_path):
+    tensors, facts = load_weights(decoder_weights)
+    weights = tmp_path / "face_decoder.safetensors"
+    save_weights(weights, {k: v for k, v in tensors.items() if "hair" not in k}, facts)
+    with pytest.raises(ModelError, match=r"version 0\.2 or older; train anew\."):
+        load_face_decoder(weights)
+
+
 def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):
     _, folder = exported
     before = hash_file(folder / "card.json")

@@ -39,8 +39,7 @@ def reconstruct(
     seed: Annotated[
         int,
         typer.Option(
-            help="Random seed of the samples and of typical hair; 0: the hair that suits best.",
-            min=0,
+            help="Random seed of the samples; another than 0 gives other typical hair, too.", min=0
         ),
     ] = 0,
     size: Annotated[
