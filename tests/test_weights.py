@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -73,6 +74,15 @@ def test_a_card_of_an_older_version_says_no_strength_and_no_hair(folder: Path) -
     found = find_model(folder).card
     assert (found.typical, found.hair_shapes) == (1, 0)
     assert load(folder).hair_shapes == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"typical": "far"}, {"typical": 0}, {"typical": math.nan}, {"hair_shapes": -1}]
+)
+def test_a_card_with_wrong_numbers_is_refused(folder: Path, wrong: dict[str, object]) -> None:
+    card = json.loads((folder / "card.json").read_text()) | wrong
+    (folder / "card.json").write_text(json.dumps(card))
+    assert "not a model's card" in refusal(folder)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     try:
         card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
         hashes = dict(card.sha256)
+        if not (0 < card.typical < math.inf and card.hair_shapes >= 0):
+            raise ValueError("typical is above 0, hair_shapes 0 or more")
     except NotADirectoryError:
         raise ModelError(
             f"{folder}: a file, not a model's folder; give a folder with a card.json."

@@ -188,7 +188,9 @@ def test_a_page_can_ask_why_there_is_no_stream(service: Service) -> None:
     assert "WARNING a stream was asked for without Upgrade" in service.log.read_text()
 
 
-@pytest.mark.parametrize("query", ["?sample=1", "?size=1", "?seed=1&seed=2"])
+@pytest.mark.parametrize(
+    "query", ["?sample=1", "?size=1", "?seed=1&seed=2", "?strength=2", "?hair=99"]
+)
 def test_a_wrong_parameter_ends_a_stream_with_a_problem(service: Service, query: str) -> None:
     with open_stream(service, query) as socket:
         problem = json.loads(socket.recv(timeout=60))
