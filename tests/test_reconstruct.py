@@ -102,6 +102,13 @@ def test_size(model: Speech2Face, recording: Path, size: int) -> None:
             ({"track": track}, "track is a whole number, 1 or more, not ")
             for track in (0, 1.0, "1", float("nan"))
         ),
+        *(
+            ({"strength": strength}, "strength is a number from 0 to 1.5, not ")
+            for strength in (-0.1, 1.6, float("nan"), float("inf"), "1", None, True, [1])
+        ),
+        ({"hair": "long"}, "hair "),
+        ({"hair": None}, "hair "),
+        ({"hair": 0}, "hair "),
     ],
 )
 def test_refuses_wrong_arguments_in_one_line(
@@ -191,6 +198,27 @@ def test_the_face_is_drawn_where_the_voice_points(model: Speech2Face) -> None:
     drawn = model.reconstruct(EXAMPLES / "michael.flac")
     pixels, _ = model.decode(drawn.voice.shown[None])
     np.testing.assert_array_equal(np.asarray(drawn.image), pixels[0])
+
+
+def test_strength_goes_from_the_average_face_to_more_than_the_voices(
+    model: Speech2Face, face: Reconstruction
+) -> None:
+    voice = face.voice
+    np.testing.assert_array_equal(voice.at_strength(0), voice.average)
+    np.testing.assert_array_equal(voice.at_strength(1), voice.shown)
+    farther = voice.average + 1.5 * (voice.shown - voice.average)
+    np.testing.assert_allclose(voice.at_strength(1.5), farther, atol=1e-6)
+    with pytest.raises(UsageError, match=r"^strength is a number from 0 to 1\.5, not 2\.$"):
+        voice.at_strength(2)
+    drawn = {s: model.reconstruct(voice.speech, samples=1, strength=s) for s in (0, 1, 1.5)}
+    away = [np.abs(np.asarray(drawn[s].image, float) - np.asarray(drawn[0].image)) for s in drawn]
+    assert 0 == away[0].mean() < away[1].mean() < away[2].mean()
+    assert drawn[1].image == model.reconstruct(voice.speech).image
+    assert drawn[0].samples == drawn[1.5].samples
+    assert drawn[1.5].comments == (
+        "strength 1.5 (0 average, 1 typical), hair typical",
+        "a sample, hair typical",
+    )
 
 
 def test_a_cartoon_is_flat_and_of_the_same_face(model: Speech2Face) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -63,6 +64,25 @@ def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
         [*FILES, UNTUNED, "card.json", "disclosure.json"]
     )
     assert find_model(str(folder)).untuned is None  # a file that the card does not name is no part
+
+
+def test_a_card_of_an_older_version_says_no_strength_and_no_hair(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    for name in ("typical", "hair_shapes"):
+        card.pop(name, None)
+    (folder / "card.json").write_text(json.dumps(card))
+    found = find_model(folder).card
+    assert (found.typical, found.hair_shapes) == (1, 0)
+    assert load(folder).hair_shapes == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"typical": "far"}, {"typical": 0}, {"typical": math.nan}, {"hair_shapes": -1}]
+)
+def test_a_card_with_wrong_numbers_is_refused(folder: Path, wrong: dict[str, object]) -> None:
+    card = json.loads((folder / "card.json").read_text()) | wrong
+    (folder / "card.json").write_text(json.dumps(card))
+    assert "not a model's card" in refusal(folder)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -25,15 +25,28 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None, unit
     return number
 
 
+def check_number(name: str, value: Any, least: float, most: float) -> float:
+    """`value` as a float. Raises UsageError where it is no number from `least` to `most`."""
+    number = _read_number(value)
+    if not least <= number <= most:
+        raise UsageError(f"{name} is a number from {least:g} to {most:g}, not {value!r:.60}.")
+    return number
+
+
 def check_seconds(name: str, value: Any) -> float:
     """`value` as a float, which may be infinite. Raises UsageError where it is no number."""
-    try:
-        seconds = math.nan if isinstance(value, bool | str | bytes) else to_float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
+    seconds = _read_number(value)
     if math.isnan(seconds):
         raise UsageError(f"{name} is a number of seconds, not {value!r:.60}.")
     return seconds
+
+
+def _read_number(value: Any) -> float:
+    """NaN for what is none."""
+    try:
+        return math.nan if isinstance(value, bool | str | bytes) else to_float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def to_float(value: Any) -> float:

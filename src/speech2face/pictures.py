@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from speech2face.arguments import check_whole
+from speech2face.arguments import check_number, check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SIZES = range(16, 2049)  # pixels a side that can be asked for
 COMPRESSION = 4  # zlib's usual 6 takes two and a half times as long, for 6 % less
 MOST_SAMPLES = 64  # pictures beside the first
+MOST_STRENGTH = 1.5  # how far from the average a face is drawn; a typical one is at 1
+STYLES = ("plain", "cartoon")
 
 NOTICE = (
     "Generated picture: the average face that a voice suggests. "
@@ -33,11 +35,14 @@ _XMP = (
 )
 
 
-def write_png(image: Image, path: str | Path, model: str, force: bool = False) -> None:
+def write_png(
+    image: Image, path: str | Path, model: str, force: bool = False, *, comment: str = ""
+) -> None:
     """Write a PNG whose metadata say that it is generated, and by which model.
 
     `image` is a Pillow image of any size, `path` ends in .png, and `model` is the model's name, as
-    `card.name` of a loaded one. A file that exists is overwritten with `force` alone; it is written
+    `card.name` of a loaded one. `comment` goes to the metadata as well, as those of
+    `Reconstruction.comments`. A file that exists is overwritten with `force` alone; it is written
     whole or not at all.
 
     Raises UsageError where the file exists (without `force`) or its place is none for a PNG, and
@@ -46,10 +51,10 @@ def write_png(image: Image, path: str | Path, model: str, force: bool = False) -
     path = Path(path)
     check_writable(path, force)
     with write_atomically(path) as file:
-        encode_png(image, file, model)
+        encode_png(image, file, model, comment)
 
 
-def encode_png(image: Image, file: BinaryIO, model: str) -> None:
+def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> None:
     """The same, into an open file."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -59,8 +64,22 @@ def encode_png(image: Image, file: BinaryIO, model: str) -> None:
     info.add_text("Description", NOTICE)
     info.add_text("Software", f"speech2face {__version__}, model {model}")
     info.add_text("Source", "generated")
+    if comment:
+        info.add_text("Comment", comment)
     info.add_itxt("XML:com.adobe.xmp", _XMP)
     image.save(file, format="PNG", pnginfo=info, compress_level=COMPRESSION)
+
+
+def check_style(style: Any) -> str:
+    """`style` as it is. Raises UsageError where it is none of STYLES."""
+    if not isinstance(style, str) or style not in STYLES:
+        raise UsageError(f"style is {' or '.join(STYLES)}, not {style!r:.60}.")
+    return style
+
+
+def check_strength(strength: Any) -> float:
+    """`strength` as a float. Raises UsageError where it is no number from 0 to MOST_STRENGTH."""
+    return check_number("strength", strength, 0, MOST_STRENGTH)
 
 
 def check_writable(path: Path, force: bool) -> None:

@@ -1,4 +1,4 @@
-"""The pipeline: recording → speech → a Gaussian over faces → the face at its mean.
+"""The pipeline: recording → speech → a Gaussian over faces → a typical face of such a voice.
 
 import speech2face
 
@@ -18,10 +18,10 @@ import numpy as np
 
 from speech2face.arguments import check_rows, check_whole
 from speech2face.cartoon import draw_cartoon
-from speech2face.decoding import draw_faces
+from speech2face.decoding import check_hair, draw_faces
 from speech2face.errors import ModelError, UsageError
 from speech2face.media import Source
-from speech2face.pictures import MOST_SAMPLES, SIZES
+from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import Speech, find_speech
 from speech2face.weights import ASSETS, Model, find_model
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-STYLES = ("plain", "cartoon")
 LEAST_SAMPLES = 1_600  # of a waveform: a tenth of a second; of less the encoder makes nothing
 MOST_THREADS = 1_024
 MOST_DRAWN = 1_000_000  # embeddings at once: a gigabyte
@@ -42,16 +41,24 @@ class VoiceEmbedding:
 
     `mean` and `covariance` are its own, and D is 128 for the model that comes with the package.
     The mean lies nearer to `average`, the mean of all people's faces, than any person's face does;
-    `shown` lies as far from it as faces do. `speech` is what was chosen of the recording, and
-    `model` the name of the model.
+    `shown` lies as far from it as a typical face of such a voice. `speech` is what was chosen of
+    the recording, and `model` the name of the model.
     """
 
     mean: np.ndarray  # (D,) float32: the Gaussian's mean
     covariance: np.ndarray  # (D, D) float32: the Gaussian's covariance
     average: np.ndarray  # (D,) float32: the mean of all people's faces
-    shown: np.ndarray  # (D,) float32: where the face is drawn
+    shown: np.ndarray  # (D,) float32: where a typical face of such a voice lies
     speech: Speech  # what was used of the recording
     model: str  # the name of the model
+
+    def at_strength(self, strength: float) -> np.ndarray:
+        """The embedding (D,) float32 of the face at a strength: 0 is the average face, 1 a typical
+        one of such a voice (`shown`), and up to 1.5 more of the same.
+
+        Raises UsageError where `strength` is no number from 0 to 1.5.
+        """
+        return _go_out(self.average, self.shown, check_strength(strength))
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
         """Draw `count` faces that this voice may have → embeddings float32 (count, D).
@@ -75,9 +82,17 @@ class Reconstruction:
     as many as were asked for: where they differ, the voice does not say.
     """
 
-    image: Image  # RGB, as wide and high as `size` said: the face of `voice.shown`
+    image: Image  # RGB, as wide and high as `size` said: the face of `voice.at_strength(strength)`
     samples: tuple[Image, ...]  # RGB, of the same size: faces drawn from the Gaussian
     voice: VoiceEmbedding  # what the faces were drawn from
+    strength: float = 1.0  # of `image`: 0 average, 1 typical
+    hair: str = "typical"  # of all pictures: typical, none, or the number of a shape
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """How `image` and each of `samples` were drawn, in words for their metadata."""
+        face = f"strength {self.strength:g} (0 average, 1 typical), hair {self.hair}"
+        return face, *[f"a sample, hair {self.hair}"] * len(self.samples)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -99,6 +114,14 @@ class Speech2Face:
         self._model, self._threads = model, threads
         self._encoder = open_session(model.voice_encoder, threads)
         self._decoder = open_session(model.face_decoder, threads)
+
+    @property
+    def hair_shapes(self) -> int:
+        """How many shapes of hair can be chosen among; 0 where the model draws no hair of its own.
+
+        That is so for models of versions up to 0.2.
+        """
+        return self.card.hair_shapes
 
     def __reduce__(self) -> tuple[Any, ...]:
         folder = self._model.folder
@@ -140,7 +163,7 @@ class Speech2Face:
         self, waveforms: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance
-        (B, D, D), the average face (B, D), and where the face is drawn (B, D).
+        (B, D, D), the average face (B, D), and where a typical face of such a voice lies (B, D).
 
         Raises UsageError where the numbers are of another shape, are not finite, or are less than
         0.1 s of sound.
@@ -150,18 +173,24 @@ class Speech2Face:
             raise UsageError("waveforms is empty; give at least one.")
         outputs = self._encoder.run(None, {"waveform": speech})
         mean, covariance, average, shown = (np.asarray(output) for output in outputs)
-        return mean, covariance, average, shown
+        typical = _go_out(average, shown, self.card.typical)
+        return mean, covariance, average, typical
 
-    def decode(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def decode(
+        self, embeddings: np.ndarray, *, hair: str | int = "typical", seed: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Face embeddings (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, 66, 2).
 
         Landmarks are x and y as fractions of the picture's side, from its upper left corner. S is
-        224 and D is 128 for the model that comes with the package.
-        Raises UsageError where the numbers are of another shape, or are not finite.
+        224 and D is 128 for the model that comes with the package. `hair` and `seed` are those of
+        `reconstruct`: of the same seed, the same embedding has the same hair.
+        Raises UsageError where the numbers are of another shape, or are not finite, and where there
+        is no such hair or seed.
         """
+        worn = check_hair(hair, seed, self.hair_shapes)
         length = self._decoder.get_inputs()[0].shape[1]  # D
         rows = check_rows("embeddings", embeddings, least=length, most=length)
-        return draw_faces(self._decoder, rows)
+        return draw_faces(self._decoder, rows, worn)
 
     def reconstruct(
         self,
@@ -171,6 +200,8 @@ class Speech2Face:
         seed: int = 0,
         size: int = 224,
         style: str = "plain",
+        strength: float = 1.0,
+        hair: str | int = "typical",
         start: float = 0.0,
         end: float | None = None,
         track: int | None = None,
@@ -179,20 +210,26 @@ class Speech2Face:
         """Draw the face that the voice in `source` suggests.
 
         `samples` more faces are drawn from the Gaussian, the same for the same seed; `size` is the
-        pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. `source`,
-        `start`, `end`, `track` and `progress` are those of `embed`. Raises UnreadableMediaError,
-        NoSpeechError, and UsageError where one of these is out of range.
+        pictures' side in pixels; `style` is plain, or cartoon for a flat illustration. `strength`
+        is how far from the average the face is drawn: 0 average, 1 typical, at most 1.5; samples
+        lie where the Gaussian has them.
+
+        Hair is not in a voice. `hair` is typical (hair that people who look so often have, for
+        each face its own; another `seed` than 0 gives others), none, or one of the shapes 1 to
+        `hair_shapes` for all faces. `source`, `start`, `end`, `track` and `progress` are those of
+        `embed`. Raises UnreadableMediaError, NoSpeechError, and UsageError where one of these is
+        out of range, or hair is chosen of a model that has no choice.
         """
-        if not isinstance(style, str) or style not in STYLES:
-            raise UsageError(f"style is {' or '.join(STYLES)}, not {style!r:.60}.")
+        style, strength = check_style(style), check_strength(strength)
         size = check_whole("size", size, SIZES[0], SIZES[-1], "pixels")
         samples = check_whole("samples", samples, 0, MOST_SAMPLES)
-        seed = check_whole("seed", seed, 0)
+        worn = check_hair(hair, seed, self.hair_shapes)
         voice = self.embed(source, start=start, end=end, track=track, progress=progress)
-        embeddings = np.concatenate([voice.shown[None], voice.sample(samples, seed)])
-        faces = zip(*self.decode(embeddings), strict=True)
+        face = voice.at_strength(strength)
+        embeddings = np.concatenate([face[None], voice.sample(samples, worn.seed)])
+        faces = zip(*self.decode(embeddings, hair=hair, seed=seed), strict=True)
         image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)
-        return Reconstruction(image, tuple(others), voice)
+        return Reconstruction(image, tuple(others), voice, strength, worn.name)
 
 
 def load(model: str | Path = "default", *, threads: int = THREADS) -> Speech2Face:
@@ -215,6 +252,11 @@ def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
     if model.card.sha256 != sha256:
         raise ModelError(f"model {name} is not the one that was pickled: other weights.")
     return model
+
+
+def _go_out(average: np.ndarray, face: np.ndarray, times: float) -> np.ndarray:
+    """From the average towards a face, so many times as far: to the bit itself at 1."""
+    return np.float32(1 - times) * average + np.float32(times) * face
 
 
 def _picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ class Card:
     face_encoder: str  # whose embedding space the faces lie in, as dlib
     sha256: dict[str, str]  # of each file by its name, in hexadecimal
     facts: dict[str, dict[str, Any]]  # of each network: recipe, seed, data, people
+    typical: float = 1.0  # how many times as far out as the encoder says a typical face lies
+    hair_shapes: int = 0  # that can be chosen among; 0: the decoder draws no hair of its own
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     try:
         card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
         hashes = dict(card.sha256)
+        if not (0 < card.typical < math.inf and card.hair_shapes >= 0):
+            raise ValueError("typical is above 0, hair_shapes 0 or more")
     except NotADirectoryError:
         raise ModelError(
             f"{folder}: a file, not a model's folder; give a folder with a card.json."

@@ -232,13 +232,19 @@ def test_hair_stays_at_any_distance_from_the_average(network):
     assert min(same) > 0.95
 
 
-def test_each_kind_of_hair_is_met_as_often_as_it_is_likely(network):
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_kind_of_hair_is_met_as_often_as_it_is_likely(network, turned):
     fair = fill(FaceDecoder(SMALL, SHAPE, SHAPES, COLOURS))
     fair.hair_slope.zero_()
     likely = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.25, 0.75])
     fair.hair_offset.copy_(likely.log())
-    faces = fair.hair_centre + torch.randn(4000, 16, generator=torch.Generator().manual_seed(4))
-    shape, colour = fair.choose_hair(fair.draw_chances(faces))
+    generator = torch.Generator().manual_seed(4)
+    if turned:  # one face, over and over
+        faces = (fair.hair_centre + torch.randn(1, 16, generator=generator)).expand(4000, -1)
+    else:
+        faces = fair.hair_centre + torch.randn(4000, 16, generator=generator)
+    turn = 2 * torch.rand(4000, fair.kinds, generator=generator) if turned else None
+    shape, colour = fair.choose_hair(fair.draw_chances(faces, turn))
     met = torch.cat([shape.bincount(minlength=4), colour.bincount(minlength=2)]) / 4000
     torch.testing.assert_close(met, likely, atol=0.06, rtol=0)
 
@@ -326,18 +332,19 @@ def test_the_border_stays():
 
 def test_onnx_draws_the_same_at_any_batch_and_hair(network, tmp_path):
     path = tmp_path / "decoder.onnx"
-    inputs = torch.randn(2, 16), torch.zeros(2, network.kinds)
-    names = ["embedding", "hair"], ["picture", "landmarks"]
+    inputs = torch.randn(2, 16), torch.zeros(2, network.kinds), torch.zeros(2, network.kinds)
+    names = ["embedding", "hair", "turn"], ["picture", "landmarks"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
         warnings.filterwarnings("ignore", category=FutureWarning)
-        export_onnx(network, path, inputs, *names, ({0: "batch"}, {0: "batch"}), {})
+        export_onnx(network, path, inputs, *names, ({0: "batch"},) * 3, {})
     assert onnx.load(path).opset_import[0].version <= 20
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch, shape in ((1, 0), (3, 2)):
         embedding, hair = torch.randn(batch, 16), wish(network, shape, 1, batch)
-        for wanted in (torch.zeros_like(hair), hair):
-            given = {"embedding": embedding.numpy(), "hair": wanted.numpy()}
-            drawn = session.run(None, given)
-            for output, same in zip(drawn, network(embedding, wanted), strict=True):
+        none, turn = torch.zeros_like(hair), 2 * torch.rand_like(hair)
+        for wanted in ((none, none), (hair, none), (none, turn)):
+            given = zip(names[0], (embedding, *wanted), strict=True)
+            drawn = session.run(None, {name: value.numpy() for name, value in given})
+            for output, same in zip(drawn, network(embedding, *wanted), strict=True):
                 np.testing.assert_allclose(output, same.numpy(), atol=2e-4)

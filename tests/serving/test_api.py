@@ -45,10 +45,10 @@ def open_picture(text: str | bytes) -> Image.Image:
 def test_a_face_as_json_is_that_of_the_package(
     service: Service, model: speech2face.Speech2Face, recording: Path, speech: bytes
 ) -> None:
-    answer = service.post("/v1/reconstruct?samples=2&seed=5&size=64", speech)
+    answer = service.post("/v1/reconstruct?samples=2&seed=5&size=64&strength=1.25", speech)
     assert answer.status_code == 200
     face = Face.model_validate_json(answer.content)
-    drawn = model.reconstruct(recording, samples=2, seed=5, size=64)
+    drawn = model.reconstruct(recording, samples=2, seed=5, size=64, strength=1.25)
     for text, own in zip([face.image, *face.samples], [drawn.image, *drawn.samples], strict=True):
         difference = np.abs(np.asarray(open_picture(text), int) - np.asarray(own, int))
         assert difference.max() <= 2  # another number of threads
@@ -58,6 +58,8 @@ def test_a_face_as_json_is_that_of_the_package(
     assert face.model == model.card.name
     assert face.warnings == []
     assert face.notice == NOTICE
+    assert (face.strength, face.hair) == (1.25, "typical")
+    assert open_picture(face.image).info["Comment"] == drawn.comments[0]
 
 
 def test_a_face_as_png_carries_its_notice(service: Service, speech: bytes) -> None:
@@ -150,7 +152,21 @@ def test_a_bad_recording_is_a_typed_problem(service: Service, path: str, name: s
 
 
 @pytest.mark.parametrize(
-    "query", ["size=15", "size=1025", "samples=13", "samples=x", "seed=-1", "style=oil"]
+    "query",
+    [
+        "size=15",
+        "size=1025",
+        "samples=13",
+        "samples=x",
+        "seed=-1",
+        "style=oil",
+        "strength=1.6",
+        "strength=-0.1",
+        "strength=nan",
+        "strength=x",
+        "hair=long",
+        "hair=99",
+    ],
 )
 def test_a_wrong_parameter_is_named(service: Service, query: str, speech: bytes) -> None:
     detail = service.problem(
@@ -295,6 +311,7 @@ def test_every_answer_has_safe_headers(service: Service, speech: bytes) -> None:
 def test_the_model_and_the_description_of_the_interface(service: Service) -> None:
     models = Models.model_validate_json(service.client.get("/v1/models").content)
     assert models.models[0].name == "default"
+    assert models.models[0].hair_shapes == find_model().card.hair_shapes
     described = service.client.get("/openapi.json").json()
     for path in ("/v1/reconstruct", "/v1/embed"):
         call = described["paths"][path]["post"]

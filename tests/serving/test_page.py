@@ -142,6 +142,48 @@ def test_both_styles_of_a_recording_are_kept(page: Page, recording: Path) -> Non
     assert face_of(page).tobytes() == plain.tobytes()
 
 
+def test_a_choice_draws_the_recording_anew(page: Page, recording: Path) -> None:
+    drop(page, recording)
+    wait_for(page, "result")
+    typical = face_of(page)
+    assert page.get_attribute("#strength", "aria-valuetext") == "typical"
+    page.focus("#strength")
+    with page.expect_response("**/v1/reconstruct*") as answered:
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+    assert answered.value.json()["strength"] == 1.5
+    wait_for(page, "result")
+    assert page.get_attribute("#strength", "aria-valuetext") == "strong"
+    strong = face_of(page)
+    assert strong.tobytes() != typical.tobytes()
+    assert page.evaluate("document.activeElement.id") == "strength"
+    page.route("**/v1/reconstruct*", lambda route: None)  # hangs
+    page.keyboard.press("Home")
+    wait_for(page, "working")
+    page.click("#cancel")
+    wait_for(page, "result")
+    assert (face_of(page).tobytes(), page.input_value("#strength")) == (strong.tobytes(), "1.5")
+
+
+def test_hair_is_offered_where_the_model_has_a_choice(page: Page, recording: Path) -> None:
+    def open_with(shapes: int) -> None:
+        models = [{"name": "default", "hair_shapes": shapes}]
+        service = json.dumps({"models": models, "limits": {"bytes": 10**7}})
+        page.unroute("**/v1/models")
+        page.route("**/v1/models", lambda route: route.fulfill(body=service))
+        open_page(page, page.url)
+
+    open_with(0)
+    assert page.is_hidden("#hair")
+    open_with(3)
+    words = page.locator("#hair option").all_inner_texts()
+    assert words == ["Typical", "None", "Shape 1", "Shape 2", "Shape 3"]
+    page.select_option("#hair", "2")
+    with page.expect_request("**/v1/reconstruct*") as asked:
+        drop(page, recording)
+    assert "&hair=2" in asked.value.url
+
+
 def test_what_cannot_be_drawn_is_told_with_its_reason(page: Page, tmp_path: Path) -> None:
     notes, hiss = tmp_path / "notes.wav", tmp_path / "hiss.wav"
     notes.write_text("Dear diary,\n" * 100)

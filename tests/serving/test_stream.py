@@ -58,7 +58,7 @@ def refuse(service: Service, send: Callable[[ClientConnection], None]) -> dict[s
 def test_the_face_follows_the_voice(service: Service) -> None:
     samples, rate = example_speech()
     sound = samples.astype("<f4").tobytes()
-    with open_stream(service, "?samples=1&size=64&seed=3") as socket:
+    with open_stream(service, "?samples=1&size=64&seed=3&strength=0.5") as socket:
         start = {"format": "pcm", "sample_rate": rate}
         speaker = threading.Thread(target=speak, args=(socket, start, sound, 0.7))
         speaker.start()
@@ -69,6 +69,7 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     face = Face.model_validate(last)
     assert face.duration == pytest.approx(len(samples) / rate, abs=0.01)
     assert len(face.samples) == 1
+    assert face.strength == 0.5
     heard = [m for m in before if m["type"] == "heard"]
     faces = [m for m in before if m["type"] == "face"]
     assert heard
@@ -77,10 +78,13 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     assert [m["duration"] for m in heard] == sorted(m["duration"] for m in heard)
     seconds = [m["seconds"] for m in faces]
     assert all(after - first >= 1 for first, after in itertools.pairwise(seconds))
+    assert {m["strength"] for m in faces} == {0.5}
     assert not {"samples", "confidence"} & {key for message in faces for key in message}
     assert face.confidence
     # The same sound at once gives the same picture.
-    answer = service.post("/v1/reconstruct?samples=1&size=64&seed=3", encode_float(samples, rate))
+    answer = service.post(
+        "/v1/reconstruct?samples=1&size=64&seed=3&strength=0.5", encode_float(samples, rate)
+    )
     assert answer.json()["image"] == last["image"]
     assert service.metric("speech2face_streams") == 0
     assert service.metric("speech2face_held_bytes") == 0
@@ -184,7 +188,9 @@ def test_a_page_can_ask_why_there_is_no_stream(service: Service) -> None:
     assert "WARNING a stream was asked for without Upgrade" in service.log.read_text()
 
 
-@pytest.mark.parametrize("query", ["?sample=1", "?size=1", "?seed=1&seed=2"])
+@pytest.mark.parametrize(
+    "query", ["?sample=1", "?size=1", "?seed=1&seed=2", "?strength=2", "?hair=99"]
+)
 def test_a_wrong_parameter_ends_a_stream_with_a_problem(service: Service, query: str) -> None:
     with open_stream(service, query) as socket:
         problem = json.loads(socket.recv(timeout=60))

@@ -19,6 +19,7 @@ from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.ge2e import Ge2eConfig
 from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.reconstruct import load
 from speech2face.training import release
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.encoders import KINDS, make_network
@@ -70,18 +71,27 @@ def encoder() -> VoiceEncoder:
 def decoder_weights(tmp_path_factory):
     torch.manual_seed(0)
     recipe = face_decoder_debug()
-    network = FaceDecoder(recipe.network, np.random.default_rng(0).uniform(0.2, 0.8, (66, 2)))
+    shape = np.random.default_rng(0).uniform(0.2, 0.8, (66, 2))
+    network = FaceDecoder(recipe.network, shape, SHAPES, colours=2)
     network.light_slope.copy_(0.01 * torch.randn_like(network.light_slope))
     network.light_offset.copy_(torch.rand_like(network.light_offset))
     network.light_middle.fill_(0.5)
     network.light_spread.fill_(0.3)
     network.skin_cover.fill_(1.0)
+    network.hair_fade.fill_(1.0)
+    network.hair_edge.fill_(-30.0)
+    network.hair_back.fill_(-30.0)
+    for number in range(1, SHAPES + 1):
+        network.hair_edge[number, : 200 * number] = 30.0
+    network.hair_light.fill_(1.0)
+    network.hair_colours.copy_(torch.tensor([[0.1, 0.1, 0.1], [0.9, 0.7, 0.3]]))
     network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))
     path = tmp_path_factory.mktemp("decoder") / "face_decoder.safetensors"
     save_weights(path, network.state_dict(), {"recipe": asdict(recipe), "data": "abc"})
     return path
 
 
+SHAPES = 3  # of hair
 MOVED = "campplus.exit.0.weight"
 
 
@@ -114,6 +124,8 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported, encoder):
     files = [*FILES, UNTUNED]
     assert card.sha256 == {name: hash_file(folder / name) for name in files}
     assert card.facts["voice_encoder"]["people"] == 8
+    assert card.typical == face_decoder_debug().typical != 1
+    assert card.hair_shapes == SHAPES
     assert sorted(p.name for p in folder.iterdir()) == sorted([*files, "card.json"])
     assert model.untuned == folder / UNTUNED
     packed, _ = load_weights(folder / UNTUNED)
@@ -145,18 +157,68 @@ def test_the_decoder_draws_the_same_at_any_batch(exported, encoder, decoder_weig
     network, _ = load_face_decoder(decoder_weights)
     embedding = torch.randn(batch, 128, generator=torch.Generator().manual_seed(batch))
     session = open_session(exported[1] / FILES[1])
-    hair = torch.zeros(batch, network.kinds)
-    given = {"embedding": embedding.numpy(), "hair": hair.numpy()}
+    hair, turn = torch.zeros(2, batch, network.kinds)
+    given = {"embedding": embedding.numpy(), "hair": hair.numpy(), "turn": turn.numpy()}
     picture, landmarks = session.run(None, given)
     pictures, _ = draw_faces(session, embedding.numpy())  # which gives no hair of its own
     np.testing.assert_array_equal(pictures[..., 0], np.round(255 * picture[:, 0]).astype(np.uint8))
     network.hair_centre.copy_(encoder.head.average)  # as it is where both are released
     with torch.inference_mode():
-        wanted, places = network(embedding, hair)
+        wanted, places = network(embedding, hair, turn)
     assert picture.shape == (batch, 3, 64, 64)
     assert picture.std() > 0.05
     np.testing.assert_allclose(picture, wanted, atol=0.02)  # of weights rounded to halves
     np.testing.assert_allclose(landmarks, places, atol=1e-3)
+
+
+def test_a_typical_face_lies_farther_out_than_the_encoder_says(exported):
+    card, folder = exported
+    waveform = 0.1 * np.random.default_rng(0).standard_normal((2, 16_000), np.float32)
+    told = open_session(folder / FILES[0]).run(None, {"waveform": waveform})
+    mean, covariance, average, shown = load(folder).encode(waveform)
+    for value, same in zip((mean, covariance, average), told, strict=False):
+        np.testing.assert_array_equal(value, same)
+    np.testing.assert_allclose(shown - average, card.typical * (told[3] - average), atol=1e-5)
+
+
+def test_hair_is_chosen_by_name_by_number_and_by_seed(exported):
+    model = load(exported[1])
+    assert model.hair_shapes == SHAPES
+    faces = np.random.default_rng(0).standard_normal((2, 128), np.float32)
+    kinds = ["none", *range(1, SHAPES + 1)]
+    worn = [model.decode(faces, hair=hair)[0] for hair in kinds]
+    for face in (0, 1):
+        assert len({pictures[face].tobytes() for pictures in worn}) == len(kinds)
+    own = model.decode(faces)[0]
+    np.testing.assert_array_equal(own, model.decode(faces, seed=0)[0])
+    seeds = [model.decode(faces, seed=seed)[0] for seed in range(12)]
+    met = {pictures[0].tobytes() for pictures in seeds}
+    assert met > {own[0].tobytes()}  # it, and others
+    np.testing.assert_array_equal(seeds[3], model.decode(faces, seed=3)[0])
+    with pytest.raises(UsageError, match=f"a number from 1 to {SHAPES}, not {SHAPES + 1}"):
+        model.decode(faces, hair=SHAPES + 1)
+
+
+def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
+    encoder, decoder_weights, tmp_path, monkeypatch
+):
+    tensors, facts = load_weights(decoder_weights)
+    del facts["recipe"]["typical"]
+    weights = tmp_path / "face_decoder.safetensors"
+    save_weights(weights, tensors, facts)
+    monkeypatch.setattr(release, "export_onnx", lambda _, path, *__: path.write_bytes(b"network"))
+    told = {"recipe": asdict(voice_encoder_debug())}
+    monkeypatch.setattr(release, "load_voice_encoder", lambda _: (encoder, told))
+    monkeypatch.setattr(release, "load_untuned", lambda _: {})
+    assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
+
+
+def test_a_decoder_without_layers_is_refused(decoder_weights, tmp_path):
+    tensors, facts = load_weights(decoder_weights)
+    weights = tmp_path / "face_decoder.safetensors"
+    save_weights(weights, {k: v for k, v in tensors.items() if "hair" not in k}, facts)
+    with pytest.raises(ModelError, match=r"version 0\.2 or older; train anew\."):
+        load_face_decoder(weights)
 
 
 def test_a_model_is_overwritten_only_when_asked(exported, decoder_weights):

@@ -11,7 +11,7 @@ import typer
 from speech2face.cli.arguments import check_skipping, find_inputs, parse_part
 from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
 from speech2face.console import complain
-from speech2face.pictures import MOST_SAMPLES, SIZES
+from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def reconstruct(
         int,
         typer.Option(help="Number of other possible faces to draw.", min=0, max=MOST_SAMPLES),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed of the samples.", min=0)] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Random seed of the samples; another than 0 gives other typical hair, too.", min=0
+        ),
+    ] = 0,
     size: Annotated[
         int,
         typer.Option(
@@ -46,6 +51,23 @@ def reconstruct(
     style: Annotated[
         str, typer.Option(help="Style of the pictures: plain, or cartoon, a flat illustration.")
     ] = "plain",
+    strength: Annotated[
+        float,
+        typer.Option(
+            help="Distance of the face from the average: 0 is the average face, 1 a typical one "
+            "for the voice, more a caricature of it.",
+            min=0,
+            max=MOST_STRENGTH,
+        ),
+    ] = 1.0,
+    hair: Annotated[
+        str,
+        typer.Option(
+            help="Hair of the pictures, which is not in a voice: typical, none, or the number of "
+            "a shape.",
+            metavar="typical|none|N",
+        ),
+    ] = "typical",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each INPUT.")
     ] = False,
@@ -59,15 +81,19 @@ def reconstruct(
     """Draw the face that each recording suggests, as PNG."""
     limit_blas_threads()
     from speech2face.batch import run_each
+    from speech2face.decoding import check_hair
     from speech2face.inputs import choose_outputs, make_folder
-    from speech2face.pictures import check_writable, write_png
+    from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
 
     recordings = find_inputs(inputs)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
     check_skipping(skip_existing, force)
     start, end = parse_part(since, until)
+    check_style(style)
+    check_strength(strength)
     network = load(model)
+    check_hair(hair, seed, network.hair_shapes)
 
     def draw(item: Input, progress: Progress) -> dict[str, Any]:
         path = outputs[item.name]
@@ -88,15 +114,18 @@ def reconstruct(
             seed=seed,
             size=size,
             style=style,
+            strength=strength,
+            hair=hair,
             start=start,
             end=end,
             track=track,
             progress=progress,
         )
-        for target, picture in zip(targets, [face.image, *face.samples], strict=True):
+        pictures = zip(targets, [face.image, *face.samples], face.comments, strict=True)
+        for target, picture, comment in pictures:
             if target not in kept:
-                write_png(picture, target, network.card.name, force)
-        facts = _facts_of(face.voice)
+                write_png(picture, target, network.card.name, force, comment=comment)
+        facts = {"strength": face.strength, "hair": face.hair, **_facts_of(face.voice)}
         if not as_json:
             say_what_was_used(item.name, facts, start)
         return row | facts

@@ -166,19 +166,24 @@ class FaceDecoder(nn.Module):
         for name, values in fixed.items():
             self.register_buffer(name, values.contiguous(), False)
 
-    def forward(self, embedding: Tensor, hair: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embedding: Tensor, hair: Tensor | None = None, turn: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(B, D) → picture (B, 3, S, S), RGB in [0, 1], and where its landmarks are (B, K, 2),
         fractions of it.
 
-        `hair` (B, kinds) is added to the chances of each kind of hair, see `draw_chances`.
+        `hair` (B, kinds) is added to the chances of each kind of hair, and `turn` (B, kinds) turns
+        the likings, see `draw_chances`.
         """
         displacement = self.draw_shape(embedding)
-        picture = self.warp(self.draw_head(embedding, hair), displacement)
+        picture = self.warp(self.draw_head(embedding, hair, turn), displacement)
         return picture.clamp(0, 1), self.mean_shape + displacement
 
-    def draw_head(self, embedding: Tensor, hair: Tensor | None = None) -> Tensor:
+    def draw_head(
+        self, embedding: Tensor, hair: Tensor | None = None, turn: Tensor | None = None
+    ) -> Tensor:
         """(B, D) → the head on white ground before the warp, (B, 3, S, S)."""
-        chances = self.draw_chances(embedding)
+        chances = self.draw_chances(embedding, turn)
         shape, colour = self.choose_hair(chances if hair is None else chances + hair)
         half = self.lay_hair(self.draw_skin(embedding), shape, colour)
         return torch.cat([half, half.flip(3)], dim=3)
@@ -230,13 +235,14 @@ class FaceDecoder(nn.Module):
 
     # Hair --------------------------------------------------------------------------------------
 
-    def draw_chances(self, embedding: Tensor) -> Tensor:
+    def draw_chances(self, embedding: Tensor, turn: Tensor | None = None) -> Tensor:
         """(B, D) → how much each kind of hair suits, (B, kinds): none, the shapes, the colours.
 
         The logarithm of how likely it is for people who look so, and on it a liking, distributed
         as Gumbel's (the average face has none): the kind that has most is then met as often as it
         is likely. The liking is a function of the face, made of triangle waves, so that the same
-        face has the same hair.
+        face has the same hair. `turn` (B, kinds) from 0 to 2 is a part of their wave: turned by
+        random numbers, the same face has another hair, each kind again as often as it is likely.
         """
         away = embedding - self.hair_centre
         towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
@@ -244,6 +250,7 @@ class FaceDecoder(nn.Module):
         liking = towards @ self.hair_taste
         phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)
         phase = phase + self._shift(liking)
+        phase = phase if turn is None else phase + turn
         wave = (phase - 2 * torch.floor(phase / 2) - 1).abs().clamp(1e-4, 1 - 1e-4)
         liking = -torch.log(-torch.log(wave))
         return towards @ self.hair_slope + self.hair_offset + sure * liking

@@ -64,8 +64,10 @@ class Facts(BaseModel):
 class Face(Facts):
     """The face that a voice suggests."""
 
-    image: str = Field(description="PNG, base64: the face at the mean.", examples=["iVBORw0K…"])
+    image: str = Field(description="PNG, base64: the face at `strength`.", examples=["iVBORw0K…"])
     samples: list[str] = Field(description="PNG, base64: faces this voice may have.", examples=[[]])
+    strength: float = Field(description="Of the image: 0 average, 1 typical.", examples=[1.0])
+    hair: str = Field(description="Of all pictures: typical, none, or the number of a shape.")
     notice: str = Field(description="Show it beside the picture.")
 
 
@@ -85,6 +87,7 @@ class ModelFacts(BaseModel):
     licence: str
     summary: str
     face_encoder: str
+    hair_shapes: int = Field(description="That `hair` can choose among; 0: there is no choice.")
     sha256: dict[str, str]
 
 

@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from speech2face import __version__
+from speech2face.decoding import check_hair
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.media.stream import LONGEST
-from speech2face.pictures import SIZES
+from speech2face.pictures import MOST_STRENGTH, SIZES
 from speech2face.serving.answers import (
     PNG,
     PROBLEMS,
@@ -56,7 +57,18 @@ Size = Annotated[
 Samples = Annotated[
     int, Query(ge=0, le=Limits.samples, description="More faces that this voice may have.")
 ]
-Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples.")]
+Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples and of typical hair.")]
+Strength = Annotated[
+    float,
+    Query(ge=0, le=MOST_STRENGTH, description="How far from the average: 0 average, 1 typical."),
+]
+Hair = Annotated[
+    str,
+    Query(
+        description="typical, none, or a number from 1 to the `hair_shapes` of `/v1/models`.",
+        json_schema_extra={"pattern": "^(typical|none|[1-9][0-9]*)$"},
+    ),
+]
 From = Annotated[
     float, Query(alias="from", ge=0, le=LONGEST, description="Listen from here on, s.")
 ]
@@ -138,6 +150,8 @@ def make_app(
         samples: Samples = 0,
         seed: Seed = 0,
         style: Style = "plain",
+        strength: Strength = 1.0,
+        hair: Hair = "typical",
         start: From = 0.0,
         end: To = None,
         track: Track = None,
@@ -147,6 +161,7 @@ def make_app(
         As JSON with what it rests on; with `Accept: image/png` the picture alone (no samples),
         warnings in a header.
         """
+        check_hair(hair, seed, model.card.hair_shapes)
         as_picture = _wants_picture(request)
         heard = await hear(
             request,
@@ -154,6 +169,8 @@ def make_app(
             samples=0 if as_picture else samples,
             seed=seed,
             style=style,
+            strength=strength,
+            hair=hair,
             start=start,
             end=end,
             track=track,
@@ -216,8 +233,14 @@ def make_app(
         samples: Samples = 0,
         seed: Seed = 0,
         style: Style = "plain",
+        strength: Strength = 1.0,
+        hair: Hair = "typical",
     ) -> None:
-        await streams.serve(socket, Task(size=size, samples=samples, seed=seed, style=style))
+        check_hair(hair, seed, model.card.hair_shapes)
+        task = Task(
+            size=size, samples=samples, seed=seed, style=style, strength=strength, hair=hair
+        )
+        await streams.serve(socket, task)
 
     # Not mounted at "/": it would answer a route's path with a wrong method by 404.
     app.router.default = _Page(directory=WEB, html=True)

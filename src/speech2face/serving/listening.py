@@ -36,6 +36,8 @@ class Task:
     seed: int = 0
     size: int = 224
     style: str = "plain"
+    strength: float = 1.0
+    hair: str = "typical"
     start: float = 0.0  # s of the recording, from which it is listened to
     end: float | None = None  # s, up to which it is
     track: int | None = None  # of the file's sound tracks, from 1
@@ -102,9 +104,19 @@ def listen(
         facts["covariance"] = voice.covariance.tolist() if task.covariance else None
         return Heard(facts | _facts_of(voice, confidence, stream.tags))
     face = network.reconstruct(
-        speech, samples=task.samples, seed=task.seed, size=task.size, style=task.style
+        speech,
+        samples=task.samples,
+        seed=task.seed,
+        size=task.size,
+        style=task.style,
+        strength=task.strength,
+        hair=task.hair,
     )
-    pictures = tuple(_encode(p, network.card.name) for p in (face.image, *face.samples))
+    facts |= {"strength": face.strength, "hair": face.hair}
+    pictures = tuple(
+        _encode(picture, network.card.name, comment)
+        for picture, comment in zip((face.image, *face.samples), face.comments, strict=True)
+    )
     if task.wanted == "look":
         confidence = None  # a look has to be quick
     return Heard(
@@ -163,7 +175,7 @@ def _facts_of(
     }
 
 
-def _encode(picture: Image.Image, model: str) -> bytes:
+def _encode(picture: Image.Image, model: str, comment: str = "") -> bytes:
     file = io.BytesIO()
-    encode_png(picture, file, model)
+    encode_png(picture, file, model, comment)
     return file.getvalue()

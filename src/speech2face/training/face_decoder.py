@@ -31,7 +31,7 @@ from speech2face.data.textures import (
     measure_faces,
     mirror_order,
 )
-from speech2face.errors import UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.faces import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
 from speech2face.provenance import claim_run, describe, tell_data
@@ -226,8 +226,13 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 
 
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
-    """The decoder of a weights file, ready to draw, and the facts of its making."""
+    """The decoder of a weights file, ready to draw, and the facts of its making.
+
+    Raises ModelError where it is of a version that drew no layers.
+    """
     tensors, facts = load_weights(path)
+    if "hair_edge" not in tensors:
+        raise ModelError(f"{path}: weights of a face decoder of version 0.2 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_edge", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**facts["recipe"]["network"]), None, shapes - 1, colours

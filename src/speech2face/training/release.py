@@ -68,13 +68,14 @@ def export_model(
         ({0: "batch", 1: "samples"},),
         _metadata(encoder_facts),
     )
+    hair, turn = torch.zeros(2, decoder.kinds), torch.zeros(2, decoder.kinds)
     export_onnx(
         decoder,
         folder / FILES[1],
-        (torch.randn(2, decoder.config.embedding), torch.zeros(2, decoder.kinds)),
-        ["embedding", "hair"],
+        (torch.randn(2, decoder.config.embedding), hair, turn),
+        ["embedding", "hair", "turn"],
         ["picture", "landmarks"],
-        ({0: "batch"}, {0: "batch"}),
+        ({0: "batch"},) * 3,
         _metadata(decoder_facts),
     )
     files = [*FILES]
@@ -91,6 +92,8 @@ def export_model(
         face_encoder=spaces.pop(),
         sha256={file: hash_file(folder / file) for file in files},
         facts={"voice_encoder": encoder_facts, "face_decoder": decoder_facts},
+        typical=decoder_facts["recipe"].get("typical", 1.0),
+        hair_shapes=decoder.shapes - 1,
     )
     write_card(folder, card)
     return card

@@ -2,7 +2,7 @@
 
 const FADE_MS = 450;
 const EMPTY = "The face appears here";
-const NOTICE = "Drawn average, nobody’s portrait";
+const NOTICE = "A drawing, nobody’s portrait";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const find = (id) => document.getElementById(id);
 let downloadable;
@@ -54,7 +54,7 @@ function tell(confidence, warnings) {
 async function fadeIn(base64) {
   const plate = find("plate");
   const before = [...plate.querySelectorAll("img")];
-  const image = picture(base64, "The average face that this voice suggests, nobody’s portrait");
+  const image = picture(base64, "The face that this voice suggests, nobody’s portrait");
   plate.append(image);
   find("caption").textContent = NOTICE;
   if (!calm.matches) {

@@ -6,11 +6,11 @@ import { PICTURE, address, explainNoStream } from "./server.js";
 const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen live
 
 /**
- * Open a stream for samples at `rate`. `onHeard` gets {duration, speech} in seconds, `onFace` the
+ * Open a stream for samples at `rate`, for faces drawn as chosen. `onHeard` gets {duration, speech} in seconds, `onFace` the
  * facts of each face, `onProblem` the Problem that ended the stream before its time.
  */
-export function openLive(rate, style, { onHeard, onFace, onProblem }) {
-  const url = address("v1/stream", { ...PICTURE, style });
+export function openLive(rate, choices, { onHeard, onFace, onProblem }) {
+  const url = address("v1/stream", { ...PICTURE, ...choices });
   url.protocol = url.protocol.replace("http", "ws");
   const waiting = [JSON.stringify({ type: "start", format: "pcm", sample_rate: rate })];
   let over = false;

@@ -5,6 +5,9 @@
 //
 // Each may end in `error`, or by Cancel at what was there before. Recordings stay in this page.
 
+import {
+  allowChoices, forgetChoice, offerHair, onChoice, putChoices, readChoices,
+} from "./choices.js";
 import { showFace, showLiveFace, showNoFace } from "./face.js";
 import { openLive } from "./live.js";
 import { openMicrophone } from "./microphone.js";
@@ -17,16 +20,17 @@ import { Peaks, Waveform, decodePeaks } from "./waveform.js";
 const LONGEST_SECONDS = 60; // of a recording made here
 const BEST_SECONDS = 10; // of speech; more is not used
 const LEAST_SPAN = 12; // s across the waveform while recording
+const MOST_KEPT = 12; // answers for one recording, of a few megabytes each
 
 const find = (id) => document.getElementById(id);
 const main = find("main");
-const cartoon = find("cartoon");
 const waveform = new Waveform(find("waveform"));
 
-let kept = null; // the recording: {blob, peaks, seconds, answers: the server's, by style}
+let kept = null; // the recording: {blob, peaks, seconds, answers: the server's, by choices}
 let shown = null; // the answer on the page
+let shownChoices = null; // as which it was drawn
 let job = new AbortController(); // whatever runs now
-let service = { model: "", bytes: Infinity };
+let service = { model: "", shapes: 0, bytes: Infinity };
 let stopRecording = () => {};
 
 // States
@@ -42,7 +46,7 @@ function enter(state, words = "") {
   find("record").setAttribute("aria-disabled", busy);
   find("record-label").textContent =
     state === "recording" ? "Stop" : shown ? "Record again" : "Record";
-  cartoon.disabled = state === "asking" || state === "recording";
+  allowChoices(state !== "asking" && state !== "recording");
   find("progress").removeAttribute("value");
   find("status").textContent = words;
 }
@@ -50,13 +54,15 @@ function enter(state, words = "") {
 /** Whatever ran is over; what begins now ends when the signal is raised. */
 function begin() {
   job.abort();
+  forgetChoice();
   stopPlay();
   job = new AbortController();
   return job.signal;
 }
 
-function showResult() {
-  shown = kept.answers[style()];
+function showResult(choices) {
+  shown = kept.answers.get(nameChoices(choices));
+  shownChoices = choices;
   showFace(shown);
   showModel(shown.model);
   const seconds = kept.seconds || shown.duration;
@@ -78,8 +84,8 @@ function showProblem(problem, tryAgain = null) {
 function cancel() {
   begin();
   if (kept && shown) {
-    cartoon.checked = kept.answers.cartoon === shown;
-    showResult();
+    putChoices(shownChoices);
+    showResult(shownChoices);
   } else {
     clear();
     enter("empty", "Cancelled.");
@@ -92,17 +98,16 @@ function clear() {
   waveform.show(null, 0);
 }
 
-const style = () => (cartoon.checked ? "cartoon" : "plain");
+const nameChoices = (choices) => Object.values(choices).join(" ");
 
 // Asking for the recording that is kept
 
 async function ask() {
   const signal = begin();
-  const wanted = style();
+  const choices = readChoices();
   enter("working", "Sending the recording …");
   try {
-    kept.answers[wanted] = await reconstruct(kept.blob, wanted, signal, tellProgress);
-    showResult();
+    keepAnswer(await reconstruct(kept.blob, choices, signal, tellProgress), choices);
   } catch (problem) {
     if (!signal.aborted) showProblem(problem, problem.passing && ask);
   }
@@ -123,7 +128,7 @@ function tellProgress({ sent, wait }) {
 
 function take(file) {
   clear();
-  const taken = { blob: file, peaks: null, seconds: 0, answers: {} };
+  const taken = { blob: file, peaks: null, seconds: 0, answers: new Map() };
   kept = taken;
   if (file.size > service.bytes) return refuse(file.size);
   ask();
@@ -142,9 +147,11 @@ function refuse(size) {
   showProblem(new Problem("The file is too large", `It has ${given}. ${remedy}`, 413));
 }
 
-function keepAnswer(answer) {
-  kept.answers[style()] = answer;
-  showResult();
+function keepAnswer(answer, choices) {
+  kept.answers.set(nameChoices(choices), answer);
+  const [oldest] = kept.answers.keys();
+  if (kept.answers.size > MOST_KEPT) kept.answers.delete(oldest);
+  showResult(choices);
 }
 
 // Recording
@@ -164,8 +171,9 @@ async function record() {
   const before = kept;
   const peaks = new Peaks(microphone.rate);
   const blocks = [];
+  const choices = readChoices();
   let segments = [];
-  const live = openLive(microphone.rate, style(), {
+  const live = openLive(microphone.rate, choices, {
     onHeard(heard) {
       if (main.dataset.state === "recording") tellHeard(heard);
     },
@@ -205,13 +213,13 @@ async function record() {
     microphone.listen(() => {});
     microphone.close();
     const blob = encodeWav(blocks, microphone.rate);
-    kept = { blob, peaks, seconds: peaks.seconds, answers: {} };
+    kept = { blob, peaks, seconds: peaks.seconds, answers: new Map() };
     shown = null;
     waveform.show(peaks, peaks.seconds, segments);
     enter("working", "Drawing the face …");
     try {
       const answer = await live.finish();
-      if (!signal.aborted) keepAnswer(answer);
+      if (!signal.aborted) keepAnswer(answer, choices);
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.status === 422) showProblem(problem);
@@ -248,11 +256,12 @@ find("file").addEventListener("change", ({ target }) => {
   if (target.files.length) take(target.files[0]);
   target.value = ""; // so that the same file can be chosen again
 });
-cartoon.addEventListener("change", () => {
+onChoice(() => {
   if (!kept) return;
-  if (kept.answers[style()]) {
+  const choices = readChoices();
+  if (kept.answers.has(nameChoices(choices))) {
     begin();
-    showResult();
+    showResult(choices);
   } else {
     ask();
   }
@@ -280,4 +289,5 @@ function showModel(name) {
 clear();
 enter("empty");
 service = await readService();
+offerHair(service.shapes);
 showModel(service.model);

@@ -14,14 +14,15 @@ export function address(path, query = {}) {
 }
 
 /**
- * The server's answer for a recording (Blob). `tell` is called with {sent: 0..1} while it is sent,
+ * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {sent: 0..1} while it is sent,
  * and with {wait: seconds} each second until a busy server is asked again. Throws a Problem, or an
  * AbortError once `signal` is raised.
  */
-export async function reconstruct(recording, style, signal, tell) {
+export async function reconstruct(recording, choices, signal, tell) {
+  const url = address("v1/reconstruct", { ...PICTURE, ...choices });
   for (let attempt = 1; ; attempt++) {
     try {
-      return await post(address("v1/reconstruct", { ...PICTURE, style }), recording, signal, tell);
+      return await post(url, recording, signal, tell);
     } catch (problem) {
       if (problem.status !== 503 || attempt === ATTEMPTS) throw problem;
       for (let wait = problem.retryAfter || WAIT_SECONDS; wait > 0; wait--) {
@@ -32,13 +33,14 @@ export async function reconstruct(recording, style, signal, tell) {
   }
 }
 
-/** The name of the model that draws, and the most bytes it takes; neither where nothing answers. */
+/** The model that draws, its shapes of hair, the most bytes taken; none where nothing answers. */
 export async function readService() {
   try {
     const { models, limits } = await (await fetch(address("v1/models"))).json();
-    return { model: models[0].name, bytes: limits.bytes };
+    const [{ name, hair_shapes: shapes }] = models;
+    return { model: name, shapes: shapes ?? 0, bytes: limits.bytes };
   } catch {
-    return { model: "", bytes: Infinity };
+    return { model: "", shapes: 0, bytes: Infinity };
   }
 }
 
