@@ -20,6 +20,7 @@ from speech2face.data.heads import (
     smooth_step,
     spread,
 )
+from speech2face.data.strands import draw_hair
 from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
@@ -32,10 +33,10 @@ OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 @dataclass(frozen=True)
 class HairShapes:
-    """Left halves; the first shape is none. Distances are in pixels of 224, inwards."""
+    """Left halves; the first shape is none."""
 
-    edge: np.ndarray  # (K, S, S/2) from the outline
-    back: np.ndarray  # (K, S, S/2) from that of the hair behind the neck
+    front: np.ndarray  # (K, S, S/2) how surely hair covers head and ground
+    back: np.ndarray  # (K, S, S/2) the same of the hair behind the neck
     light: np.ndarray  # (K, S, S/2) 1 on average
     worn: np.ndarray  # (N,) which shape each person wears
 
@@ -52,7 +53,7 @@ def find_shapes(heads: Heads) -> HairShapes:
     outlines = np.stack([signed_distance(hair > 0.5) for hair in heads.hair])
     covered = (heads.hair > 0.5).mean((1, 2))
     wearers = np.flatnonzero(covered >= 0.02)
-    empty = np.full((1, size, size // 2), OUTSIDE)
+    empty = np.zeros((1, size, size // 2), np.float32)
     worn = np.zeros(len(heads), int)
     if not len(wearers):
         return HairShapes(empty, empty, np.ones_like(empty), worn)
@@ -60,16 +61,17 @@ def find_shapes(heads: Heads) -> HairShapes:
     group, distances = _cluster(features, SHAPES)
     plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
     kept = _keep(group, distances, plain)
-    edges, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, k in enumerate(kept, 1):
         own = np.flatnonzero(group == k)
         worn[wearers[own]] = number
         nearest = own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)]
         edge = _close(outlines[wearers[nearest]].mean(0))
-        edges.append(edge)
+        front, light = draw_hair(edge, _is_long(edge), number)
+        fronts.append(front)
         backs.append(_fill(edge))
-        lights.append(_light(heads, wearers[nearest], edge) * _strands(edge, number))
-    return HairShapes(np.stack(edges), np.stack(backs), np.stack(lights), worn)
+        lights.append(light * _light(heads, wearers[nearest], edge))
+    return HairShapes(np.stack(fronts), np.stack(backs), np.stack(lights), worn)
 
 
 def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
@@ -187,9 +189,6 @@ def _close(edge: np.ndarray) -> np.ndarray:
     beside = (0.425 - across) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
     edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 2.4)
-    if not _is_long(edge):
-        soft = smooth_step((down - 0.36) / 0.12)
-        edge = edge * (1 - 0.75 * soft) - 1.2 * soft
     return edge
 
 
@@ -197,10 +196,11 @@ def _fill(edge: np.ndarray) -> np.ndarray:
     """The outline of long hair behind face and neck; of short hair there is none."""
     size = len(edge)
     if not _is_long(edge):
-        return np.full(edge.shape, OUTSIDE)
-    (across, _), (_, down) = picture_grid(size), canvas_grid(size)
-    behind = (_half_width(edge)[:, None] - across) * 224
-    return np.minimum(behind, (down - 0.45) * 224)
+        return np.zeros(edge.shape, np.float32)
+    (across, low), (_, down) = picture_grid(size), canvas_grid(size)
+    behind = (_half_width(edge)[:, None] - 0.012 - across) * 224
+    behind = np.minimum(behind, (down - 0.45) * 224)
+    return blur_half(behind > 0, 1.5) * (1 - smooth_step((low - 0.84) / 0.13))
 
 
 def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
@@ -218,39 +218,3 @@ def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
     light = mean / max(float(mean[within].mean()) if within.any() else 1.0, 1e-3)
     light = np.clip(1 + 1.1 * (light - 1), 0.55, 1.12)
     return light * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 5))
-
-
-def _strands(edge: np.ndarray, seed: int) -> np.ndarray:
-    """Light and dark along the growth of hair, about 1: long hair falls in parabolas about the
-    crown, short hair grows outwards."""
-    size = len(edge)
-    random = np.random.default_rng(seed)
-    across, low = picture_grid(size)
-    if _is_long(edge):
-        crown = low[int(np.argmax((edge > 0).any(1))), 0] + 0.05
-        radius = np.hypot(across, low - crown)
-        beside, along = (np.sqrt(np.maximum(radius + s * (low - crown), 0)) for s in (-1, 1))
-        place = beside / 0.9 + 0.01 * np.sin(9 * along + seed), along / 1.4
-        fine, length, strength = (3.5, 7, 16), 90, 0.045
-    else:
-        turn, radius = np.arctan2(across, 0.5 - low), np.hypot(1.18 * across, low - 0.5)
-        place = turn / 3 + 0.1 * radius, radius / 0.6
-        fine, length, strength = (4, 8, 18), 40, 0.04
-    waves = [_look_up(_noise(random, sigma, length), *place) for sigma in fine]
-    return 1 + 0.5 * strength * np.sum(waves, axis=0)
-
-
-def _noise(random: np.random.Generator, across: float, along: float) -> np.ndarray:
-    """Smooth noise (1024, 1024) of spread 1."""
-    import cv2
-
-    noise = random.standard_normal((1024, 1024)).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=along)
-    return noise / noise.std()
-
-
-def _look_up(noise: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
-    import cv2
-
-    x, y = ((1023 * np.clip(place, 0, 1)).astype(np.float32) for place in (across, along))
-    return cv2.remap(noise, x, y, cv2.INTER_LINEAR)
