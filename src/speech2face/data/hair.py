@@ -25,7 +25,7 @@ from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-LOW, WIDE = 0.262, 0.315  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW, WIDE = 0.14, 0.262, 0.305  # short hair that reaches lower or further out is a hat, or no short hair
 LONG = 0.63  # how far down long hair reaches at least
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
@@ -135,11 +135,11 @@ def _is_plain(outlines: np.ndarray) -> bool:
         return False
     mean = outlines.mean(0)
     aside, down = canvas_grid(len(mean))
-    if _is_long(mean):
-        return True
     line = down[mean[:, -1] > 0, -1].max(initial=0)
+    if _is_long(mean):
+        return line <= LOW
     row = int(np.argmax(down[:, 0] > 0.46))
-    return line <= LOW and aside[row, mean[row] > 0].max(initial=0) * FRAME <= WIDE
+    return HIGH <= line <= LOW and aside[row, mean[row] > 0].max(initial=0) * FRAME <= WIDE
 
 
 def _is_long(edge: np.ndarray) -> bool:

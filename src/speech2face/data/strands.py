@@ -30,8 +30,8 @@ class Strands:
     each: float  # how differently light strands are
 
 
-SHORT = Strands(count=1.7, length=11, over=1.0, locks=0.13, each=0.15)
-LONG = Strands(count=0.5, length=80, over=1.1, locks=0.15, each=0.13)
+SHORT = Strands(count=4.5, length=10, over=0.4, locks=0.06, each=0.13)
+LONG = Strands(count=1.2, length=80, over=0.3, locks=0.08, each=0.12)
 
 
 def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -39,15 +39,18 @@ def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.n
     and how light that is, 1 on average, (S, S/2) each."""
     random = np.random.default_rng(seed)
     style = LONG if long else SHORT
-    _, down = canvas_grid(len(edge))
+    aside, down = canvas_grid(len(edge))
     inwards, along, depth = _find_growth(edge)
-    edge = edge + 1.1 * _roughness(random, edge.shape, 2.2) + 0.7 * _roughness(random, edge.shape, 1)
+    if not long:  # the hairline goes back at the temples
+        edge = edge - 3.0 * np.exp(-(((aside - 0.165) / 0.045) ** 2)) * smooth_step((depth - 0.4) / 0.2) * smooth_step((0.36 - down) / 0.1)
+        edge = edge - 7 * smooth_step((down - 0.37) / 0.14)
+    edge = edge + 0.6 * _roughness(random, edge.shape, 3.5) + 0.2 * _roughness(random, edge.shape, 1.2)
     if long:
         growth = along
     else:
-        turn = np.pi / 2 * smooth_step((down - 0.16) / 0.24) * 0.9 + 0.15
+        turn = 0.9 * np.pi / 2 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
         growth = np.cos(turn)[..., None] * -inwards + np.sin(turn)[..., None] * along
-    turned = 0.20 * _roughness(random, edge.shape, 5) + 0.12 * _roughness(random, edge.shape, 12)
+    turned = 0.14 * _roughness(random, edge.shape, 5) + 0.10 * _roughness(random, edge.shape, 12)
     growth = _rotate(growth, turned)
     shade = style.locks * sum(
         _roughness(random, edge.shape, sigma) for sigma in ((2, 4, 8) if long else (1.5, 3, 6))
@@ -56,7 +59,7 @@ def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.n
         line = np.clip(depth, 0, 1) * 200
         locks = sum(np.interp(line, np.arange(201), _wave(random, 201, s)) for s in (2, 5, 12))
         shade = style.locks * (0.55 * locks + 0.25 * shade / style.locks)
-    cover, light = _draw_strands(random, style, edge, growth, shade, long)
+    cover, light = _draw_strands(random, style, edge, growth, shade, depth, long)
     return cover, light * _shine(edge, growth, shade)
 
 
@@ -122,6 +125,7 @@ def _draw_strands(
     edge: np.ndarray,
     growth: np.ndarray,
     shade: np.ndarray,
+    depth: np.ndarray,
     long: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     import cv2
@@ -131,8 +135,8 @@ def _draw_strands(
     _, down = canvas_grid(size)
     _, low = picture_grid(size)
     # Where the ground is covered anyhow; near the outline only strands are.
-    inset = np.where(down < 0.40, 1.6, 1.6 + 2.5 * smooth_step((down - 0.40) / 0.1) * (not long))
-    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / 0.8, -30, 30)))
+    inset = 1.2 if long else 1.2 + 1.6 * smooth_step((depth - 0.4) / 0.2) + 2.5 * smooth_step((down - 0.40) / 0.1)
+    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / (0.6 if long else 0.9), -30, 30)))
     solid = solid * (1 - smooth_step((low - END[0] - 0.03) / (END[1] - 0.03)))
     fine = (half * FINE + 2 * FINE, size * FINE)
     cover = cv2.resize(solid, (half * FINE, size * FINE), interpolation=cv2.INTER_LINEAR)
@@ -167,7 +171,7 @@ def _draw_strands(
         line = np.ascontiguousarray(pixels[row, : grown[row] + 1])
         value = int(np.clip(100 * tone[row], 30, 200))
         thin = max(1, round(0.65 * grown[row]))
-        for part, wide in ((line[: thin + 1], 2), (line[thin:], 1)):
+        for part, wide in ((line[: thin + 1], 1), (line[thin:], 1)):
             cv2.polylines(cover, [part], False, 255, wide, cv2.LINE_8, 4)
             cv2.polylines(light, [part], False, value, wide, cv2.LINE_8, 4)
     shrink = (half, size)
@@ -214,7 +218,7 @@ def _shine(edge: np.ndarray, growth: np.ndarray, shade: np.ndarray) -> np.ndarra
     facing = np.clip(normal @ light, 0, 1)
     soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1))
     shine = np.clip(1 - (tangent @ between) ** 2, 0, 1) ** 14 * np.clip(normal @ between, 0, 1)
-    lit = 0.62 + 0.30 * soft * (0.4 + 0.6 * facing) + 0.42 * shine
-    lit = blur_half(lit, 1.5)
-    lit *= 1 - 0.25 * np.exp(-np.maximum(edge, 0) / 3.5)
+    lit = 0.62 + 0.30 * soft * (0.4 + 0.6 * facing) + 0.24 * shine
+    lit = blur_half(lit, 2.5)
+    lit *= 1 - 0.16 * np.exp(-np.maximum(edge, 0) / 4)
     return lit / max(float(lit[edge > 2].mean()) if (edge > 2).any() else 1.0, 1e-3)
