@@ -25,7 +25,7 @@ from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-HIGH, LOW, WIDE = 0.14, 0.262, 0.305  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW, WIDE = 0.14, 0.24, 0.305  # short hair that reaches lower or further out is a hat, or no short hair
 LONG = 0.63  # how far down long hair reaches at least
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 OUTSIDE = -30.0  # pixels from the outline: nowhere near

@@ -135,8 +135,8 @@ def _draw_strands(
     _, down = canvas_grid(size)
     _, low = picture_grid(size)
     # Where the ground is covered anyhow; near the outline only strands are.
-    inset = 1.2 if long else 1.2 + 1.6 * smooth_step((depth - 0.4) / 0.2) + 2.5 * smooth_step((down - 0.40) / 0.1)
-    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / (0.6 if long else 0.9), -30, 30)))
+    inset = 1.2 if long else 1.2 + 2.3 * smooth_step((depth - 0.4) / 0.2) + 2.5 * smooth_step((down - 0.40) / 0.1)
+    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / (0.6 if long else 1.1), -30, 30)))
     solid = solid * (1 - smooth_step((low - END[0] - 0.03) / (END[1] - 0.03)))
     fine = (half * FINE + 2 * FINE, size * FINE)
     cover = cv2.resize(solid, (half * FINE, size * FINE), interpolation=cv2.INTER_LINEAR)
@@ -149,6 +149,11 @@ def _draw_strands(
     count = round(style.count * len(places) / unit**2)
     roots = places[random.integers(0, len(places), count)] + random.random((count, 2))
     roots = roots[:, ::-1] / unit  # x, y in pixels of 224
+    # Towards the face hair gets thinner.
+    near = smooth_step((_at(depth, roots, unit) - 0.4) / 0.2)
+    dense = 1 - near * (1 - 0.12 - 0.88 * smooth_step(_at(edge, roots, unit) / (3 if long else 6)))
+    roots = roots[random.random(count) < dense]
+    count = len(roots)
     length = style.length * random.uniform(0.5, 1.3, count)
     over = style.over * random.exponential(1, count)
     lock = _at(shade, roots, unit)
@@ -179,6 +184,8 @@ def _draw_strands(
     cover = cv2.resize(cover / 255, shrink, interpolation=cv2.INTER_AREA)
     light = cv2.resize(light / 100, shrink, interpolation=cv2.INTER_AREA)
     fade = 1 - smooth_step((low - END[0]) / END[1] + 0.0)
+    if not long:  # cropped sides let the skin through
+        cover = cover * (1 - 0.3 * smooth_step((down - 0.28) / 0.18))
     cover = cover * fade
     return cover, light / max(float(light[edge > 2].mean()) if (edge > 2).any() else 1.0, 1e-3)
 
