@@ -78,7 +78,9 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     """The colours of hair that at least `LEAST_ALIKE` people have."""
     import cv2
 
-    surely = heads.hair > 0.6
+    surely = np.stack(
+        [(erode(h, 2) > 0.8) & (c > 0.97) for h, c in zip(heads.hair, heads.cover, strict=True)]
+    )
     some = np.flatnonzero((surely.mean((1, 2)) > 0.002) & (shapes.worn > 0))
     worn = np.full(len(heads), -1)
     if not len(some):

@@ -137,7 +137,7 @@ def _draw_strands(
     # Where the ground is covered anyhow; near the outline only strands are.
     inset = 1.2 if long else 1.2 + 2.3 * smooth_step((depth - 0.4) / 0.2) + 2.5 * smooth_step((down - 0.40) / 0.1)
     solid = 1 / (1 + np.exp(-np.clip((edge - inset) / (0.6 if long else 1.1), -30, 30)))
-    solid = solid * (1 - smooth_step((low - END[0] - 0.03) / (END[1] - 0.03)))
+    solid = solid * (1 - smooth_step((low - END[0] + 0.05) / END[1]))
     fine = (half * FINE + 2 * FINE, size * FINE)
     cover = cv2.resize(solid, (half * FINE, size * FINE), interpolation=cv2.INTER_LINEAR)
     cover = np.pad(cover, ((0, 0), (0, 2 * FINE)), mode="edge")
@@ -158,8 +158,8 @@ def _draw_strands(
     over = style.over * random.exponential(1, count)
     lock = _at(shade, roots, unit)
     tone = 1 + lock + style.each * random.standard_normal(count)
-    ends = 224 * (END[0] + END[1] * np.clip(0.45 + 0.5 * lock / 0.15 * 0.5, 0, 1))
-    ends += 224 * 0.04 * random.standard_normal(count)
+    ends = 224 * (END[0] + END[1] * np.clip(0.5 + 3 * lock, 0, 1))
+    ends += 224 * 0.025 * random.standard_normal(count)
     steps = int(style.length * 1.3)
     path = np.empty((steps + 1, count, 2))
     path[0], grown = roots, np.zeros(count, int)
@@ -183,9 +183,11 @@ def _draw_strands(
     cover, light = (p[:, : half * FINE].astype(np.float32) for p in (cover, light))
     cover = cv2.resize(cover / 255, shrink, interpolation=cv2.INTER_AREA)
     light = cv2.resize(light / 100, shrink, interpolation=cv2.INTER_AREA)
-    fade = 1 - smooth_step((low - END[0]) / END[1] + 0.0)
+    fade = 1 - smooth_step((low - END[0] - 0.03) / (END[1] - 0.03))
+    soft = (0.35 if long else 0.6) * smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
+    cover = cover + soft * (blur_half(cover, 2.2) - cover)
     if not long:  # cropped sides let the skin through
-        cover = cover * (1 - 0.3 * smooth_step((down - 0.28) / 0.18))
+        cover = cover * (1 - 0.3 * smooth_step((down - 0.26) / 0.18) * smooth_step((depth - 0.3) / 0.3))
     cover = cover * fade
     return cover, light / max(float(light[edge > 2].mean()) if (edge > 2).any() else 1.0, 1e-3)
 
@@ -225,7 +227,7 @@ def _shine(edge: np.ndarray, growth: np.ndarray, shade: np.ndarray) -> np.ndarra
     facing = np.clip(normal @ light, 0, 1)
     soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1))
     shine = np.clip(1 - (tangent @ between) ** 2, 0, 1) ** 14 * np.clip(normal @ between, 0, 1)
-    lit = 0.62 + 0.30 * soft * (0.4 + 0.6 * facing) + 0.24 * shine
+    lit = 0.62 + 0.30 * soft * (0.4 + 0.6 * facing) + 0.36 * shine
     lit = blur_half(lit, 2.5)
     lit *= 1 - 0.16 * np.exp(-np.maximum(edge, 0) / 4)
     return lit / max(float(lit[edge > 2].mean()) if (edge > 2).any() else 1.0, 1e-3)
