@@ -25,8 +25,10 @@ from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-HIGH, LOW, WIDE = 0.14, 0.24, 0.305  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW, WIDE, WIDE_LONG = 0.14, 0.24, 0.305, 0.385  # short hair that reaches lower or further out is a hat, or no short hair
 LONG = 0.63  # how far down long hair reaches at least
+LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
+CHROMA = 1.4  # of hair, over that of canonical pictures, which are pale
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
@@ -39,12 +41,14 @@ class HairShapes:
     back: np.ndarray  # (K, S, S/2) the same of the hair behind the neck
     light: np.ndarray  # (K, S, S/2) 1 on average
     worn: np.ndarray  # (N,) which shape each person wears
+    groups: np.ndarray  # (K,) 0 for none, 1 for short, 2 for long hair
 
 
 @dataclass(frozen=True)
 class HairColours:
     colours: np.ndarray  # (C, 3)
     worn: np.ndarray  # (N,) which colour each person's hair is of; -1 where there is none
+    groups: np.ndarray  # (C,) 0 for dark, 1 for medium, 2 for light hair
 
 
 def find_shapes(heads: Heads) -> HairShapes:
@@ -56,22 +60,25 @@ def find_shapes(heads: Heads) -> HairShapes:
     empty = np.zeros((1, size, size // 2), np.float32)
     worn = np.zeros(len(heads), int)
     if not len(wearers):
-        return HairShapes(empty, empty, np.ones_like(empty), worn)
+        return HairShapes(empty, empty, np.ones_like(empty), worn, np.zeros(1, int))
     features = np.stack([_shrink(o, size) for o in np.clip(outlines[wearers], -17, 17)])
     group, distances = _cluster(features, SHAPES)
     plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
     kept = _keep(group, distances, plain)
-    fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    groups, fronts, backs, lights = [0], [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, k in enumerate(kept, 1):
         own = np.flatnonzero(group == k)
         worn[wearers[own]] = number
         nearest = own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)]
         edge = _close(outlines[wearers[nearest]].mean(0))
-        front, light = draw_hair(edge, _is_long(edge), number)
+        long = _is_long(edge)
+        groups.append(1 + long)
+        front, light = draw_hair(edge, long, number)
         fronts.append(front)
         backs.append(_fill(edge))
         lights.append(light * _light(heads, wearers[nearest], edge))
-    return HairShapes(np.stack(fronts), np.stack(backs), np.stack(lights), worn)
+    planes = (np.stack(of) for of in (fronts, backs, lights))
+    return HairShapes(*planes, worn, np.array(groups))
 
 
 def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
@@ -84,14 +91,17 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     some = np.flatnonzero((surely.mean((1, 2)) > 0.002) & (shapes.worn > 0))
     worn = np.full(len(heads), -1)
     if not len(some):
-        return HairColours(np.full((1, 3), 0.2), worn)
+        return HairColours(np.full((1, 3), 0.2), worn, np.zeros(1, int))
     own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
     lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
     group, _ = _cluster(lab * [1, 1.6, 1.6], COLOURS)
     kept = sorted(range(group.max() + 1), key=lambda k: float(lab[group == k, 0].mean()))
     for number, k in enumerate(kept):
         worn[some[group == k]] = number
-    return HairColours(np.stack([own[group == k].mean(0) for k in kept]), worn)  # dark ones first
+    lightness = np.array([lab[group == k, 0].mean() for k in kept])
+    colours = np.stack([lab[group == k].mean(0) for k in kept]) * [1, CHROMA, CHROMA]
+    colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
+    return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
 
 
 def _cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,10 +148,11 @@ def _is_plain(outlines: np.ndarray) -> bool:
     mean = outlines.mean(0)
     aside, down = canvas_grid(len(mean))
     line = down[mean[:, -1] > 0, -1].max(initial=0)
-    if _is_long(mean):
-        return line <= LOW
     row = int(np.argmax(down[:, 0] > 0.46))
-    return HIGH <= line <= LOW and aside[row, mean[row] > 0].max(initial=0) * FRAME <= WIDE
+    wide = aside[row, mean[row] > 0].max(initial=0) * FRAME
+    if _is_long(mean):
+        return line <= LOW and wide <= WIDE_LONG
+    return HIGH <= line <= LOW and wide <= WIDE
 
 
 def _is_long(edge: np.ndarray) -> bool:
@@ -190,7 +201,7 @@ def _close(edge: np.ndarray) -> np.ndarray:
     # Beside: within the picture.
     beside = (0.425 - across) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
-    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 2.4)
+    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 4.0 if _is_long(edge) else 2.4)
     return edge
 
 

@@ -51,7 +51,7 @@ def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.n
         turn = 0.9 * np.pi / 2 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
         growth = np.cos(turn)[..., None] * -inwards + np.sin(turn)[..., None] * along
     turned = 0.14 * _roughness(random, edge.shape, 5) + 0.10 * _roughness(random, edge.shape, 12)
-    growth = _rotate(growth, turned)
+    growth = _rotate(growth, turned * smooth_step(aside / 0.06))
     shade = style.locks * sum(
         _roughness(random, edge.shape, sigma) for sigma in ((2, 4, 8) if long else (1.5, 3, 6))
     )

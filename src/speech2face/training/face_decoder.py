@@ -19,7 +19,7 @@ import torch
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.hair import find_colours, find_shapes
+from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
 from speech2face.data.heads import Heads, separate_heads
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.skin import uncover_skin
@@ -149,7 +149,7 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
         (decoder.hair_colours, colours.colours),
     ):
         _put(buffer, planes.reshape(buffer.shape))
-    _solve_hair(decoder, targets, shapes.worn, colours.worn)
+    _solve_hair(decoder, targets, shapes, colours)
     return decoder
 
 
@@ -182,15 +182,15 @@ def _solve_skin(
 
 
 def _solve_hair(
-    decoder: FaceDecoder, targets: Targets, shapes: np.ndarray, colours: np.ndarray
+    decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
     """Which hair suits, and a liking that differs from face to face."""
     views = targets.embeddings.shape[1]
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)
     solved = [
-        solve_chances(towards, np.concatenate([worn] * views), kinds)
-        for worn, kinds in ((shapes, decoder.shapes), (colours, decoder.colours))
+        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups)
+        for kinds in (shapes, colours)
     ]
     _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
     _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
