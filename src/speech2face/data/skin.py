@@ -80,7 +80,7 @@ def _find_visible(heads: Heads, oval: np.ndarray) -> np.ndarray:
     out = np.empty_like(heads.hair)
     for row in range(len(heads)):
         covered = erode(np.clip((heads.cover[row] - 0.8) / 0.2, 0, 1), 1)
-        like = np.where(oval > 0, 1, np.exp(-((heads.strangeness[row] / 14) ** 2)))
+        like = np.where(oval > 0, 1, np.exp(-((heads.strangeness[row] / 16) ** 2)))
         out[row] = (1 - dilate(heads.hair[row], 5)) * covered * place * like
     return out
 

@@ -135,7 +135,7 @@ def _draw_strands(
     _, down = canvas_grid(size)
     _, low = picture_grid(size)
     # Where the ground is covered anyhow; near the outline only strands are.
-    inset = 1.2 if long else 1.2 + 2.3 * smooth_step((depth - 0.4) / 0.2) + 2.5 * smooth_step((down - 0.40) / 0.1)
+    inset = 1.2 if long else 1.2 + smooth_step((depth - 0.3) / 0.3) * (2.3 + 2.5 * smooth_step((down - 0.28) / 0.14)) + 2.0 * smooth_step((down - 0.40) / 0.1)
     solid = 1 / (1 + np.exp(-np.clip((edge - inset) / (0.6 if long else 1.1), -30, 30)))
     solid = solid * (1 - smooth_step((low - END[0] + 0.05) / END[1]))
     fine = (half * FINE + 2 * FINE, size * FINE)
@@ -186,8 +186,6 @@ def _draw_strands(
     fade = 1 - smooth_step((low - END[0] - 0.03) / (END[1] - 0.03))
     soft = (0.35 if long else 0.6) * smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
     cover = cover + soft * (blur_half(cover, 2.2) - cover)
-    if not long:  # cropped sides let the skin through
-        cover = cover * (1 - 0.3 * smooth_step((down - 0.26) / 0.18) * smooth_step((depth - 0.3) / 0.3))
     cover = cover * fade
     return cover, light / max(float(light[edge > 2].mean()) if (edge > 2).any() else 1.0, 1e-3)
 

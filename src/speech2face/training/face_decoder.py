@@ -52,7 +52,7 @@ class FaceDecoderRecipe:
 
     name: str
     network: FaceDecoderConfig
-    penalty: float = 100.0  # of the ridges
+    penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
