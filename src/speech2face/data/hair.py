@@ -25,7 +25,12 @@ from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-HIGH, LOW, WIDE, WIDE_LONG = 0.14, 0.25, 0.305, 0.40  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW, WIDE, WIDE_LONG = (
+    0.14,
+    0.24,
+    0.305,
+    0.40,
+)  # short hair that reaches lower or further out is a hat, or no short hair
 LONG = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 1.4  # of hair, over that of canonical pictures, which are pale
@@ -73,12 +78,12 @@ def find_shapes(heads: Heads) -> HairShapes:
         edge = _close(outlines[wearers[nearest]].mean(0))
         long = _is_long(edge)
         groups.append(1 + long)
-        front, light = draw_hair(edge, long, number)
-        fronts.append(front)
+        cover, light = draw_hair(edge, long, number)
+        fronts.append(cover)
         backs.append(_fill(edge))
         lights.append(light * _light(heads, wearers[nearest], edge))
-    planes = (np.stack(of) for of in (fronts, backs, lights))
-    return HairShapes(*planes, worn, np.array(groups))
+    front, back, light = (np.stack(of) for of in (fronts, backs, lights))
+    return HairShapes(front, back, light, worn, np.array(groups))
 
 
 def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:

@@ -135,8 +135,12 @@ def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 4), 0) / 10), 2.5)
     round_ = np.clip(across / np.minimum(width, 0.2), 0, 1) ** 3
     muscle = 0.125 - 0.62 * np.maximum(low - 0.82, 0)
-    ridge = np.exp(-(((across - muscle) / 0.02) ** 2)) - 0.8 * np.exp(-(((across - muscle + 0.035) / 0.02) ** 2))
-    return outline, 0.88 - 0.20 * round_ - 0.26 * shadow + 0.035 * ridge * smooth_step((low - 0.8) / 0.08)
+    ridge = np.exp(-(((across - muscle) / 0.02) ** 2)) - 0.8 * np.exp(
+        -(((across - muscle + 0.035) / 0.02) ** 2)
+    )
+    return outline, 0.88 - 0.20 * round_ - 0.26 * shadow + 0.035 * ridge * smooth_step(
+        (low - 0.8) / 0.08
+    )
 
 
 def _join(a: np.ndarray, b: np.ndarray, round_by: float, sign: int) -> np.ndarray:

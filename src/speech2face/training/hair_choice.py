@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 PENALTY = 100.0  # on the slopes' squares, of directions with every column brought to one spread
 SURER = 1.6  # than the regressions are: unlikely hair looks wrong, as often as it is met
-SURER_GROUP = 4.0  # the same of a group: long hair on a man is seen at once, wavy for straight never
+SURER_GROUP = (
+    4.0  # the same of a group: long hair on a man is seen at once, wavy for straight never
+)
 DRAWS = 6  # of likings for each person, when the kinds are balanced
 
 
