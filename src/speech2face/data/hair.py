@@ -2,7 +2,7 @@
 
 People of like hair are found by k-means; a shape is the mean of the outlines of at least
 `LEAST_ALIKE` of them (of distances to the outline, so that the mean has one clear outline, too),
-a colour the mean of theirs. Strands are drawn along the growth of hair: in means there are none.
+a colour the mean of theirs. In means there are no strands: `strands.draw_hair` draws them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-HIGH, LOW, WIDE, WIDE_LONG = (
-    0.14,
-    0.24,
-    0.305,
-    0.40,
-)  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
+WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
+WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 LONG = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 1.4  # of hair, over that of canonical pictures, which are pale
@@ -147,7 +144,7 @@ def _shrink(outline: np.ndarray, size: int) -> np.ndarray:
 
 
 def _is_plain(outlines: np.ndarray) -> bool:
-    """Whether people of such outlines (N, S, S/2) wear their hair long, or short and no hat."""
+    """Whether outlines (N, S, S/2) are those of a haircut, their hairline and width."""
     if not len(outlines):
         return False
     mean = outlines.mean(0)
@@ -183,7 +180,7 @@ def _half_width(edge: np.ndarray) -> np.ndarray:
 
 def _close(edge: np.ndarray) -> np.ndarray:
     """A mean outline as it is drawn: closed where the canonical pictures cut it off, without
-    collars, and fading out where short hair ends above the ears."""
+    collars, and no wider than it may be."""
     size = len(edge)
     (across, low), (_, down) = picture_grid(size), canvas_grid(size)
     edge, width = edge.copy(), np.maximum(_half_width(edge), 0)
@@ -203,8 +200,10 @@ def _close(edge: np.ndarray) -> np.ndarray:
     narrowest = np.minimum.accumulate(width[widest:])[:, None]
     within = np.where(width[widest:, None] > 0, (narrowest - across[widest:]) * 224, OUTSIDE)
     edge[widest:] = np.minimum(edge[widest:], within)
-    # Beside: within the picture.
+    # Beside: within the picture, and short hair lets the ears free.
     beside = (0.425 - across) * 224
+    if not _is_long(edge):
+        beside -= smooth_step((down - 0.26) / 0.2) * (0.425 - WIDE_ABOVE_EAR) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
     edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 4.0 if _is_long(edge) else 2.4)
     return edge
