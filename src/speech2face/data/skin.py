@@ -56,8 +56,8 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
         colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
     across, low = picture_grid(size)
     shoulders = np.maximum(across - 0.18, 0) / 0.45
-    bust = _sigmoid(neck / 0.9) * (1 - smooth_step((low - 0.865) / 0.13 + shoulders))
-    cover = 1 - (1 - _sigmoid(head / 0.7)) * (1 - bust)
+    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step((low - 0.865) / 0.13 + shoulders))
+    cover = 1 - (1 - _sigmoid((head - 0.6) / 0.5)) * (1 - bust)
     return Skin(colours, cover.astype(np.float32))
 
 
@@ -79,7 +79,7 @@ def _find_visible(heads: Heads, oval: np.ndarray) -> np.ndarray:
     place = np.maximum(face, smooth_step((0.70 - down) / 0.06)) * seen(len(oval))
     out = np.empty_like(heads.hair)
     for row in range(len(heads)):
-        covered = erode(np.clip((heads.cover[row] - 0.8) / 0.2, 0, 1), 1)
+        covered = erode(np.clip((heads.cover[row] - 0.8) / 0.2, 0, 1), 2)
         like = np.where(oval > 0, 1, np.exp(-((heads.strangeness[row] / 16) ** 2)))
         out[row] = (1 - dilate(heads.hair[row], 5)) * covered * place * like
     return out

@@ -33,7 +33,7 @@ ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
 SHADE = 0.55  # of the hair behind the neck
 SHINE = 0.08  # of what light hair sends back, whatever its colour
-TASTE = 2.0  # how fast the liking for a kind of hair changes with the face
+TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
