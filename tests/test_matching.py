@@ -68,3 +68,9 @@ def test_who_is_heard_in_many_clips_weighs_as_much_as_anybody():
     np.testing.assert_allclose(average_people(np.array([0.0, 1, 0, 3]), people), 1)
     faces = np.array([[0.0, 6], [2, 0], [0, 0], [0, 0]])
     np.testing.assert_allclose(average_people(faces, people), [1, 1])
+
+
+@pytest.mark.parametrize("face", [[0.1, 0.7, -0.3], [12.3, 1e-3, 7.7], [0.0, 0.0, 0.0]])
+def test_one_face_for_all_scores_exactly_nothing(face):
+    true = np.random.default_rng(0).normal(size=(7, 3))
+    np.testing.assert_array_equal(centred_cosine(np.tile(face, (7, 1)), true), 0)

@@ -28,7 +28,9 @@ def centred_cosine(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    known = lengths > 1e-9  # less is the rounding of a mean of equal rows
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=known)
 
 
 def average_people(values: np.ndarray, people: np.ndarray) -> np.ndarray:

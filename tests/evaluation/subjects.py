@@ -23,6 +23,7 @@ from speech2face.training.hearing import HeardClips
 from speech2face.training.recipes import voice_encoder_debug
 
 PEOPLE, FOLDS, SIZE, RATE = 40, 2, 8, 16_000
+TYPICAL = 1.75
 LANDMARKS = np.zeros((5, 2), np.float32)
 
 
@@ -176,7 +177,9 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     ]
     recipe = voice_encoder_debug()
     listeners = [Listener(recipe, ear, head, clips, folder / f"fold{k}") for k in range(FOLDS)]  # pyright: ignore[reportArgumentType]
-    made = made_up.paint("voice", made_up.faces, end="png")
+    average_faces = [made_up.paint("average", made_up.faces, end="png")[0]] * count
+    made = {0.0: average_faces, 1.0: made_up.paint("voice", made_up.faces, end="png")}
+    made[1.5] = made_up.paint("voice-1.5", made_up.faces, end="png")
     copies = made_up.paint("copy", made_up.faces, end="png")
     return DrawnFolds(
         made_up.pairs,
@@ -186,6 +189,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
         means,
         head.show(means),
         ratios,
+        TYPICAL,
         made,
         copies,
         [],

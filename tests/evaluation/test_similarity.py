@@ -8,6 +8,7 @@ from speech2face.evaluation.intervals import bootstrap_people, bootstrap_statist
 from speech2face.evaluation.similarity import (
     SHUFFLES,
     compare,
+    measure_alikeness,
     measure_similarity,
     shuffle_people,
 )
@@ -83,6 +84,36 @@ def test_nobody_is_shuffled_onto_themselves_and_few_meet_everybody():
     for rows in shuffles:
         assert (many[rows] != many).all()
         assert sorted(rows) == list(range(500))  # as many clips each: everyone once
+
+
+def test_alikeness_is_of_two_people_of_one_label():
+    rng = np.random.default_rng(0)
+    people = np.array(list("abbcdefgh"))
+    labels = np.array(["0 m", "0 m", "0 m", "0 m", "1 m", "1 m", "0 f", "0 f", ""])
+    faces = rng.normal(size=(9, 5))
+    unit = faces / np.linalg.norm(faces, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    # b has two clips, of half the weight each.
+    pairs = [cosine[0, 1:3].mean(), cosine[0, 3], cosine[1:3, 3].mean(), cosine[4, 5], cosine[6, 7]]
+    found = measure_alikeness(faces * 3, people, labels, draws=200)
+    assert found
+    assert found.value == pytest.approx(np.mean(pairs))
+    assert found.low < found.value < found.high
+
+
+def test_one_face_for_all_is_alike_and_faces_of_nobody_are_left_out():
+    people = np.arange(6)
+    labels = np.array(["m"] * 6)
+    one = np.tile([1.0, 2, 2], (6, 1))
+    found = measure_alikeness(one, people, labels, draws=50)
+    assert found
+    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
+    three = np.vstack([one[:2], [[-1.0, -2, -2]], np.full((3, 3), np.nan)])
+    found = measure_alikeness(three, people, labels, draws=50)
+    assert found
+    assert found.value == pytest.approx(-1 / 3)
+    assert measure_alikeness(one, people, people.astype(str)) is None
+    assert measure_alikeness(one, np.zeros(6), labels) is None
 
 
 def test_what_cannot_be_compared_is_told():

@@ -6,15 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from subjects import FOLDS, PEOPLE, MadeUp, make_actors, make_folds
+from subjects import FOLDS, PEOPLE, TYPICAL, MadeUp, make_actors, make_folds
 
 from speech2face.data.age_sex import find_judge
 from speech2face.data.pairs import Photograph
-from speech2face.errors import UsageError
-from speech2face.evaluation import listening, suite
+from speech2face.errors import ModelError, UsageError
+from speech2face.evaluation import judges, listening, suite
 from speech2face.evaluation.craniofacial import MEAN, correlate_ratios
+from speech2face.evaluation.judges import name_recognisers
 from speech2face.evaluation.page import draw_page
-from speech2face.evaluation.report import describe, main_table
+from speech2face.evaluation.report import (
+    describe,
+    describe_strengths,
+    main_table,
+    strengths_table,
+)
 from speech2face.evaluation.subjects import find_pictures, subjects_of
 from speech2face.evaluation.suite import Suite, to_plain
 
@@ -74,6 +80,17 @@ def test_perfect_pictures_are_always_matched_and_shuffled_ones_by_chance(made_up
     assert ratio["r"]["value"] == pytest.approx(1)
     assert set(ratio["within"]) == {"Female", "Male"}
     assert facts["similarity"]["voice, sface"]["true"]["angle"]["value"] == pytest.approx(0)
+
+    assert set(facts["alikeness"]) == {"true", "voice", "published"}
+    assert facts["alikeness"]["voice"]["sface"] == facts["alikeness"]["true"]["sface"]
+    side = facts["strengths"]["drawn"]
+    assert list(side) == ["voice", "published"]
+    assert facts["strengths"]["measured"] is None  # nothing is known of how far out these are
+    assert (side["voice"]["age"]["bias"]["value"], side["voice"]["sex"]["value"]) == (0, 1)
+    for stratum, wins in side["published"]["two_way"].items():
+        for judge in ("sface", "dlib"):
+            assert wins[judge] == facts["two_way"][stratum][f"published, {judge}"]
+            assert side["published"]["alikeness"][judge] == facts["alikeness"]["published"][judge]
 
     groups = facts["fairness"]["voice, sface"]["groups"]
     assert {"sex Female", "sex Male", "age 20-29", "age 60-69"} <= groups.keys()
@@ -199,6 +216,36 @@ def test_groups_are_read_by_a_probe_that_tells_how_right_it_is(made_up, tmp_path
     assert facts["probe"]["on_photographs"]["accuracy"]["value"] > 0.9
     assert facts["probe"]["groups"]["voice beside true"]["accuracy"]["value"] == 1
     assert {"group one", "group other"} <= facts["fairness"]["voice, dlib"]["groups"].keys()
+    told = facts["strengths"]["drawn"]["voice"]["groups"]
+    assert [told[f"group {name}"]["figure"]["value"] for name in ("one", "other")] == [1, 1]
+    assert sum(group["people"] for group in told.values()) == PEOPLE
+    assert any(row[0].startswith("of group one (") for row in strengths_table(facts))
+
+
+def test_a_third_recogniser_is_asked_about_strengths_alone(made_up, tmp_path):
+    perfect = made_up.paint("perfect", made_up.faces, end="png")
+    recognisers = {"sface": "sface", "dlib": "dlib", "third": "folder/third.onnx"}
+    how = {"draws": DRAWS, "recognisers": recognisers}
+    facts = Suite(made_up.subjects(perfect), tmp_path, 0, be_silent, **how).measure()
+    assert facts["judges"]["recognisers"] == list(recognisers)
+    told = facts["strengths"]["drawn"]["voice"]
+    for stratum in ("everybody", "same sex"):
+        assert told["two_way"][stratum]["third"] == told["two_way"][stratum]["dlib"]
+    assert facts["alikeness"]["voice"]["third"] == facts["alikeness"]["voice"]["sface"]
+    assert not any("third" in score for score in facts["two_way"]["everybody"])
+    names = [row[0] for row in strengths_table(facts)]
+    assert {"alike, two people of one sex, third", "two-way, same sex, third"} <= set(names)
+    assert "SFace, dlib, third; landmarks" in draw_page(facts)
+
+
+def test_a_third_recogniser_is_there_and_has_a_name_of_its_own(tmp_path, monkeypatch):
+    with pytest.raises(ModelError):
+        name_recognisers(tmp_path / "third.onnx")
+    monkeypatch.setattr(judges, "load_face_encoder", lambda _: None)
+    with pytest.raises(UsageError, match="rename it; dlib is another"):
+        name_recognisers(tmp_path / "dlib.onnx")
+    third = tmp_path / "third.onnx"
+    assert name_recognisers(third) == {"sface": "sface", "dlib": "dlib", "third": str(third)}
 
 
 def test_pictures_made_elsewhere_are_found_by_clip(made_up):
@@ -313,6 +360,25 @@ def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkey
     assert worse["quieter"]["less"]["value"] == pytest.approx(0, abs=1e-6)
     assert worse["gone"]["two_way"]["value"] < 0.7
     assert worse["gone"]["less"]["high"] < 0
+
+    strengths = facts["strengths"]
+    assert (strengths["measured"], strengths["typical"]) == (1, TYPICAL)
+    side = strengths["drawn"]
+    assert list(side) == ["voice at 0", "voice at 1", "voice at 1.5"]
+    average, typical, _ = side.values()
+    assert average["alikeness"]["sface"]["value"] == pytest.approx(1)
+    assert average["two_way"]["everybody"]["dlib"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert average["age"]["spread"]["value"] == pytest.approx(0)
+    for judge in ("sface", "dlib"):
+        assert typical["alikeness"][judge] == facts["alikeness"]["voice"][judge]
+        whole = facts["two_way"]["everybody"][f"voice, {judge}"]
+        assert typical["two_way"]["everybody"][judge] == whole
+    # True faces, copies, two strengths of everybody's pictures, and one average face.
+    assert made_up.judged == 4 * len(made_up.pairs) + 1
+    header, *rows = strengths_table(facts)
+    assert header == ["", "people", *(f"ours, strength {s}" for s in ("0", "1", "1.5"))]
+    assert all(len(row) == len(header) for row in rows)
+    assert "at strength 1, where a face is drawn 1.75 times" in describe_strengths(facts)
 
     calibration = facts["calibration"]
     assert calibration["stated_bits"]["value"] > 0

@@ -46,6 +46,13 @@ def evaluate_pairs(
             "--ravdess", help="Folder of RAVDESS: measures whether emotions change the face."
         ),
     ] = None,
+    recogniser: Annotated[
+        Path | None,
+        typer.Option(
+            "--recogniser",
+            help="A third recogniser for the part on strengths: ONNX, its TOML file beside it.",
+        ),
+    ] = None,
     gallery: Annotated[
         bool, typer.Option("--gallery", help="Put pictures into the report: they show real people.")
     ] = False,
@@ -62,6 +69,7 @@ def evaluate_pairs(
     from speech2face.data.pairs import read_photographs
     from speech2face.data.sets import join_people, read_sets
     from speech2face.evaluation.folds import describe_folds, draw_by_folds
+    from speech2face.evaluation.judges import name_recognisers
     from speech2face.evaluation.page import draw_page
     from speech2face.evaluation.report import (
         describe_evaluation,
@@ -76,6 +84,7 @@ def evaluate_pairs(
 
     if pictures and ravdess:
         raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
+    recognisers = name_recognisers(recogniser)
     pairs, drawn = read_sets(folders), None
     with ProgressBars() as show:
         photographs = read_photographs(faces) if faces else []
@@ -90,10 +99,17 @@ def evaluate_pairs(
             drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, speaker)
             subjects = subjects_of(drawn)
         suite = Suite(
-            subjects, out, seed, show, drawn=drawn, photographs=photographs, actors=ravdess
+            subjects,
+            out,
+            seed,
+            show,
+            drawn=drawn,
+            photographs=photographs,
+            actors=ravdess,
+            recognisers=recognisers,
         )
         facts = suite.measure()
-    run = describe_evaluation(run, pairs, photographs, pictures, ravdess)
+    run = describe_evaluation(run, pairs, photographs, pictures, ravdess, recogniser)
     facts["provenance"] = asdict(run)
     write_report(facts, out, draw_page(facts, make_gallery(subjects) if gallery else ""))
     print(json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}")

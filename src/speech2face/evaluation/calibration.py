@@ -10,9 +10,10 @@ stretch      mean squared Mahalanobis distance per direction: 1 is right, 4 says
 confidence   two-way wins in groups of equal size, from the least sure to the surest, and
              Spearman's r between the two; 0 is chance
 
-dlib's embeddings live in about 85 of their 128 directions. In the others both error and variance
-are next to nothing, and their quotient means nothing: `directions` keeps the leading principal
-directions of the pooled covariance (its mean over clips), and only there is anything measured.
+dlib's embeddings live in about 85 of their 128 directions (`DIRECTIONS`). In the others both error
+and variance are next to nothing, and their quotient means nothing: `directions` keeps the leading
+principal directions of the pooled covariance (its mean over clips), and only there is anything
+measured.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import pearson
+from speech2face.evaluation.folds import DrawnFolds
 from speech2face.evaluation.intervals import Estimate, bootstrap_people, bootstrap_statistic
+from speech2face.privacy.disclosure import stated_bits
 
+DIRECTIONS = 85  # in which dlib's embeddings live
 LEVELS = np.arange(1, 20) / 20  # nominal coverage
 Covariances = np.ndarray | Callable[[int], np.ndarray]  # (n, D, D), or of a row (D, D)
 
@@ -66,6 +70,39 @@ class ConfidenceBins:
     bins: tuple[ConfidenceBin, ...]  # from the least sure to the surest
     all: Estimate  # wins of everybody: what each bin would show if confidence said nothing
     spearman: Estimate | None  # None where a side does not vary
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """All of it, of voices that no fold's network had met."""
+
+    coverage: Coverage
+    stated_bits: Estimate  # see `privacy.disclosure.stated_bits`
+    confidence: ConfidenceBins
+
+
+def measure_calibration(drawn: DrawnFolds, wins: np.ndarray, seed: int = 0) -> Calibrated:
+    """What the folds said of N clips, and how often each was matched (N,) by it."""
+    heads = [drawn.listeners[k].head for k in drawn.fold]
+    first = drawn.listeners[0].clips
+    seconds = first.seconds[first.whole]
+    stated = np.array(
+        [
+            stated_bits(mean, head.covariance(float(t)), head.average, head.prior)
+            for mean, head, t in zip(drawn.means, heads, seconds, strict=True)
+        ]
+    )
+    return Calibrated(
+        measure_coverage(
+            drawn.faces - drawn.means,
+            lambda row: heads[row].covariance(float(seconds[row])),
+            drawn.people,
+            min(drawn.faces.shape[1], DIRECTIONS),
+            seed,
+        ),
+        bootstrap_people(stated, drawn.people, seed),
+        confidence_bins(stated, wins, drawn.people, min(5, len(stated)), seed),
+    )
 
 
 def whiten(

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.report import SYSTEMS, describe, main_table, name_score, show
+from speech2face.evaluation.report import (
+    SYSTEMS,
+    describe,
+    describe_strengths,
+    main_table,
+    name_score,
+    show,
+    strengths_table,
+)
 from speech2face.files import write_atomically
 
 START = "<!-- measured: written by `speech2face evaluate card`, from report.json -->"
@@ -48,6 +56,10 @@ def measured_part(facts: dict[str, Any]) -> str:
     for row in main_table(facts):
         cells = [row.name, *row.figures, *([row.difference] if several else []), row.chance]
         lines.append(_line(cells))
+    if table := strengths_table(facts):
+        header, *rows = table
+        lines += ["", f"By strength. {describe_strengths(facts)}".strip(), ""]
+        lines += [_line(header), "|" + "--|" * len(header), *map(_line, rows)]
     wins = facts["two_way"]["everybody"]
     if "embedding, likelihood ratio" in wins:
         lines += [

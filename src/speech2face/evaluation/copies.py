@@ -6,7 +6,7 @@ how new faces fare only where the decoder was not trained on these photographs.
 two-way       how often the drawn face is nearer to its own photograph than to another person's
 detected      share of the drawn pictures in which the detector finds a face
 nose          how far its tip is from the middle of the eyes, along their line, in eye distances
-sharpness     variance of the Laplacian in the face's aligned crop
+sharpness     of the whole face, of skin and of hair, see sharpness.py
 age and sex   drawn beside photographed, as a judge sees them
 """
 
@@ -31,8 +31,8 @@ from speech2face.evaluation.attributes import compare_age_sex, judge_clips
 from speech2face.evaluation.fairness import FEWEST, compare_groups
 from speech2face.evaluation.intervals import Estimate
 from speech2face.evaluation.judges import JUDGES, embed_pictures
+from speech2face.evaluation.sharpness import PARTS, measure_sharpness
 from speech2face.face_detection import FaceDetector
-from speech2face.faces import align_face
 from speech2face.files import write_atomically
 from speech2face.matching import centred_cosine, two_way
 from speech2face.photographs import load_image
@@ -42,7 +42,6 @@ from speech2face.runtime import open_session
 from speech2face.weights import hash_file
 
 BATCH = 8  # faces drawn at a time
-CROP = 112  # pixels a side of the crop in which sharpness is measured
 SHEET = 60  # photographs on the sheet
 
 
@@ -51,7 +50,7 @@ class Looks:
     """What a look at each of N pictures showed; NaN where no face is found."""
 
     detected: np.ndarray  # (N,) 1 where a face is found without a border around the picture
-    sharpness: np.ndarray  # (N,) see `measure_sharpness`
+    sharpness: np.ndarray  # (N, 3) see `measure_sharpness`
     age_sex: np.ndarray  # (N, 2) see `AgeSexJudge.judge`
 
 
@@ -105,6 +104,15 @@ def report_copies(
     groups, worst = compare_labels(wins, chosen, seed)
     same_sex, years_apart = judge_clips(drawn.age_sex, original.age_sex)
     judged, _ = compare_labels({"years_apart": years_apart, "same_sex": same_sex}, chosen, seed)
+    sharp = {k: look_at(v, None, show, k).sharpness for k, v in others.items()}
+    whole, *parts = (
+        {
+            "drawn": _median(drawn.sharpness[:, part]),
+            "photographs": _median(original.sharpness[:, part]),
+            "beside": {k: _median(v[:, part]) for k, v in sharp.items()},
+        }
+        for part in range(len(PARTS))
+    )
     data = {"photographs": identify_photographs(photographs), "decoder": hash_file(decoder)}
     facts = {
         "provenance": asdict(describe({"seed": seed, "face_encoder": face_encoder}, data)),
@@ -116,11 +124,7 @@ def report_copies(
         "worst_group": worst,
         "detected": float(drawn.detected.mean()),
         "nose": {"drawn": _median(abs(made["dlib"].yaw)), "photographs": _median(abs(noses[seen]))},
-        "sharpness": {
-            "drawn": _median(drawn.sharpness),
-            "photographs": _median(original.sharpness),
-            "beside": {k: _median(look_at(v, None, show, k).sharpness) for k, v in others.items()},
-        },
+        "sharpness": whole | dict(zip(PARTS[1:], parts, strict=True)),
         "age_sex": compare_age_sex(drawn.age_sex, original.age_sex, [p.gender for p in chosen]),
         "age_sex_groups": judged,
     }
@@ -177,7 +181,9 @@ def compare_labels(
 def look_at(pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, what: str) -> Looks:
     """Detection, sharpness and, with a judge, age and sex of the largest face of each picture."""
     detector, count = FaceDetector(), len(pictures)
-    looks = Looks(np.zeros(count), np.full(count, np.nan), np.full((count, 2), np.nan))
+    looks = Looks(
+        np.zeros(count), np.full((count, len(PARTS)), np.nan), np.full((count, 2), np.nan)
+    )
     for i, path in enumerate(pictures):
         image = load_image(path)
         found = detector.detect(image)
@@ -190,18 +196,9 @@ def look_at(pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, wha
     return looks
 
 
-def measure_sharpness(image: np.ndarray, landmarks: np.ndarray) -> float:
-    """Variance of the Laplacian of the grey face (0 … 255) at 112 px (Pech-Pacheco, 2000)."""
-    import cv2
-
-    crop = align_face(image, landmarks, "arcface", CROP)
-    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
-
-
 def tell(facts: dict[str, Any]) -> str:
     """What copies.json holds, as a table."""
     nose, sharpness, looks = facts["nose"], facts["sharpness"], facts["age_sex"]
-    beside = "".join(f", {name} {value:.0f}" for name, value in sharpness["beside"].items())
     right = "" if looks["judge_right"] is None else f"; judge by labels {looks['judge_right']:.3f}"
     lowest = ", ".join(
         f"{group or 'none'} by {name}" for name, group in facts["worst_group"].items()
@@ -212,8 +209,9 @@ def tell(facts: dict[str, Any]) -> str:
         f"  a face is found in     {facts['detected']:.3f} of the copies",
         f"  nose off the middle    {nose['drawn']:.3f} of the eyes' distance; "
         f"photographs {nose['photographs']:.3f}",
-        f"  sharpness              {sharpness['drawn']:.0f}; "
-        f"photographs {sharpness['photographs']:.0f}{beside}",
+        _tell_sharpness("sharpness", sharpness),
+        _tell_sharpness("… in skin", sharpness["skin"]),
+        _tell_sharpness("… in hair", sharpness["hair"]),
         f"  age, years apart       {looks['years_apart']:.1f}, {looks['years_older']:+.1f} on "
         f"average; all at the median age {looks['years_apart_at_median']:.1f}",
         f"  sex, share the same    {looks['same_sex']:.3f}; "
@@ -232,8 +230,17 @@ def tell(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, f"  lowest of the groups of {FEWEST} or more: {lowest}"])
 
 
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values[np.isfinite(values)]))
+def _tell_sharpness(name: str, told: dict[str, Any]) -> str:
+    figures = {"": told["drawn"], "; photographs": told["photographs"]}
+    figures |= {f", {place}": value for place, value in told["beside"].items()}
+    shown = ("–" if value is None else f"{value:.0f}" for value in figures.values())
+    words = (f"{who} {value}" for who, value in zip(figures, shown, strict=True))
+    return f"  {name:<22}{''.join(words)}"
+
+
+def _median(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None
 
 
 def _sheet(photographs: Sequence[Path], copies: Sequence[Path]) -> Image.Image:

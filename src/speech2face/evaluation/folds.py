@@ -42,6 +42,8 @@ from speech2face.training.voice_encoder import (
 )
 from speech2face.weights import hash_file
 
+STRENGTHS = (0.0, 1.0, 1.5)  # at which faces are drawn from voices: 0 the average, 1 typical
+MEASURED = 1.0  # the strength that all is measured at but for `strengths.py`
 TOLERANCE = 3.0
 
 
@@ -86,9 +88,10 @@ class DrawnFolds:
     fold: np.ndarray  # (N,)
     faces: np.ndarray  # (N, D) embedding of the true face
     means: np.ndarray  # (N, D) predicted
-    shown: np.ndarray  # (N, D) where they are drawn
+    shown: np.ndarray  # (N, D) where they are told apart
     log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), see log_likelihood_ratios
-    pictures: list[Path]  # (N,) drawn from the voice
+    typical: float  # times as far from the average as `shown` faces are drawn at strength 1
+    pictures: dict[float, list[Path]]  # by strength: (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
     left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
     listeners: list[Listener]  # of each fold
@@ -119,7 +122,9 @@ def draw_by_folds(
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
-    log_ratios, places, listeners = [], {}, []
+    log_ratios, listeners = [], []
+    pictures: dict[float, list[Path]] = {strength: [Path()] * len(kept) for strength in STRENGTHS}
+    copies = [Path()] * len(kept)
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
@@ -152,11 +157,16 @@ def draw_by_folds(
         )
         network, _ = load_face_decoder(weights)
         network.hair_centre.copy_(torch.tensor(head.average))
-        own = np.flatnonzero(test).tolist()
-        for kind, embeddings in (("voice", shown), ("face", voices.faces)):
-            wanted = {i: np.asarray(embeddings[i], np.float32) for i in own}
-            made = draw_faces(network, hash_file(weights), wanted, kept, run, kind)
-            places |= {(kind, i): path for i, path in made.items()}
+        drawing, own = hash_file(weights), np.flatnonzero(test)
+        names = [kept[i].clip for i in own]
+        away = decoder_recipe.typical * (shown[own] - head.average)
+        by_strength = draw_strengths(network, drawing, head.average, away, names, run)
+        for strength, made in by_strength.items():
+            for i, path in zip(own, made, strict=True):
+                pictures[strength][i] = path
+        made = draw_faces(network, drawing, voices.faces[own], names, run, "face")
+        for i, path in zip(own, made, strict=True):
+            copies[i] = path
         show("folds", k + 1, folds, "")
     return DrawnFolds(
         kept,
@@ -166,8 +176,9 @@ def draw_by_folds(
         means,
         shown,
         log_ratios,
-        [places["voice", i] for i in range(len(kept))],
-        [places["face", i] for i in range(len(kept))],
+        decoder_recipe.typical,
+        pictures,
+        copies,
         [p for row, p in enumerate(pairs) if row not in rows],
         listeners,
     )
@@ -213,24 +224,49 @@ def deal_folds(
     return dealt, rows
 
 
+def draw_strengths(
+    network: FaceDecoder,
+    weights: str,
+    average: np.ndarray,
+    away: np.ndarray,
+    names: Sequence[str],
+    run: Path,
+) -> dict[float, list[Path]]:
+    """Draw at each of `STRENGTHS` the faces that lie `away` (n, D) from the average (D,) at 1."""
+    drawn = {}
+    for strength in STRENGTHS:
+        if strength:
+            kind = "voice" if strength == MEASURED else f"voice-{strength:g}"
+            places = average + strength * away
+            drawn[strength] = draw_faces(network, weights, places, names, run, kind)
+        else:  # one face for all
+            one = draw_faces(network, weights, average[None], ["average"], run, "average")
+            drawn[strength] = one * len(names)
+    return drawn
+
+
 def draw_faces(
     network: FaceDecoder,
     weights: str,
-    embeddings: dict[int, np.ndarray],
-    pairs: Sequence[Pair],
+    embeddings: np.ndarray,
+    names: Sequence[str],
     run: Path,
     kind: str,
-) -> dict[int, Path]:
-    """Draw the face at each clip's embedding (D,); what the same `weights` drew of it is kept."""
-    digest = hashlib.sha256(weights.encode() + np.stack([*embeddings.values()]).tobytes())
-    folder = run / f"{kind}-{digest.hexdigest()[:8]}"
+) -> list[Path]:
+    """Draw the faces at embeddings (n, D), each under its name; what the same `weights` drew of
+    them is kept."""
+    embeddings = embeddings.astype(np.float32)
+    digest = hashlib.sha256(weights.encode() + embeddings.tobytes()).hexdigest()
+    folder = run / f"{kind}-{digest[:8]}"
     folder.mkdir(exist_ok=True)
-    places = {i: folder / f"{pairs[i].clip}.png" for i in embeddings}
-    for i in (i for i, path in places.items() if not path.is_file()):
+    places = [folder / f"{name}.png" for name in names]
+    for embedding, place in zip(embeddings, places, strict=True):
+        if place.is_file():
+            continue
         with torch.inference_mode():
-            picture, _ = network(torch.tensor(embeddings[i][None]))
+            picture, _ = network(torch.tensor(embedding[None]))
         pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
-        write_png(Image.fromarray(pixels), places[i], run.name)
+        write_png(Image.fromarray(pixels), place, run.name)
     return places
 
 

