@@ -173,14 +173,14 @@ def _grow(
 
 
 def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values of a plane (S, S/2, ...) at places (M, 2; x, y in pixels of 224)."""
-    import cv2
-
-    x, y = (places * (len(plane) / 224) - 0.5).T.astype(np.float32)[:, None]
-    values = cv2.remap(
-        plane.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(values)[0]
+    """Values of a plane (S, S/2, ...) at places (M, 2; x, y in pixels of 224), between its
+    pixels."""
+    size, half = plane.shape[:2]
+    at = np.clip(places * (size / 224) - 0.5, 0, [half - 1.001, size - 1.001])
+    x, y = at.astype(int).T
+    right, down = (at % 1).T.reshape(2, -1, *[1] * (plane.ndim - 2))
+    above = plane[y, x] * (1 - right) + plane[y, x + 1] * right
+    return above * (1 - down) + (plane[y + 1, x] * (1 - right) + plane[y + 1, x + 1] * right) * down
 
 
 # Drawing -----------------------------------------------------------------------------------------
