@@ -6,7 +6,7 @@ import pytest
 
 from made_up import make_face_shape
 from speech2face.data import hair
-from speech2face.data.hair import LEAST_ALIKE, find_colours, find_shapes
+from speech2face.data.hair import CHROMA, LEAST_ALIKE, find_colours, find_shapes
 from speech2face.data.heads import (
     Heads,
     blur_half,
@@ -54,7 +54,7 @@ def paint(colour=DARK, long=False, collar=True, bald=False, skin=SKIN) -> np.nda
             cv2.rectangle(picture, at(0.38, 0.7), at(0.62, 1.2), skin, -1)
         else:
             cv2.rectangle(picture, at(0.10, 0.46), at(0.90, 0.80), (255, 255, 255), -1)
-    ellipse(0.5, 0.55, 0.235, 0.30, skin)
+    ellipse(0.5, 0.54, 0.235, 0.315, skin)
     return picture
 
 
@@ -112,18 +112,21 @@ def crowd() -> Heads:
 
 def test_shapes_are_what_many_wear(crowd):
     shapes = find_shapes(crowd)
-    assert len(shapes.edge) == 3
+    assert len(shapes.front) == 3
     assert (shapes.worn[40:] == 0).all()
     short, long = shapes.worn[0], shapes.worn[20]
     assert {short, long} == {1, 2}
     assert (shapes.worn[:20] == short).all()
     assert (shapes.worn[20:40] == long).all()
-    assert (shapes.edge[0] < -20).all()
+    assert (shapes.front[0] == 0).all()
     beside, behind = place(0.2, 0.75), place(0.5, 0.9)  # the face, the neck
-    assert shapes.edge[long][beside] > 0 > shapes.edge[short][beside]
-    assert shapes.back[long][behind] > 0 > shapes.back[short][behind]
+    assert shapes.front[long][beside] > 0.9
+    assert shapes.front[short][beside] < 0.1
+    assert shapes.back[long][behind] > 0.3
+    assert shapes.back[short].max() == 0
+    assert shapes.groups.tolist() == [0, *[1 + (k == long) for k in (1, 2)]]
     for shape in (short, long):
-        within = shapes.edge[shape] > 4
+        within = shapes.front[shape] > 0.99
         assert 0.8 < shapes.light[shape][within].mean() < 1.1
         assert shapes.light[shape][within].std() > 0.01
 
@@ -131,8 +134,14 @@ def test_shapes_are_what_many_wear(crowd):
 def test_colours_are_what_many_have(crowd):
     colours = find_colours(crowd, find_shapes(crowd))
     assert len(colours.colours) == 2
-    np.testing.assert_allclose(colours.colours[0] * 255, DARK, atol=6)
-    np.testing.assert_allclose(colours.colours[1] * 255, FAIR, atol=6)
+    for colour, wanted in zip(colours.colours, (DARK, FAIR), strict=True):
+        found, own = (
+            cv2.cvtColor(np.float32(c).reshape(1, 1, 3), cv2.COLOR_RGB2LAB).ravel()
+            for c in (colour, np.array(wanted) / 255)
+        )
+        np.testing.assert_allclose(found, own * [1, CHROMA, CHROMA], atol=3)
+    assert colours.groups[0] == 0
+    assert colours.groups[1] == 2
     assert colours.worn.tolist() == [0] * 20 + [1] * 20 + [-1] * 5
 
 
@@ -140,7 +149,7 @@ def test_what_few_wear_is_nobodys_shape():
     few = LEAST_ALIKE - 5
     heads = separate(*[paint(DARK)] * 20, *[paint(FAIR, long=True)] * few)
     shapes = find_shapes(heads)
-    counts = np.bincount(shapes.worn, minlength=len(shapes.edge))
+    counts = np.bincount(shapes.worn, minlength=len(shapes.front))
     assert (counts[1:] >= LEAST_ALIKE).all()
     colours = find_colours(heads, shapes)
     assert (np.bincount(colours.worn[colours.worn >= 0]) >= LEAST_ALIKE).all()
@@ -149,7 +158,7 @@ def test_what_few_wear_is_nobodys_shape():
 def test_without_any_hair_there_is_none_to_choose():
     heads = separate(*[paint(bald=True)] * 4)
     shapes = find_shapes(heads)
-    assert shapes.edge.shape == (1, SIZE, SIZE // 2)
+    assert shapes.front.shape == (1, SIZE, SIZE // 2)
     colours = find_colours(heads, shapes)
     assert colours.colours.shape == (1, 3)
     assert (colours.worn == -1).all()

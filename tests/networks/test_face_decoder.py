@@ -13,7 +13,6 @@ from jaxtyping import Float, jaxtyped
 
 from speech2face.networks.face_decoder import (
     CONTRAST,
-    EDGE,
     LEAST_GAIN,
     LIGHT_RANGE,
     MOST_GAIN,
@@ -52,12 +51,10 @@ def fill(network: FaceDecoder) -> FaceDecoder:
     line = (torch.arange(size) + 0.5) / size - 0.5
     radius = torch.hypot(line[: size // 2], line[:, None])
     network.skin_cover.copy_((radius < 0.3).float())
-    network.hair_fade.fill_(1)
     for number in range(network.shapes):
         cap = torch.minimum(radius - 0.15, 0.25 + 0.04 * number - radius)
-        cap = torch.minimum(cap, -line[:, None]) * 224 if number else torch.full_like(cap, -30)
-        network.hair_edge[number] = cap.flatten()
-    network.hair_back.fill_(-30)
+        cap = torch.minimum(cap, -line[:, None]) * 224
+        network.hair_front[number] = torch.sigmoid(cap).flatten() * (number > 0)
     network.hair_light.fill_(1)
     network.hair_colours.copy_(torch.rand(network.hair_colours.shape))
     network.hair_slope.copy_(near(network.hair_slope.shape))
@@ -212,8 +209,8 @@ def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
     changed = []
     for shape in range(1, SHAPES + 1):
         picture, _ = quiet(embedding, wish(quiet, shape, colour))
-        edge = quiet.hair_edge[shape].view(64, 32)
-        within, beyond = (torch.cat([m, m.flip(1)], 1) for m in (edge > 8 * EDGE, edge < -8 * EDGE))
+        front = quiet.hair_front[shape].view(64, 32)
+        within, beyond = (torch.cat([m, m.flip(1)], 1) for m in (front > 0.999, front < 0.001))
         assert within.sum() > 20
         wanted = quiet.hair_colours[colour][:, None].expand(3, int(within.sum()))
         torch.testing.assert_close(picture[0][:, within], wanted, atol=0.01, rtol=0)

@@ -5,6 +5,8 @@ import pytest
 
 from speech2face.training.hair_choice import solve_chances
 
+GROUPS = np.array([0, 1, 1])
+
 
 def crowd(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Directions (600, 8), of which the first number tells the wearers of the third kind."""
@@ -17,7 +19,7 @@ def crowd(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_what_shows_in_the_face_is_chosen_and_all_as_often_as_worn():
     towards, worn = crowd()
-    slope, offset = solve_chances(towards, worn, 3)
+    slope, offset = solve_chances(towards, worn, GROUPS)
     chances = towards @ slope + offset
     assert (chances.argmax(1)[worn == 2] == 2).mean() > 0.9
     assert (chances.argmax(1)[worn != 2] == 2).mean() < 0.1
@@ -31,7 +33,7 @@ def test_whoever_is_unknown_is_left_out():
     unknown = np.concatenate([worn, np.full(50, -1)])
     more = np.concatenate([towards, 100 * np.ones((50, 8))])
     for one, other in zip(
-        solve_chances(towards, worn, 3), solve_chances(more, unknown, 3), strict=True
+        solve_chances(towards, worn, GROUPS), solve_chances(more, unknown, GROUPS), strict=True
     ):
         np.testing.assert_allclose(one, other)
 
@@ -39,7 +41,7 @@ def test_whoever_is_unknown_is_left_out():
 @pytest.mark.parametrize("kinds", [1, 2])
 def test_what_nobody_wears_is_finite(kinds):
     towards, _ = crowd()
-    slope, offset = solve_chances(towards, np.zeros(600, int), kinds)
+    slope, offset = solve_chances(towards, np.zeros(600, int), np.arange(kinds))
     assert slope.shape == (8, kinds)
     assert np.isfinite(slope).all()
     assert np.isfinite(offset).all()

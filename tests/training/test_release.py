@@ -78,11 +78,10 @@ def decoder_weights(tmp_path_factory):
     network.light_middle.fill_(0.5)
     network.light_spread.fill_(0.3)
     network.skin_cover.fill_(1.0)
-    network.hair_fade.fill_(1.0)
-    network.hair_edge.fill_(-30.0)
-    network.hair_back.fill_(-30.0)
+    network.hair_front.fill_(0.0)
+    network.hair_back.fill_(0.0)
     for number in range(1, SHAPES + 1):
-        network.hair_edge[number, : 200 * number] = 30.0
+        network.hair_front[number, : 200 * number] = 1.0
     network.hair_light.fill_(1.0)
     network.hair_colours.copy_(torch.tensor([[0.1, 0.1, 0.1], [0.9, 0.7, 0.3]]))
     network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))

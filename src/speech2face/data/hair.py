@@ -2,7 +2,7 @@
 
 People of like hair are found by k-means; a shape is the mean of the outlines of at least
 `LEAST_ALIKE` of them (of distances to the outline, so that the mean has one clear outline, too),
-a colour the mean of theirs. Strands are drawn along the growth of hair: in means there are none.
+a colour the mean of theirs. In means there are no strands: `strands.draw_hair` draws them.
 """
 
 from __future__ import annotations
@@ -20,30 +20,37 @@ from speech2face.data.heads import (
     smooth_step,
     spread,
 )
+from speech2face.data.strands import draw_hair
 from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
-LOW, WIDE = 0.262, 0.315  # short hair that reaches lower or further out is a hat, or no short hair
+HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
+WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
+WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 LONG = 0.63  # how far down long hair reaches at least
+LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
+CHROMA = 1.4  # of hair, over that of canonical pictures, which are pale
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 
 @dataclass(frozen=True)
 class HairShapes:
-    """Left halves; the first shape is none. Distances are in pixels of 224, inwards."""
+    """Left halves; the first shape is none."""
 
-    edge: np.ndarray  # (K, S, S/2) from the outline
-    back: np.ndarray  # (K, S, S/2) from that of the hair behind the neck
+    front: np.ndarray  # (K, S, S/2) how surely hair covers head and ground
+    back: np.ndarray  # (K, S, S/2) the same of the hair behind the neck
     light: np.ndarray  # (K, S, S/2) 1 on average
     worn: np.ndarray  # (N,) which shape each person wears
+    groups: np.ndarray  # (K,) 0 for none, 1 for short, 2 for long hair
 
 
 @dataclass(frozen=True)
 class HairColours:
     colours: np.ndarray  # (C, 3)
     worn: np.ndarray  # (N,) which colour each person's hair is of; -1 where there is none
+    groups: np.ndarray  # (C,) 0 for dark, 1 for medium, 2 for light hair
 
 
 def find_shapes(heads: Heads) -> HairShapes:
@@ -52,42 +59,51 @@ def find_shapes(heads: Heads) -> HairShapes:
     outlines = np.stack([signed_distance(hair > 0.5) for hair in heads.hair])
     covered = (heads.hair > 0.5).mean((1, 2))
     wearers = np.flatnonzero(covered >= 0.02)
-    empty = np.full((1, size, size // 2), OUTSIDE)
+    empty = np.zeros((1, size, size // 2), np.float32)
     worn = np.zeros(len(heads), int)
     if not len(wearers):
-        return HairShapes(empty, empty, np.ones_like(empty), worn)
+        return HairShapes(empty, empty, np.ones_like(empty), worn, np.zeros(1, int))
     features = np.stack([_shrink(o, size) for o in np.clip(outlines[wearers], -17, 17)])
     group, distances = _cluster(features, SHAPES)
     plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
     kept = _keep(group, distances, plain)
-    edges, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    groups, fronts, backs, lights = [0], [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, k in enumerate(kept, 1):
         own = np.flatnonzero(group == k)
         worn[wearers[own]] = number
         nearest = own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)]
         edge = _close(outlines[wearers[nearest]].mean(0))
-        edges.append(edge)
+        long = _is_long(edge)
+        groups.append(1 + long)
+        cover, light = draw_hair(edge, long, number)
+        fronts.append(cover)
         backs.append(_fill(edge))
-        lights.append(_light(heads, wearers[nearest], edge) * _strands(edge, number))
-    return HairShapes(np.stack(edges), np.stack(backs), np.stack(lights), worn)
+        lights.append(light * _light(heads, wearers[nearest], edge))
+    front, back, light = (np.stack(of) for of in (fronts, backs, lights))
+    return HairShapes(front, back, light, worn, np.array(groups))
 
 
 def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     """The colours of hair that at least `LEAST_ALIKE` people have."""
     import cv2
 
-    surely = heads.hair > 0.6
+    surely = np.stack(
+        [(erode(h, 2) > 0.8) & (c > 0.97) for h, c in zip(heads.hair, heads.cover, strict=True)]
+    )
     some = np.flatnonzero((surely.mean((1, 2)) > 0.002) & (shapes.worn > 0))
     worn = np.full(len(heads), -1)
     if not len(some):
-        return HairColours(np.full((1, 3), 0.2), worn)
+        return HairColours(np.full((1, 3), 0.2), worn, np.zeros(1, int))
     own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
     lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
     group, _ = _cluster(lab * [1, 1.6, 1.6], COLOURS)
     kept = sorted(range(group.max() + 1), key=lambda k: float(lab[group == k, 0].mean()))
     for number, k in enumerate(kept):
         worn[some[group == k]] = number
-    return HairColours(np.stack([own[group == k].mean(0) for k in kept]), worn)  # dark ones first
+    lightness = np.array([lab[group == k, 0].mean() for k in kept])
+    colours = np.stack([lab[group == k].mean(0) for k in kept]) * [1, CHROMA, CHROMA]
+    colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
+    return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
 
 
 def _cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -128,16 +144,17 @@ def _shrink(outline: np.ndarray, size: int) -> np.ndarray:
 
 
 def _is_plain(outlines: np.ndarray) -> bool:
-    """Whether people of such outlines (N, S, S/2) wear their hair long, or short and no hat."""
+    """Whether outlines (N, S, S/2) are those of a haircut, their hairline and width."""
     if not len(outlines):
         return False
     mean = outlines.mean(0)
     aside, down = canvas_grid(len(mean))
-    if _is_long(mean):
-        return True
     line = down[mean[:, -1] > 0, -1].max(initial=0)
     row = int(np.argmax(down[:, 0] > 0.46))
-    return line <= LOW and aside[row, mean[row] > 0].max(initial=0) * FRAME <= WIDE
+    wide = aside[row, mean[row] > 0].max(initial=0) * FRAME
+    if _is_long(mean):
+        return line <= LOW and wide <= WIDE_LONG
+    return HIGH <= line <= LOW and wide <= WIDE
 
 
 def _is_long(edge: np.ndarray) -> bool:
@@ -163,7 +180,7 @@ def _half_width(edge: np.ndarray) -> np.ndarray:
 
 def _close(edge: np.ndarray) -> np.ndarray:
     """A mean outline as it is drawn: closed where the canonical pictures cut it off, without
-    collars, and fading out where short hair ends above the ears."""
+    collars, and no wider than it may be."""
     size = len(edge)
     (across, low), (_, down) = picture_grid(size), canvas_grid(size)
     edge, width = edge.copy(), np.maximum(_half_width(edge), 0)
@@ -183,13 +200,12 @@ def _close(edge: np.ndarray) -> np.ndarray:
     narrowest = np.minimum.accumulate(width[widest:])[:, None]
     within = np.where(width[widest:, None] > 0, (narrowest - across[widest:]) * 224, OUTSIDE)
     edge[widest:] = np.minimum(edge[widest:], within)
-    # Beside: within the picture.
+    # Beside: within the picture, and short hair lets the ears free.
     beside = (0.425 - across) * 224
-    corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
-    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 2.4)
     if not _is_long(edge):
-        soft = smooth_step((down - 0.36) / 0.12)
-        edge = edge * (1 - 0.75 * soft) - 1.2 * soft
+        beside -= smooth_step((down - 0.26) / 0.2) * (0.425 - WIDE_ABOVE_EAR) * 224
+    corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
+    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 4.0 if _is_long(edge) else 2.4)
     return edge
 
 
@@ -197,10 +213,11 @@ def _fill(edge: np.ndarray) -> np.ndarray:
     """The outline of long hair behind face and neck; of short hair there is none."""
     size = len(edge)
     if not _is_long(edge):
-        return np.full(edge.shape, OUTSIDE)
-    (across, _), (_, down) = picture_grid(size), canvas_grid(size)
-    behind = (_half_width(edge)[:, None] - across) * 224
-    return np.minimum(behind, (down - 0.45) * 224)
+        return np.zeros(edge.shape, np.float32)
+    (across, low), (_, down) = picture_grid(size), canvas_grid(size)
+    behind = (_half_width(edge)[:, None] - 0.012 - across) * 224
+    behind = np.minimum(behind, (down - 0.45) * 224)
+    return blur_half(behind > 0, 1.5) * (1 - smooth_step((low - 0.84) / 0.13))
 
 
 def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
@@ -218,39 +235,3 @@ def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
     light = mean / max(float(mean[within].mean()) if within.any() else 1.0, 1e-3)
     light = np.clip(1 + 1.1 * (light - 1), 0.55, 1.12)
     return light * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 5))
-
-
-def _strands(edge: np.ndarray, seed: int) -> np.ndarray:
-    """Light and dark along the growth of hair, about 1: long hair falls in parabolas about the
-    crown, short hair grows outwards."""
-    size = len(edge)
-    random = np.random.default_rng(seed)
-    across, low = picture_grid(size)
-    if _is_long(edge):
-        crown = low[int(np.argmax((edge > 0).any(1))), 0] + 0.05
-        radius = np.hypot(across, low - crown)
-        beside, along = (np.sqrt(np.maximum(radius + s * (low - crown), 0)) for s in (-1, 1))
-        place = beside / 0.9 + 0.01 * np.sin(9 * along + seed), along / 1.4
-        fine, length, strength = (3.5, 7, 16), 90, 0.045
-    else:
-        turn, radius = np.arctan2(across, 0.5 - low), np.hypot(1.18 * across, low - 0.5)
-        place = turn / 3 + 0.1 * radius, radius / 0.6
-        fine, length, strength = (4, 8, 18), 40, 0.04
-    waves = [_look_up(_noise(random, sigma, length), *place) for sigma in fine]
-    return 1 + 0.5 * strength * np.sum(waves, axis=0)
-
-
-def _noise(random: np.random.Generator, across: float, along: float) -> np.ndarray:
-    """Smooth noise (1024, 1024) of spread 1."""
-    import cv2
-
-    noise = random.standard_normal((1024, 1024)).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=along)
-    return noise / noise.std()
-
-
-def _look_up(noise: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
-    import cv2
-
-    x, y = ((1023 * np.clip(place, 0, 1)).astype(np.float32) for place in (across, along))
-    return cv2.remap(noise, x, y, cv2.INTER_LINEAR)

@@ -31,9 +31,9 @@ LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limi
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
-EDGE = 0.7  # pixels of 224: how soft the outline of hair is
-SHADE = 0.62  # of the hair behind the neck
-TASTE = 2.0  # how fast the liking for a kind of hair changes with the face
+SHADE = 0.55  # of the hair behind the neck
+SHINE = 0.08  # of what light hair sends back, whatever its colour
+TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -77,8 +77,7 @@ class FaceDecoder(nn.Module):
     energy_slope: Tensor
     energy_offset: Tensor
     skin_cover: Tensor
-    hair_fade: Tensor
-    hair_edge: Tensor
+    hair_front: Tensor
     hair_back: Tensor
     hair_light: Tensor
     hair_colours: Tensor
@@ -132,8 +131,7 @@ class FaceDecoder(nn.Module):
             "energy_slope": (dims, len(BANDS) * tiny),
             "energy_offset": (len(BANDS) * tiny,),  # natural logarithms
             "skin_cover": (size, size // 2),  # how surely there is skin: head, neck
-            "hair_fade": (size, size // 2),  # how much of hair is seen: none at the picture's end
-            "hair_edge": (self.shapes, half),  # pixels of 224 from the outline, inwards
+            "hair_front": (self.shapes, half),  # how surely hair covers head and ground
             "hair_back": (self.shapes, half),  # the same of the hair behind the neck
             "hair_light": (self.shapes, half),  # of the hair, 1 on average
             "hair_colours": (colours, 3),
@@ -271,9 +269,9 @@ class FaceDecoder(nn.Module):
         def layer(planes: Tensor) -> Tensor:
             return planes.index_select(0, shape).unflatten(1, (1, size, size // 2))
 
-        hair = layer(self.hair_light) * self.hair_colours.index_select(0, colour)[:, :, None, None]
-        back = torch.sigmoid(layer(self.hair_back) / EDGE) * self.hair_fade
-        front = torch.sigmoid(layer(self.hair_edge) / EDGE) * self.hair_fade
+        own = self.hair_colours.index_select(0, colour)[:, :, None, None] + SHINE
+        hair = layer(self.hair_light) * own - SHINE
+        back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
         picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)
         return picture + front * (hair - picture)

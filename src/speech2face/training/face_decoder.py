@@ -19,11 +19,11 @@ import torch
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.hair import find_colours, find_shapes
-from speech2face.data.heads import Heads, separate_heads, smooth_step
+from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
+from speech2face.data.heads import Heads, separate_heads
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.skin import uncover_skin
-from speech2face.data.targets import Targets, build_targets, frame, picture_grid
+from speech2face.data.targets import Targets, build_targets, frame
 from speech2face.data.textures import (
     MeasuredFaces,
     explain_face,
@@ -52,7 +52,7 @@ class FaceDecoderRecipe:
 
     name: str
     network: FaceDecoderConfig
-    penalty: float = 100.0  # of the ridges
+    penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
     typical: float = 2.0  # how many times as far from the average as `shown` a typical face lies
@@ -132,7 +132,7 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
     shapes = find_shapes(heads)
     colours = find_colours(heads, shapes)
     decoder = FaceDecoder(
-        recipe.network, mean_shape, len(shapes.edge) - 1, len(colours.colours)
+        recipe.network, mean_shape, len(shapes.front) - 1, len(colours.colours)
     ).requires_grad_(False)
     average = targets.embeddings[:, -1].mean(0)
     _put(decoder.average, average)
@@ -144,13 +144,13 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
     symmetric = (targets.displacements + mirrored) / 2
     regress(symmetric, recipe.penalty, decoder.shape_slope, decoder.shape_offset)
     for buffer, planes in (
-        (decoder.hair_edge, shapes.edge),
+        (decoder.hair_front, shapes.front),
         (decoder.hair_back, shapes.back),
         (decoder.hair_light, shapes.light),
         (decoder.hair_colours, colours.colours),
     ):
         _put(buffer, planes.reshape(buffer.shape))
-    _solve_hair(decoder, targets, shapes.worn, colours.worn)
+    _solve_hair(decoder, targets, shapes, colours)
     return decoder
 
 
@@ -183,24 +183,21 @@ def _solve_skin(
 
 
 def _solve_hair(
-    decoder: FaceDecoder, targets: Targets, shapes: np.ndarray, colours: np.ndarray
+    decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
-    """Which hair suits, a liking that differs from face to face, and where hair fades out."""
+    """Which hair suits, and a liking that differs from face to face."""
     views = targets.embeddings.shape[1]
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)
     solved = [
-        solve_chances(towards, np.concatenate([worn] * views), kinds)
-        for worn, kinds in ((shapes, decoder.shapes), (colours, decoder.colours))
+        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups)
+        for kinds in (shapes, colours)
     ]
     _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
     _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
     spread = np.maximum(towards.std(0), 1e-6)[:, None]
     taste = np.random.default_rng(1).standard_normal(tuple(decoder.hair_taste.shape))
     _put(decoder.hair_taste, taste / spread / np.sqrt(len(taste)))
-    across, low = picture_grid(decoder.config.size)
-    far = np.hypot(across / 0.56, np.maximum(low - 0.5, 0) / 0.50) * (low > 0.5)
-    _put(decoder.hair_fade, 1 - smooth_step((far - 0.68) / 0.30))
 
 
 class _Ridge:
@@ -231,9 +228,9 @@ def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     Raises ModelError where it is of a version that drew no layers.
     """
     tensors, facts = load_weights(path)
-    if "hair_edge" not in tensors:
+    if "hair_front" not in tensors:
         raise ModelError(f"{path}: weights of a face decoder of version 0.2 or older; train anew.")
-    shapes, colours = (len(tensors[name]) for name in ("hair_edge", "hair_colours"))
+    shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**facts["recipe"]["network"]), None, shapes - 1, colours
     )
