@@ -19,6 +19,7 @@ DOCS, EXAMPLES = HERE / "docs", HERE / "examples"
 SAMPLED = ("bella", "george")
 BETWEEN = (("emma", "michael"), ("sara", "bella"), ("george", "omega"))
 STEPS = 7
+STRENGTHS = (0, 0.5, 1, 1.5)
 
 
 def main() -> None:
@@ -34,6 +35,18 @@ def main() -> None:
         samples.append((name, face.image))
         samples += [(f"sample {n}", picture) for n, picture in enumerate(face.samples, 1)]
     save(contact_sheet(samples, columns=7), "samples", model)
+
+    strengths, hair = [], []
+    for name in SAMPLED:
+        voice = model.embed(EXAMPLES / f"{name}.flac")
+        for strength in STRENGTHS:
+            pixels = model.decode(voice.at_strength(strength)[None])[0][0]
+            strengths.append((f"{name}, {strength:g}", Image.fromarray(pixels)))
+        for kind in ("none", *range(1, model.hair_shapes + 1)):
+            pixels = model.decode(voice.shown[None], hair=kind)[0][0]
+            hair.append((str(kind), Image.fromarray(pixels)))
+    save(contact_sheet(strengths, columns=2 * len(STRENGTHS)), "strengths", model)
+    save(contact_sheet(hair, columns=1 + model.hair_shapes), "hair", model)
 
     steps = []
     for ends in BETWEEN:

@@ -208,8 +208,8 @@ def draw_decoder(model: Speech2Face) -> None:
 
 def count_hair(decoder: Path) -> tuple[int, int]:
     """How many shapes, without baldness, and colours of hair a released decoder has."""
-    sizes = {t.name.removesuffix(".half"): t.dims[0] for t in onnx.load(decoder).graph.initializer}
-    return sizes["hair_edge"] - 1, sizes["hair_colours"]
+    sizes = {t.name.removesuffix(".half"): t.dims for t in onnx.load(decoder).graph.initializer}
+    return sizes["hair_front"][0] - 1, sizes["hair_colours"][0]
 
 
 def draw_learning_curve() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from onnxscript import optimizer
+from onnxscript import ir, optimizer
 from torch import Tensor, nn
 
 from speech2face.errors import ModelError
@@ -61,7 +61,13 @@ def export_onnx(
             verbose=False,
         )
     assert program is not None
-    optimizer.fold_constants(program.model)
+    kept = network.state_dict().keys()  # whoever loads the file as a network looks for these
+
+    def is_no_weight(node: ir.Node) -> bool | None:
+        weights = any(value is not None and value.name in kept for value in node.inputs)
+        return False if weights else None  # None: as the optimiser would
+
+    optimizer.fold_constants(program.model, should_fold=is_no_weight)
     optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
     _drop_traces(model)
