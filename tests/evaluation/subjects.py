@@ -23,7 +23,7 @@ from speech2face.training.hearing import HeardClips
 from speech2face.training.recipes import voice_encoder_debug
 
 PEOPLE, FOLDS, SIZE, RATE = 40, 2, 8, 16_000
-TYPICAL = 2.0
+TYPICAL = 2.25
 LANDMARKS = np.zeros((5, 2), np.float32)
 
 

@@ -378,7 +378,7 @@ def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkey
     header, *rows = strengths_table(facts)
     assert header == ["", "people", *(f"ours, strength {s}" for s in ("0", "1", "1.5"))]
     assert all(len(row) == len(header) for row in rows)
-    assert "at strength 1, where a face is drawn 2 times" in describe_strengths(facts)
+    assert "at strength 1, where a face is drawn 2.25 times" in describe_strengths(facts)
 
     calibration = facts["calibration"]
     assert calibration["stated_bits"]["value"] > 0

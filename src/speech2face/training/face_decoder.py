@@ -55,7 +55,7 @@ class FaceDecoderRecipe:
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
-    typical: float = 2.0  # how many times as far from the average as `shown` a typical face lies
+    typical: float = 2.25  # how many times as far from the average as `shown` a typical face lies
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
 
