@@ -1,4 +1,4 @@
-"""Draws the average face that a voice suggests, and says how much the voice gives away.
+"""Draws the typical face that a voice suggests, and says how much the voice gives away.
 
     import speech2face
 

@@ -21,7 +21,7 @@ MOST_STRENGTH = 1.5  # how far from the average a face is drawn; a typical one i
 STYLES = ("plain", "cartoon")
 
 NOTICE = (
-    "Generated picture: the average face that a voice suggests. "
+    "Generated picture: the typical face that a voice suggests. "
     "It shows nobody and is nobody's portrait."
 )
 # The IPTC's word for pictures made by a trained model, which picture libraries look for.

@@ -104,7 +104,7 @@ app = typer.Typer(
 
 
 @app.callback(
-    help="Draw the average face that a voice suggests: nobody's portrait.",
+    help="Draw the typical face that a voice suggests: nobody's portrait.",
     epilog=EXAMPLES,
 )
 def start(

@@ -106,7 +106,7 @@ def make_app(
     app = FastAPI(
         title="speech2face",
         version=__version__,
-        summary="Draws the average face that a voice suggests. It shows nobody's portrait.",
+        summary="Draws the typical face that a voice suggests. It shows nobody's portrait.",
         lifespan=live,
         docs_url=None,  # its page comes from a CDN
         redoc_url=None,
