@@ -410,6 +410,21 @@ def test_what_the_parts_of_the_encoder_are_worth_is_what_was_measured():
         assert {tuple(map(float, figures)) for figures in written} <= known
 
 
+def test_what_strength_gains_and_costs_is_what_was_measured():
+    drawn = json.loads((ROOT / "benchmarks" / "pairs.json").read_text())["strengths"]["drawn"]
+    page = (ROOT / "docs" / "decoder.md").read_text()
+    table = page.partition("<!-- strengths -->")[2].partition("<!-- /strengths -->")[0]
+    number = r"−?\d*\.\d+"
+    written = re.findall(rf"({number}) \[({number}), ({number})\]", table)
+    known = {
+        tuple(round(figure, places) for figure in interval)
+        for interval in find_intervals(drawn)
+        for places in (1, 2, 3)
+    }
+    assert len(written) == 11 * len(drawn)
+    assert {tuple(float(f.replace("−", "-")) for f in figures) for figures in written} <= known
+
+
 def test_what_waiting_threads_cost_is_what_was_measured():
     measured: dict[tuple[str, str], list[str]] = {}
     for row in THREADS["rows"]:

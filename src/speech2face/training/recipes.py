@@ -28,11 +28,12 @@ Recipe = TypeVar("Recipe", bound=FaceDecoderRecipe | VoiceEncoderRecipe | EndToE
 
 
 def face_decoder() -> FaceDecoderRecipe:
-    """The fourth decoder, in layers; the released one is the third.
+    """The released decoder, in layers; the fourth version.
 
-    speech2face train face-decoder --pairs pairs --out runs/face-decoder
+    speech2face train face-decoder --pairs pairs --pairs more --out runs/face-decoder
 
-    Measuring 1,620 pictures 3 min, solving half a minute.
+    Measuring 1,620 pictures 3 min, solving a minute. Faces drawn from voices, two-way by five folds
+    over 1,090 people: dlib .838 [.828, .848], SFace .655 [.639, .671].
     """
     return FaceDecoderRecipe(name="face-decoder", network=FaceDecoderConfig())
 
