@@ -95,7 +95,7 @@ def draw_pipeline(model: Speech2Face) -> None:
     parts += [dot(428, 80, 4, "warm-dot")]
     parts += [text(428, 140, "a Gaussian over faces"), small(428, 158, "mean, covariance")]
     parts.append(picture(face.image, 702, 22, 116))
-    parts += [text(760, 158, "the face at its mean")]
+    parts += [text(760, 158, "a typical face")]
     parts += [arrow(a, 80, b) for a, b in ((172, 199), (323, 362), (494, 533), (658, 695))]
     save("pipeline", 848, 170, parts)
 
@@ -136,7 +136,7 @@ def draw_gaussian(model: Speech2Face) -> None:
     up, down = (mean + factor @ np.array(step) for step in ((0.5, 1.5), (0.9, -1.5)))
     rows = (
         (up, 12, "it may be this one", "cool-dot"),
-        (mean, 154, "the likeliest, drawn", "warm-dot"),
+        (mean, 154, "the likeliest", "warm-dot"),
         (down, 296, "or this one", "cool-dot"),
     )
     for point, y, words, kind in rows:
