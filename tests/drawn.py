@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from PIL import Image
 
 import speech2face
 from sounds import example_speech
+from speech2face.data.targets import FRAME, MIDDLE
+
+SIZE = 224  # pixels
 
 
 @cache
@@ -27,9 +31,11 @@ def sample_embeddings(count: int, seed: int = 0, apart: float = 1.0) -> np.ndarr
 @cache
 def _draw(count: int, seed: int, apart: float) -> np.ndarray:
     pictures, _ = _model().decode(sample_embeddings(count, seed, apart))
-    return pictures
+    left, upper = np.array(MIDDLE) * (1 - FRAME) * SIZE
+    box = (left, upper, left + FRAME * SIZE, upper + FRAME * SIZE)
+    return np.stack([Image.fromarray(p).resize((SIZE, SIZE), 3, box) for p in pictures])
 
 
 def draw_faces(count: int, seed: int = 0, apart: float = 1.0) -> list[np.ndarray]:
-    """Pictures (224, 224, 3) uint8 RGB of `sample_embeddings`."""
+    """Pictures (224, 224, 3) uint8 RGB of `sample_embeddings`, as near as canonical ones."""
     return list(_draw(count, seed, apart))
