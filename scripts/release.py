@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from speech2face.provenance import hide_folders
 from speech2face.training.checkpoint import load_weights
 
 HERE = Path(__file__).resolve().parents[1]
@@ -78,8 +79,7 @@ def export(encoder: Path, decoder: Path) -> Arguments:
 def publish(report: Path, place: Path) -> None:
     """Store the report; of folders that its command names only the last part."""
     facts = json.loads(report.read_text())
-    words = facts["provenance"]["command"].split()
-    facts["provenance"]["command"] = " ".join(word.rpartition("/")[2] for word in words)
+    facts["provenance"]["command"] = hide_folders(facts["provenance"]["command"])
     place.write_text(json.dumps(facts, indent=1) + "\n")
 
 

@@ -112,6 +112,11 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
         file.write(text.encode())
 
 
+def hide_folders(command: str) -> str:
+    """A command as others may see it: of paths only their last parts."""
+    return " ".join(word.rpartition("/")[2] for word in command.split())
+
+
 def summarise(provenance: Mapping[str, Any]) -> list[str]:
     """A provenance, as JSON holds it, in a few lines of text for a page."""
     data = []

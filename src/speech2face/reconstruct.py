@@ -227,7 +227,7 @@ class Speech2Face:
         voice = self.embed(source, start=start, end=end, track=track, progress=progress)
         face = voice.at_strength(strength)
         embeddings = np.concatenate([face[None], voice.sample(samples, worn.seed)])
-        faces = zip(*self.decode(embeddings, hair=hair, seed=seed), strict=True)
+        faces = zip(*draw_faces(self._decoder, embeddings, worn), strict=True)
         image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)
         return Reconstruction(image, tuple(others), voice, strength, worn.name)
 

@@ -6,8 +6,9 @@ import { PICTURE, address, explainNoStream } from "./server.js";
 const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen live
 
 /**
- * Open a stream for samples at `rate`, for faces drawn as chosen. `onHeard` gets {duration, speech} in seconds, `onFace` the
- * facts of each face, `onProblem` the Problem that ended the stream before its time.
+ * Open a stream for samples at `rate`, for faces drawn as chosen. `onHeard` gets {duration, speech}
+ * in seconds, `onFace` the facts of each face, `onProblem` the Problem that ended the stream before
+ * its time.
  */
 export function openLive(rate, choices, { onHeard, onFace, onProblem }) {
   const url = address("v1/stream", { ...PICTURE, ...choices });

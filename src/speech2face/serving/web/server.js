@@ -14,9 +14,9 @@ export function address(path, query = {}) {
 }
 
 /**
- * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {sent: 0..1} while it is sent,
- * and with {wait: seconds} each second until a busy server is asked again. Throws a Problem, or an
- * AbortError once `signal` is raised.
+ * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {sent: 0..1}
+ * while it is sent, and with {wait: seconds} each second until a busy server is asked again. Throws
+ * a Problem, or an AbortError once `signal` is raised.
  */
 export async function reconstruct(recording, choices, signal, tell) {
   const url = address("v1/reconstruct", { ...PICTURE, ...choices });
