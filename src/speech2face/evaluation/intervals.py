@@ -43,6 +43,14 @@ def bootstrap_people(
     return Estimate(float(of_person.mean()), float(low), float(high))
 
 
+def bootstrap_known(values: np.ndarray, people: np.ndarray, seed: int = 0) -> Estimate:
+    """Mean over people of the values (n clips,) that are not NaN; NaN where all are."""
+    known = np.isfinite(values)
+    if not known.any():
+        return Estimate(np.nan, np.nan, np.nan)
+    return bootstrap_people(values[known], people[known], seed)
+
+
 def bootstrap_statistic(
     statistic: Callable[[np.ndarray], float],
     people: np.ndarray,

@@ -24,6 +24,7 @@ from speech2face.evaluation.attributes import judge_clips
 from speech2face.evaluation.fairness import Group, compare_groups
 from speech2face.evaluation.intervals import (
     Estimate,
+    bootstrap_known,
     bootstrap_people,
     summarise,
     weigh_people,
@@ -91,7 +92,7 @@ def measure_drawn(
         scores = score_pictures(embeddings, faces, has, people, strata["everybody"])
         for name, wins in two_way.items():
             won = scores.match(people, strata[name])
-            wins[judge] = _mean(won, people, seed)
+            wins[judge] = bootstrap_known(won, people, seed)
     same_sex, _ = judge_clips(made.age_sex, true.judged.age_sex)
     judged = np.isfinite(same_sex)
     grouped = (group != "") & (true.group != "")
@@ -110,7 +111,7 @@ def measure_drawn(
         alikeness,
         two_way,
         age,
-        _mean(same_sex, people, seed) if judged.any() else None,
+        bootstrap_known(same_sex, people, seed) if judged.any() else None,
         groups,
     )
 
@@ -158,10 +159,3 @@ def compare_drawn_ages(
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """NaN where the divisor is none but for rounding."""
     return np.divide(one, other, out=np.full_like(one, np.nan), where=other > 1e-6)
-
-
-def _mean(values: np.ndarray, people: np.ndarray, seed: int) -> Estimate:
-    known = np.isfinite(values)
-    if not known.any():
-        return Estimate(np.nan, np.nan, np.nan)
-    return bootstrap_people(values[known], people[known], seed)

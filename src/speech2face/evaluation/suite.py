@@ -47,7 +47,7 @@ from speech2face.evaluation.calibration import Calibrated, measure_calibration
 from speech2face.evaluation.craniofacial import compare_ratios, correlate_ratios
 from speech2face.evaluation.fairness import compare_groups
 from speech2face.evaluation.folds import MEASURED, DrawnFolds
-from speech2face.evaluation.intervals import Estimate, bootstrap_people
+from speech2face.evaluation.intervals import Estimate, bootstrap_known
 from speech2face.evaluation.judges import (
     JUDGES,
     JudgedPictures,
@@ -552,10 +552,7 @@ class Suite:
         return {"people": len(np.unique(self.people[chosen])), "clips": int(chosen.sum())}
 
     def _mean(self, values: np.ndarray) -> Estimate:
-        known = np.isfinite(values)
-        if not known.any():
-            return Estimate(np.nan, np.nan, np.nan)
-        return bootstrap_people(values[known], self.people[known], self._seed)
+        return bootstrap_known(values, self.people, self._seed)
 
     def _liken(self, made: np.ndarray, true: np.ndarray) -> Similarity | None:
         """None where faces are found of fewer than two people."""
