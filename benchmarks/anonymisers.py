@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 
 from speech2face.console import ProgressBars
-from speech2face.evaluation.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.privacy.anonymise import ANONYMISERS, load_anonymiser
-from speech2face.privacy.intelligibility import WordErrors, count_errors
-from speech2face.privacy.naturalness import measure_distance, measure_roughness, measure_speech
-from speech2face.privacy.recogniser import recognise
+from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
+from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
+from speech2face.privacy.asr import recognise
+from speech2face.privacy.speech_quality import measure_distance, measure_roughness, measure_speech
+from speech2face.privacy.word_error_rate import WordErrors, count_errors
 from speech2face.tables import read_table
 
 HERE = Path(__file__).parent

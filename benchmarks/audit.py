@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.console import ProgressBars
-from speech2face.evaluation.plots import Axis, Series, draw_lines
-from speech2face.privacy.anonymise import ANONYMISERS, load_anonymiser
-from speech2face.privacy.audit import Audit
-from speech2face.privacy.audit import tell_estimate as tell
-from speech2face.privacy.disclosure import STRANGERS
-from speech2face.privacy.held_out import calibrate, write_calibration
-from speech2face.privacy.population_page import draw_face
-from speech2face.privacy.single import SURE
+from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
+from speech2face.privacy.audit_population import Audit
+from speech2face.privacy.audit_population import tell_estimate as tell
+from speech2face.privacy.audit_recording import SURE
+from speech2face.privacy.calibrate import calibrate, write_calibration
+from speech2face.privacy.leakage_estimate import STRANGERS
+from speech2face.reports.plots import Axis, Series, draw_lines
+from speech2face.reports.population_page import draw_face
 from speech2face.weights import find_model
 
 HERE = Path(__file__).parent
@@ -152,7 +152,7 @@ def stand_alone(figure: str) -> str:
     drawing = figure[figure.index("<svg") : figure.index("</svg>")]
     size = re.search(r'viewBox="0 0 (\d+) (\d+)" width="\d+"', drawing)
     if not size:
-        raise ValueError("not a figure of evaluation/plots.py")
+        raise ValueError("not a figure of reports/plots.py")
     width, height = (int(number) for number in size.groups())
     entries = re.findall(r"<span>(<svg.*?</svg>)(.*?)</span>", figure)
     legend, place = "", 56

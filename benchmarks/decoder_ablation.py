@@ -20,13 +20,13 @@ from typing import Any
 import torch
 
 from speech2face.console import ProgressBars
+from speech2face.data.pair_sets import read_sets
 from speech2face.data.pairs import read_photographs
-from speech2face.data.sets import read_sets
-from speech2face.decoding import CERTAIN
-from speech2face.evaluation.copies import report_copies
+from speech2face.evaluation.decoder_reconstruction import report_copies
+from speech2face.face_drawing import CERTAIN
 from speech2face.provenance import hide_folders
-from speech2face.training.export import export_onnx
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
+from speech2face.training.onnx_export import export_onnx
 from speech2face.training.recipes import face_decoder
 
 STORED = Path(__file__).parent / "decoder_ablation.json"

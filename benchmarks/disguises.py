@@ -41,15 +41,15 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
+from speech2face.data.pair_sets import join_people, read_sets
 from speech2face.data.pairs import Pair
-from speech2face.data.sets import join_people, read_sets
 from speech2face.errors import NoSpeechError
-from speech2face.evaluation.intervals import bootstrap_people
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.privacy import disguise
-from speech2face.privacy.anonymise import load_anonymiser
-from speech2face.privacy.audit import tell_estimate
-from speech2face.privacy.disguise import FILE, Classifier, standardise
+from speech2face.metrics.intervals import bootstrap_people
+from speech2face.privacy import disguise_detection
+from speech2face.privacy.anonymisers import load_anonymiser
+from speech2face.privacy.audit_population import tell_estimate
+from speech2face.privacy.disguise_detection import FILE, Classifier, standardise
 from speech2face.speech import find_speech
 from speech2face.weights import ASSETS
 
@@ -164,7 +164,7 @@ def hear(clips: list[tuple[str, str, Path]], cache: Path, show: Show) -> tuple[S
 
 def describe_sounds(kept: Path) -> list[tuple[np.ndarray, str, str]]:
     """Figures, kind and channel of each sound in a file, kept until `describe` is another."""
-    code = inspect.getsource(disguise).partition("\ndef describe")[2]
+    code = inspect.getsource(disguise_detection).partition("\ndef describe")[2]
     described = kept.with_suffix(f".{zlib.crc32(code.encode()):08x}.npz")
     if not described.is_file():
         rows = []
@@ -172,7 +172,7 @@ def describe_sounds(kept: Path) -> list[tuple[np.ndarray, str, str]]:
             for i, (kind, channel) in enumerate(stored["names"]):
                 speech = stored[str(i)].astype(np.float32) / 32767
                 for samples, words in cut(speech, zlib.crc32(f"{kept.stem} {i}".encode())):
-                    rows.append((disguise.describe(samples), kind, channel + words))
+                    rows.append((disguise_detection.describe(samples), kind, channel + words))
         figures, kinds, channels = (np.array(column) for column in zip(*rows, strict=True))
         partial = kept.with_suffix(".part.npz")
         np.savez(partial, figures=figures, kinds=kinds, channels=channels)
@@ -397,7 +397,7 @@ def false_alarms_elsewhere(folder: Path, classifier: Classifier) -> dict[str, An
     called, count = 0, 0
     for path in sorted((*folder.glob("audio/*.flac"), *folder.glob("*.flac"))):
         try:
-            figures = disguise.describe(find_speech(path).samples)
+            figures = disguise_detection.describe(find_speech(path).samples)
         except NoSpeechError:
             continue
         called += bool(classifier.probability(figures) >= classifier.threshold)

@@ -124,7 +124,7 @@ def export_paper_encoder(path: Path) -> None:
     import torch
 
     from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder
-    from speech2face.training.export import export_onnx
+    from speech2face.training.onnx_export import export_onnx
 
     torch.manual_seed(0)
     with warnings.catch_warnings():

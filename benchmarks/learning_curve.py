@@ -28,12 +28,12 @@ import numpy as np
 from scipy.stats import norm
 
 from speech2face.console import ProgressBars, Show
-from speech2face.data.sets import join_people, read_sets
+from speech2face.data.pair_sets import join_people, read_sets
 from speech2face.data.voices import hear_pairs
-from speech2face.evaluation.folds import deal_folds
-from speech2face.evaluation.intervals import Estimate, summarise, weigh_people
-from speech2face.matching import two_way
-from speech2face.training.hearing import HeardClips
+from speech2face.evaluation.cross_validation import deal_folds
+from speech2face.metrics.intervals import Estimate, summarise, weigh_people
+from speech2face.metrics.matching import two_way
+from speech2face.training.clip_features import HeardClips
 from speech2face.training.recipes import voice_encoder
 from speech2face.training.voice_encoder import listen, load_speaker
 from voice_encoders import FOLDS, REFERENCE, ROWS, SEED, SHORT, Fold, find_folder, write_table

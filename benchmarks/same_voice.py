@@ -4,11 +4,11 @@
 
 PAIRS are folders as training reads them. Of all pairs of clips, those of one person, and strangers
 whose faces are nearly alike, are heard by the released voice encoder's speaker network
-(`speaker_features`). Told is how many of one person's pairs faces alone miss (`leaks.SAME`), how
-many of these voices tell, and how many strangers voices would join, by how alike the faces are. The
-limits in `data/joining.py` were chosen on these figures. Names were given by faces and by eye, so
-pairs that no recogniser would tell may be missing among them. --write stores same_voice.json; five
-minutes of one core.
+(`speaker_features`). Told is how many of one person's pairs faces alone miss
+(`near_duplicates.SAME`), how many of these voices tell, and how many strangers voices would join,
+by how alike the faces are. The limits in `data/person_linking.py` were chosen on these figures.
+Names were given by faces and by eye, so pairs that no recogniser would tell may be missing among
+them. --write stores same_voice.json; five minutes of one core.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 
 from latency import describe_machine
 from speech2face.console import ProgressBars
-from speech2face.data.joining import NEARLY, SAME_VOICE
-from speech2face.data.leaks import DOUBTFUL, SAME, measure_likeness
+from speech2face.data.near_duplicates import DOUBTFUL, SAME, measure_likeness
+from speech2face.data.pair_sets import look_at, read_sets
 from speech2face.data.pairs import hear
-from speech2face.data.sets import look_at, read_sets
+from speech2face.data.person_linking import NEARLY, SAME_VOICE
 from speech2face.errors import NoSpeechError
 from speech2face.speaker_features import SpeakerFeatures
 

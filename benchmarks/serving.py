@@ -36,7 +36,7 @@ import httpx
 import psutil
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "serving"), str(HERE)]
+sys.path[:0] = [str(HERE.parent / "tests"), str(HERE)]
 
 RECORDING = HERE.parent / "examples" / "bella.flac"  # 6.4 s
 REQUESTS, CLIENTS, OVERLOAD_CLIENTS, SINGLE = 2000, 32, 64, 100
@@ -235,7 +235,7 @@ def measure_kill() -> dict[str, Any]:
 
 
 def measure_fuzz() -> dict[str, Any]:
-    from hostile import bombs, mutations
+    from helpers.hostile_files import bombs, mutations
 
     with serving() as (server, log):
         begun = server.memory()
@@ -297,7 +297,7 @@ def told(answer: httpx.Response) -> str:
 
 
 def measure_command() -> dict[str, Any]:
-    from hostile import mutations
+    from helpers.hostile_files import mutations
 
     codes: Counter[str] = Counter()
     exits: Counter[str] = Counter()

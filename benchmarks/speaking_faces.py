@@ -36,15 +36,15 @@ from sklearn.metrics import roc_auc_score
 from latency import describe_machine
 from speech2face.data.samples import Sample, Source
 from speech2face.data.splits import split_people
-from speech2face.evaluation.intervals import bootstrap_people, bootstrap_statistic
-from speech2face.faces import TEMPLATES
+from speech2face.face_encoders import TEMPLATES
+from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.preparation import Refused
-from speech2face.preparation.decoding import Frame, Sound, decode_frames, find_clip
-from speech2face.preparation.mouths import Mouth
-from speech2face.preparation.sampling import Models, Watch, make_sample, watch_clip
-from speech2face.preparation.speaking import CONTEXT, Limits
-from speech2face.preparation.synchrony import Synchrony, fit_synchrony
-from speech2face.preparation.tracks import Linker, Track, look
+from speech2face.preparation.active_speaker import CONTEXT, Limits
+from speech2face.preparation.clip_to_sample import Models, Watch, make_sample, watch_clip
+from speech2face.preparation.face_tracking import Linker, Track, look
+from speech2face.preparation.lip_sync import Synchrony, fit_synchrony
+from speech2face.preparation.mouth_tracking import Mouth
+from speech2face.preparation.video import Frame, Sound, decode_frames, find_clip
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 from fit_synchrony import list_clips

@@ -26,7 +26,7 @@ from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
 from speech2face.pictures import write_png
 from speech2face.reconstruct import Speech2Face
-from speech2face.training.export import load_onnx_weights
+from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.weights import find_model
 
 HERE = Path(__file__).resolve().parents[1]

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from speech2face.data.samples import Source
 from speech2face.preparation import Refused
-from speech2face.preparation.decoding import Sound, find_clip
-from speech2face.preparation.mouths import Mouth
-from speech2face.preparation.sampling import Models, Watch, watch_clip
+from speech2face.preparation.clip_to_sample import Models, Watch, watch_clip
+from speech2face.preparation.lip_sync import ASSET, fit_synchrony
+from speech2face.preparation.mouth_tracking import Mouth
 from speech2face.preparation.sources import find_videos
-from speech2face.preparation.synchrony import ASSET, fit_synchrony
+from speech2face.preparation.video import Sound, find_clip
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 import speech2face
-from sounds import EXAMPLES
+from helpers.sounds import EXAMPLES
 from speech2face import Speech2Face
 
 settings.register_profile("house", deadline=None)  # no test judges how long anything takes

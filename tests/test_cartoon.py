@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drawn_person import BLACK, BLOND, DARK, LIGHT, SIZE, Person
+from helpers.drawn_person import BLACK, BLOND, DARK, LIGHT, SIZE, Person
 from speech2face import cartoon
 from speech2face.cartoon import draw_cartoon
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sounds import RATE, encode, example_speech, noise
+from helpers.sounds import RATE, encode, example_speech, noise
 from speech2face import __version__, cli
 from speech2face.weights import find_model
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drawn import draw_faces
+from helpers.drawn_faces import draw_faces
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError
-from speech2face.faces import PACKAGED, TEMPLATES, DlibEncoder, align_face, find_package_file
+from speech2face.face_encoders import (
+    PACKAGED,
+    TEMPLATES,
+    DlibEncoder,
+    align_face,
+    find_package_file,
+)
 
 PATH = find_package_file(*PACKAGED["dlib"])
 
@@ -37,6 +43,6 @@ def test_another_file_is_refused(flaw, tmp_path, monkeypatch):
     path.write_bytes(changed[flaw])
     with pytest.raises(ValueError, match=r"found|cut off|more layers"):
         build_network(path)
-    monkeypatch.setattr("speech2face.faces.find_package_file", lambda *_: path)
+    monkeypatch.setattr("speech2face.face_encoders.find_package_file", lambda *_: path)
     with pytest.raises(ModelError, match=r"network\.dat: not dlib's recogniser"):
         DlibEncoder()

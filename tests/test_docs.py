@@ -20,7 +20,7 @@ import pytest
 import typer
 
 import speech2face
-from sounds import EXAMPLES
+from helpers.sounds import EXAMPLES
 from speech2face import doctor, errors
 from speech2face.cli import app
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sounds import EXAMPLES, RATE, encode, noise
+from helpers.sounds import EXAMPLES, RATE, encode, noise
 from speech2face.doctor import find_missing
 
 NOTEBOOK = EXAMPLES / "speech2face.ipynb"

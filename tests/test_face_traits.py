@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drawn_person import BLACK, BLOND, DARK, LIGHT, WHITE, Person
+from helpers.drawn_person import BLACK, BLOND, DARK, LIGHT, WHITE, Person
 from speech2face.face_traits import BROWS, EYES, LIPS, NOSE, RISE, Face, read_face
 
 MIDDLE = (176, 124, 96)
@@ -18,7 +18,7 @@ def read(person: Person) -> Face:
 
 
 def test_where_the_landmarks_lie():
-    from speech2face.data.textures import LANDMARKS
+    from speech2face.data.face_unwarping import LANDMARKS
 
     chin, corners = 9, [LIPS.start, LIPS.start + 6]
     firsts = [part.start for part in (*EYES, *BROWS, NOSE)]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sounds import encode, music, noise, tones
+from helpers.sounds import encode, music, noise, tones
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, Source, load_audio, stream_audio
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sounds import encode, music
+from helpers.sounds import encode, music
 from speech2face.errors import StorageError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio, opening
 

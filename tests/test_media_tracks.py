@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from sounds import encode, music, noise, tones
-from speech2face.media import SAMPLE_RATE, load_audio, tracks
+from helpers.sounds import encode, music, noise, tones
+from speech2face.media import SAMPLE_RATE, audio_tracks, load_audio
 
 RATE = 48_000
 SILENCE = np.zeros(2 * RATE, np.float32)
@@ -112,7 +112,7 @@ def test_a_track_is_silent_or_not_in_the_part_that_is_asked_for() -> None:
 
 
 def test_where_all_tracks_begin_silent_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracks, "SEARCHED", 1.0)
+    monkeypatch.setattr(audio_tracks, "SEARCHED", 1.0)
     late = np.concatenate([SILENCE, SOUND])
     data = encode_tracks((np.zeros_like(late), late), "matroska", "pcm_s16le")
     assert load_audio(data).warnings == ("track 2 of 2 was used: track 1 is silent",)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from made_up import make_pairs, save_recogniser
+from helpers.synthetic_pairs import make_pairs, save_recogniser
 from speech2face import provenance
-from speech2face.data import textures
+from speech2face.data import face_unwarping
+from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_pairs
-from speech2face.data.textures import measure_faces
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation.folds import describe_folds, draw_by_folds
-from speech2face.faces import identify_face_encoder
+from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
+from speech2face.face_encoders import identify_face_encoder
 from speech2face.provenance import FILE, claim_run, describe, hash_key, summarise
-from speech2face.training.command import Options, claim_encoder_run, train
+from speech2face.training.encoder_command import Options, claim_encoder_run, train
 from speech2face.training.face_decoder import claim_decoder_run
 from speech2face.training.recipes import (
     end_to_end_debug,
@@ -232,7 +232,7 @@ def test_a_recogniser_is_known_by_the_content_of_its_files(tmp_path, monkeypatch
         def map(self, _, jobs):
             return measured(jobs)
 
-    monkeypatch.setattr(textures, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(face_unwarping, "ProcessPoolExecutor", Pool)
     for change in (
         lambda: None,
         lambda: path.with_suffix(".toml").write_text("mean = 101.0\n"),

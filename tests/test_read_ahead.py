@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sounds import encode, music
+from helpers.sounds import encode, music
 from speech2face.errors import UnreadableMediaError
 from speech2face.media import SAMPLE_RATE, load_audio, stream_audio
 from speech2face.media.stream import ALONE

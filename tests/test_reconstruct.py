@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import speech2face
-from sounds import EXAMPLES, example_speech, music
+from helpers.sounds import EXAMPLES, example_speech, music
 from speech2face import Reconstruction, Speech2Face
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.pictures import MOST_SAMPLES

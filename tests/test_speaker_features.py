@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sounds import EXAMPLES
+from helpers.sounds import EXAMPLES
 from speech2face.errors import ModelError
 from speech2face.media import load_audio
 from speech2face.speaker_features import CAMPPLUS, SpeakerFeatures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sounds import EXAMPLES, RATE, example_speech, music, noise, tones
+from helpers.sounds import EXAMPLES, RATE, example_speech, music, noise, tones
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import load_audio, stream_audio
 from speech2face.speech import Speech, find_speech

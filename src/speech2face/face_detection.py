@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.faces import find_package_file, import_opencv, import_package
+from speech2face.face_encoders import find_package_file, import_opencv, import_package
 from speech2face.onnx_graphs import open_network
 
 SHORT_SIDE, LONG_SIDE = 224, 448  # px: the detector's look at a picture, at most. The released

@@ -10,7 +10,7 @@ import numpy as np
 
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
-from speech2face.stretches import Candidates, Stretch
+from speech2face.speech_selection import Candidates, Stretch
 from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
 
 START, STAY = 0.4, 0.25  # probability at which speech begins, and above which it goes on

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sounds import example_speech, noise, tones
+from helpers.sounds import example_speech, noise, tones
 from speech2face.data.degradations import (
     DEGRADATIONS,
     add_noise,

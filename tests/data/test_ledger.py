@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finished import SECONDS, make_outcomes, make_sample
+from helpers.finished_samples import SECONDS, make_outcomes, make_sample
 from speech2face.data.ledger import (
     Entry,
     append_entry,

@@ -14,11 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finished import FACTS, PACKING, SECONDS, add, make_outcomes, make_sample, make_set, read_bytes
+from helpers import HELPERS
+from helpers.finished_samples import (
+    FACTS,
+    PACKING,
+    SECONDS,
+    add,
+    make_outcomes,
+    make_sample,
+    make_set,
+    read_bytes,
+)
 from speech2face.data import shards
 from speech2face.data.ledger import data_card, read_ledger, summarise, tell
-from speech2face.data.reading import read_samples, read_side
 from speech2face.data.samples import Sample
+from speech2face.data.shard_reader import read_samples, read_side
 from speech2face.data.shards import (
     Packing,
     Spool,
@@ -151,7 +161,7 @@ def test_shards_have_their_size(tmp_path):
 
 @pytest.mark.parametrize("places", [("spool 5", "line", "spool 2"), ("shard", "index"), ("index",)])
 def test_killed_and_begun_again_gives_the_same_bytes(places, finished, tmp_path):
-    script = Path(__file__).with_name("killed_run.py")
+    script = HELPERS / "killed_set.py"
     left = []
     for place in (*places, "nowhere"):
         done = subprocess.run(

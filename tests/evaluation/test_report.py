@@ -10,14 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from subjects import MadeUp, make_actors, make_folds
 
+from helpers.synthetic_evaluation import MadeUp, make_actors, make_folds
 from speech2face import cli
 from speech2face.errors import UsageError
-from speech2face.evaluation import listening, suite
-from speech2face.evaluation.card import END, START, check_card, write_card
-from speech2face.evaluation.page import MEASURES, draw_page
-from speech2face.evaluation.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
+from speech2face.evaluation import benchmark, robustness
+from speech2face.evaluation.benchmark import Suite
+from speech2face.evaluation.evaluation_set import subjects_of
+from speech2face.evaluation.model_card import END, START, check_card, write_card
 from speech2face.evaluation.report import (
     describe_strengths,
     main_table,
@@ -28,8 +28,8 @@ from speech2face.evaluation.report import (
     tell,
     write_report,
 )
-from speech2face.evaluation.subjects import subjects_of
-from speech2face.evaluation.suite import Suite
+from speech2face.reports.evaluation_page import MEASURES, draw_page
+from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
 
 SIZE = Axis("size", 0, 10, (0, 5, 10))
 VOID = {"meta", "img", "br"}
@@ -64,7 +64,7 @@ def read(page: str) -> Reader:
 
 @pytest.fixture
 def made_up(tmp_path, monkeypatch) -> MadeUp:
-    monkeypatch.setattr(suite, "FITS", 5)
+    monkeypatch.setattr(benchmark, "FITS", 5)
     return MadeUp(tmp_path / "data", monkeypatch)
 
 
@@ -73,8 +73,8 @@ def measured_once(tmp_path_factory):
     """Subjects and facts by folds, with another system's pictures beside."""
     folder = tmp_path_factory.mktemp("measured")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(suite, "FITS", 5)
-        monkeypatch.setattr(listening, "DEGRADATIONS", {"quieter": lambda sound, _: sound / 8})
+        monkeypatch.setattr(benchmark, "FITS", 5)
+        monkeypatch.setattr(robustness, "DEGRADATIONS", {"quieter": lambda sound, _: sound / 8})
         people = MadeUp(folder, monkeypatch)
         people.paint("published", people.faces[::-1])
         people.paint("canonical", people.faces)

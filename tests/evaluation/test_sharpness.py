@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from drawn import draw_faces
+from helpers.drawn_faces import draw_faces
 from speech2face.evaluation.sharpness import CROP, find_skin_and_hair, measure_sharpness
 from speech2face.face_detection import FaceDetector
-from speech2face.faces import TEMPLATES
+from speech2face.face_encoders import TEMPLATES
 
 ON_TEMPLATE = TEMPLATES["arcface"] * CROP
 HAIRLINE = 18  # rows of a capped face

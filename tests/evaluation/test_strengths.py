@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from speech2face.evaluation.intervals import Estimate, bootstrap_people, bootstrap_statistic
-from speech2face.evaluation.judges import JUDGES, JudgedPictures
+from speech2face.evaluation.raters import JUDGES, JudgedPictures
 from speech2face.evaluation.strengths import TrueFaces, compare_drawn_ages, measure_drawn
+from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 
 COUNT = 80
 EVERY = np.ones(COUNT, bool)

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from speech2face.data.textures import MeasuredFaces
+from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.evaluation import judges
-from speech2face.evaluation.judges import read_kept
+from speech2face.evaluation import raters
+from speech2face.evaluation.raters import read_kept
 from speech2face.evaluation.trial_lists import score_list, tell_scores
-from speech2face.evaluation.trials import (
+from speech2face.evaluation.verification_trials import (
     PairScores,
     TripletScores,
     check_people,
@@ -55,7 +55,7 @@ def world(tmp_path, monkeypatch):
         mesh = np.zeros((len(index), 468, 2))
         return MeasuredFaces(np.array(index), mesh, np.zeros(len(index)), vectors[whose])
 
-    monkeypatch.setattr(judges, "measure_faces", measure)
+    monkeypatch.setattr(raters, "measure_faces", measure)
     return tmp_path, Parrot(vectors)
 
 

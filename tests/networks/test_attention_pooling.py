@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from voice import make_voice
 
+from helpers.numeric_voice import make_voice
 from speech2face.networks.attention_pooling import (
     AttentiveEncoder,
     AttentiveEncoderConfig,

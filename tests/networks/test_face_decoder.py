@@ -24,7 +24,7 @@ from speech2face.networks.face_decoder import (
     limit,
     narrowing_matrix,
 )
-from speech2face.training.export import export_onnx
+from speech2face.training.onnx_export import export_onnx
 
 SMALL = FaceDecoderConfig(embedding=16, landmarks=25, size=64, colour=16, energy=8, warp_grid=32)
 LINE = np.linspace(0.25, 0.75, 5)

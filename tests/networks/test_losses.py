@@ -2,15 +2,15 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from contrast import Both, make_rows
 from safetensors.torch import load_file
 from torch.distributions import MultivariateNormal
 
+from helpers import HELPERS
+from helpers.contrastive_process import Both, make_rows
 from speech2face.networks.losses import (
     contrastive_loss,
     gaussian_nll,
@@ -98,7 +98,7 @@ def test_other_clips_of_the_same_person_are_no_wrong_answers():
 
 
 def test_processes_that_share_a_batch_learn_as_one(tmp_path):
-    program = Path(__file__).with_name("contrast.py")
+    program = HELPERS / "contrastive_process.py"
     outs = [tmp_path / f"{rank}.safetensors" for rank in range(2)]
     started = [
         subprocess.Popen(

@@ -5,10 +5,10 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
-from voice import make_voice
 
+from helpers.numeric_voice import make_voice
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoiceEncoderConfig
-from speech2face.training.export import export_onnx
+from speech2face.training.onnx_export import export_onnx
 
 TINY = PaperVoiceEncoderConfig(
     channels=(4, 4, 4, 4, 4, 4, 8, 8, 8), hidden=12, embedding_size=16, least_seconds=3.0

@@ -8,13 +8,13 @@ import onnxruntime
 import pytest
 import torch
 from safetensors.torch import save_file
-from voice import make_voice
 
+from helpers.numeric_voice import make_voice
 from speech2face.errors import ModelError
 from speech2face.networks.campplus import CamPlusPlus
 from speech2face.networks.ge2e import Ge2e
 from speech2face.networks.speaker_encoder import SpeakerEncoder, load_speaker_encoder
-from speech2face.training.export import export_onnx
+from speech2face.training.onnx_export import export_onnx
 from speech2face.training.voice_encoder import VoiceEncoderRecipe, load_speaker
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_speaker_encoder.json").read_text())

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from voice import make_voice
 
+from helpers.numeric_voice import make_voice
 from speech2face.networks.spectrogram import (
     CompressedSpectrogram,
     KaldiFbank,

@@ -6,10 +6,10 @@ import pytest
 import torch
 from beartype import beartype
 from jaxtyping import Float, jaxtyped
-from voice import make_voice
 
+from helpers.numeric_voice import make_voice
 from speech2face.networks.voice_encoder import GaussianHead, VoiceEncoder
-from speech2face.training.export import load_onnx_weights
+from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import load_speaker
 from speech2face.weights import find_model

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from killed_prepare import SAMPLES
 
-from made_up import make_pairs
+from helpers import HELPERS
+from helpers.killed_prepare import SAMPLES
+from helpers.synthetic_pairs import make_pairs
 from speech2face.data.ledger import read_ledger
 from speech2face.data.shards import read_index, verify_shards
 
 COMMAND = ("-m", "speech2face", "prepare")
-DIES = (Path(__file__).with_name("killed_prepare.py"),)
+DIES = (HELPERS / "killed_prepare.py",)
 COUNT = 48  # clips, which workers are given eight at a time
 PATIENCE = 180  # seconds for Ray to start, stop, and replace a worker
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from speech2face.data.samples import Refusal, Sample, Source
-from speech2face.preparation.sampling import Models, make_sample
+from speech2face.preparation.clip_to_sample import Models, make_sample
 
 CLIPS = Path(__file__).parents[3] / "shared" / "data" / "talking"
 pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="the labelled clips are not here")

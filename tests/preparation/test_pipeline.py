@@ -11,15 +11,15 @@ import pytest
 import soundfile
 from PIL import Image
 
-from drawn import draw_faces, sample_embeddings
-from sounds import RATE, example_speech, noise
+from helpers.drawn_faces import draw_faces, sample_embeddings
+from helpers.sounds import RATE, example_speech, noise
 from speech2face.cli import main
 from speech2face.data.ledger import read_ledger
-from speech2face.data.reading import read_samples
+from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Packing, Spool, read_index, verify_shards
 from speech2face.errors import UsageError
-from speech2face.faces import load_face_encoder
-from speech2face.preparation import given, pipeline
+from speech2face.face_encoders import load_face_encoder
+from speech2face.preparation import pipeline, table_samples
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import Clip, read_sources
 from speech2face.speech import find_speech
@@ -157,14 +157,14 @@ def test_a_set_goes_on_with_other_sources(table, made, tmp_path, caplog):
 
 
 def test_whatever_one_file_raises_the_others_are_done(table, tmp_path, monkeypatch, caplog):
-    real = given.load_image
+    real = table_samples.load_image
 
     def load_image(path):
         if path.name == "1.png":
             raise RuntimeError("\udcff" + 300 * "long ")
         return real(path)
 
-    monkeypatch.setattr(given, "load_image", load_image)
+    monkeypatch.setattr(table_samples, "load_image", load_image)
     caplog.set_level("DEBUG")
     clips = read_sources(table)
     clips = [c for c in clips if c.source.clip in ("clip 0", "clip 1", "clip 2")]

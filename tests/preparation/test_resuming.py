@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finished import make_sample
+from helpers.finished_samples import make_sample
 from speech2face.data.ledger import Entry
 from speech2face.data.samples import Source
 from speech2face.errors import UsageError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_up import make_pairs
-from sounds import encode, noise
+from helpers.sounds import encode, noise
+from helpers.synthetic_pairs import make_pairs
 from speech2face.data.samples import Refusal
 from speech2face.errors import UsageError
 from speech2face.preparation import sources

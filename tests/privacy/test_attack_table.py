@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech2face.privacy.anonymise import ANONYMISERS, DEFAULT, WITHOUT_WORLD, choose_anonymiser
+from speech2face.privacy.anonymisers import ANONYMISERS, DEFAULT, WITHOUT_WORLD, choose_anonymiser
 from speech2face.privacy.attack_table import (
     FILE,
     choose_default,
@@ -16,7 +16,7 @@ from speech2face.privacy.attack_table import (
     share_in_words,
     shorten,
 )
-from speech2face.privacy.remaining import state_bits_left, state_population
+from speech2face.privacy.remaining_disclosure import state_bits_left, state_population
 from speech2face.weights import ASSETS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -35,7 +35,7 @@ def test_the_default_is_what_the_rule_chooses(monkeypatch: pytest.MonkeyPatch):
     assert choose_default(table, ANONYMISERS) == DEFAULT
     assert choose_default(table, without) == WITHOUT_WORLD
     assert choose_anonymiser(None, None).name == DEFAULT
-    monkeypatch.setattr("speech2face.privacy.anonymise.find_spec", lambda _: None)
+    monkeypatch.setattr("speech2face.privacy.anonymisers.find_spec", lambda _: None)
     assert choose_anonymiser(None, None).name == WITHOUT_WORLD
 
 

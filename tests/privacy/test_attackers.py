@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from speech2face.data.leaks import Looks
+from speech2face.data.near_duplicates import Looks
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
+from speech2face.privacy.attack_metrics import Attack, measure_population
+from speech2face.privacy.attacker_features import Overheard
 from speech2face.privacy.attackers import (
     ATTACKERS,
     Crowd,
@@ -17,8 +19,6 @@ from speech2face.privacy.attackers import (
     attack_faces,
     attack_voices,
 )
-from speech2face.privacy.overheard import Overheard
-from speech2face.privacy.population import Attack, measure_population
 from speech2face.training.gaussian_head import HeadConfig
 
 PEOPLE, FOLDS, SIZE, HEARD = 120, 3, 4, 10

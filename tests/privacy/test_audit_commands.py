@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from made_up import make_pairs
-from sounds import EXAMPLES
+from helpers.sounds import EXAMPLES
+from helpers.synthetic_pairs import make_pairs
 from speech2face.errors import UsageError
-from speech2face.privacy.anonymise import load_anonymiser
-from speech2face.privacy.recordings import anonymise_recording
-from speech2face.privacy.single import audit_recording
+from speech2face.privacy.anonymise_recording import anonymise_recording
+from speech2face.privacy.anonymisers import load_anonymiser
+from speech2face.privacy.audit_recording import audit_recording
 from speech2face.weights import find_model
 
 RECORDING = EXAMPLES / "bella.flac"

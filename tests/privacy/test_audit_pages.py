@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from speech2face.privacy.attackers import ATTACKERS
-from speech2face.privacy.audit import tell as tell_population
-from speech2face.privacy.disguised_page import draw_disguised
-from speech2face.privacy.page import draw_recording
-from speech2face.privacy.population_page import draw_population
-from speech2face.privacy.remaining import state_bits_left, state_population
-from speech2face.privacy.single import tell
+from speech2face.privacy.audit_population import tell as tell_population
+from speech2face.privacy.audit_recording import tell
+from speech2face.privacy.remaining_disclosure import state_bits_left, state_population
+from speech2face.reports.audit_page import draw_recording
+from speech2face.reports.disguised_page import draw_disguised
+from speech2face.reports.population_page import draw_population
 
 
 def recording(**other: Any) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from voices import hum
 
-from sounds import RATE, example_speech, noise, tones
-from speech2face.privacy.intelligibility import WordErrors, count_errors, find_words
-from speech2face.privacy.naturalness import measure_distance, measure_roughness, measure_speech
-from speech2face.privacy.recogniser import recognise
+from helpers.sounds import RATE, example_speech, noise, tones
+from helpers.synthetic_voices import hum
+from speech2face.privacy.asr import recognise
+from speech2face.privacy.speech_quality import measure_distance, measure_roughness, measure_speech
+from speech2face.privacy.word_error_rate import WordErrors, count_errors, find_words
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voices import peak, resonate
 
-from sounds import RATE, example_speech, noise
-from speech2face.privacy.frames import cut_frames
+from helpers.sounds import RATE, example_speech, noise
+from helpers.synthetic_voices import peak, resonate
 from speech2face.privacy.mcadams import McAdams, move_formants, move_poles, predict
+from speech2face.privacy.overlap_add import cut_frames
 
 
 def test_a_coefficient_of_one_gives_the_input_back() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from voices import hum, peak
 
-from sounds import RATE, noise, tones
+from helpers.sounds import RATE, noise, tones
+from helpers.synthetic_voices import hum, peak
 from speech2face.data.degradations import speech_power
-from speech2face.privacy.anonymise import load_anonymiser
-from speech2face.privacy.frames import cut_frames, join_frames
-from speech2face.privacy.smoothing import Smoothing, blur, find_envelope
+from speech2face.privacy.anonymisers import load_anonymiser
+from speech2face.privacy.overlap_add import cut_frames, join_frames
+from speech2face.privacy.spectral_smoothing import Smoothing, blur, find_envelope
 
 
 @pytest.mark.parametrize("count", [0, 1, 159, 160, 5000])

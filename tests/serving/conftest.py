@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import Service, start_service
+
+from helpers.service import Service, start_service
 
 
 @pytest.fixture(scope="session")

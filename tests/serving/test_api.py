@@ -19,17 +19,17 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from service import COMMAND, Service, start_service
 
 import speech2face
-from sounds import RATE, encode, noise
+from helpers.service import COMMAND, Service, start_service
+from helpers.sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
-from speech2face.privacy.anonymise import load_anonymiser
-from speech2face.privacy.recordings import anonymise_recording
-from speech2face.privacy.single import audit_recording, tell
-from speech2face.serving.answers import Embedding, Face, Models
+from speech2face.privacy.anonymise_recording import anonymise_recording
+from speech2face.privacy.anonymisers import load_anonymiser
+from speech2face.privacy.audit_recording import audit_recording, tell
 from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
+from speech2face.serving.schemas import Embedding, Face, Models
 from speech2face.weights import find_model, hash_file
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from service import COMMAND, Service
 
+from helpers.service import COMMAND, Service
 from speech2face.serving import limits
 from speech2face.serving.limits import MIB, Limits, count_cores
 

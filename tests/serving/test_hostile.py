@@ -8,9 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from hostile import KINDS, bombs, good_files, mutations
-from service import Service
-
+from helpers.hostile_files import KINDS, bombs, good_files, mutations
+from helpers.service import Service
 from speech2face.serving.limits import Limits
 
 TYPED = {200: 0, 415: 3, 422: 4}  # status and exit code

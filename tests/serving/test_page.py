@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
-from page_browser import (
+from PIL import Image
+
+from helpers.page_browser import (
     CHROMIUM,
     drop,
     face_of,
@@ -26,9 +28,7 @@ from page_browser import (
     wait_for,
     wait_for_text,
 )
-from PIL import Image
-
-from sounds import RATE, noise
+from helpers.sounds import RATE, noise
 from speech2face.pictures import NOTICE
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from service import Service
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from helpers.service import Service
 from speech2face.serving.limits import MIB
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from speech2face.errors import UsageError
-from speech2face.serving.log import Formatter, describe_failure
+from speech2face.serving.logs import Formatter, describe_failure
 from speech2face.serving.server import _is_loopback, _listen, _name, bound_heads
 
 SECONDS = 0.3

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from service import Service
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from sounds import RATE, encode, example_speech
-from speech2face.serving.answers import Face
+from helpers.service import Service
+from helpers.sounds import RATE, encode, example_speech
 from speech2face.serving.limits import Limits
+from speech2face.serving.schemas import Face
 
 
 @contextmanager

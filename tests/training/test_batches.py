@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from finished import make_sample, make_set
-from speech2face.data import dataset
-from speech2face.data.dataset import Augmentation, Batch, Reading
-from speech2face.data.reading import read_samples
+from helpers.finished_samples import make_sample, make_set
+from speech2face.data import shard_dataset
+from speech2face.data.shard_dataset import Augmentation, Batch, Reading
+from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Packing
 from speech2face.data.voices import Voices
 from speech2face.errors import UsageError
@@ -138,13 +138,13 @@ def test_a_stream_reads_on_and_goes_to_any_step(folder, workers):
 
 
 def test_what_is_skipped_is_not_decoded(folder, monkeypatch):
-    heard, real = [], dataset.load_audio
+    heard, real = [], shard_dataset.load_audio
 
     def note(data):
         heard.append(data)
         return real(data)
 
-    monkeypatch.setattr(dataset, "load_audio", note)
+    monkeypatch.setattr(shard_dataset, "load_audio", note)
     StreamedBatches(folder, Reading(4, (0.3, 0.5)), workers=0).batch(5)
     assert len(heard) == 4
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from golden_run import GOLDEN, LOG, make_layers, make_voices, run
 from torch import nn
 
-from finished import make_sample, make_set
-from speech2face.data.dataset import Augmentation, Reading
+from helpers.finished_samples import make_sample, make_set
+from helpers.golden_run import GOLDEN, LOG, make_layers, make_voices, run
+from speech2face.data.shard_dataset import Augmentation, Reading
 from speech2face.data.shards import INDEX, Packing
 from speech2face.data.voices import Voices
 from speech2face.errors import Interrupted, ModelError, UsageError
@@ -23,8 +23,8 @@ from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.batches import HeldBatches
 from speech2face.training.checkpoint import hash_weights, load_weights, save_weights
-from speech2face.training.command import Options, find_stream, train
-from speech2face.training.encoders import fit_size, load_encoder, make_network
+from speech2face.training.encoder_command import Options, find_stream, train
+from speech2face.training.encoder_factory import fit_size, load_encoder, make_network
 from speech2face.training.end_to_end import (
     EndToEndTask,
     LossWeights,

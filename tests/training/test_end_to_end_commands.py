@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import read_log, run, succeed
 from safetensors.torch import save_file
 
-from made_up import make_pairs
+from helpers import HELPERS
+from helpers.synthetic_pairs import make_pairs
+from helpers.train_commands import read_log, run, succeed
 from speech2face.errors import UsageError
 from speech2face.networks.paper_loss import PaperLossConfig
-from speech2face.training.command import Options, check_options
-from speech2face.training.encoders import load_encoder
+from speech2face.training.encoder_command import Options, check_options
+from speech2face.training.encoder_factory import load_encoder
 from speech2face.training.recipes import END_TO_END, VOICE_ENCODERS, find_recipe
 
 WEIGHTS = "voice_encoder.safetensors"
@@ -74,7 +75,7 @@ def test_a_set_trains_and_a_finished_run_is_not_run_again(shards, unbroken):
 
 def test_a_killed_command_goes_on_as_if_unbroken(shards, unbroken, tmp_path):
     command = (*TRAIN, "--pairs", shards, "--out", tmp_path, "--checkpoint-minutes", 0)
-    program = Path(__file__).with_name("killed_command.py")
+    program = HELPERS / "killed_training.py"
     arguments = map(str, (sys.executable, program, 6, *command))
     # Ends when all of its processes have: those that read shards notice after seconds.
     killed = subprocess.run([*arguments], capture_output=True, text=True, timeout=120)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import FACTS, STEPS, Toy, config, read_log, running
 
+from helpers import HELPERS
+from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
 from speech2face.training.loop import LoopConfig, Progress, Running, _schedule, fit, tell
@@ -80,7 +81,7 @@ def test_a_finished_run_is_not_run_again(unbroken):
 
 def start(folder: Path, checkpoint_seconds: float, until: int) -> subprocess.Popen[str]:
     """The toy in a process of its own, as it begins step `until`."""
-    toy = str(Path(__file__).with_name("toy.py"))
+    toy = str(HELPERS / "toy_task.py")
     process = subprocess.Popen(
         [sys.executable, toy, str(folder), str(checkpoint_seconds), '{"pause": 0.02}'],
         stdout=subprocess.PIPE,

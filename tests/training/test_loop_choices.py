@@ -8,8 +8,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from toy import FACTS, STEPS, Toy, config, read_log, running
 
+from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import load_weights
 from speech2face.training.loop import LoopConfig, Running, _schedule, fit

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import read_log, run, succeed
 from PIL import Image
 
-from made_up import make_pairs, save_recogniser
-from sounds import EXAMPLES
+from helpers.sounds import EXAMPLES
+from helpers.synthetic_pairs import make_pairs, save_recogniser
+from helpers.train_commands import read_log, run, succeed
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
 from speech2face.weights import find_model

@@ -37,7 +37,7 @@ def check_skipping(skip_existing: bool, force: bool) -> None:
 
 def parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:
     """--from and --to → where to listen, s."""
-    from speech2face.times import parse_time
+    from speech2face.timestamps import parse_time
 
     start = parse_time(since, "--from") if since is not None else 0.0
     end = parse_time(until, "--to") if until is not None else None

@@ -66,20 +66,20 @@ def evaluate_pairs(
     need_extras("train", "data")
     from dataclasses import asdict
 
+    from speech2face.data.pair_sets import join_people, read_sets
     from speech2face.data.pairs import read_photographs
-    from speech2face.data.sets import join_people, read_sets
-    from speech2face.evaluation.folds import describe_folds, draw_by_folds
-    from speech2face.evaluation.judges import name_recognisers
-    from speech2face.evaluation.page import draw_page
+    from speech2face.evaluation.benchmark import Suite
+    from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
+    from speech2face.evaluation.evaluation_set import find_pictures, subjects_of
+    from speech2face.evaluation.raters import name_recognisers
     from speech2face.evaluation.report import (
         describe_evaluation,
         make_gallery,
         tell,
         write_report,
     )
-    from speech2face.evaluation.subjects import find_pictures, subjects_of
-    from speech2face.evaluation.suite import Suite
     from speech2face.provenance import describe
+    from speech2face.reports.evaluation_page import draw_page
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
@@ -125,7 +125,7 @@ def evaluate_card(
     ] = False,
 ) -> None:
     """Write the measured part of a model card."""
-    from speech2face.evaluation.card import check_card, write_card
+    from speech2face.evaluation.model_card import check_card, write_card
     from speech2face.evaluation.report import read_report
 
     facts = read_report(report)
@@ -165,7 +165,7 @@ def evaluate_trials(
     from dataclasses import asdict
 
     from speech2face.evaluation.trial_lists import score_list, tell_scores
-    from speech2face.evaluation.trials import read_people
+    from speech2face.evaluation.verification_trials import read_people
     from speech2face.reconstruct import load
 
     named = read_people(people) if people else None
@@ -196,7 +196,7 @@ def evaluate_copies(
     """
     need_extras("train", "data")
     from speech2face.data.pairs import read_photographs
-    from speech2face.evaluation.copies import report_copies
+    from speech2face.evaluation.decoder_reconstruction import report_copies
     from speech2face.weights import find_model
 
     found = find_model(model)

@@ -65,7 +65,7 @@ def export(
     A model is a folder with two ONNX files and their card.
     """
     need_extras("train", "data")
-    from speech2face.training.release import export_model
+    from speech2face.training.package_model import export_model
 
     export_model(
         voice_encoder,
@@ -100,13 +100,13 @@ def calibrate(
     """
     need_extras("train", "data")
     from speech2face.pictures import check_place
-    from speech2face.privacy.disclosure import FILE
+    from speech2face.privacy.leakage_estimate import FILE
     from speech2face.weights import find_model
 
     found = find_model(model)
     check_place(found.folder / FILE, force)
-    from speech2face.privacy.held_out import calibrate as run
-    from speech2face.privacy.held_out import tell, write_calibration
+    from speech2face.privacy.calibrate import calibrate as run
+    from speech2face.privacy.calibrate import tell, write_calibration
 
     with ProgressBars() as show:
         calibration, facts = run(found, pairs, faces, out, show, speaker)

@@ -64,9 +64,9 @@ def anonymise(
 
     from speech2face.batch import run_each
     from speech2face.inputs import choose_outputs, make_folder
-    from speech2face.privacy.anonymise import DEFAULT, choose_anonymiser
+    from speech2face.privacy.anonymise_recording import anonymise_recording
+    from speech2face.privacy.anonymisers import DEFAULT, choose_anonymiser
     from speech2face.privacy.attack_table import say_what_remains
-    from speech2face.privacy.recordings import anonymise_recording
 
     ending = ".anonymous.flac"
     if out_dir is None and len(paths) != 2:
@@ -168,10 +168,10 @@ def audit(
         raise UsageError("one recording is disguised by one --method.")
     limit_blas_threads()
     from speech2face.pictures import check_place
-    from speech2face.privacy.anonymise import load_anonymiser
-    from speech2face.privacy.disguised_page import draw_disguised
-    from speech2face.privacy.page import draw_recording, write_page
-    from speech2face.privacy.single import audit_recording, describe_audit, tell
+    from speech2face.privacy.anonymisers import load_anonymiser
+    from speech2face.privacy.audit_recording import audit_recording, describe_audit, tell
+    from speech2face.reports.audit_page import draw_recording, write_page
+    from speech2face.reports.disguised_page import draw_disguised
     from speech2face.weights import find_model
 
     if out:
@@ -205,13 +205,13 @@ def _audit_population(
     seed: int,
     as_json: bool,
 ) -> str:
-    from speech2face.privacy.anonymise import ANONYMISERS, load_anonymiser
+    from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 
     chosen = [load_anonymiser(name) for name in dict.fromkeys(methods or ANONYMISERS)]
     need_extras("train", "data")
     from speech2face.evaluation.report import write_report
-    from speech2face.privacy.audit import Audit, tell
-    from speech2face.privacy.population_page import draw_population
+    from speech2face.privacy.audit_population import Audit, tell
+    from speech2face.reports.population_page import draw_population
 
     with ProgressBars() as show:
         facts = Audit(pairs, voices, out / "cache", show, seed).measure(chosen, costs)

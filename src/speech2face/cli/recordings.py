@@ -81,7 +81,7 @@ def reconstruct(
     """Draw the face that each recording suggests, as PNG."""
     limit_blas_threads()
     from speech2face.batch import run_each
-    from speech2face.decoding import check_hair
+    from speech2face.face_drawing import check_hair
     from speech2face.inputs import choose_outputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
@@ -167,7 +167,7 @@ def embed(
 
 
 def say_what_was_used(name: str, facts: dict[str, Any], start: float) -> None:
-    from speech2face.times import describe_part
+    from speech2face.timestamps import describe_part
 
     seconds, segments, heard = (facts[k] for k in ("speech_seconds", "segments", "heard_seconds"))
     complain(f"{name}: {describe_part(seconds, segments, start, heard)}", None)

@@ -41,7 +41,7 @@ def serve(
     """
     need_extras("serve")
     from speech2face.serving.limits import Limits, count_cores
-    from speech2face.serving.log import LEVELS
+    from speech2face.serving.logs import LEVELS
     from speech2face.serving.origins import Origins
     from speech2face.serving.server import serve as run
     from speech2face.weights import find_model

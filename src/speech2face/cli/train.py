@@ -26,9 +26,9 @@ def train_face_decoder(
 ) -> None:
     """Train embedding → face on the pictures of pairs."""
     need_extras("train", "data")
-    from speech2face.data.sets import join_people, read_sets
+    from speech2face.data.pair_sets import join_people, read_sets
     from speech2face.training import face_decoder
-    from speech2face.training.processes import need_one_process
+    from speech2face.training.distributed import need_one_process
     from speech2face.training.recipes import FACE_DECODERS, enter_space, find_recipe
 
     need_one_process("train face-decoder")
@@ -85,8 +85,8 @@ def train_voice_encoder(
     torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
     need_extras("train", "data")
-    from speech2face.training.command import Options
-    from speech2face.training.command import train as run
+    from speech2face.training.encoder_command import Options
+    from speech2face.training.encoder_command import train as run
     from speech2face.training.recipes import (
         END_TO_END,
         VOICE_ENCODERS,

@@ -48,7 +48,7 @@ FRAME = 512  # samples, 32 ms, whose level is measured
 class Pair:
     """One clip of one person: the files may be absent where the folder is optional.
 
-    Among pairs that are read together no two clips and no two people share a name, see sets.py.
+    Among pairs that are read together no two clips and no two people share a name (pair_sets.py).
     """
 
     clip: str

@@ -30,7 +30,7 @@ class Quality:
     sharpness: float  # variance of the Laplacian at 112 px
     face_pixels: float  # distance of the eyes, pixels
     speech_seconds: float
-    agreement: float  # of mouth and sound, see preparation/synchrony.py
+    agreement: float  # of mouth and sound, see preparation/lip_sync.py
     lag: float = math.nan  # s by which the sound comes after the mouth
     inside: float = math.nan  # share of the face's picture that its frame shows; the rest is black
     trusted: bool = False  # whoever is seen was taken for the speaker

@@ -38,8 +38,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from speech2face.data.joining import join_names
-from speech2face.data.leaks import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -49,6 +47,8 @@ from speech2face.data.ledger import (
     read_source,
     to_json,
 )
+from speech2face.data.near_duplicates import RECOGNISERS, Looks, name_some, tell_doubtful
+from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError

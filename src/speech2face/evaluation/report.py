@@ -1,6 +1,6 @@
 """What the suite measured, as text, JSON and one page: report.json and report.html.
 
-The figures of `report.json` are those of suite.py; everything shown is made of them alone, so a
+The figures of `report.json` are those of benchmark.py; everything shown is made of them alone, so a
 page or a model card can be written again from the file.
 """
 
@@ -19,10 +19,10 @@ from PIL import Image
 
 from speech2face.data.pairs import Pair, Photograph, identify_pairs, identify_photographs
 from speech2face.errors import UsageError
-from speech2face.evaluation.craniofacial import MEAN
-from speech2face.evaluation.judges import JUDGES
-from speech2face.evaluation.subjects import Subjects
-from speech2face.faces import identify_face_encoder
+from speech2face.evaluation.craniofacial_ratios import MEAN
+from speech2face.evaluation.evaluation_set import Subjects
+from speech2face.evaluation.raters import JUDGES
+from speech2face.face_encoders import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.provenance import Provenance, hash_rows
 from speech2face.weights import hash_file

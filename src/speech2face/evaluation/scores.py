@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.retrieval import match_probes, same_label
-from speech2face.matching import centred_cosine
+from speech2face.metrics.matching import centred_cosine
+from speech2face.metrics.retrieval import match_probes, same_label
 
 LOST = -1e3  # the score of a picture in which no face is found; a cosine is never so low
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from speech2face.faces import TEMPLATES, fit_similarity, warp_face
+from speech2face.face_encoders import TEMPLATES, fit_similarity, warp_face
 
 CROP = 112  # pixels a side of the aligned crop
 PARTS = ("face", "skin", "hair")

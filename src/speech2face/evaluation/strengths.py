@@ -20,18 +20,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.evaluation.attributes import judge_clips
-from speech2face.evaluation.fairness import Group, compare_groups
-from speech2face.evaluation.intervals import (
+from speech2face.evaluation.attribute_agreement import judge_clips
+from speech2face.evaluation.raters import JudgedPictures
+from speech2face.evaluation.scores import score_pictures
+from speech2face.metrics.fairness import Group, compare_groups
+from speech2face.metrics.intervals import (
     Estimate,
     bootstrap_known,
     bootstrap_people,
     summarise,
     weigh_people,
 )
-from speech2face.evaluation.judges import JudgedPictures
-from speech2face.evaluation.scores import score_pictures
-from speech2face.evaluation.similarity import measure_alikeness
+from speech2face.metrics.similarity import measure_alikeness
 
 OLD = 60.0  # years
 STRATA = ("everybody", "same sex")

@@ -17,8 +17,8 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.judges import embed_pictures, read_kept
-from speech2face.evaluation.trials import (
+from speech2face.evaluation.raters import embed_pictures, read_kept
+from speech2face.evaluation.verification_trials import (
     PairScores,
     PairTrial,
     TripletScores,
@@ -62,7 +62,7 @@ def score_list(
     people: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> ListScores:
-    """The list at `path`, its files beneath `root`; see trials.py. `folder` keeps embeddings."""
+    """Score the list at `path`, its files beneath `root`. `folder` keeps embeddings."""
     trials = read_trials(path, root, right)
     check_people(trials, people)  # before anything is heard
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))

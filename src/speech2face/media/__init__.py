@@ -4,10 +4,10 @@ opening ─► completeness, tracks ─► downmix ─► stream (resampled, cut
 arrays ───────────────────────────►
 """
 
+from speech2face.media.audio_tracks import choose_track
 from speech2face.media.opening import CONTAINERS, Source, open_container
 from speech2face.media.rates import SAMPLE_RATE, SAMPLE_RATES
 from speech2face.media.stream import AudioStream, Waveform, load_audio, stream_audio
-from speech2face.media.tracks import choose_track
 
 __all__ = [
     "CONTAINERS",

@@ -15,16 +15,21 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from speech2face.arguments import check_seconds, check_whole
 from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
+from speech2face.media.audio_tracks import (
+    TrackDecoder,
+    choose_track,
+    find_peak,
+    headroom_of,
+    keeps_floats,
+)
 from speech2face.media.completeness import (
     describe_appended,
     describe_missing_end,
     find_stated_seconds,
 )
 from speech2face.media.downmix import Downmixer
-from speech2face.media.links import split_links
 from speech2face.media.opening import (
     Source,
     describe_source,
@@ -33,14 +38,9 @@ from speech2face.media.opening import (
     unreadable,
 )
 from speech2face.media.rates import SAMPLE_RATE, check_rate
-from speech2face.media.tracks import (
-    TrackDecoder,
-    choose_track,
-    find_peak,
-    headroom_of,
-    keeps_floats,
-)
+from speech2face.media.urls import split_links
 from speech2face.read_ahead import read_ahead
+from speech2face.validation import check_seconds, check_whole
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -22,19 +22,19 @@ from typing import Any
 import numpy as np
 
 from speech2face.console import Show
-from speech2face.data.age_sex import find_judge
+from speech2face.data.attribute_classifier import find_judge
 from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell
-from speech2face.data.reading import read_samples
 from speech2face.data.samples import Refusal, Sample
+from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 from speech2face.errors import ModelError, UsageError
-from speech2face.faces import TEMPLATES
+from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
-from speech2face.preparation.given import take_sample
+from speech2face.preparation.active_speaker import TRUSTING, Limits
+from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.resuming import compare_sources
-from speech2face.preparation.sampling import Models, make_sample
 from speech2face.preparation.sources import Clip, download, find_odd, hash_clip
-from speech2face.preparation.speaking import TRUSTING, Limits
+from speech2face.preparation.table_samples import take_sample
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from speech2face.errors import ModelError
-from speech2face.evaluation.intervals import Estimate
+from speech2face.metrics.intervals import Estimate
 from speech2face.weights import ASSETS
 
 FILE = "attacks.json"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.privacy.frames import cut_frames, join_frames
+from speech2face.privacy.overlap_add import cut_frames, join_frames
 
 FRAME, HOP = 320, 160  # samples at 16 kHz: 20 ms and 10 ms
 ORDER = 20  # of the linear prediction

@@ -1,6 +1,6 @@
 """Speech is recognised and spoken again by a synthetic voice: of the voice nothing is left.
 
-The words are those a small recogniser hears (recogniser.py), the voice is espeak-ng's, a program of
+The words are those a small recogniser hears (asr.py), the voice is espeak-ng's, a program of
 its own and a machine to the ear. What remains is what was said, as far as it was understood, which
 only English is. Pauses and pace are espeak-ng's, so the length changes.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import load_audio
-from speech2face.privacy.recogniser import recognise
+from speech2face.privacy.asr import recognise
 
 SPEAKER = "espeak-ng"
 SECONDS = 120  # that espeak-ng is given; it needs well below one

@@ -18,11 +18,16 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from speech2face import __version__
-from speech2face.decoding import check_hair
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
+from speech2face.face_drawing import check_hair
 from speech2face.media.stream import LONGEST
 from speech2face.pictures import MOST_STRENGTH, SIZES
-from speech2face.serving.answers import (
+from speech2face.serving.error_responses import answer_request
+from speech2face.serving.inference import Heard, Task, load_listener
+from speech2face.serving.limits import Limits
+from speech2face.serving.middleware import Figures, Watch
+from speech2face.serving.origins import Origins
+from speech2face.serving.schemas import (
     PNG,
     PROBLEMS,
     RECORDING,
@@ -33,15 +38,10 @@ from speech2face.serving.answers import (
     ModelFacts,
     Models,
 )
-from speech2face.serving.bodies import Inbox, receive
-from speech2face.serving.crew import Crew
-from speech2face.serving.limits import Limits
-from speech2face.serving.listening import Heard, Task, load_listener
-from speech2face.serving.origins import Origins
-from speech2face.serving.problems import answer_request
-from speech2face.serving.streaming import ROUTE as STREAM
-from speech2face.serving.streaming import Streams, face_of
-from speech2face.serving.watching import Figures, Watch
+from speech2face.serving.uploads import Inbox, receive
+from speech2face.serving.websocket import ROUTE as STREAM
+from speech2face.serving.websocket import Streams, face_of
+from speech2face.serving.worker_pool import Crew
 from speech2face.weights import Model
 
 WEB = Path(__file__).parent / "web"

@@ -18,11 +18,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from speech2face import __version__
 from speech2face.errors import Speech2FaceError, UsageError
 from speech2face.serving.api import make_app
+from speech2face.serving.error_responses import answer_problem
 from speech2face.serving.limits import MIB, Limits
-from speech2face.serving.log import set_up_log
+from speech2face.serving.logs import set_up_log
+from speech2face.serving.middleware import RAW_HEADERS
 from speech2face.serving.origins import Origins
-from speech2face.serving.problems import answer_problem
-from speech2face.serving.watching import RAW_HEADERS
 from speech2face.weights import Model
 
 log = logging.getLogger(__name__)

@@ -20,22 +20,22 @@ from torch.func import functional_call
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.dataset import Augmentation, Batch, Reading, crop
+from speech2face.data.shard_dataset import Augmentation, Batch, Reading, crop
 from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voices import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
-from speech2face.faces import identify_face_encoder
-from speech2face.matching import average_people, centred_cosine, two_way
+from speech2face.face_encoders import identify_face_encoder
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.matching import average_people, centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.training.batches import HeldBatches, Source, StreamedBatches, average_face
 from speech2face.training.checkpoint import hash_weights, save_weights
-from speech2face.training.encoders import KINDS, Network, fit_size, make_network
+from speech2face.training.distributed import ALONE, Processes
+from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
 from speech2face.training.loop import LoopConfig, Running, fit, tell
-from speech2face.training.processes import ALONE, Processes
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     listen,

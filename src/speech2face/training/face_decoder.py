@@ -19,20 +19,20 @@ import torch
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
-from speech2face.data.heads import Heads, separate_heads
-from speech2face.data.pairs import Pair, identify_pairs
-from speech2face.data.skin import uncover_skin
-from speech2face.data.targets import Targets, build_targets, frame
-from speech2face.data.textures import (
+from speech2face.data.bald_heads import uncover_skin
+from speech2face.data.decoder_data import Targets, build_targets, frame
+from speech2face.data.face_unwarping import (
     MeasuredFaces,
     explain_face,
     find_mean_shape,
     measure_faces,
     mirror_order,
 )
+from speech2face.data.hair_prototypes import HairColours, HairShapes, find_colours, find_shapes
+from speech2face.data.head_segmentation import Heads, separate_heads
+from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
-from speech2face.faces import identify_face_encoder
+from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
 from speech2face.provenance import claim_run, describe, tell_data
 from speech2face.training.checkpoint import load_weights, save_weights

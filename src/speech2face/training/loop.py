@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from speech2face.console import Show
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import TrainingState, load_weights, save_weights
-from speech2face.training.curve import write_curve
-from speech2face.training.peak import Pacemaker
-from speech2face.training.processes import ALONE, Processes, hold_gradients, watch_signals
+from speech2face.training.distributed import ALONE, Processes, hold_gradients, watch_signals
+from speech2face.training.metric_logger import write_curve
+from speech2face.training.throughput import Pacemaker
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,153 @@
+"""Heads → heads all of skin, and where skin is drawn: face, scalp, ears, neck.
+
+Where hair, a collar or the ground hides a person's skin, there is that of people in whom it is
+seen, in the person's own tone. The neck is everybody's: it is drawn, not learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.face_unwarping import oval_mask
+from speech2face.data.head_segmentation import (
+    Heads,
+    blur_half,
+    dilate,
+    erode,
+    seen,
+    signed_distance,
+    smooth_step,
+    spread,
+)
+
+LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand for it
+EAR = 0.268, 0.505, 0.036, 0.074  # across, down, half its width and height; of the picture
+EAR_TINT = 1.03, 0.975, 0.96
+NECK_TINT = np.array([1.0, 0.965, 0.94])  # a little redder than the cheeks
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Left halves of heads all of skin."""
+
+    colours: np.ndarray  # (N, S, S/2, 3) float32, in [0, 1.2]
+    cover: np.ndarray  # (S, S/2) float32: where it is drawn, fading below the neck
+
+
+def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Skin:
+    """What `heads` would be without hair; skin that is seen is sharpened by an unsharp mask."""
+    size = heads.colours.shape[1]
+    oval = signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2])
+    head = _bare_head(heads, oval)
+    neck, shade = _model_neck(oval)
+    ear = _shade_ear(oval)
+    face = blur_half(_sigmoid(oval / 0.8), 1.0)
+    below = np.clip(1 - np.maximum(face, _sigmoid(head / 0.8)), 0, 1)
+    visible = _find_visible(heads, oval)
+    ratio = _compare_to_cheeks(heads, visible)
+    ratio += below[..., None] * (shade[..., None] * NECK_TINT - ratio)
+    colours = np.empty_like(heads.colours)
+    for row, (own, tone) in enumerate(zip(heads.colours, heads.skin, strict=True)):
+        kept = blur_half(visible[row] * (1 - below), 2.5)[..., None]
+        sharp = own + sharpening * (own - blur_half(own, 224 / 90))
+        colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
+    across, low = picture_grid(size)
+    shoulders = np.maximum(across - 0.18, 0) / 0.45
+    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step((low - 0.865) / 0.13 + shoulders))
+    cover = 1 - (1 - _sigmoid((head - 0.6) / 0.5)) * (1 - bust)
+    return Skin(colours, cover.astype(np.float32))
+
+
+def _compare_to_cheeks(heads: Heads, visible: np.ndarray) -> np.ndarray:
+    """Skin over that of the cheeks, the mean of those in whom it is `visible`: (S, S/2, 3)."""
+    total = np.zeros(heads.colours.shape[1:], np.float32)
+    for seen_there, own, tone in zip(visible, heads.colours, heads.skin, strict=True):
+        total += seen_there[..., None] * own / np.maximum(tone, 1e-2)
+    people = visible.sum(0)
+    ratio = total / np.maximum(people, 1e-3)[..., None]
+    sure = np.clip(people / LEAST_SEEN, 0, 1)
+    return sure[..., None] * ratio + (1 - sure[..., None]) * spread(ratio, sure)
+
+
+def _find_visible(heads: Heads, oval: np.ndarray) -> np.ndarray:
+    """(N, S, S/2) how surely a place shows a person's skin: in the face, or above the jaw where
+    it has the colour of skin."""
+    face, (_, down) = blur_half((oval > 0).astype(np.float32), 1.5), canvas_grid(len(oval))
+    place = np.maximum(face, smooth_step((0.70 - down) / 0.06)) * seen(len(oval))
+    out = np.empty_like(heads.hair)
+    for row in range(len(heads)):
+        covered = erode(np.clip((heads.cover[row] - 0.8) / 0.2, 0, 1), 2)
+        like = np.where(oval > 0, 1, np.exp(-((heads.strangeness[row] / 16) ** 2)))
+        out[row] = (1 - dilate(heads.hair[row], 5)) * covered * place * like
+    return out
+
+
+def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
+    """Outline of face, scalp and ears, `signed_distance` of it: the mean of the smallest heads."""
+    size = len(oval)
+    above = heads.cover[:, : round(0.42 * size)].sum((1, 2))
+    order = np.argsort(above)
+    few = order[len(order) // 160 : len(order) // 160 + max(1, min(40, len(order) // 4))]
+    head = np.mean([signed_distance(heads.cover[row] > 0.5) for row in few], axis=0)
+    across, low = picture_grid(size)
+    side = (0.262 + 0.5 * np.maximum(0.40 - low, 0) - across) * 224
+    head = _join(_join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
+    aside, up = _ear_grid(size)
+    ear = (1 - np.hypot(aside, up)) * EAR[2] * 224
+    return blur_half(_join(_join(oval, head, 3, 1), ear, 3, 1), 1.2)
+
+
+def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far from an ear's middle, outwards and upwards, in halves of its width and height."""
+    across, low = picture_grid(size)
+    x, y, wide, high = EAR
+    aside, up = across - x - 0.22 * (y - low), y - low  # leaning outwards
+    return aside / (wide * (1 + 3 * np.clip(up, -0.05, 0.05))), up / high
+
+
+def _shade_ear(oval: np.ndarray) -> np.ndarray:
+    """Light and shade of the ears, lit from the front, (S, S/2, 3): a hollow within a rim, and
+    redder than the face."""
+    aside, up = _ear_grid(len(oval))
+    radius = np.hypot(aside, up)
+    outside = _sigmoid(-oval / 1.2)  # of the face
+    within = outside * _sigmoid((1.1 - radius) * 12)
+    hollow = np.exp(-((np.hypot((aside + 0.12) / 0.42, (up + 0.02) / 0.50)) ** 4))
+    fold = np.exp(-(((radius - 0.66) / 0.12) ** 2)) * _sigmoid((up + 0.3) * 8)
+    rim = np.exp(-(((radius - 0.86) / 0.12) ** 2))
+    crease = np.exp(-(((oval + 2.0) / 1.6) ** 2)) * np.exp(-((up / 1.0) ** 4))
+    light = 0.93 - 0.24 * hollow - 0.10 * fold + 0.07 * rim - 0.14 * crease
+    light = blur_half(1 + within * (light - 1), 0.8)
+    return light[..., None] * (1 + blur_half(within, 1.5)[..., None] * (np.array(EAR_TINT) - 1))
+
+
+def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The neck's outline, `signed_distance` of it, which goes over into the shoulders, and its
+    shading, lit from the front: darker to its sides and in the chin's shadow, and lighter along the
+    muscles that run from behind the jaw to the breastbone."""
+    (across, low), (_, down) = picture_grid(len(oval)), canvas_grid(len(oval))
+    slope = np.clip((low - 0.845) / 0.155, 0, 1)
+    width = 0.149 - 0.004 * np.clip((low - 0.78) / 0.065, 0, 1) + 0.34 * slope**1.9
+    outline = np.minimum((width - across) * 224 / (1 + 2.2 * slope), (down - 0.6) * 224)
+    shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 4), 0) / 10), 2.5)
+    round_ = np.clip(across / np.minimum(width, 0.2), 0, 1) ** 3
+    muscle = 0.125 - 0.62 * np.maximum(low - 0.82, 0)
+    ridge = np.exp(-(((across - muscle) / 0.02) ** 2)) - 0.8 * np.exp(
+        -(((across - muscle + 0.035) / 0.02) ** 2)
+    )
+    return outline, 0.88 - 0.20 * round_ - 0.26 * shadow + 0.035 * ridge * smooth_step(
+        (low - 0.8) / 0.08
+    )
+
+
+def _join(a: np.ndarray, b: np.ndarray, round_by: float, sign: int) -> np.ndarray:
+    """The greater (`sign` 1) or the lesser (-1) of two distances, with a rounded corner."""
+    near = np.maximum(round_by - np.abs(a - b), 0) / round_by
+    return sign * np.maximum(sign * a, sign * b) + sign * near**2 * round_by / 4
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))

@@ -1,0 +1,257 @@
+"""The outline of a head of hair → hair as it is drawn: strands along its growth, light and shade.
+
+Nobody's strands: where each begins, how long it is and how light are drawn at random, the same for
+the same shape. Distances are in pixels of a picture of 224; all planes are left halves, (S, S/2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
+
+FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
+UNDER = 0.74  # how light hair is between the strands
+LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
+HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
+END = 0.86  # from here to the picture's end long hair ends, as the bust does
+
+
+@dataclass(frozen=True)
+class Style:
+    """How strands are drawn."""
+
+    long: bool
+    count: float  # a pixel of 224 that is hair
+    length: float
+    over: float  # how far they reach beyond the outline, on average
+    locks: float  # how much locks differ in lightness
+    each: float  # how much strands do
+
+
+SHORT = Style(long=False, count=4.5, length=10, over=0.4, locks=0.06, each=0.13)
+LONG = Style(long=True, count=1.2, length=80, over=0.3, locks=0.08, each=0.12)
+
+
+@dataclass(frozen=True)
+class Strands:
+    """M of them."""
+
+    paths: np.ndarray  # (M, steps + 1, 2): x, y
+    steps: np.ndarray  # (M,) how many each goes, one pixel of 224 each
+    lightness: np.ndarray  # (M,)
+
+
+def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of 224 from the outline, inwards → how surely a place is covered by hair, and how
+    light that hair is, 1 on average."""
+    random = np.random.default_rng(seed)
+    style, (aside, down) = LONG if long else SHORT, canvas_grid(len(edge))
+    depth, inwards, along = _find_growth(edge)
+    if not long:  # the hairline goes back at the temples, and ends in a point before the ears
+        temples = np.exp(-(((aside - 0.165) / 0.045) ** 2)) * smooth_step((0.36 - down) / 0.1)
+        edge = edge - 3 * temples * smooth_step((depth - 0.4) / 0.2)
+        edge = edge - 7 * smooth_step((down - 0.37) / 0.14)
+    rough = 0.6 * _noise(random, edge, 3.5) + 0.2 * _noise(random, edge, 1.2)
+    edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
+    growth = along
+    if not long:  # it grows away from the face, at the sides downwards
+        turn = 1.41 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
+        growth = np.cos(turn)[..., None] * -inwards + np.sin(turn)[..., None] * along
+    turn = 0.14 * _noise(random, edge, 5) + 0.10 * _noise(random, edge, 12)
+    growth = _turn(growth, turn * smooth_step(aside / 0.06))
+    locks = style.locks * _part_locks(random, style, depth)
+    strands = _grow(random, style, edge, growth, depth, locks)
+    cover, light = _paint(strands, _cover_ground(style, edge, depth))
+    return _fade(style, cover, depth), _even(light * _shine(edge, growth, locks), edge)
+
+
+# Growth ------------------------------------------------------------------------------------------
+
+
+def _find_growth(edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How near to the face a place is, 0 at the outer outline and 1 at the face; and unit vectors
+    (S, S/2, 2; x, y) towards the face, and along both outlines, down from the crown."""
+    import cv2
+
+    half = edge.shape[1]
+    hair = edge > 0
+    face = _find_face(hair)
+    outside = ~hair & ~face
+    outside[: int(np.argmax(hair.any(1))) + 1] = True
+    to_face, to_outside = (np.maximum(-signed_distance(m, 200), 0) for m in (face, outside))
+    depth = blur_half(to_outside / np.maximum(to_face + to_outside, 1e-3), 3.0)
+    whole = np.concatenate([depth, depth[:, ::-1]], axis=1)
+    down, right = np.gradient(whole)
+    inwards = _unit(np.stack([right, down], axis=2))
+    inwards = _unit(cv2.GaussianBlur(inwards, (0, 0), 2 * len(edge) / 224))[:, :half]
+    return depth, inwards, np.stack([-inwards[..., 1], inwards[..., 0]], axis=2)
+
+
+def _find_face(hair: np.ndarray) -> np.ndarray:
+    """What lies nearer to the middle than hair (S, S/2), and below it; bool."""
+    half = hair.shape[1]
+    innermost = half - 1 - np.argmax(hair[:, ::-1], axis=1)
+    innermost[~hair.any(1)] = -1
+    face, end = np.zeros_like(hair), half
+    for y in range(len(hair)):
+        if 0 <= innermost[y] < half - 1 or end < half:
+            end = innermost[y] if innermost[y] >= 0 else end
+            face[y, end + 1 :] = True
+    return face
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-6)
+
+
+def _turn(vectors: np.ndarray, by: np.ndarray) -> np.ndarray:
+    x, y = vectors[..., 0], vectors[..., 1]
+    return np.stack([np.cos(by) * x - np.sin(by) * y, np.sin(by) * x + np.cos(by) * y], axis=2)
+
+
+def _noise(random: np.random.Generator, like: np.ndarray, sigma: float) -> np.ndarray:
+    """A plane of smooth noise of spread 1."""
+    noise = blur_half(random.standard_normal(like.shape), sigma)
+    return noise / noise.std()
+
+
+def _part_locks(random: np.random.Generator, style: Style, depth: np.ndarray) -> np.ndarray:
+    """How light a lock is, about 0: short ones are spots, long ones go on along the outlines."""
+    if not style.long:
+        return np.sum([_noise(random, depth, sigma) for sigma in (1.5, 3, 6)], axis=0)
+    spots = np.sum([_noise(random, depth, sigma) for sigma in (2, 4, 8)], axis=0)
+    places = np.arange(201)
+    lines = np.stack([_blur_line(random.standard_normal(201), sigma) for sigma in (2, 5, 12)])
+    return 0.25 * spots + 0.55 * np.interp(200 * np.clip(depth, 0, 1), places, lines.sum(0))
+
+
+def _blur_line(values: np.ndarray, sigma: float) -> np.ndarray:
+    import cv2
+
+    blurred = cv2.GaussianBlur(values[None], (0, 0), sigma)[0]
+    return blurred / blurred.std()
+
+
+def _grow(
+    random: np.random.Generator,
+    style: Style,
+    edge: np.ndarray,
+    growth: np.ndarray,
+    depth: np.ndarray,
+    locks: np.ndarray,
+) -> Strands:
+    """Strands from all over the hair, fewer where the face begins, each along `growth` until it is
+    at its length or beyond the outline; the locks of long hair end at different heights."""
+    unit, steps = len(edge) / 224, int(style.length * 1.3)
+    hair = np.argwhere(edge > 0.2)
+    count = round(style.count * len(hair) / unit**2)
+    roots = hair[random.integers(0, max(len(hair), 1), count)] + random.random((count, 2))
+    roots = roots[:, ::-1] / unit
+    near = smooth_step((_look_up(depth, roots) - 0.4) / 0.2)
+    dense = 0.12 + 0.88 * smooth_step(_look_up(edge, roots) / (3 if style.long else 6))
+    roots = roots[random.random(count) < 1 - near * (1 - dense)]
+    count = len(roots)
+    length = style.length * random.uniform(0.5, 1.3, count)
+    over = style.over * random.exponential(1, count)
+    lock = _look_up(locks, roots)
+    lightness = 1 + lock + style.each * random.standard_normal(count)
+    low = END + (1 - END) * np.clip(0.5 + 3 * lock, 0, 1) + 0.025 * random.standard_normal(count)
+    paths, grown = np.empty((count, steps + 1, 2)), np.zeros(count, int)
+    paths[:, 0], alive = roots, np.ones(count, bool)
+    for step in range(1, steps + 1):
+        place = paths[:, step - 1] + _look_up(growth, paths[:, step - 1])
+        alive &= (step <= length) & (_look_up(edge, place) > -over)
+        if style.long:
+            alive &= place[:, 1] < 224 * low
+        paths[:, step] = place
+        grown[alive] = step
+    return Strands(paths, grown, lightness)
+
+
+def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values of a plane (S, S/2, ...) at places (M, 2; x, y in pixels of 224), between its
+    pixels."""
+    size, half = plane.shape[:2]
+    at = np.clip(places * (size / 224) - 0.5, 0, [half - 1.001, size - 1.001])
+    x, y = at.astype(int).T
+    right, down = (at % 1).T.reshape(2, -1, *[1] * (plane.ndim - 2))
+    above = plane[y, x] * (1 - right) + plane[y, x + 1] * right
+    return above * (1 - down) + (plane[y + 1, x] * (1 - right) + plane[y + 1, x + 1] * right) * down
+
+
+# Drawing -----------------------------------------------------------------------------------------
+
+
+def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Where hair is so thick that nothing is seen between the strands."""
+    (_, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inset, soft = np.full(edge.shape, 1.2), 0.6
+    if not style.long:  # it is thinner towards the face, and more so before the ears
+        thin = 2.3 + 2.5 * smooth_step((down - 0.28) / 0.14)
+        inset += thin * smooth_step((depth - 0.3) / 0.3) + 2 * smooth_step((down - 0.40) / 0.1)
+        soft = 1.1
+    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
+    return solid * (1 - smooth_step((low - END + 0.05) / (1 - END)))
+
+
+def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Strands on the covered ground, one over the other: how surely a place is covered, and how
+    light it is."""
+    import cv2
+
+    size, half = ground.shape
+    fine = (half * FINE, size * FINE)
+    cover = np.ascontiguousarray((255 * cv2.resize(ground, fine)).astype(np.uint8))
+    light = np.full(cover.shape, round(100 * UNDER), np.uint8)
+    points = np.round(strands.paths * (16 * FINE * size / 224)).astype(np.int32)
+    values = np.clip(100 * strands.lightness, 30, 200)
+    for line, steps, value in zip(points, strands.steps, values, strict=True):
+        if steps > 1:
+            for plane, tone in ((cover, 255), (light, int(value))):
+                cv2.polylines(plane, [line[: steps + 1]], False, tone, 1, cv2.LINE_8, shift=4)
+    cover, light = (
+        cv2.resize(plane.astype(np.float32), (half, size), interpolation=cv2.INTER_AREA)
+        for plane in (cover, light)
+    )
+    return cover / 255, light / 100
+
+
+def _fade(style: Style, cover: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Softer where the forehead begins, and ending as the bust does."""
+    (_, low), (_, down) = picture_grid(len(cover)), canvas_grid(len(cover))
+    soft = smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
+    soft *= 0.35 if style.long else 0.6
+    cover = cover + soft * (blur_half(cover, 2.2) - cover)
+    return cover * (1 - smooth_step((low - END - 0.03) / (0.97 - END)))
+
+
+def _shine(edge: np.ndarray, growth: np.ndarray, locks: np.ndarray) -> np.ndarray:
+    """Light and shade on a round head, after Kajiya and Kay (SIGGRAPH 1989): hair is darkest where
+    it runs along the light, and shines where it runs across the middle between light and eye."""
+    across, low = picture_grid(len(edge))
+    hair = edge > 0
+    top = low[int(np.argmax(hair.any(1))), 0]
+    wide = 1.04 * float(across[hair & (low < 0.5)].max(initial=0.1))
+    high = max(0.48 - top, 0.1)
+    right, down = -across / wide, np.minimum(low - 0.47, 0) / high
+    out = np.sqrt(np.clip(1 - right**2 - down**2, 0.02, 1))
+    normal = _unit(np.stack([right / wide, down / high, out / (0.9 * wide)], axis=2))
+    rise = -(growth * normal[..., :2]).sum(2, keepdims=True) / normal[..., 2:]
+    tangent = np.concatenate([growth, np.clip(rise, -3, 3)], axis=2)
+    tangent = _unit(_unit(tangent) + 0.35 * locks[..., None] * normal)
+    light, halfway = (v / np.linalg.norm(v) for v in (LIGHT, HALFWAY))
+    facing = np.clip(normal @ light, 0, 1)
+    soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1)) * (0.4 + 0.6 * facing)
+    shine = np.clip(1 - (tangent @ halfway) ** 2, 0, 1) ** 14 * np.clip(normal @ halfway, 0, 1)
+    lit = blur_half(0.62 + 0.30 * soft + 0.36 * shine, 2.5)
+    return lit * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 4))
+
+
+def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """The same, 1 on average within the outline."""
+    within = edge > 2
+    return light / max(float(light[within].mean()) if within.any() else 1.0, 1e-3)

@@ -1,0 +1,84 @@
+"""Which names are one person's: faces decide, and voices where faces leave a doubt.
+
+The clips of a folder are named after their files, so somebody who is in several has as many names.
+Two names are one person's where faces of theirs are (`near_duplicates.compare_faces`), or where
+faces are nearly alike enough and the voices are alike. Of 106 pairs of clips of one person (1,184
+clips of videos) faces alone miss 15, faces and voices 6; voices join none of 697,865 pairs of
+strangers there (benchmarks/same_voice.json, on which the limits were chosen). They never part whom
+faces join: to hold one person for two is the worse mistake.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from speech2face.data.near_duplicates import (
+    DOUBTFUL,
+    FacePair,
+    Looks,
+    compare_faces,
+    measure_likeness,
+)
+from speech2face.data.splits import merge_people
+
+log = logging.getLogger(__name__)
+
+NEARLY = 0.20  # how alike faces are, `measure_likeness`, for the voices to be asked
+SAME_VOICE = 0.5  # cosine of two voices from which they are one person's
+MOST_TOLD = 1_000  # joined pairs that the index lists
+
+Hear = Callable[[int], np.ndarray]
+"""The row of a clip → its speaker's embedding (D,), of length 1."""
+
+
+class Joined(NamedTuple):
+    """What became of names."""
+
+    names: dict[str, str]  # every name → one for all names of the person who bears it
+    joined: list[dict[str, Any]]  # pairs of clips by which names were joined, and how alike
+    doubtful: list[dict[str, Any]]  # pairs that stayed two people, and that somebody should look at
+    pairs: list[FacePair]  # all of them
+
+
+def join_names(
+    people: Sequence[str], clips: Sequence[str], looks: Looks, hear: Hear | None = None
+) -> Joined:
+    """Names of the clips' people (N,), the clips' names (N,) and faces (N,) → who is who.
+
+    Without `hear` faces alone decide.
+    """
+    pairs, voices = [], {}
+    for pair in compare_faces(looks, people, DOUBTFUL if hear is None else NEARLY):
+        if not pair.same and hear is not None:
+            first, second = hear(pair.first), hear(pair.second)
+            voices[pair.first, pair.second] = voice = float(first @ second)
+            pair = pair._replace(same=voice >= SAME_VOICE)
+        pairs.append(pair)
+    heard = sum(pair.same and (pair.first, pair.second) in voices for pair in pairs)
+    if heard:
+        log.info("%d pairs of clips were joined by their voices, their faces being alike", heard)
+    told = [(pair, _describe(pair, clips, voices.get((pair.first, pair.second)))) for pair in pairs]
+    return Joined(
+        merge_people(people, pairs),
+        [facts for pair, facts in told if pair.same][:MOST_TOLD],
+        [facts for pair, facts in told if _is_doubtful(pair)],
+        [pair for pair in pairs if pair.same or _is_doubtful(pair)],
+    )
+
+
+def _is_doubtful(pair: FacePair) -> bool:
+    likeness = measure_likeness(np.array(pair.cosine), np.array(pair.distance))
+    return not pair.same and bool(likeness >= DOUBTFUL)
+
+
+def _describe(pair: FacePair, clips: Sequence[str], voice: float | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "clips": [clips[pair.first], clips[pair.second]],
+        "sface": round(pair.cosine, 3),
+        "dlib": round(pair.distance, 3),
+    }
+    return facts if voice is None else {**facts, "voice": round(voice, 3)}

@@ -1,0 +1,297 @@
+"""Every clip's face drawn by a model that never met that person, neither by voice nor by face."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from speech2face import __version__
+from speech2face.console import Show
+from speech2face.data.near_duplicates import check_folds
+from speech2face.data.pair_sets import join_people
+from speech2face.data.pairs import Pair, identify_pairs
+from speech2face.data.splits import split_people
+from speech2face.data.voices import Voices, hear_pairs
+from speech2face.face_encoders import identify_face_encoder
+from speech2face.files import write_atomically
+from speech2face.media import SAMPLE_RATE
+from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.networks.voice_encoder import VoiceEncoder
+from speech2face.pictures import write_png
+from speech2face.provenance import Provenance, claim_run, describe, hash_key
+from speech2face.training.checkpoint import hash_weights
+from speech2face.training.clip_features import HeardClips, hear_speech
+from speech2face.training.face_decoder import (
+    FaceDecoderRecipe,
+    load_face_decoder,
+    train_face_decoder,
+)
+from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.voice_encoder import (
+    VoiceEncoderRecipe,
+    identify_start,
+    listen,
+    load_speaker,
+    tune,
+)
+from speech2face.weights import hash_file
+
+STRENGTHS = (0.0, 1.0, 1.5)  # at which faces are drawn from voices: 0 the average, 1 typical
+MEASURED = 1.0  # the strength that all is measured at but for `strengths.py`
+TOLERANCE = 3.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The voice encoder of one fold: it never met the people of that fold."""
+
+    recipe: VoiceEncoderRecipe
+    network: VoiceEncoder
+    head: HeadSolution
+    clips: HeardClips  # all, as this network hears them
+    folder: Path
+
+    def hear(
+        self, clips: Sequence[str], speak: Callable[[], list[np.ndarray]], name: str, show: Show
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clips (n,) by name, or what became of them → means (n, D), seconds (n,).
+
+        A clip that is none of the training data is named by its content, too.
+        `speak` gives the speech; it is called only where nothing is kept under `name` yet.
+        """
+        key = hash_key(self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
+        path = self.folder / "heard" / f"{name}-{key}.npz"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            speech = speak()
+            features = hear_speech(self.network.speaker, speech, show)
+            seconds = np.array([len(samples) / SAMPLE_RATE for samples in speech])
+            with write_atomically(path) as kept:
+                np.savez(kept, features=features, seconds=seconds)
+        with np.load(path) as data:
+            features, seconds = data["features"], data["seconds"]
+        return self.head.predict(features, seconds), seconds
+
+
+@dataclass(frozen=True)
+class DrawnFolds:
+    """What the folds gave for each clip that has speech and a face, N in all."""
+
+    pairs: list[Pair]
+    people: np.ndarray  # (N,) str
+    fold: np.ndarray  # (N,)
+    faces: np.ndarray  # (N, D) embedding of the true face
+    means: np.ndarray  # (N, D) predicted
+    shown: np.ndarray  # (N, D) where they are told apart
+    log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), see log_likelihood_ratios
+    typical: float  # times as far from the average as `shown` faces are drawn at strength 1
+    pictures: dict[float, list[Path]]  # by strength: (N,) drawn from the voice
+    copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
+    left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
+    listeners: list[Listener]  # of each fold
+
+
+def draw_by_folds(
+    voice_recipe: VoiceEncoderRecipe,
+    decoder_recipe: FaceDecoderRecipe,
+    pairs: Sequence[Pair],
+    folder: Path,
+    folds: int,
+    seed: int,
+    show: Show,
+    speaker: Path | None = None,
+) -> DrawnFolds:
+    """Train and draw fold by fold; finished parts found in `folder` are not made again.
+
+    People whom several sets share are one person each (see pair_sets.py).
+
+    `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
+    """
+    run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
+    claim_run(folder, "evaluate pairs", run, ["fold0"])
+    cache = folder / "cache"
+    pairs = join_people(pairs, cache, show)
+    voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
+    clips = listen(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
+    dealt, rows = deal_folds(pairs, voices, folds, seed)
+    kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
+    means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
+    log_ratios, listeners = [], []
+    pictures: dict[float, list[Path]] = {strength: [Path()] * len(kept) for strength in STRENGTHS}
+    copies = [Path()] * len(kept)
+    for k in range(folds):
+        test = fold == k
+        run = folder / f"fold{k}"
+        run.mkdir(parents=True, exist_ok=True)
+        network = load_speaker(voice_recipe, speaker)
+        facts = {
+            "fold": k,
+            "folds": folds,
+            "seed": seed,
+            "data": voices.data,
+            "recipe": asdict(voice_recipe),
+            "start": hash_weights(network.speaker),
+            "version": __version__,
+        }
+        head, tuned = tune(voice_recipe, network, clips, ~test, run, facts, show)
+        listeners.append(Listener(voice_recipe, network, head, tuned, run))
+        features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
+        means[test] = head.predict(features[test], seconds[test])
+        shown[test] = head.show(means[test])
+        log_ratios.append(
+            log_likelihood_ratios(head, means[test], seconds[test], voices.faces[test])
+        )
+        weights = train_face_decoder(
+            decoder_recipe,
+            pairs,
+            run,
+            cache,
+            show,
+            without={p.person for p, own in zip(pairs, dealt == k, strict=True) if own},
+        )
+        network, _ = load_face_decoder(weights)
+        network.hair_centre.copy_(torch.tensor(head.average))
+        drawing, own = hash_file(weights), np.flatnonzero(test)
+        names = [kept[i].clip for i in own]
+        away = decoder_recipe.typical * (shown[own] - head.average)
+        by_strength = draw_strengths(network, drawing, head.average, away, names, run)
+        for strength, made in by_strength.items():
+            for i, path in zip(own, made, strict=True):
+                pictures[strength][i] = path
+        made = draw_faces(network, drawing, voices.faces[own], names, run, "face")
+        for i, path in zip(own, made, strict=True):
+            copies[i] = path
+        show("folds", k + 1, folds, "")
+    return DrawnFolds(
+        kept,
+        people,
+        fold,
+        voices.faces,
+        means,
+        shown,
+        log_ratios,
+        decoder_recipe.typical,
+        pictures,
+        copies,
+        [p for row, p in enumerate(pairs) if row not in rows],
+        listeners,
+    )
+
+
+def describe_folds(
+    voice_recipe: VoiceEncoderRecipe,
+    decoder_recipe: FaceDecoderRecipe,
+    pairs: Sequence[Pair],
+    folds: int,
+    seed: int,
+    speaker: Path | None = None,
+) -> Provenance:
+    """What identifies training by folds, see `draw_by_folds`."""
+    recipe = {
+        "voice encoder": asdict(voice_recipe),
+        "face decoder": asdict(decoder_recipe),
+        "folds": folds,
+        "seed": seed,
+    }
+    encoders = {voice_recipe.face_encoder, decoder_recipe.face_encoder}
+    return describe(
+        recipe,
+        {
+            "pairs": identify_pairs(pairs, ("audio", "face", "canonical")),
+            "face encoder": ", ".join(map(identify_face_encoder, sorted(encoders))),
+            "speaker networks": identify_start(speaker),
+        },
+    )
+
+
+def deal_folds(
+    pairs: Sequence[Pair], voices: Voices, folds: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each pair (P,), and which pair each clip is that was heard (N,).
+
+    Nobody stands in two folds; raises UsageError where `check_folds` does.
+    """
+    dealt = split_people([p.person for p in pairs], folds, seed)
+    row_of = {p.clip: row for row, p in enumerate(pairs)}
+    rows = np.array([row_of[clip] for clip in voices.clips])
+    check_folds(dealt[rows], voices.people, voices.looks, voices.clips)
+    return dealt, rows
+
+
+def draw_strengths(
+    network: FaceDecoder,
+    weights: str,
+    average: np.ndarray,
+    away: np.ndarray,
+    names: Sequence[str],
+    run: Path,
+) -> dict[float, list[Path]]:
+    """Draw at each of `STRENGTHS` the faces that lie `away` (n, D) from the average (D,) at 1."""
+    drawn = {}
+    for strength in STRENGTHS:
+        if strength:
+            kind = "voice" if strength == MEASURED else f"voice-{strength:g}"
+            places = average + strength * away
+            drawn[strength] = draw_faces(network, weights, places, names, run, kind)
+        else:  # one face for all
+            one = draw_faces(network, weights, average[None], ["average"], run, "average")
+            drawn[strength] = one * len(names)
+    return drawn
+
+
+def draw_faces(
+    network: FaceDecoder,
+    weights: str,
+    embeddings: np.ndarray,
+    names: Sequence[str],
+    run: Path,
+    kind: str,
+) -> list[Path]:
+    """Draw the faces at embeddings (n, D), each under its name; what the same `weights` drew of
+    them is kept."""
+    embeddings = embeddings.astype(np.float32)
+    digest = hashlib.sha256(weights.encode() + embeddings.tobytes()).hexdigest()
+    folder = run / f"{kind}-{digest[:8]}"
+    folder.mkdir(exist_ok=True)
+    places = [folder / f"{name}.png" for name in names]
+    for embedding, place in zip(embeddings, places, strict=True):
+        if place.is_file():
+            continue
+        with torch.inference_mode():
+            picture, _ = network(torch.tensor(embedding[None]))
+        pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
+        write_png(Image.fromarray(pixels), place, run.name)
+    return places
+
+
+def log_likelihood_ratios(
+    head: HeadSolution, means: np.ndarray, seconds: np.ndarray, faces: np.ndarray
+) -> np.ndarray:
+    """How much more a voice is a face's than anybody's: (n voices, n faces), nats.
+
+    log N(face; shown, covariance + t) − log N(face; average, prior + t), with t `TOLERANCE` times
+    the mean residual variance: a few hundred people do not pin the narrow directions of a
+    covariance down, and would be told apart by its errors.
+    """
+    size = len(head.average)
+    tolerance = TOLERANCE * np.trace(head.residual) / size * np.eye(size)
+    prior = _log_density(faces - head.average, head.prior + tolerance)  # (n,)
+    return np.stack(
+        [
+            _log_density(faces - shown, head.covariance(float(length)) + tolerance) - prior
+            for shown, length in zip(head.show(means), seconds, strict=True)
+        ]
+    )
+
+
+def _log_density(errors: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """log N(error; 0, covariance) without the constant: (n, D) → (n,)."""
+    factor = np.linalg.cholesky(covariance)
+    white = np.linalg.solve(factor, errors.T)
+    return -0.5 * (white**2).sum(0) - np.log(factor.diagonal()).sum()

@@ -1,0 +1,75 @@
+"""Who is measured: clips, the pictures that systems made of them, and the folds they stand in.
+
+A system need not have a picture of every clip: then its figures are of those it has, among the
+same faces as everybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.data.pairs import Pair
+from speech2face.data.splits import split_people
+from speech2face.errors import UsageError
+from speech2face.evaluation.cross_validation import MEASURED, DrawnFolds
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """N clips and the pictures that were made of them; there is none where no file is."""
+
+    pairs: list[Pair]
+    people: np.ndarray  # (N,) str
+    fold: np.ndarray  # (N,)
+    systems: dict[str, list[Path]]  # from the voice
+    copies: dict[str, list[Path]]  # from the true face, by the system's name
+    left_out: list[Pair]
+
+    @property
+    def main(self) -> str:
+        """The system that is measured; the others stand beside it."""
+        return next(iter(self.systems))
+
+    @property
+    def sets(self) -> np.ndarray:
+        """The set of each clip (N,), by name; empty where there is but one."""
+        return np.array([pair.set for pair in self.pairs])
+
+
+def subjects_of(drawn: DrawnFolds) -> Subjects:
+    """What the folds drew, and the published pictures of clips that have one."""
+    systems, copies = {"voice": drawn.pictures[MEASURED]}, {"voice": drawn.copies}
+    _add_published(drawn.pairs, systems, copies)
+    return Subjects(drawn.pairs, drawn.people, drawn.fold, systems, copies, drawn.left_out)
+
+
+def find_pictures(pairs: Sequence[Pair], folder: Path, folds: int, seed: int) -> Subjects:
+    """Pictures CLIP.png or CLIP.jpg made elsewhere, among the same people as by folds."""
+    made: list[Path] = []
+    for pair in pairs:
+        names = [folder / f"{pair.clip}.{ending}" for ending in ("png", "jpg")]
+        found = next((path for path in names if path.is_file()), None)
+        if not found:
+            raise UsageError(f"{folder}: holds no picture {pair.clip}.png, nor .jpg.")
+        made.append(found)
+    people = np.array([p.person for p in pairs])
+    systems: dict[str, list[Path]] = {"pictures": made}
+    copies: dict[str, list[Path]] = {}
+    _add_published(pairs, systems, copies)
+    if "published" in copies:
+        copies["pictures"] = copies["published"]
+    fold = split_people(list(people), folds, seed)
+    return Subjects(list(pairs), people, fold, systems, copies, [])
+
+
+def _add_published(
+    pairs: Sequence[Pair], systems: dict[str, list[Path]], copies: dict[str, list[Path]]
+) -> None:
+    if any(p.published.is_file() for p in pairs):
+        systems["published"] = [p.published for p in pairs]
+        if any(p.canonical.is_file() for p in pairs):
+            copies["published"] = [p.canonical for p in pairs]

@@ -1,0 +1,157 @@
+"""Length and robustness: how much a voice still tells when less of it, or worse, is heard.
+
+two-way   matching by the likelihood ratio, among the faces of the fold; chance is .5
+moved     cosine of the predicted mean to that of the clean, whole clip, both less the average
+          face: 1 is the same face, 0 says nothing of the other
+
+Length: of each clip no more than so many seconds are heard, a random piece; shorter clips are heard
+whole, so the people and the gallery are the same at all lengths. Robustness: the whole clip after
+each of `DEGRADATIONS`, of some clips of each fold, beside the same clips as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from speech2face.console import Show
+from speech2face.data.degradations import DEGRADATIONS, Degradation
+from speech2face.evaluation.cross_validation import DrawnFolds, Listener, log_likelihood_ratios
+from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.intervals import Estimate, bootstrap_people
+from speech2face.metrics.retrieval import match_probes
+
+LENGTHS = (0.5, 1.0, 2.0, 3.0, 6.0, 10.0)  # seconds
+CLIPS = 300  # that are degraded, of all folds
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is left of clips when they are heard otherwise."""
+
+    clips: int  # that were heard otherwise
+    two_way: Estimate
+    less: Estimate  # two-way, this less the same clips clean and whole
+    moved: Estimate
+
+
+def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> dict[str, Heard]:
+    """By length in seconds, and 'everything'; lengths that no clip exceeds are left out."""
+    told = {}
+    lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
+    for place, length in enumerate(lengths, 1):
+        wins, moved, cut = _empty(drawn), _empty(drawn), 0
+        for k, listener in enumerate(drawn.listeners):
+            rows = np.flatnonzero(drawn.fold == k)
+            means, seconds, shortened = _hear_shortened(listener, rows, length, seed, show)
+            wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
+            cut += shortened
+        told[f"{length:g}"] = _summarise(drawn, wins, moved, cut, seed)
+        show("lengths", place, len(lengths), f"{length:g} s")
+    clean = clean_wins(drawn)
+    told["everything"] = _summarise(drawn, clean, np.ones(len(clean)), 0, seed)
+    return told
+
+
+def measure_robustness(
+    drawn: DrawnFolds, seed: int, show: Show, clips: int = CLIPS
+) -> dict[str, Heard]:
+    """By degradation, and 'clean': some clips of each fold, evenly chosen."""
+    chosen = []
+    for k in range(len(drawn.listeners)):
+        rows = np.flatnonzero(drawn.fold == k)
+        count = min(len(rows), max(1, clips // len(drawn.listeners)))
+        chosen.append(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
+    told = {}
+    for place, (name, degrade) in enumerate(DEGRADATIONS.items(), 1):
+        wins, moved = _empty(drawn), _empty(drawn)
+        for k, (listener, rows) in enumerate(zip(drawn.listeners, chosen, strict=True)):
+            speak = partial(_degrade, degrade, listener.clips.voices.speech, rows, seed)
+            file = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}"
+            means, seconds = listener.hear([drawn.pairs[i].clip for i in rows], speak, file, show)
+            wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
+        told[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
+        show("degradations", place, len(DEGRADATIONS), name)
+    clean = _empty(drawn)
+    every = np.concatenate(chosen)
+    clean[every] = clean_wins(drawn)[every]
+    return {"clean": _summarise(drawn, clean, np.ones(len(clean)), 0, seed)} | told
+
+
+def clean_wins(drawn: DrawnFolds) -> np.ndarray:
+    """Two-way wins (N,) of whole clips by the likelihood ratio."""
+    wins = _empty(drawn)
+    for k, scores in enumerate(drawn.log_ratios):
+        people = drawn.people[drawn.fold == k]
+        wins[drawn.fold == k] = match_probes(scores, people, people)
+    return wins
+
+
+def _hear_shortened(
+    listener: Listener, rows: np.ndarray, length: float, seed: int, show: Show
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.
+
+    The crops that training took are there already; others are cut and heard now.
+    """
+    clips, size = listener.clips, round(length * SAMPLE_RATE)
+    place = {int(i): row for row, i in enumerate(clips.clip[clips.whole])}
+    long = {int(i) for i in rows if len(clips.voices.speech[i]) > size}
+    cropped = ~clips.whole & (clips.seconds == size / SAMPLE_RATE)
+    place |= {int(clips.clip[row]): int(row) for row in np.flatnonzero(cropped)}
+    chosen = np.array([place[int(i)] for i in rows])
+    seconds = clips.seconds[chosen]
+    means = listener.head.predict(clips.features[chosen], seconds)
+    late = np.array([n for n, i in enumerate(rows) if int(i) in long and seconds[n] > length], int)
+    if len(late):
+        rng = np.random.default_rng(seed)
+        speech = []
+        for i in rows[late]:
+            start = int(rng.integers(len(clips.voices.speech[i]) - size))
+            speech.append(clips.voices.speech[i][start : start + size])
+        names = [clips.voices.clips[i] for i in rows[late]]
+        heard = listener.hear(names, lambda: speech, f"{length:g}-s-{seed}", show)
+        means[late], seconds[late] = heard
+    return means, seconds, len(long)
+
+
+def _degrade(
+    degrade: Degradation, speech: list[np.ndarray], rows: np.ndarray, seed: int
+) -> list[np.ndarray]:
+    return [degrade(speech[i], seed + int(i)) for i in rows]
+
+
+def _compare(
+    drawn: DrawnFolds, fold: int, rows: np.ndarray, means: np.ndarray, seconds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means (n, D) of clips (n,) of a fold → two-way wins (n,), cosine to the clean mean (n,)."""
+    head, gallery = drawn.listeners[fold].head, drawn.fold == fold
+    scores = log_likelihood_ratios(head, means, seconds, drawn.faces[gallery])
+    now, clean = means - head.average, drawn.means[rows] - head.average
+    lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(clean, axis=1)
+    wins = match_probes(scores, drawn.people[rows], drawn.people[gallery])
+    return wins, (now * clean).sum(1) / lengths
+
+
+def _summarise(
+    drawn: DrawnFolds, wins: np.ndarray, moved: np.ndarray, clips: int, seed: int
+) -> Heard:
+    known = np.isfinite(wins)
+    people, less = drawn.people[known], (wins - clean_wins(drawn))[known]
+    return Heard(
+        clips,
+        bootstrap_people(wins[known], people, seed),
+        bootstrap_people(less, people, seed),
+        bootstrap_people(moved[known], people, seed),
+    )
+
+
+def _speech(drawn: DrawnFolds) -> list[np.ndarray]:
+    return drawn.listeners[0].clips.voices.speech
+
+
+def _empty(drawn: DrawnFolds) -> np.ndarray:
+    return np.full(len(drawn.pairs), np.nan)

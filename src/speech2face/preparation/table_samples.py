@@ -1,0 +1,80 @@
+"""A line of a table → one sample: its sound and its face are given, so nobody is tracked.
+
+Nor is anybody refused for the pose; the yaw of a profile, where no mesh is seen, is not known.
+Found, aligned and embedded the same way as by training from the table itself (`data/pairs.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.data.pairs import LEAST_SECONDS, hear
+from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.media import SAMPLE_RATE
+from speech2face.photographs import load_image
+from speech2face.preparation import Refused
+from speech2face.preparation.clip_to_sample import Models, Watch, attempt
+from speech2face.preparation.frame_selection import measure_view
+from speech2face.preparation.video import Frame
+
+
+def take_sample(
+    source: Source, audio: Path, face: Path, models: Models
+) -> tuple[Sample | Refusal, dict[str, float]]:
+    """The sample of one recording and one picture, or why not; and seconds by stage.
+
+    No file makes this raise.
+    """
+    return attempt(source, lambda watch: _take(source, audio, face, models, watch))
+
+
+def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch) -> Sample:
+    with watch.timing("speech"):
+        speech = _hear(audio)
+    with watch.timing("decode"):
+        try:
+            image = load_image(face)
+        except UnreadableMediaError as error:
+            raise Refused("decode", say_wrong(error, face)) from None
+    with watch.timing("detect"):
+        found = models.detector.largest(image)
+        if found is None:
+            raise Refused("detect", "no face")
+    with watch.timing("mesh"):
+        mesh = models.mesh.landmarks(image, found.landmarks)
+        view = measure_view(Frame(0.0, image), found.landmarks, mesh)
+    with watch.timing("embed"):
+        embedding, further = models.embed(image, found.landmarks)
+    seconds = len(speech) / SAMPLE_RATE
+    quality = Quality(
+        frame_seconds=float("nan"),
+        yaw=view.yaw,
+        eyes_open=view.eyes_open,
+        sharpness=view.sharpness,
+        face_pixels=view.face_pixels,
+        speech_seconds=seconds,
+        agreement=float("nan"),
+        inside=view.inside,
+    )
+    return Sample(source, speech, view.face, embedding, quality, further)
+
+
+def _hear(audio: Path) -> np.ndarray:
+    """The speech of a recording. Refused where it is no sound, silent or short."""
+    try:
+        speech, _ = hear(audio)
+    except UnreadableMediaError as error:
+        raise Refused("decode", say_wrong(error, audio)) from None
+    except NoSpeechError as error:
+        raise Refused("speech", say_wrong(error, audio)) from None
+    if len(speech) < LEAST_SECONDS * SAMPLE_RATE:
+        raise Refused("speech", f"only {len(speech) / SAMPLE_RATE:.2f} s of sound")
+    return speech
+
+
+def say_wrong(error: Exception, path: Path) -> str:
+    """What an error says of a file, without its path: many files have one reason."""
+    return str(error).removeprefix(str(path)).lstrip(": ")

@@ -1,0 +1,120 @@
+"""Speech becomes words: Moonshine Tiny, a small recogniser of English.
+
+Jeffries et al., "Moonshine: Speech recognition for live transcription and voice commands", 2024;
+27 M parameters, MIT. Its weights came with the package moonshine-voice up to 0.0.59; the files are
+found and run by ONNX Runtime, the package is not imported.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from speech2face.errors import ModelError, NoSpeechError
+from speech2face.media import SAMPLE_RATE
+from speech2face.privacy.chunking import cut_pieces
+from speech2face.runtime import Session, open_session
+
+PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
+START, END = 1, 2  # tokens
+LAYERS, HEADS, WIDTH = 6, 8, 36
+TOKENS_A_SECOND = 6.5  # more than anyone speaks: beyond it the network repeats itself
+LEAST = SAMPLE_RATE // 2  # samples it is given at least
+
+
+@dataclass(frozen=True)
+class _Networks:
+    encoder: Session
+    decoder: Session
+    tokens: tuple[bytes, ...]
+
+
+def recognise(samples: np.ndarray) -> str:
+    """The words in a sound (n,) at 16 kHz, with their punctuation; "" where nobody speaks.
+
+    Raises ModelError where the recogniser is not installed.
+    """
+    heard = [_hear(piece) for piece in cut_pieces([samples])]
+    return " ".join(words for words in heard if words)
+
+
+def _hear(samples: np.ndarray) -> str:
+    from speech2face.speech import find_speech
+
+    networks = _load_networks()
+    if not len(samples):
+        return ""
+    try:
+        find_speech((samples, SAMPLE_RATE))
+    except NoSpeechError:  # the network would make words up
+        return ""
+    samples = np.pad(samples, (0, max(0, LEAST - len(samples)))).astype(np.float32)
+    limit = int(TOKENS_A_SECOND * len(samples) / SAMPLE_RATE) + 1
+    return _spell(networks.tokens, _decode(networks, samples, limit))
+
+
+def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
+    """The most probable token after each other (n,) → at most `limit` of them."""
+    mask = np.ones((1, len(samples)), np.int64)  # of samples, in both networks
+    sound = {"input_values": samples[None], "attention_mask": mask}
+    states = np.asarray(networks.encoder.run(None, sound)[0])
+    names = [i.name for i in networks.decoder.get_inputs() if i.name.startswith("past")]
+    past = {name: np.zeros((1, HEADS, 0, WIDTH), np.float32) for name in names}
+    fixed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
+    tokens: list[int] = []
+    token = START
+    while len(tokens) < limit:
+        first = not tokens
+        logits, *present = networks.decoder.run(
+            None,
+            fixed
+            | past
+            | {"input_ids": np.array([[token]]), "use_cache_branch": np.array([not first])},
+        )
+        token = int(np.asarray(logits)[0, -1].argmax())
+        if token == END:
+            break
+        tokens.append(token)
+        # What the encoder said is handed on by the first step alone.
+        past = {
+            name: value if first or ".decoder." in name else past[name]
+            for name, value in zip(names, present, strict=True)
+        }
+    return tokens
+
+
+def _spell(vocabulary: tuple[bytes, ...], tokens: list[int]) -> str:
+    text = b"".join(vocabulary[token] for token in tokens).decode(errors="replace")
+    return " ".join(text.replace("▁", " ").split())
+
+
+@functools.cache
+def _load_networks() -> _Networks:
+    found = find_spec(PACKAGE)
+    folder = Path(*(found.submodule_search_locations or ())[:1], FOLDER) if found else Path()
+    paths = [folder / f"{name}.ort" for name in ("encoder_model", "decoder_model_merged")]
+    if not found or not all(path.is_file() for path in paths):
+        raise ModelError(
+            "the speech recogniser is not installed: pip install 'speech2face[audit]' "
+            "(moonshine-voice 0.0.59)."
+        )
+    encoder, decoder = (open_session(path, threads=1) for path in paths)
+    return _Networks(encoder, decoder, _read_tokens(folder / "tokenizer.bin"))
+
+
+def _read_tokens(path: Path) -> tuple[bytes, ...]:
+    """Each token: its length (one byte, or two where the first has its highest bit set), bytes."""
+    data, position, tokens = path.read_bytes(), 0, []
+    while position < len(data):
+        length = data[position]
+        position += 1
+        if length >= 128:
+            length += 128 * data[position] - 128
+            position += 1
+        tokens.append(data[position : position + length])
+        position += length
+    return tuple(tokens)

@@ -1,0 +1,109 @@
+"""What an attacker hears: speaker embeddings of clips, or of their halves, anonymised or not.
+
+Either half of a clip is anonymised for itself, with a seed of its own: two recordings of one
+speaker whose secret draws differ. What was heard once of an anonymiser is kept; a run that was
+stopped goes on.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from speech2face.console import Show
+from speech2face.data.pairs import LEAST_SECONDS
+from speech2face.files import write_atomically
+from speech2face.media import SAMPLE_RATE
+from speech2face.provenance import hash_key
+from speech2face.training.checkpoint import hash_weights
+from speech2face.training.clip_features import hash_speech, hear_speech
+
+if TYPE_CHECKING:
+    from speech2face.networks.voice_encoder import VoiceEncoder
+
+LEAST_HALF = 1.0  # seconds
+CHUNK = 20  # sounds after which what was heard is saved
+
+Anonymise = Callable[[np.ndarray, int], np.ndarray]
+"""Mono sound, float32 (n,) at 16 kHz, and a seed → the same in another voice."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound with the name that its anonymiser's seed is made of."""
+
+    name: str
+    samples: np.ndarray  # float32 (n,), 16 kHz
+
+
+@dataclass(frozen=True)
+class Overheard:
+    """What the speaker networks make of M recordings."""
+
+    features: np.ndarray  # (M, F) float32
+    seconds: np.ndarray  # (M,) after anonymising
+
+
+def cut_halves(recordings: Sequence[Recording]) -> tuple[list[Recording], np.ndarray]:
+    """Two halves of each recording, one after the other, and which it was (M,).
+
+    Recordings whose halves were shorter than a second are left out.
+    """
+    long = [i for i, r in enumerate(recordings) if len(r.samples) >= 2 * LEAST_HALF * SAMPLE_RATE]
+    halves = [
+        Recording(f"{recordings[i].name} half {number}", half)
+        for i in long
+        for number, half in enumerate(np.array_split(recordings[i].samples, 2))
+    ]
+    return halves, np.repeat(np.array(long, int), 2)
+
+
+def overhear(
+    network: VoiceEncoder,
+    anonymise: Anonymise | None,
+    recordings: Sequence[Recording],
+    cache: Path,
+    show: Show,
+    seed: int = 0,
+) -> Overheard:
+    """What `network`'s speaker networks hear of recordings, as they are where `anonymise` is None.
+
+    The name under which the result is kept holds the anonymiser's repr, with all its settings.
+    """
+    name = getattr(anonymise, "name", "original")
+    weights = hash_weights(network.speaker)
+    cache.mkdir(parents=True, exist_ok=True)
+    tables = []
+    for start in range(0, len(recordings), CHUNK):
+        chunk = recordings[start : start + CHUNK]
+        sounds = hash_speech([r.samples for r in chunk])
+        key = hash_key(repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
+        path = cache / f"{name}-{key}.npz"
+        if not path.is_file():
+            heard = _hear(network, anonymise, chunk, seed)
+            with write_atomically(path) as file:
+                np.savez(file, features=heard.features, seconds=heard.seconds)
+        with np.load(path) as data:
+            tables.append((data["features"], data["seconds"]))
+        show(f"hearing {name}", start + len(chunk), len(recordings), "")
+    features, seconds = (np.concatenate(column) for column in zip(*tables, strict=True))
+    return Overheard(features, seconds)
+
+
+def _hear(
+    network: VoiceEncoder, anonymise: Anonymise | None, chunk: Sequence[Recording], seed: int
+) -> Overheard:
+    sounds = []
+    for recording in chunk:
+        samples = recording.samples
+        if anonymise:
+            samples = anonymise(samples, zlib.crc32(f"{seed} {recording.name}".encode()))
+        missing = round(LEAST_SECONDS * SAMPLE_RATE) - len(samples)
+        sounds.append(np.pad(samples, (0, max(0, missing))).astype(np.float32))
+    features = hear_speech(network.speaker, sounds, lambda *_: None)
+    return Overheard(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))

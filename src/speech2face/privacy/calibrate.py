@@ -1,0 +1,319 @@
+"""A model's numbers for the audit, from voices that were held out of training.
+
+Nobody can tell how much a model says of people whom it has met. So it is trained again, by its own
+recipe, once for each of five folds by person, and every clip is heard by the one encoder that met
+neither the speaker nor, as far as can be told, the face: whole, cut short, and made worse. What is
+stated of those clips and where their faces stand gives the numbers (fit_calibration.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speech2face import __version__
+from speech2face.console import Show
+from speech2face.data.degradations import DEGRADATIONS
+from speech2face.data.face_unwarping import measure_faces
+from speech2face.data.pairs import read_photographs
+from speech2face.data.voices import Voices, identify_data, load_voices
+from speech2face.errors import ModelError, UsageError
+from speech2face.evaluation.cross_validation import Listener, log_likelihood_ratios
+from speech2face.face_encoders import identify_face_encoder
+from speech2face.files import write_atomically
+from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.retrieval import rank_matches
+from speech2face.networks.voice_encoder import VoiceEncoderConfig
+from speech2face.privacy.attackers import Crowd
+from speech2face.privacy.audit_population import tell_estimate
+from speech2face.privacy.fit_calibration import (
+    Condition,
+    Gaps,
+    check_statements,
+    fit_axes,
+    fit_weights,
+    standard_error,
+    weigh_by_folds,
+)
+from speech2face.privacy.leakage_estimate import (
+    FILE,
+    Calibration,
+    Spread,
+    measure_sound,
+    turn_to_prior,
+)
+from speech2face.provenance import claim_run, describe
+from speech2face.training.checkpoint import hash_weights
+from speech2face.training.gaussian_head import HeadConfig
+from speech2face.training.loop import LoopConfig
+from speech2face.training.voice_encoder import (
+    LAST_BLOCK,
+    VoiceEncoderRecipe,
+    identify_start,
+    listen,
+    load_speaker,
+    tune,
+)
+from speech2face.weights import FILES, Model
+
+FOLDS = 5
+LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long
+DEGRADED = ("noise 20 dB", "noise 10 dB", "noise 0 dB", "telephone", "reverberation 0.6 s")
+LEAST_CLIPS = 20  # heard in one way, without which nothing is told of it
+PHOTOGRAPHS = 3_000  # labelled, at most, that teach the lines of sex and age
+
+
+Change = Callable[[np.ndarray, int], np.ndarray]
+"""Speech, float32 (n,) at 16 kHz, and a seed → what is heard of it."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Clips, and the encoder of each fold, which learned from all others."""
+
+    voices: Voices  # N
+    fold: np.ndarray  # (N,)
+    listeners: list[Listener]  # of each fold
+
+    @classmethod
+    def train(
+        cls,
+        recipe: VoiceEncoderRecipe,
+        voices: Voices,
+        folder: Path,
+        show: Show,
+        speaker: Path | None = None,
+        folds: int = FOLDS,
+    ) -> HeldOut:
+        """Fold by fold; what is found finished in `folder` is not done again.
+
+        Raises UsageError where there are too few people, or nearly the same face is in two folds.
+        """
+        people, least = len(set(voices.people)), folds * recipe.head.inner_folds
+        if people < least:
+            raise UsageError(f"only {people} people; {least} are needed to hold some out.")
+        fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
+        clips = listen(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
+        listeners = []
+        for k in range(folds):
+            run = folder / f"fold{k}"
+            run.mkdir(parents=True, exist_ok=True)
+            network = load_speaker(recipe, speaker)
+            facts = {
+                "fold": k,
+                "folds": folds,
+                "data": voices.data,
+                "recipe": asdict(recipe),
+                "start": hash_weights(network.speaker),
+                "version": __version__,
+            }
+            head, heard = tune(recipe, network, clips, fold != k, run, facts, show)
+            listeners.append(Listener(recipe, network, head, heard, run))
+            show("folds", k + 1, folds, "")
+        return cls(voices, fold, listeners)
+
+    def hear_all(self, show: Show) -> list[Condition]:
+        """Whole, cut short, and made worse; ways in which few clips can be heard are left out."""
+        seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
+        ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
+        ways |= {f"{t:g} s": (seconds >= t, _cut_to(t)) for t in LENGTHS}
+        ways |= {name: (seconds > 0, DEGRADATIONS[name]) for name in DEGRADED}
+        told = []
+        for place, (name, (chosen, change)) in enumerate(ways.items(), 1):
+            if chosen.sum() >= LEAST_CLIPS:
+                told.append(self._hear(name, np.flatnonzero(chosen), change, show))
+            show("listening", place, len(ways), name)
+        return told
+
+    def _hear(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
+        """Clips (n,) by number, after `change`."""
+        voices, fold, people = self.voices, self.fold[rows], np.array(self.voices.people)
+        sounds = [change(voices.speech[i], int(i)) for i in rows]
+        means, shares = (np.empty((len(rows), voices.faces.shape[1])) for _ in range(2))
+        seconds, scores = np.empty(len(rows)), np.zeros((len(rows), len(people)))
+        for k, listener in enumerate(self.listeners):
+            own, gallery = np.flatnonzero(fold == k), np.flatnonzero(self.fold == k)
+            if not len(own):
+                continue
+            head = listener.head
+            heard, lengths = listener.hear(
+                [voices.clips[i] for i in rows[own]],
+                lambda own=own: [sounds[i] for i in own],
+                re.sub(r"[^A-Za-z0-9]+", "-", name),
+                show,
+            )
+            faces = voices.faces[gallery]
+            scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, heard, lengths, faces)
+            spread = Spread(head.prior, head.explained, head.half_seconds)
+            turn, explained = turn_to_prior(spread)
+            means[own], seconds[own] = (heard - head.average) @ turn, lengths
+            shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
+        true = rows[:, None] == np.arange(len(people))
+        others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
+        ranks = rank_matches(scores, true, others)
+        told = tuple(measure_sound(sound) for sound in sounds)
+        return Condition(name, means, shares, seconds, told, people[rows], fold, ranks)
+
+
+def calibrate(
+    model: Model,
+    data: Sequence[Path],
+    faces: Path | None,
+    folder: Path,
+    show: Show,
+    speaker: Path | None = None,
+) -> tuple[Calibration, dict[str, Any]]:
+    """The numbers of a model, and what is stated and found by them.
+
+    `data` are the folders that the model was trained on, `speaker` the networks that its training
+    began with, where they were not the released ones, `faces` a folder of photographs with sex and
+    age (without it the audit does not tell them apart), `folder` keeps what is finished. Raises
+    ModelError where the model was not made by a recipe that is solved in closed form, and
+    UsageError where the data are others, too few, or of no use.
+    """
+    recipe = read_recipe(model)
+    inputs = {
+        "pairs": identify_data(data),
+        "face encoder": identify_face_encoder(recipe.face_encoder),
+        "speaker networks": identify_start(speaker),
+    }
+    claim_run(folder, "calibrate", describe(asdict(recipe), inputs), ["fold0"])
+    voices = load_voices(data, recipe.face_encoder, folder / "cache", show, recognise=True)
+    if voices.data != model.card.facts["voice_encoder"]["data"]:
+        raise UsageError(
+            f"{' and '.join(map(str, data))}: not what the model {model.card.name} was trained on; "
+            "its statements can only be checked by encoders that learned from the same clips."
+        )
+    axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
+    held_out = HeldOut.train(recipe, voices, folder, show, speaker)
+    conditions = held_out.hear_all(show)
+    gaps = [Gaps.look_up(condition) for condition in conditions]
+    checks = {}
+    for condition, weights in zip(conditions, weigh_by_folds(gaps), strict=True):
+        before = check_statements(condition, np.ones(len(weights)))
+        checks[condition.name] = (before, check_statements(condition, weights))
+    calibration = replace(
+        fit_weights(gaps),
+        deviation=round(standard_error([after for _, after in checks.values()]), 4),
+        people=len(set(voices.people)),
+        encoder=model.card.sha256[FILES[0]],
+        **axes,
+    )
+    facts = {
+        "version": __version__,
+        "people": calibration.people,
+        "clips": len(voices),
+        "numbers": {k: v for k, v in asdict(calibration).items() if not k.endswith("axis")},
+        "conditions": {
+            c.name: {"clips": len(c.fold), "people": len(set(c.people))}
+            | {k: asdict(v) for k, v in zip(("before", "after"), checks[c.name], strict=True)}
+            for c in conditions
+        },
+    }
+    return calibration, facts
+
+
+def read_recipe(model: Model) -> VoiceEncoderRecipe:
+    """How a model's encoder was made. Raises ModelError where it was trained end to end."""
+    told = model.card.facts["voice_encoder"]["recipe"]
+    if "tuning" not in told:
+        raise ModelError(
+            f"{model.card.name}: recipe {told['name']} is trained end to end; only models of the "
+            "recipes default and frozen can be calibrated."
+        )
+    plain = ("name", "tuning_batch", "tuning_seconds", "face_encoder", "seed")
+    return VoiceEncoderRecipe(
+        **{name: told[name] for name in plain},
+        network=VoiceEncoderConfig(face_embedding=told["network"]["face_embedding"]),
+        head=_pick(HeadConfig, told["head"]),
+        crop_seconds=tuple(told["crop_seconds"]),
+        tuning=told["tuning"] and _pick(LoopConfig, told["tuning"]),
+        tuned=tuple(told.get("tuned", LAST_BLOCK)),  # cards of version 0.1 do not name it
+    )
+
+
+def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[str, Any]:
+    """The lines of sex and age, as `Calibration` has them, from labelled photographs.
+
+    Raises UsageError where photographs of either sex, or their ages, are missing.
+    """
+    photographs = [p for p in read_photographs(folder, "train") if p.gender and p.age]
+    photographs = photographs[:PHOTOGRAPHS]
+    if {p.gender for p in photographs} != {"Female", "Male"}:
+        raise UsageError(
+            f"{folder / 'faces.csv'}: needs photographs with age, and with gender Female and Male."
+        )
+    years = np.array([_middle_of(p.age, folder) for p in photographs])
+    measured = measure_faces(
+        [p.path for p in photographs],
+        face_encoder,
+        cache,
+        lambda done, total: show("measuring faces", done, total, ""),
+    )
+    male = np.array([p.gender == "Male" for p in photographs])
+    known = measured.index
+    axis, offset, age = fit_axes(measured.embeddings.astype(np.float64), male[known], years[known])
+    return {
+        "sex_axis": tuple(axis.round(4).tolist()),
+        "sex_offset": round(offset, 4),
+        "age_axis": tuple(age.round(4).tolist()),
+    }
+
+
+def write_calibration(calibration: Calibration, model: Model) -> Path:
+    """Beside the model's other files. Raises UsageError where the folder takes no files."""
+    path = model.folder / FILE
+    with write_atomically(path) as file:
+        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
+    return path
+
+
+def tell(facts: dict[str, Any]) -> str:
+    """What was stated and what was found, as a table."""
+    lines = [
+        f"{facts['people']} people, {facts['clips']} clips, nobody heard by an encoder that had "
+        "met them; 95 % intervals over people",
+        f"  {'heard':20} clips  bits before  stated  found              within the stated 90 %",
+    ]
+    for name, row in facts["conditions"].items():
+        before, after = row["before"], row["after"]
+        lines.append(
+            f"  {name:20} {row['clips']:5}  {before['stated_bits']:11.2f}  "
+            f"{after['stated_bits']:6.2f}  {tell_estimate(after['found_bits']):17}  "
+            f"{tell_estimate(after['within']['90 %'], 1, 100)} %"
+        )
+    return "\n".join(lines)
+
+
+def _cut_to(seconds: float) -> Change:
+    """A piece from anywhere, so long."""
+    length = round(seconds * SAMPLE_RATE)
+
+    def cut(speech: np.ndarray, seed: int) -> np.ndarray:
+        start = np.random.default_rng([seed, length]).integers(len(speech) - length + 1)
+        return speech[start : start + length]
+
+    return cut
+
+
+def _pick(kind: Any, told: dict[str, Any]) -> Any:
+    """A config of what a card tells, but for what later versions no longer know."""
+    known = {f.name for f in fields(kind)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    return kind(**{k: v for k, v in values.items() if k in known})
+
+
+def _middle_of(age: str, folder: Path) -> float:
+    """`20-29` → 24.5, `70+` → 70."""
+    try:
+        return float(np.mean([float(end) for end in age.rstrip("+").split("-")]))
+    except ValueError:
+        raise UsageError(
+            f"{folder / 'faces.csv'}: {age} is no age; give 31, 30-39 or 70+."
+        ) from None

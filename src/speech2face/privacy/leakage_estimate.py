@@ -1,0 +1,300 @@
+"""What one recording discloses of its speaker's face, in bits and in words.
+
+The encoder's Gaussian for a voice stands beside that of everybody's faces, the prior. It foretells
+at which place the true face stands among strangers who are sorted by likelihood ratio; how far
+that place is from chance is what the voice discloses, in bits, as
+metrics/rank_disclosure.py measures it of many people. One more bit halves the crowd in which a
+person hides.
+
+The encoder knows how long a clip is, but not how noisy, and states too much of very short ones. So
+what it has heard is weighed by a number from 0 to 1, κ = 1 / (1 + d + a / seconds + b / range + c):
+d is how much surer the encoder is than it should be, the range that of loud over quiet in the clip,
+as a ratio, and c counts where nothing is heard above 4 kHz. `Calibration` holds these numbers,
+fitted on people whom the encoder had not met (fit_calibration.py).
+
+Sex is a yes or no whose probability the voice changes, age a line in the space of faces; what the
+voice tells of them alone comes first, the rest is everything else. Neither is ever told itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from speech2face.errors import ModelError
+from speech2face.media import SAMPLE_RATE
+from speech2face.weights import FILES, Model
+
+STRANGERS = 1000
+DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are foreseen
+LENGTHS = (0.5, 1.0, 2.0)  # seconds at which the model tells its spread of faces
+FILE = "disclosure.json"  # in a model's folder
+BINS = 20  # of the places of true faces, as in metrics/rank_disclosure.py
+LEAST = 1e-3  # of a direction's variance that a voice has to explain to count
+FRAME, BANDS = 512, 16  # samples, and bands of 500 Hz
+LOW, HIGH = slice(0, 7), slice(8, 15)  # bands below 3.5 kHz, and above 4 kHz
+NARROW = -45.0  # dB between them, below which the sound has come by a telephone
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Numbers of one model, from people it had not met; `speech2face calibrate` finds them."""
+
+    doubt: float = 0.0  # d
+    shortness: float = 0.0  # a, s
+    noise: float = 0.0  # b
+    narrow: float = 0.0  # c
+    deviation: float = 0.0  # standard error of mean disclosed bits, as a share of them
+    sex_axis: tuple[float, ...] = ()  # (D,) logit of a face = axis · embedding + offset
+    sex_offset: float = 0.0
+    age_axis: tuple[float, ...] = ()  # (D,) years, but for an offset
+    people: int = 0  # on whom it was fitted; 0 is no calibration
+    encoder: str = ""  # whose numbers they are: the sha256 of its file
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The covariances (D, D) of all faces, and of what an endless clip explains of them."""
+
+    prior: np.ndarray
+    explained: np.ndarray
+    half_seconds: float  # length at which half of the explained part is heard
+
+    def gain(self, seconds: float) -> float:
+        return seconds / (seconds + self.half_seconds)
+
+    @cached_property
+    def turned(self) -> tuple[np.ndarray, np.ndarray]:
+        """`turn_to_prior` of it, once: OpenBLAS spreads it over threads that wait for each other
+        for up to a second where other processes keep the cores busy."""
+        return turn_to_prior(self)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a Gaussian says of one face beyond the prior. Bits, and shares of a crowd."""
+
+    bits: float
+    sex: float | None  # bits of `bits`; None where the model's calibration has no axes
+    age: float | None  # of age among people of one sex
+    mean_rank: float  # of the true face among strangers, 0 first, 1 last
+    ranks: tuple[float, ...]  # that it does not exceed in 10, 50, 90 of 100 cases
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """What of a sound, beside its length, changes how much can be heard in it."""
+
+    range_db: float
+    narrow: bool
+
+
+def read_calibration(model: Model) -> Calibration:
+    """The numbers in a model's folder; none where there are none, or those of another encoder.
+
+    Raises ModelError where they cannot be read.
+    """
+    path = model.folder / FILE
+    if not path.is_file():
+        return Calibration()
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        axes = {k: tuple(told[k]) for k in ("sex_axis", "age_axis") if k in told}
+        found = Calibration(**(told | axes))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a calibration ({error}).") from None
+    return found if found.encoder == model.card.sha256[FILES[0]] else Calibration()
+
+
+def learn_spread(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> Spread:
+    """What a model takes for the spread of faces, from its covariances at three lengths.
+
+    `encode`: speech (1, samples) → mean, covariance (1, D, D) and more. The covariance of t seconds
+    is prior − g(t) explained with g = t / (t + half), so two differences give the half, and then
+    all else. Raises ModelError where the covariance does not change with length.
+    """
+    short, middle, long = (
+        encode(np.zeros((1, round(t * SAMPLE_RATE)), np.float32))[1][0].astype(np.float64)
+        for t in LENGTHS
+    )
+    s, m, t = LENGTHS
+    first, second = np.trace(short - middle), np.trace(middle - long)
+    if min(first, second) <= 1e-6 * np.trace(long):
+        raise ModelError("this model's covariance does not depend on length: it cannot be audited.")
+    # (g(m) − g(s)) / (g(t) − g(m)) = (m − s)(t + half) / ((t − m)(s + half))
+    ratio = first / second * (t - m) / (m - s)
+    half = (t - ratio * s) / (ratio - 1)
+    gains = [length / (length + half) for length in LENGTHS]
+    explained = (short - long) / (gains[2] - gains[0])
+    return Spread(long + gains[2] * explained, explained, float(half))
+
+
+def measure_sound(samples: np.ndarray) -> Waveform:
+    """Speech float32 (n,) at 16 kHz, 0.5 s or longer."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[:: FRAME // 2]
+    power = np.abs(np.fft.rfft(frames * np.hanning(FRAME))) ** 2
+    bands = power[:, 1:].reshape(len(power), BANDS, -1).mean(2)
+    decibels = 10 * np.log10(bands + 1e-12)
+    loud, quiet = np.quantile(decibels, [0.95, 0.1], axis=0)
+    above = loud[HIGH].mean() - loud[LOW].mean()
+    return Waveform(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
+
+
+def weigh(
+    calibration: Calibration,
+    seconds: np.ndarray,
+    range_db: np.ndarray,
+    narrow: np.ndarray,
+) -> np.ndarray:
+    """κ of clips (n,), from their length, range and whether they are narrow."""
+    unheard = calibration.doubt + calibration.shortness / seconds
+    unheard = unheard + calibration.noise * 10 ** (-range_db / 10) + calibration.narrow * narrow
+    return 1 / (1 + unheard)
+
+
+def weigh_one(calibration: Calibration, seconds: float, sound: Waveform) -> float:
+    """κ of a clip."""
+    values = (np.array([v], float) for v in (seconds, sound.range_db, sound.narrow))
+    return float(weigh(calibration, *values)[0])
+
+
+def temper(
+    mean: np.ndarray, average: np.ndarray, spread: Spread, seconds: float, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A model's mean (D,) → what is stated: mean less average, and covariance (D, D).
+
+    Where less was heard than the model thinks, both fall back to the prior.
+    """
+    covariance = spread.prior - weight * spread.gain(seconds) * spread.explained
+    return weight * (mean.astype(np.float64) - average), covariance
+
+
+def stated_bits(
+    mean: np.ndarray, covariance: np.ndarray, average: np.ndarray, prior: np.ndarray
+) -> float:
+    """How much a Gaussian (D,), (D, D) claims to know beyond the prior: their divergence, bits."""
+    factor = np.linalg.cholesky(prior)
+    apart = np.linalg.solve(factor, mean - average)
+    inner = np.linalg.solve(factor, np.linalg.solve(factor, covariance).T)
+    _, logarithm = np.linalg.slogdet(inner)
+    return float((np.trace(inner) + apart @ apart - len(mean) - logarithm) / (2 * np.log(2)))
+
+
+def turn_to_prior(spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix (D, D) to multiply rows by, and the explained share of each direction (D,).
+
+    Afterwards the prior is 1 in every direction, and the explained part lies along them.
+    """
+    root = np.linalg.inv(np.linalg.cholesky(spread.prior))
+    shares, turn = np.linalg.eigh(root @ spread.explained @ root.T)
+    return root.T @ turn, np.clip(shares, 0, 0.999)
+
+
+def foresee_ranks(
+    mean: np.ndarray,
+    variance: np.ndarray,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> np.ndarray:
+    """Where the true face may stand among strangers, by likelihood ratio: shares (draws,), 0 first.
+
+    Mean less average and variance (D,), turned to the prior. Drawn from what is stated.
+    """
+    told = variance < 1 - LEAST  # of the other directions the voice says next to nothing
+    if not told.any():
+        return (np.arange(draws) + 0.5) / draws
+    mean, variance = mean[told], np.maximum(variance[told], 1e-6)
+    strangers, noise = _draw(seed, draws, len(mean))
+    speakers = mean + np.sqrt(variance) * noise
+
+    def score(faces: np.ndarray) -> np.ndarray:
+        return (faces**2 - (faces - mean) ** 2 / variance).sum(1)
+
+    order = np.sort(score(strangers))
+    scores = score(speakers)
+    before = np.searchsorted(order, scores) + np.searchsorted(order, scores, "right")
+    return 1 - before / (2 * draws)
+
+
+@lru_cache(maxsize=4)
+def _draw(seed: int, draws: int, size: int) -> np.ndarray:
+    """Strangers and what speakers differ by (2, draws, size); 6 MB for one recording."""
+    drawn = np.random.default_rng(seed).standard_normal((2, draws, size))
+    drawn.flags.writeable = False
+    return drawn
+
+
+def rank_bits(shares: np.ndarray) -> float:
+    """Places (n,), 0 first and 1 last → their divergence from uniform, bits, in `BINS` bins.
+
+    Less what chance adds; the same histogram as in metrics/rank_disclosure.py.
+    """
+    counts = np.bincount((shares * BINS).astype(int).clip(0, BINS - 1), minlength=BINS)
+    part = counts[counts > 0] / len(shares)
+    luck = (len(part) - 1) / (2 * len(shares) * np.log(2))
+    return max(0.0, float((part * np.log2(part * BINS)).sum() - luck))
+
+
+def average_bits(
+    spread: Spread, seconds: float, calibration: Calibration, sound: Waveform, voices: int = 24
+) -> float:
+    """What voices disclose on average in so many seconds: the mean of made-up ones."""
+    _, shares = spread.turned
+    known = weigh_one(calibration, seconds, sound) * spread.gain(seconds) * shares
+    rng = np.random.default_rng(0)
+    means = np.sqrt(known) * rng.standard_normal((voices, len(shares)))
+    places = [foresee_ranks(mean, 1 - known, 1, 1000) for mean in means]
+    return float(np.mean([rank_bits(shares) for shares in places]))
+
+
+def state(
+    mean: np.ndarray,
+    average: np.ndarray,
+    spread: Spread,
+    seconds: float,
+    sound: Waveform,
+    calibration: Calibration,
+    seed: int = 0,
+) -> Statement:
+    """A model's mean and average (D,) of a clip of so many seconds → what they say."""
+    weight = weigh_one(calibration, seconds, sound)
+    apart, covariance = temper(mean, average, spread, seconds, weight)
+    axes, shares = spread.turned
+    variance = 1 - weight * spread.gain(seconds) * shares
+    places = foresee_ranks(apart @ axes, variance, seed)
+    sex = age = None
+    if calibration.sex_axis:
+        sex = _bits_of_sex(apart, covariance, average, spread, calibration)
+        lines = np.array([calibration.sex_axis, calibration.age_axis])
+        both, alone = (
+            stated_bits(a @ apart, a @ covariance @ a.T, np.zeros(len(a)), a @ spread.prior @ a.T)
+            for a in (lines, lines[:1])
+        )
+        age = both - alone
+    ranks = tuple(float(q) for q in np.quantile(places, [0.1, 0.5, 0.9]))
+    return Statement(rank_bits(places), sex, age, float(places.mean()), ranks)
+
+
+def _bits_of_sex(
+    apart: np.ndarray,
+    covariance: np.ndarray,
+    average: np.ndarray,
+    spread: Spread,
+    calibration: Calibration,
+) -> float:
+    """Divergence of the probability of a sex, the voice heard, from that of everybody, bits."""
+    axis = np.array(calibration.sex_axis)
+    centre = float(axis @ average) + calibration.sex_offset
+
+    def probability(mean: float, variance: float) -> float:
+        # The mean of a logistic function over a Gaussian (MacKay 1992).
+        return 1 / (1 + np.exp(-mean / np.sqrt(1 + np.pi * variance / 8)))
+
+    known = probability(centre + float(axis @ apart), float(axis @ covariance @ axis))
+    before = probability(centre, float(axis @ spread.prior @ axis))
+    cases = ((known, before), (1 - known, 1 - before))
+    return float(sum(p * np.log2(p / q) for p, q in cases if p > 0))

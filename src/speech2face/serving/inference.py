@@ -1,0 +1,181 @@
+"""What a worker does with one recording: hears it, and draws what was asked for."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from speech2face.errors import NoSpeechError, UnreadableMediaError
+from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.pictures import NOTICE, encode_png
+from speech2face.serving.disclosure import Confidence, load_confidence
+from speech2face.speech import find_speech
+from speech2face.weights import find_model
+
+if TYPE_CHECKING:
+    from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+
+BLOCK_SECONDS = 32.0  # as `find_speech` listens
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is wanted of a recording."""
+
+    rate: int | None = None  # Hz, of float32 samples; None: it is a media file
+    wanted: Literal["face", "embedding", "look"] = "face"
+    covariance: bool = False
+    samples: int = 0
+    seed: int = 0
+    size: int = 224
+    style: str = "plain"
+    strength: float = 1.0
+    hair: str = "typical"
+    start: float = 0.0  # s of the recording, from which it is listened to
+    end: float | None = None  # s, up to which it is
+    track: int | None = None  # of the file's sound tracks, from 1
+    least_seconds: float = 0.0  # of speech; a look at less draws nothing
+
+    def source(self, sound: bytes) -> Source:
+        """The recording, as `media` takes it."""
+        if self.rate is None:
+            return sound
+        return np.frombuffer(sound, "<f4", len(sound) // 4), self.rate
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of it: facts that JSON can hold, and pictures as PNG, the mean's first."""
+
+    facts: dict[str, Any]
+    pictures: tuple[bytes, ...] = ()
+
+
+def load_listener(folder: str, listened: float) -> Callable[[Task, bytes], Heard]:
+    """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
+    from speech2face.reconstruct import load
+
+    network = load(folder, threads=1)
+    confidence = load_confidence(network, find_model(folder))
+    with suppress(NoSpeechError):
+        find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
+    mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
+    _encode(Image.fromarray(network.decode(mean)[0][0]), "")
+    return functools.partial(listen, network, confidence, listened)
+
+
+def listen(
+    network: Speech2Face,
+    confidence: Confidence | None,
+    listened: float,
+    task: Task,
+    sound: bytes,
+) -> Heard:
+    """At most `listened` seconds of a recording → what the task wants of it.
+
+    Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
+    A look raises neither of the first two: what has come so far need not be whole.
+    """
+    stream = BoundedStream(
+        task.source(sound), listened, start=task.start, end=task.end, track=task.track
+    )
+    try:
+        speech = find_speech(stream)
+    except (NoSpeechError, UnreadableMediaError) as error:
+        if task.wanted != "look":
+            reason = str(error).removeprefix(f"{stream.name}: ")
+            raise type(error)("; ".join([reason, *stream.cut_note])) from None
+        return Heard({"duration": round(stream.seconds, 3), "speech": 0.0})
+    facts: dict[str, Any] = {"duration": round(stream.seconds, 3)}
+    if task.wanted == "look":
+        facts["speech"] = round(speech.seconds, 3)
+        if speech.seconds < task.least_seconds:
+            return Heard(facts)
+    if task.wanted == "embedding":
+        voice = network.embed(speech)
+        facts |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
+        facts["covariance"] = voice.covariance.tolist() if task.covariance else None
+        return Heard(facts | _facts_of(voice, confidence, stream.tags))
+    face = network.reconstruct(
+        speech,
+        samples=task.samples,
+        seed=task.seed,
+        size=task.size,
+        style=task.style,
+        strength=task.strength,
+        hair=task.hair,
+    )
+    facts |= {"strength": face.strength, "hair": face.hair}
+    pictures = tuple(
+        _encode(picture, network.card.name, comment)
+        for picture, comment in zip((face.image, *face.samples), face.comments, strict=True)
+    )
+    if task.wanted == "look":
+        confidence = None  # a look has to be quick
+    return Heard(
+        facts | _facts_of(face.voice, confidence, stream.tags) | {"notice": NOTICE}, pictures
+    )
+
+
+class BoundedStream(AudioStream):
+    """The first `longest` seconds of a recording, or of a part of it, and a note if there is more.
+
+    `seconds` is how much of it was heard.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        longest: float,
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        track: int | None = None,
+    ) -> None:
+        super().__init__(source, BLOCK_SECONDS, start=start, end=end, track=track)
+        self.name = "the recording"
+        self.seconds = 0.0
+        self._longest = longest
+        self.cut_note: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in super().__iter__():
+            left = round((self._longest - self.seconds) * SAMPLE_RATE)
+            if len(block) > left:
+                after = f" after {self.start:g} s" if self.start else ""
+                self.cut_note = (f"only the first {self._longest:g} s{after} were listened to",)
+            heard = block[:left]
+            self.seconds += len(heard) / SAMPLE_RATE
+            if heard.size:
+                yield heard
+            if self.cut_note:
+                return
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return super().warnings + self.cut_note
+
+
+def _facts_of(
+    voice: VoiceEmbedding, confidence: Confidence | None, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "seconds": round(voice.speech.seconds, 3),
+        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
+        "confidence": confidence.of(voice, tags) if confidence else None,
+        "model": voice.model,
+        "warnings": list(voice.speech.warnings),
+    }
+
+
+def _encode(picture: Image.Image, model: str, comment: str = "") -> bytes:
+    file = io.BytesIO()
+    encode_png(picture, file, model, comment)
+    return file.getvalue()

@@ -1,0 +1,116 @@
+"""Request bodies come in: never more than is allowed, in memory only, under no name.
+
+Each is a file in memory of its own, which a worker is given to read. As bytes they would be copied
+on their way, and what an allocator has had from the system for them it does not give back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.requests import ClientDisconnect, Request
+
+from speech2face.errors import (
+    BusyError,
+    TooLargeError,
+    TooSlowError,
+    UnreadableMediaError,
+    UsageError,
+)
+from speech2face.serving.limits import MIB, Limits
+from speech2face.serving.multipart import Form
+
+
+class Inbox:
+    """What is in memory of all requests and streams, which together are bounded as well."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.held = 0  # bytes
+        self._limits = limits
+
+    @contextmanager
+    def open(self, most: int) -> Iterator[Letter]:
+        """A recording that comes in pieces, at most `most` bytes; forgotten at the end."""
+        letter = Letter(self, most)
+        try:
+            yield letter
+        finally:
+            letter.clear()
+            letter.close()
+
+    def take(self, size: int) -> None:
+        """Raises BusyError where the memory is full."""
+        if self.held + size > self._limits.held:
+            raise BusyError("the server holds as much as it can; try again in a few seconds.")
+        self.held += size
+
+
+class Letter:
+    """One recording, as far as it has come. `file` is its descriptor."""
+
+    def __init__(self, inbox: Inbox, most: int) -> None:
+        self.size = 0
+        self.file = os.memfd_create("recording")
+        self._inbox, self._most = inbox, most
+
+    def add(self, piece: bytes) -> bool:
+        """False where the piece does not fit any more. Raises BusyError as `Inbox.take`."""
+        if self.size + len(piece) > self._most:
+            return False
+        self._inbox.take(len(piece))
+        os.pwrite(self.file, piece, self.size)
+        self.size += len(piece)
+        return True
+
+    def clear(self) -> None:
+        os.ftruncate(self.file, 0)
+        self._inbox.held -= self.size
+        self.size = 0
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+async def receive(request: Request, letter: Letter, limits: Limits) -> None:
+    """The recording in a request, its body or the part `file` of a form, into the letter.
+
+    Raises TooLargeError, TooSlowError, UsageError, UnreadableMediaError where it is packed, and
+    BusyError where the memory is full.
+    """
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise UnreadableMediaError("the body has a Content-Encoding; send the recording as it is.")
+    too_large = TooLargeError(
+        f"the recording is larger than {limits.body / MIB:g} MiB; shorten it or compress it."
+    )
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > 2 * limits.body:
+        raise too_large
+    kind = request.headers.get("content-type", "")
+    form = Form(kind, letter.add) if kind.lower().startswith("multipart/form-data") else None
+    size = 0
+    try:
+        async with asyncio.timeout(limits.arrival):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > 2 * limits.body:
+                    raise too_large
+                # A small overrun is read to its end: browsers take an answer that comes before
+                # for a broken connection.
+                if size > limits.body:
+                    letter.clear()
+                elif form:
+                    form.write(chunk)
+                else:
+                    letter.add(chunk)
+    except TimeoutError:
+        raise TooSlowError(f"the recording did not arrive in {limits.arrival:g} s.") from None
+    except ClientDisconnect:
+        raise UsageError("the client went away.") from None
+    if size > limits.body:
+        raise too_large
+    if form:
+        form.finish()

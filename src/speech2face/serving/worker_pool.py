@@ -1,0 +1,312 @@
+"""Processes that work on what strangers send: bounded, watched, and replaced when lost.
+
+A recording can crash a decoder, keep it busy for hours, or make it ask for all memory there is.
+So each is worked on in a process of its own accord, with limits that the system enforces. One
+process works on one task at a time; when it dies or takes too long, only that task is lost, and
+another process takes its place. (`concurrent.futures` gives up the whole pool instead.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
+from typing import Any
+
+from speech2face.errors import BusyError, ModelError, Speech2FaceError, UnreadableMediaError
+from speech2face.serving.limits import Limits
+from speech2face.serving.logs import describe_failure, log_failure
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Any, bytes], Any]  # of a task, and what lies in its file
+START_SECONDS = 120.0  # a cold disk and a busy machine
+START_TRIES = 3  # until it is believed that no process can be started
+
+
+class Crew:
+    """`limits.workers` processes, and the queue of those who wait for one.
+
+    `prepare` is called once in each process and gives the function that does the work; both have
+    to be importable there. `lost` is told the reason whenever a process had to be replaced, and
+    `give_up` where not even the first can be started.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[], Work],
+        limits: Limits,
+        lost: Callable[[str], None],
+        give_up: Callable[[Speech2FaceError], None],
+    ) -> None:
+        self.waiting = 0
+        self.working = 0
+        self._prepare, self._limits, self._lost, self._give_up = prepare, limits, lost, give_up
+        self._failed_starts: int | None = 0  # None once one has succeeded
+        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
+        self._workers: set[Worker] = set()
+        self._hiring: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(2 * limits.workers, "crew")
+
+    @property
+    def ready(self) -> bool:
+        """Whether a task given now would be taken, and there is somebody to do it."""
+        return bool(self._workers) and not self.full
+
+    @property
+    def staff(self) -> int:
+        """Processes that are ready or at work."""
+        return len(self._workers)
+
+    @property
+    def full(self) -> bool:
+        return self._idle.empty() and self.waiting >= self._limits.queue
+
+    def start(self) -> None:
+        """Begin to start the processes; tasks may be given at once, and wait."""
+        # They are the parallelism: threads of numpy's own would spin in one another's way.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        for _ in range(self._limits.workers):
+            self._hire()
+
+    async def stop(self) -> None:
+        """End all processes, whatever they are doing."""
+        for task in self._hiring:
+            task.cancel()
+        for worker in self._workers:
+            worker.end()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def check_room(self) -> None:
+        """Raises BusyError where the queue is full."""
+        if self.full:
+            raise BusyError("the queue is full; try again in a few seconds.")
+
+    async def do(self, task: Any, file: int) -> Any:
+        """What the work makes of `task` and of what lies in `file`, an open descriptor.
+
+        Raises what it raises; BusyError where the queue is full or the time is up; and
+        UnreadableMediaError where the task brought the process down.
+        """
+        self.check_room()
+        worker = await self._next()
+        self.working += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, worker.exchange, task, file)
+        except asyncio.CancelledError:
+            worker.fate = "cancelled"
+            raise
+        finally:
+            self.working -= 1
+            if worker.fate:
+                self._replace(worker)
+            else:
+                self._idle.put_nowait(worker)
+
+    async def _next(self) -> Worker:
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.waiting):
+                while not (worker := await self._idle.get()).alive:
+                    worker.fate = "died idle"
+                    self._replace(worker)
+                return worker
+        except TimeoutError:
+            raise BusyError("nobody had time for this; try again in a few seconds.") from None
+        finally:
+            self.waiting -= 1
+
+    def _replace(self, worker: Worker) -> None:
+        log.warning("worker %d is replaced: %s", worker.pid, worker.fate)
+        self._lost(worker.fate)
+        self._workers.discard(worker)
+        worker.end()
+        self._hire()
+
+    def _hire(self) -> None:
+        task = asyncio.create_task(self._start_worker())
+        self._hiring.add(task)
+        task.add_done_callback(self._hiring.discard)
+
+    async def _start_worker(self) -> None:
+        loop, pause = asyncio.get_running_loop(), 1.0
+        while True:
+            worker = Worker(self._prepare, self._limits)
+            try:
+                await loop.run_in_executor(self._threads, worker.wait_until_ready)
+                self._workers.add(worker)
+                self._idle.put_nowait(worker)
+                self._failed_starts = None
+                log.info(
+                    "worker %d is ready, %d of %d", worker.pid, self.staff, self._limits.workers
+                )
+                return
+            except Speech2FaceError as failure:
+                if self._is_hopeless(failure):
+                    return self._give_up(failure)
+                log.error("worker %d: %s Another is tried in %g s.", worker.pid, failure, pause)
+            finally:
+                if worker not in self._workers:
+                    worker.end()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 60.0)
+
+    def _is_hopeless(self, failure: Speech2FaceError) -> bool:
+        if self._failed_starts is None:
+            return False
+        self._failed_starts += 1
+        return isinstance(failure, ModelError) or self._failed_starts >= START_TRIES
+
+
+class Worker:
+    """One process and the wire to it. `fate` says why it is of no more use; empty while it is."""
+
+    def __init__(self, prepare: Callable[[], Work], limits: Limits) -> None:
+        context = get_context("spawn")
+        self.fate = ""
+        self._limits = limits
+        self._wire, theirs = context.Pipe()
+        self._process = context.Process(target=_run, args=(theirs, prepare, limits), daemon=True)
+        # Ctrl-C and systemd's SIGTERM go to all processes at once: they are for the server, which
+        # ends this one when all is answered. What is blocked stays so in the new process.
+        resource_tracker.ensure_running()  # starting it would unblock them again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def wait_until_ready(self) -> None:
+        """Raises Speech2FaceError where it will not be."""
+        try:
+            told = self._wire.recv() if self._wire.poll(START_SECONDS) else "it took too long"
+        except (EOFError, OSError):
+            told = "it died"
+        if isinstance(told, Speech2FaceError):
+            raise told
+        if isinstance(told, tuple):
+            log.error("worker %d: %s", self.pid, told[0])
+            told = f"{told[0].splitlines()[-1].partition(':')[0]}: {told[1]}"
+        if told:
+            raise Speech2FaceError(f"a worker did not start ({told}).")
+
+    def exchange(self, task: Any, file: int) -> Any:
+        """Blocks until the work is done, or the process dead. Raises as `Crew.do` says."""
+        try:
+            self._wire.send(task)
+            send_handle(self._wire, file, self._process.pid)
+            if not self._wire.poll(self._limits.working):
+                self.fate = "time"
+                raise BusyError(
+                    f"this took longer than {self._limits.working:g} s; try again later, or "
+                    "give a shorter recording."
+                )
+            self.fate, answer, failure = self._wire.recv()
+        except (EOFError, OSError):
+            raise self._explain_death() from None
+        if failure:
+            log_failure(log, f"worker {self._process.pid} failed on a recording", failure)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self) -> None:
+        """Kill the process and wait for the system to take it away."""
+        self._process.kill()
+        self._process.join()
+        self._wire.close()
+
+    def _explain_death(self) -> Speech2FaceError:
+        self._process.join(5)
+        ended = -(self._process.exitcode or 0)
+        if ended == signal.SIGXCPU:
+            self.fate = "processor time"
+            return UnreadableMediaError(
+                f"the recording takes more than {self._limits.processor} s of processor time; "
+                "give a shorter recording, in wav or flac"
+            )
+        if ended in (signal.SIGKILL, signal.SIGTERM):  # the system was short of memory, say
+            self.fate = "killed"
+            return BusyError("the work was stopped from outside; try again in a few seconds.")
+        self.fate = "crash"
+        return UnreadableMediaError(
+            "the recording brought its decoder down; give wav, flac, mp3, ogg, m4a or webm"
+        )
+
+
+def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
+    """What a process does: tasks in, answers out, until the other end of the wire is closed."""
+    try:
+        work = prepare()
+    except Speech2FaceError as error:
+        return wire.send(error)
+    except Exception as error:
+        return wire.send(describe_failure(error))
+    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold a recording
+    _limit(resource.RLIMIT_FSIZE, 0)  # nothing is written, by whomever
+    _limit(resource.RLIMIT_DATA, limits.memory)
+    wire.send("")  # ready
+    fate = ""
+    while not fate:
+        failure = None
+        try:
+            task = wire.recv()
+            file = recv_handle(wire)
+        except (EOFError, OSError):
+            return
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + limits.processor)
+        try:
+            answer = work(task, _read(file))
+        except Speech2FaceError as error:
+            answer = error
+        except MemoryError:
+            fate, answer = "memory", _too_big(limits)
+        except Exception as error:
+            if "alloc" in str(error):  # as ONNX Runtime puts it
+                fate, answer = "memory", _too_big(limits)
+            else:
+                failure = describe_failure(error)  # for the server's log: nothing is written here
+                answer = Speech2FaceError("the server failed on this; it is not your fault.")
+        wire.send((fate, answer, failure))
+        task = answer = None
+
+
+def _read(file: int) -> bytes:
+    """All of it, wherever its writer is, and close it."""
+    try:
+        return os.pread(file, os.fstat(file).st_size, 0)
+    finally:
+        os.close(file)
+
+
+def _limit(what: int, soft: int) -> None:
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(what, (soft, hard))
+
+
+def _too_big(limits: Limits) -> UnreadableMediaError:
+    return UnreadableMediaError(
+        f"the recording needs more than {limits.memory / 2**20:g} MiB of memory to decode; "
+        "give a shorter recording, or one with fewer channels"
+    )

@@ -1,0 +1,103 @@
+"""Trained weights → a model that inference can run: two ONNX files and their card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speech2face import __version__
+from speech2face.errors import ModelError, UsageError
+from speech2face.training.checkpoint import save_weights
+from speech2face.training.face_decoder import load_face_decoder
+from speech2face.training.onnx_export import export_onnx, round_to_half
+from speech2face.training.untuned_weights import pack_untuned
+from speech2face.training.voice_encoder import load_untuned, load_voice_encoder
+from speech2face.weights import FILES, UNTUNED, Card, hash_file, write_card
+
+
+def export_model(
+    voice_encoder: Path,
+    face_decoder: Path,
+    folder: Path,
+    *,
+    name: str,
+    licence: str = "unstated",
+    summary: str = "",
+    force: bool = False,
+) -> Card:
+    """Write `folder` with voice_encoder.onnx, face_decoder.onnx and card.json.
+
+    Of a tuned encoder also untuned.safetensors.
+
+    Raises UsageError where the folder holds a model already (without `force`), and ModelError
+    where the two networks do not live in the same face embedding, or the encoder is another than
+    the released network, which gives a Gaussian.
+    """
+    if (folder / "card.json").exists() and not force:
+        raise UsageError(f"{folder} holds a model; --force overwrites it.")
+    encoder, encoder_facts = load_voice_encoder(voice_encoder)
+    decoder, decoder_facts = load_face_decoder(face_decoder)
+    spaces = {facts["recipe"]["face_encoder"] for facts in (encoder_facts, decoder_facts)}
+    if len(spaces) > 1:
+        raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
+    contents = {
+        facts["face_encoder"]  # which older weights do not name
+        for facts in (encoder_facts, decoder_facts)
+        if "face_encoder" in facts
+    }
+    if len(contents) > 1:
+        raise ModelError(
+            f"encoder and decoder were trained with two recognisers of the name {spaces.pop()}: "
+            f"{' and '.join(sorted(contents))}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.json").unlink(missing_ok=True)  # no card while the files change
+    round_to_half(encoder.speaker)  # the head stays whole: a rounded covariance may not be one
+    decoder.hair_centre.copy_(encoder.head.average)
+    round_to_half(decoder)
+    export_onnx(
+        encoder,
+        folder / FILES[0],
+        (torch.randn(2, 48_000) * 0.05,),
+        ["waveform"],
+        ["mean", "covariance", "average", "shown"],
+        ({0: "batch", 1: "samples"},),
+        _metadata(encoder_facts),
+    )
+    hair, turn = torch.zeros(2, decoder.kinds), torch.zeros(2, decoder.kinds)
+    export_onnx(
+        decoder,
+        folder / FILES[1],
+        (torch.randn(2, decoder.config.embedding), hair, turn),
+        ["embedding", "hair", "turn"],
+        ["picture", "landmarks"],
+        ({0: "batch"},) * 3,
+        _metadata(decoder_facts),
+    )
+    files = [*FILES]
+    (folder / UNTUNED).unlink(missing_ok=True)
+    if untuned := load_untuned(voice_encoder):
+        packed = pack_untuned(untuned, encoder.speaker.state_dict())
+        save_weights(folder / UNTUNED, packed, encoder_facts)
+        files.append(UNTUNED)
+    card = Card(
+        name=name,
+        version=__version__,
+        licence=licence,
+        summary=summary,
+        face_encoder=spaces.pop(),
+        sha256={file: hash_file(folder / file) for file in files},
+        facts={"voice_encoder": encoder_facts, "face_decoder": decoder_facts},
+        typical=decoder_facts["recipe"].get("typical", 1.0),
+        hair_shapes=decoder.shapes - 1,
+    )
+    write_card(folder, card)
+    return card
+
+
+def _metadata(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {"speech2face": json.dumps(facts)}

@@ -1,0 +1,75 @@
+"""Hair of strands: it keeps to its outline, thins out towards the face, ends, and shines."""
+
+import numpy as np
+import pytest
+
+from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.hair_strands import UNDER, draw_hair
+from speech2face.data.head_segmentation import signed_distance
+
+SIZE = 112
+ACROSS, LOW = picture_grid(SIZE)
+_, DOWN = canvas_grid(SIZE)
+
+
+def outline(long: bool) -> np.ndarray:
+    """A ring of hair about a face, down to the ears or to the picture's end."""
+    head = np.hypot(ACROSS / 0.30, np.minimum(LOW - 0.45, 0) / 0.38) < 1
+    face = np.hypot(ACROSS / 0.22, (LOW - 0.55) / 0.30) < 1
+    below = (LOW > 0.6) & (ACROSS < 0.2)
+    return signed_distance(head & ~face & ~below & (long | (DOWN < 0.48)))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["short", "long"])
+def drawn(request) -> tuple[bool, np.ndarray, np.ndarray, np.ndarray]:
+    edge = outline(request.param)
+    return request.param, edge, *draw_hair(edge, request.param, 3)
+
+
+def test_hair_keeps_to_its_outline(drawn):
+    _, edge, cover, light = drawn
+    assert cover.min() >= 0
+    assert cover.max() <= 1
+    assert cover[edge < -8].max() < 0.02
+    deep = (edge > 9) & (DOWN < 0.28)
+    assert deep.sum() > 50
+    assert cover[deep].min() > 0.9
+    assert light[edge > 2].mean() == pytest.approx(1, abs=0.01)
+    assert (light > 0.3 * UNDER).all()
+
+
+def test_strands_differ_in_lightness_and_the_outline_is_no_ruled_line(drawn):
+    _, edge, cover, light = drawn
+    deep = (edge > 5) & (DOWN < 0.4)
+    assert light[deep].std() > 0.05
+    rim = np.abs(edge) < 1.5
+    assert 0.1 < cover[rim].mean() < 0.9
+    assert cover[rim].std() > 0.1
+
+
+def test_the_same_shape_has_the_same_strands_another_has_others(drawn):
+    long, edge, cover, _ = drawn
+    np.testing.assert_array_equal(draw_hair(edge, long, 3)[0], cover)
+    assert np.abs(draw_hair(edge, long, 4)[0] - cover).max() > 0.1
+
+
+def test_the_hairline_is_softer_than_the_outline():
+    edge = outline(long=False)
+    cover, _ = draw_hair(edge, False, 3)
+    middle, steps = cover[:, -8:].mean(1), np.abs(np.diff(cover[:, -8:].mean(1)))
+    crown = int(np.argmax(middle > 0.5))
+    assert steps[: crown + 4].max() > 1.25 * steps[crown + 8 :].max()
+
+
+def test_short_hair_leaves_the_ears_free_and_long_hair_ends_with_the_picture():
+    short, long = (draw_hair(outline(kind), kind, 3)[0] for kind in (False, True))
+    assert short[DOWN > 0.55].max() < 0.05
+    beside = (ACROSS > 0.22) & (ACROSS < 0.28)
+    assert long[beside & (LOW > 0.75) & (LOW < 0.8)].mean() > 0.9
+    assert long[-2:].max() < 0.1
+
+
+def test_where_there_is_no_hair_none_is_drawn():
+    cover, light = draw_hair(np.full((SIZE, SIZE // 2), -30.0), False, 1)
+    assert cover.max() < 0.01
+    assert np.isfinite(light).all()

@@ -1,0 +1,275 @@
+"""Trial lists: read as they were meant or refused, and scored as by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from speech2face.errors import UsageError
+from speech2face.evaluation.verification_trials import (
+    PairTrial,
+    TripletTrial,
+    auc_and_eer,
+    read_pair_trials,
+    read_triplet_trials,
+    score_pairs,
+    score_triplets,
+)
+
+FILES = ("a/1.wav", "a/2.wav", "b/1.wav", "a/x/1.jpg", "b/x/1.jpg", "c d, e/1.JPG")
+PAIRS = [PairTrial("a/1.wav", "a/x/1.jpg", True), PairTrial("a/2.wav", "b/x/1.jpg", False)]
+TRIPLETS = [
+    TripletTrial("a/1.wav", "a/x/1.jpg", "b/x/1.jpg"),
+    TripletTrial("b/1.wav", "b/x/1.jpg", "a/x/1.jpg"),
+]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a list; its files lie beside it."""
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def write(text: str | bytes):
+        data = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / "list.csv").write_bytes(data)
+        return tmp_path / "list.csv", tmp_path
+
+    return write
+
+
+PLAIN = "a/1.wav,a/x/1.jpg,1\na/2.wav,b/x/1.jpg,0\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        "voice,face,label\n" + PLAIN,
+        ("voice,face,label\n" + PLAIN).replace("\n", "\r\n").encode("utf-8-sig"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "  ").strip(),
+        "\n" + PLAIN.replace("\n", "\n\n"),
+        '"a/1.wav","a/x/1.jpg","1"\n"a/2.wav", b/x/1.jpg ,0\n',
+        "1 a/x/1.jpg a/1.wav\n0 b/x/1.jpg a/2.wav\n",
+        # As those of Learnable PINs: here three columns hold nothing but 0 and 1.
+        "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path\n"
+        "0,1,1,1,a/1.wav,a/x/1.jpg\n1,1,0,0,a/2.wav,b/x/1.jpg\n",
+        "17,a/1.wav,a/x/1.jpg,1,good\n18,a/2.wav,b/x/1.jpg,0,bad\n",
+    ],
+)
+def test_pairs_are_read_from_lists_of_many_forms(write, text):
+    assert read_pair_trials(*write(text)) == PAIRS
+
+
+def test_quoted_names_hold_separators(write):
+    table = write('a/1.wav,"c d, e/1.JPG",0\n')
+    assert read_pair_trials(*table) == [PairTrial("a/1.wav", "c d, e/1.JPG", False)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a/1.wav,a/x/1.jpg,b/x/1.jpg,1\nb/1.wav,a/x/1.jpg,b/x/1.jpg,2\n",
+        "a/1.wav,a/x/1.jpg,b/x/1.jpg,0\nb/1.wav,a/x/1.jpg,b/x/1.jpg,1\n",
+        "probe,one,two,label\na/1.wav,b/x/1.jpg,a/x/1.jpg,2\nb/1.wav,b/x/1.jpg,a/x/1.jpg,1\n",
+    ],
+)
+def test_triplets_are_read(write, text):
+    assert read_triplet_trials(*write(text)) == TRIPLETS
+
+
+def test_triplets_without_labels_are_read_where_the_place_is_told(write):
+    table = write("a/1.wav a/x/1.jpg b/x/1.jpg\nb/1.wav b/x/1.jpg a/x/1.jpg\n")
+    assert read_triplet_trials(*table, right=1) == TRIPLETS
+    turned = [TripletTrial(t.probe, t.wrong, t.right) for t in TRIPLETS]
+    assert read_triplet_trials(*table, right=2) == turned
+    with pytest.raises(UsageError, match="line 1: no column can be the label"):
+        read_triplet_trials(*table)
+    with pytest.raises(UsageError, match="a place is given, 1 or 2"):
+        read_triplet_trials(*table, right=0)
+    table = write("a/1.wav,a/x/1.jpg,b/x/1.jpg,1\n")
+    with pytest.raises(UsageError, match="only where there are files alone"):
+        read_triplet_trials(*table, right=1)
+    faces = write("a/x/1.jpg a/1.wav b/1.wav\n")
+    wanted = [TripletTrial("a/x/1.jpg", "a/1.wav", "b/1.wav")]
+    assert read_triplet_trials(*faces, right=1) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (PLAIN + "a/1.wav,b/x/1.jpg\n", "line 3: 2 fields where others have 3"),
+        (PLAIN + "a/1.wav,b/x/1.jpg,2\n", "line 3: the label is '2', not 0 or 1"),
+        (PLAIN + "a/1.wav,b/x/1.jpg,\n", "line 3: the label is '', not 0 or 1"),
+        (PLAIN + "b/x/1.jpg,a/1.wav,0\n", "line 3: 'b/x/1.jpg' stands where a voice's file should"),
+        (PLAIN + "a/1.wav,b,0\n", "line 3: 'b' stands where a face's file should"),
+        (PLAIN + '"a/1.wav,b/x/1.jpg,0\n', "line 3: a quote is not closed"),
+        (PLAIN + "a/1.wav,a/x/1.jpg,0\n", "line 3: contradicts line 1"),
+        ("x,voice,face,label\n" + PLAIN, "line 2: 3 fields under a header of 4"),
+        ("a/1.wav,a/x/1.jpg\n", "line 1: no column can be the label"),
+        ("1,a/1.wav,a/x/1.jpg,1\n", "line 1: several columns can be the label"),
+        ("a/1.wav,a/2.wav,1\n", "line 1: a pair is one voice's file and one face's"),
+        ("voice,face,label\n", "holds no trials"),
+        ("", "holds no trials"),
+        (b"\xff\xfe\x00", "line 1: not UTF-16"),
+    ],
+)
+def test_unclear_pairs_are_refused_by_line(write, text, wrong):
+    with pytest.raises(UsageError) as error:
+        read_pair_trials(*write(text))
+    assert wrong in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (PLAIN, "line 1: a triplet is"),
+        ("a/1.wav,a/x/1.jpg,b/x/1.jpg,1\n", "the labels are not 0 and 1, nor 1 and 2"),
+        (
+            "a/1.wav,a/x/1.jpg,b/x/1.jpg,0\na/2.wav,a/x/1.jpg,b/x/1.jpg,2\n",
+            "the labels are not 0 and 1, nor 1 and 2",
+        ),
+        (
+            "a/1.wav,a/x/1.jpg,b/x/1.jpg,0\na/2.wav,a/x/1.jpg,a/x/1.jpg,1\n",
+            "line 2: both candidates are a/x/1.jpg",
+        ),
+        (
+            "a/1.wav,a/x/1.jpg,b/x/1.jpg,1\na/1.wav,a/x/1.jpg,b/x/1.jpg,2\n",
+            "line 2: contradicts line 1",
+        ),
+    ],
+)
+def test_unclear_triplets_are_refused_by_line(write, text, wrong):
+    with pytest.raises(UsageError) as error:
+        read_triplet_trials(*write(text))
+    assert wrong in str(error.value)
+
+
+def test_missing_files_are_named_and_a_missing_list_is_told(write, tmp_path):
+    lines = [f"a/{i}.wav,b/x/1.jpg,0\n" for i in range(1, 8)]
+    with pytest.raises(UsageError, match=r"5 of the 8 files .*\(a/3.wav, a/4.wav, a/5.wav …\)"):
+        read_pair_trials(*write("".join(lines)))
+    with pytest.raises(UsageError, match=r"none.csv: not found"):
+        read_pair_trials(tmp_path / "none.csv", tmp_path)
+
+
+def test_a_trial_listed_twice_counts_twice(write):
+    assert read_pair_trials(*write(PLAIN + PLAIN)) == PAIRS * 2
+
+
+def make_trials(
+    people: int, seed: int = 0
+) -> tuple[list[PairTrial], list[TripletTrial], dict[str, np.ndarray]]:
+    """Three files a kind and person, and for all files the embedding of their person."""
+    rng = np.random.default_rng(seed)
+    faces = rng.normal(size=(people, 16))
+    embeddings, pairs, triplets = {}, [], []
+    for p in range(people):
+        for n in range(3):
+            voice, face = f"p{p}/{n}.wav", f"p{p}/video/{n}.jpg"
+            embeddings[voice] = embeddings[face] = faces[p]
+            stranger = f"p{(p + 1 + rng.integers(people - 1)) % people}/video/{n}.jpg"
+            pairs += [PairTrial(voice, face, True), PairTrial(voice, stranger, False)]
+            triplets.append(TripletTrial(voice, face, stranger))
+    return pairs, triplets, embeddings
+
+
+def test_perfect_reversed_and_constant_embeddings():
+    pairs, triplets, known = make_trials(12)
+    against = {file: -face for file, face in known.items()}
+    one = dict.fromkeys(known, np.array([0.1, 0.2, 0.7]))
+    for faces, level in ((known, 1.0), (against, 0.0)):
+        scores = score_pairs(pairs, known, faces.__getitem__, draws=50)
+        assert (scores.auc.low, scores.auc.value, scores.auc.high) == pytest.approx([level] * 3)
+        assert scores.eer.value == pytest.approx(1 - level)
+        accuracy = score_triplets(triplets, known, faces, draws=50).accuracy
+        assert accuracy.value == accuracy.low == accuracy.high == level
+    scores = score_pairs(pairs, one, one, draws=50)
+    assert scores.auc.value == scores.eer.value == scores.chance == 0.5
+    assert score_triplets(triplets, one, one, draws=50).accuracy.value == 0.5
+
+
+def test_random_embeddings_are_at_chance_and_the_interval_says_so():
+    pairs, triplets, known = make_trials(60)
+    rng = np.random.default_rng(1)
+    blind = {file: rng.normal(size=16) for file in known}
+    scores = score_pairs(pairs, blind, known, draws=200)
+    accuracy = score_triplets(triplets, blind, known, draws=200).accuracy
+    for estimate in (scores.auc, scores.eer, accuracy):
+        assert estimate.low < 0.5 < estimate.high
+        assert 0.1 < estimate.high - estimate.low < 0.3
+        assert estimate.low < estimate.value < estimate.high
+    assert scores == score_pairs(pairs, blind, known, draws=200)
+    # Faces as probes.
+    turned = [
+        TripletTrial(t.right, t.probe, t.wrong.replace("/video", "")[:-3] + "wav") for t in triplets
+    ]
+    assert score_triplets(turned, known, known, draws=20).accuracy.value == 1
+
+
+def test_the_rates_are_those_counted_by_hand():
+    rng = np.random.default_rng(0)
+    same = rng.random(200) < 0.4
+    scores = np.round(rng.normal(size=200) + same, 1)  # with ties
+    wins = [(a > b) + 0.5 * (a == b) for a in scores[same] for b in scores[~same]]
+    auc, eer = auc_and_eer(scores, same)
+    assert auc == pytest.approx(np.mean(wins))
+    # Refused and accepted at each threshold: the equal rate lies between two neighbours.
+    rates = [((scores[same] < t).mean(), (scores[~same] >= t).mean()) for t in np.unique(scores)]
+    before = max(i for i, (refused, accepted) in enumerate(rates) if refused <= accepted)
+    (r0, a0), (r1, a1) = rates[before : before + 2]
+    share = (a0 - r0) / ((a0 - r0) + (r1 - a1))
+    assert eer == pytest.approx(r0 + share * (r1 - r0))
+    # 1 of 4 wrong on either side.
+    labels = np.array([0, 0, 0, 1, 0, 1, 1, 1], bool)
+    assert auc_and_eer(np.arange(8.0), labels) == (pytest.approx(15 / 16), pytest.approx(0.25))
+
+
+def test_the_area_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    same = rng.random(300) < 0.3
+    scores = np.round(rng.normal(size=300) + same, 1)
+    assert auc_and_eer(scores, same)[0] == pytest.approx(roc_auc_score(same, scores))
+
+
+def test_many_trials_of_one_person_do_not_narrow_the_interval():
+    _, triplets, known = make_trials(20)
+    rng = np.random.default_rng(1)
+    hazy = {file: face + 4 * rng.normal(size=16) for file, face in known.items()}
+    once = score_triplets(triplets, hazy, known, draws=200).accuracy
+    often = score_triplets(triplets * 10, hazy, known, draws=200).accuracy
+    assert often == once
+
+
+def test_people_may_go_by_other_names_and_labels_may_not_contradict_them():
+    trials = [
+        PairTrial("id1/1.wav", "Ann/1.jpg", True),
+        PairTrial("id2/2.wav", "Ann/1.jpg", False),
+        PairTrial("id2/2.wav", "photos/2.jpg", True),
+    ]
+    rng = np.random.default_rng(0)
+    known = {file: rng.normal(size=4) for t in trials for file in (t.voice, t.face)}
+    names = {"id1": "Ann", "photos/2.jpg": "id2"}
+    assert 0 <= score_pairs(trials, known, known, names, draws=20).auc.value <= 1
+    with pytest.raises(UsageError, match=r"id1/1.wav and Ann/1.jpg are of one person by the list"):
+        score_pairs(trials, known, known)
+    with pytest.raises(UsageError, match=r"id2/2.wav and Ann/1.jpg are of two people by the list"):
+        score_pairs(trials, known, known, {**names, "id2": "Ann"})
+    with pytest.raises(UsageError, match="of id1 and Ann by name"):
+        score_triplets([TripletTrial("id1/1.wav", "Ann/1.jpg", "Ben/1.jpg")], known, known)
+
+
+def test_what_cannot_be_scored_is_told():
+    pairs, triplets, known = make_trials(4)
+    with pytest.raises(UsageError, match="have one label; both are needed"):
+        score_pairs([t for t in pairs if t.same], known, known)
+    with pytest.raises(UsageError, match="no trials"):
+        score_triplets([], known, known)
+    del known["p1/video/2.jpg"]
+    with pytest.raises(UsageError, match=r"p1/video/2.jpg: .* no embedding"):
+        score_pairs(pairs, known, known)
+    with pytest.raises(UsageError, match=r"p1/video/2.jpg: .* no embedding"):
+        score_triplets(triplets, known, known)

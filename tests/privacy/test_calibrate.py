@@ -1,0 +1,170 @@
+"""Calibrating a model of one's own: as its users meet it, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from helpers.sounds import EXAMPLES
+from helpers.synthetic_pairs import make_pairs
+from speech2face.data.near_duplicates import Looks
+from speech2face.data.pairs import read_pairs
+from speech2face.data.voices import Voices, identify_data
+from speech2face.errors import ModelError, UsageError
+from speech2face.privacy.calibrate import (
+    HeldOut,
+    calibrate,
+    read_axes,
+    read_recipe,
+    write_calibration,
+)
+from speech2face.privacy.leakage_estimate import FILE, Calibration, read_calibration
+from speech2face.training.recipes import (
+    contrastive,
+    voice_encoder,
+    voice_encoder_debug,
+    voice_encoder_frozen,
+)
+from speech2face.weights import FILES, Model, find_model, write_card
+
+SECONDS = 1.0  # of speech, of each clip
+
+
+def show(*_: object) -> None:
+    pass
+
+
+def make_model(folder: Path, recipe: Any, data: str = "abc") -> Model:
+    """The released networks, on whose card stands that they were made otherwise."""
+    released = find_model()
+    told = json.loads(json.dumps(asdict(recipe)))
+    facts = {"voice_encoder": {"recipe": told, "data": data}}
+    sha256 = {name: released.card.sha256[name] for name in FILES}
+    folder.mkdir()
+    for name in FILES:
+        shutil.copy(released.folder / name, folder)
+    write_card(folder, replace(released.card, name="mine", sha256=sha256, facts=facts))
+    return find_model(str(folder))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "speech2face"]
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+
+
+def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
+    pairs = make_pairs(tmp_path)
+    clips = [pair.clip for pair in read_pairs(pairs)]
+    with (pairs / "pairs.csv").open("w") as file:  # each piece of speech is somebody's
+        csv.writer(file).writerows([("clip", "person"), *((clip, clip) for clip in clips)])
+    for pair in read_pairs(pairs):
+        samples, rate = soundfile.read(pair.audio)
+        soundfile.write(pair.audio, samples[: round(SECONDS * rate)], rate)
+    data = identify_data([pairs]).digest
+    model = make_model(tmp_path / "mine", replace(voice_encoder_debug(), tuning=None), data)
+    call = ("calibrate", model.folder, "--pairs", pairs, "--out", tmp_path / "run")
+    done = run(*call)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(model.folder / FILE)
+    for way in ("whole", "0.5 s", "noise 0 dB", "telephone"):
+        assert f"\n  {way} " in done.stdout
+    assert not any(clip in done.stdout for clip in clips)
+    found = read_calibration(model)
+    assert found.people == len(clips)
+    assert min(found.doubt, found.shortness, found.noise, found.narrow) >= 0
+    assert found.deviation > 0
+    assert found.sex_axis == ()
+
+    audited = run("audit", EXAMPLES / "bella.flac", "--model", model.folder, "--json")
+    assert audited.returncode == 0, audited.stderr
+    assert json.loads(audited.stdout)["calibrated_on"] == len(clips)
+
+    again = run(*call)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "disclosure.json exists; --force" in again.stderr
+
+
+@pytest.mark.parametrize("recipe", [voice_encoder(), voice_encoder_frozen()])
+def test_a_recipe_is_read_from_the_card(recipe: Any, tmp_path: Path):
+    assert read_recipe(make_model(tmp_path / "mine", recipe)) == recipe
+
+
+def test_the_released_recipe_is_read_whatever_its_version_wrote():
+    assert (
+        read_recipe(find_model()).name == find_model().card.facts["voice_encoder"]["recipe"]["name"]
+    )
+
+
+def test_a_model_trained_end_to_end_is_refused(tmp_path: Path):
+    model = make_model(tmp_path / "mine", contrastive())
+    with pytest.raises(ModelError, match="recipe contrastive is trained end to end"):
+        calibrate(model, [tmp_path], None, tmp_path / "run", show)
+
+
+def test_other_pairs_than_those_of_the_training_are_refused(tmp_path: Path):
+    model = make_model(tmp_path / "mine", voice_encoder_debug(), data="of others")
+    with pytest.raises(UsageError, match="not what the model mine was trained on"):
+        calibrate(model, [make_pairs(tmp_path, clips=1)], None, tmp_path / "run", show)
+
+
+def test_too_few_people_are_refused_before_any_training(tmp_path: Path):
+    few = Voices(["a", "b"], ["a", "b"], [np.zeros(16_000, np.float32)] * 2, np.eye(2, 128), "x")
+    with pytest.raises(UsageError, match="only 2 people"):
+        HeldOut.train(voice_encoder_debug(), few, tmp_path, show)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("image,gender\na.jpg,Female\n", "needs photographs with age"),
+        ("image,gender,age\na.jpg,Female,30\n", "gender Female and Male"),
+        ("image,gender,age\na.jpg,Female,30\nb.jpg,Male,old\n", "old is no age"),
+    ],
+)
+def test_photographs_without_labels_are_refused(table: str, why: str, tmp_path: Path):
+    (tmp_path / "faces.csv").write_text(table)
+    with pytest.raises(UsageError, match=why):
+        read_axes(tmp_path, "dlib", tmp_path / "cache", show)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_numbers_that_cannot_be_written_are_told(tmp_path: Path):
+    gone = Model(tmp_path / "gone", find_model().card)
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_calibration(Calibration(), gone)
+
+
+def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    names = [str(number) for number in range(15)]
+    speech = [rng.normal(size=10_000).astype(np.float32) for _ in names]
+    faces = rng.normal(size=(15, 128)).astype(np.float32)
+    recipe = replace(voice_encoder_debug(), tuning=None)
+
+    def train(faces: np.ndarray) -> HeldOut:
+        looks = Looks.gather({"dlib": faces}, len(faces))
+        voices = Voices(names, names, speech, faces, "x", seen=looks)
+        return HeldOut.train(recipe, voices, tmp_path, show)
+
+    first = train(faces)
+    changed = np.where((first.fold == 0)[:, None], -faces, faces)
+    second = train(changed)
+    np.testing.assert_array_equal(first.fold, second.fold)
+    same = [
+        np.array_equal(one.head.weight, other.head.weight)
+        for one, other in zip(first.listeners, second.listeners, strict=True)
+    ]
+    assert same == [True, False, False, False, False]
