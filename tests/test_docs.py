@@ -271,7 +271,7 @@ EXTRA_ROW = r"\[%s\]'` \|[^|]*\|[^|]*\| ([\d,]+) MB more"
     ("page", "words", "measured"),
     [
         ("README.md", r"no torch; (\d+) MB with everything", INSTALL["core_mb"]),
-        ("README.md", r"\.\[train,data\]' +# ([\d.]+) GB in all", INSTALL["train_and_data_gb"]),
+        ("README.md", r"\.\[train\]' +# ([\d.]+) GB in all", INSTALL["train_gb"]),
         ("README.md", r"becomes a PNG in (\d+) ms", LATENCY["warm_ms"]),
         ("README.md", r"([\d.]+) s as a cold command", LATENCY["cold_command_ms"] / 1000),
         ("README.md", r"as a cold command, (\d+) MiB", LATENCY["peak_memory_mib"]),
@@ -286,7 +286,7 @@ EXTRA_ROW = r"\[%s\]'` \|[^|]*\|[^|]*\| ([\d,]+) MB more"
         ("docs/privacy.md", r"a cold process takes ([\d.]+) s", THREADS["rows"][0]["seconds"]),
         ("docs/start.md", r"then takes (\d+) MB", INSTALL["core_mb"]),
         ("docs/python.md", r"pip install \.` \|[^|]*\|[^|]*\| (\d+) MB", INSTALL["core_mb"]),
-        ("docs/python.md", r"it is ([\d.]+) GB then", INSTALL["train_and_data_gb"]),
+        ("docs/python.md", r"it is ([\d.]+) GB then", INSTALL["train_gb"]),
         *(("docs/python.md", EXTRA_ROW % e, mb) for e, mb in INSTALL["extras_mb"].items()),
     ],
 )
