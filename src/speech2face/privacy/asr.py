@@ -21,7 +21,7 @@ from speech2face.runtime import Session, open_session
 
 PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
 START, END = 1, 2  # tokens
-LAYERS, HEADS, WIDTH = 6, 8, 36
+HEADS, WIDTH = 8, 36
 TOKENS_A_SECOND = 6.5  # more than anyone speaks: beyond it the network repeats itself
 LEAST = SAMPLE_RATE // 2  # samples it is given at least
 
