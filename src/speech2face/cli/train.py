@@ -18,7 +18,6 @@ from speech2face.cli.options import (
     Speaker,
 )
 from speech2face.console import ProgressBars
-from speech2face.errors import UsageError
 
 
 def train_face_decoder(
@@ -85,6 +84,7 @@ def train_voice_encoder(
     torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
     need_extras("train", "data")
+    from speech2face.training.distributed import check_device
     from speech2face.training.encoder_command import Options
     from speech2face.training.encoder_command import train as run
     from speech2face.training.recipes import (
@@ -94,7 +94,7 @@ def train_voice_encoder(
         find_recipe,
     )
 
-    _check_device(device)
+    check_device(device)
     chosen = enter_space(find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe), face_encoder)
     options = Options(
         speaker,
@@ -110,12 +110,3 @@ def train_voice_encoder(
         path = run(chosen, pairs, out, options, show)
     if path:
         print(path)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device is cpu or cuda, not {device}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device here; without --device it trains on the CPU.")
