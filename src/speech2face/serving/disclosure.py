@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Confidence:
+class DisclosureEstimator:
     """What a model needs to know of itself to say it."""
 
     calibration: Calibration
     spread: Spread
 
-    def of(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
-        """The facts of `answers.Confidence` on a voice and its file's tags; about 30 ms."""
+    def estimate(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of `schemas.Confidence` on a voice and its file's tags; about 30 ms."""
         disguise = find_disguise(voice.speech.samples, tags)
-        facts = state_voice(voice, self.spread, self.calibration, disguise)
-        sentences = tell(facts)
-        bits = facts["bits"] or dict.fromkeys(("value", "low", "high"))
+        statement = state_voice(voice, self.spread, self.calibration, disguise)
+        sentences = tell(statement)
+        bits = statement["bits"] or dict.fromkeys(("value", "low", "high"))
         return {
             "bits": _round(bits["value"]),
             "low": _round(bits["low"]),
             "high": _round(bits["high"]),
-            "disguised": facts["disguised"],
-            "calibrated_on": facts["calibrated_on"],
+            "disguised": statement["disguised"],
+            "calibrated_on": statement["calibrated_on"],
             "words": " ".join(sentences[:3]),
             "notes": sentences[3:],
         }
 
 
-def load_confidence(network: Speech2Face, model: Model) -> Confidence | None:
+def load_estimator(network: Speech2Face, model: Model) -> DisclosureEstimator | None:
     """None where the model's covariance does not depend on length.
 
     Raises ModelError where its calibration cannot be read.
     """
     calibration = read_calibration(model)
     try:
-        return Confidence(calibration, learn_spread(network.encode))
+        return DisclosureEstimator(calibration, learn_spread(network.encode))
     except ModelError:
         return None
 
