@@ -114,10 +114,8 @@ def test_its_confidence_is_what_the_audit_states(
         assert [confidence.low, confidence.bits, confidence.high] == pytest.approx(
             [audited["bits"][name] for name in ("low", "value", "high")], abs=0.02
         )
-        assert [confidence.words, *confidence.notes] == [
-            " ".join(tell(audited)[:3]),
-            *tell(audited)[3:],
-        ]
+        sentences = tell(audited)
+        assert [confidence.words, *confidence.notes] == [" ".join(sentences[:3]), *sentences[3:]]
         assert "bits" in confidence.words
         assert "Among 1,000 strangers" in confidence.words
         assert confidence.calibrated_on == audited["calibrated_on"] > 0

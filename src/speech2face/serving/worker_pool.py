@@ -3,7 +3,7 @@
 A recording can crash a decoder, keep it busy for hours, or make it ask for all memory there is.
 So each runs in its own process, with limits that the system enforces. A process has one task at a
 time; when it dies or takes too long, only that task is lost, and another process takes its place.
-(`concurrent.futures` gives up the whole pool instead.)
+(`concurrent.futures` gives up the whole pool instead, and Pebble 5.2 when an idle process dies.)
 """
 
 from __future__ import annotations
