@@ -23,7 +23,7 @@ from speech2face.face_drawing import check_hair
 from speech2face.media.stream import LONGEST
 from speech2face.pictures import MOST_STRENGTH, SIZES
 from speech2face.serving.error_responses import answer_request
-from speech2face.serving.inference import InferenceResult, Task, load_inference
+from speech2face.serving.inference import InferenceResult, InferenceTask, load_inference
 from speech2face.serving.limits import Limits
 from speech2face.serving.middleware import Metrics, RequestObserver
 from speech2face.serving.origins import Origins
@@ -136,7 +136,7 @@ def make_app(
         pool.check_room()
         with budget.open(limits.body) as buffer:
             await receive(request, buffer, limits)
-            return await pool.submit(Task(**wanted), buffer.file)
+            return await pool.submit(InferenceTask(**wanted), buffer.file)
 
     @app.post(
         "/v1/reconstruct",
@@ -237,7 +237,7 @@ def make_app(
         hair: Hair = "typical",
     ) -> None:
         check_hair(hair, seed, model.card.hair_shapes)
-        task = Task(
+        task = InferenceTask(
             size=size, samples=samples, seed=seed, style=style, strength=strength, hair=hair
         )
         await streams.serve(socket, task)

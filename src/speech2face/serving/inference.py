@@ -26,7 +26,7 @@ BLOCK_SECONDS = 32.0  # as `find_speech` listens
 
 
 @dataclass(frozen=True)
-class Task:
+class InferenceTask:
     """What is wanted of a recording."""
 
     rate: int | None = None  # Hz, of float32 samples; None: it is a media file
@@ -58,7 +58,9 @@ class InferenceResult:
     pictures: tuple[bytes, ...] = ()
 
 
-def load_inference(folder: str, listened: float) -> Callable[[Task, bytes], InferenceResult]:
+def load_inference(
+    folder: str, listened: float
+) -> Callable[[InferenceTask, bytes], InferenceResult]:
     """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
     from speech2face.reconstruct import load
 
@@ -75,7 +77,7 @@ def infer(
     network: Speech2Face,
     estimator: DisclosureEstimator | None,
     listened: float,
-    task: Task,
+    task: InferenceTask,
     sound: bytes,
 ) -> InferenceResult:
     """At most `listened` seconds of a recording → what the task wants of it.

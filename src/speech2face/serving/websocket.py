@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.media import SAMPLE_RATES
 from speech2face.serving.error_responses import describe_problem
-from speech2face.serving.inference import InferenceResult, Task
+from speech2face.serving.inference import InferenceResult, InferenceTask
 from speech2face.serving.limits import Limits
 from speech2face.serving.logs import describe_failure, log_failure
 from speech2face.serving.middleware import Metrics
@@ -53,7 +53,7 @@ class Streams:
     origins: Origins
     open: int = 0
 
-    async def serve(self, socket: WebSocket, task: Task) -> None:
+    async def serve(self, socket: WebSocket, task: InferenceTask) -> None:
         """One socket, from its opening to its end. `task` says how faces are drawn."""
         if not await self._accept(socket):
             return
@@ -108,7 +108,7 @@ class _Stream:
     def __init__(
         self,
         connection: _Connection,
-        task: Task,
+        task: InferenceTask,
         buffer: UploadBuffer,
         pool: WorkerPool,
         limits: Limits,
