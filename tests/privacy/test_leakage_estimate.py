@@ -15,6 +15,7 @@ from helpers.sounds import example_speech
 from speech2face.data.degradations import add_noise, telephone
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.gaussians import stated_bits
 from speech2face.privacy.leakage_estimate import (
     BINS,
     FILE,
@@ -30,7 +31,6 @@ from speech2face.privacy.leakage_estimate import (
     read_calibration,
     shrink_to_prior,
     simulate_ranks,
-    stated_bits,
     whiten_by_prior,
 )
 from speech2face.weights import FILES, Model, find_model
