@@ -26,7 +26,8 @@ from helpers.sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
-from speech2face.privacy.audit_recording import audit_recording, tell
+from speech2face.privacy.audit_recording import audit_recording
+from speech2face.reports.audit_text import format_disclosure
 from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.schemas import Embedding, Face, Models
@@ -107,18 +108,19 @@ def test_an_embedding_is_that_of_the_package(
 def test_its_confidence_is_what_the_audit_states(
     service: Service, recording: Path, speech: bytes
 ) -> None:
-    audited = audit_recording(recording, find_model())
+    audited = audit_recording(recording, find_model()).voice
+    assert audited.bits
+    sentences = list(format_disclosure(audited).values())
     for path, kind in (("/v1/embed", Embedding), ("/v1/reconstruct", Face)):
         confidence = kind.model_validate_json(service.post(path, speech).content).confidence
         assert confidence
         assert [confidence.low, confidence.bits, confidence.high] == pytest.approx(
-            [audited["bits"][name] for name in ("low", "value", "high")], abs=0.02
+            [audited.bits.low, audited.bits.value, audited.bits.high], abs=0.02
         )
-        sentences = tell(audited)
         assert [confidence.words, *confidence.notes] == [" ".join(sentences[:3]), *sentences[3:]]
         assert "bits" in confidence.words
         assert "Among 1,000 strangers" in confidence.words
-        assert confidence.calibrated_on == audited["calibrated_on"] > 0
+        assert confidence.calibrated_on == audited.calibrated_on > 0
         assert confidence.disguised.by is None
 
 
