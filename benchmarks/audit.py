@@ -5,7 +5,7 @@
     python benchmarks/audit.py draw
 
 `draw` writes the tables and plots of docs/privacy.md from benchmarks/audit.json. The others need
-the extras `train` and `data`, and keep what is finished in --cache. On one core attacking takes 3
+the extra `train`, and keep what is finished in --cache. On one core attacking takes 3
 to 5 minutes for each method, calibrating 45; it is `speech2face calibrate default`. With --write,
 what was measured goes into benchmarks/audit.json, and the numbers found beside the released model.
 """

@@ -112,16 +112,16 @@ def test_its_confidence_is_what_the_audit_states(
     assert audited.bits
     sentences = list(format_disclosure(audited).values())
     for path, kind in (("/v1/embed", Embedding), ("/v1/reconstruct", Face)):
-        told = kind.model_validate_json(service.post(path, speech).content).confidence
-        assert told
-        assert [told.low, told.bits, told.high] == pytest.approx(
+        confidence = kind.model_validate_json(service.post(path, speech).content).confidence
+        assert confidence
+        assert [confidence.low, confidence.bits, confidence.high] == pytest.approx(
             [audited.bits.low, audited.bits.value, audited.bits.high], abs=0.02
         )
-        assert [told.words, *told.notes] == [" ".join(sentences[:3]), *sentences[3:]]
-        assert "bits" in told.words
-        assert "Among 1,000 strangers" in told.words
-        assert told.calibrated_on == audited.calibrated_on > 0
-        assert told.disguised.by is None
+        assert [confidence.words, *confidence.notes] == [" ".join(sentences[:3]), *sentences[3:]]
+        assert "bits" in confidence.words
+        assert "Among 1,000 strangers" in confidence.words
+        assert confidence.calibrated_on == audited.calibrated_on > 0
+        assert confidence.disguised.by is None
 
 
 def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
@@ -130,11 +130,11 @@ def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
     disguised = tmp_path / "voice.flac"
     anonymise_recording(recording, disguised, load_anonymiser("mcadams"), 0)
     answer = service.post("/v1/reconstruct", disguised.read_bytes()).content
-    told = Face.model_validate_json(answer).confidence
-    assert told
-    assert (told.bits, told.low, told.high) == (None, None, None)
-    assert (told.disguised.by, told.disguised.method) == ("mark", "mcadams")
-    assert "cannot be stated" in told.words
+    confidence = Face.model_validate_json(answer).confidence
+    assert confidence
+    assert (confidence.bits, confidence.low, confidence.high) == (None, None, None)
+    assert (confidence.disguised.by, confidence.disguised.method) == ("mark", "mcadams")
+    assert "cannot be stated" in confidence.words
 
 
 BAD_BODIES = {

@@ -21,7 +21,7 @@ from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
-from speech2face.training.clip_features import hash_speech, hear_speech
+from speech2face.training.clip_features import extract_speech_features, hash_speech
 
 if TYPE_CHECKING:
     from speech2face.networks.voice_encoder import VoiceEncoder
@@ -105,5 +105,5 @@ def _extract(
             samples = anonymise(samples, zlib.crc32(f"{seed} {recording.name}".encode()))
         missing = round(LEAST_SECONDS * SAMPLE_RATE) - len(samples)
         sounds.append(np.pad(samples, (0, max(0, missing))).astype(np.float32))
-    features = hear_speech(network.speaker, sounds, lambda *_: None)
+    features = extract_speech_features(network.speaker, sounds, lambda *_: None)
     return AttackerFeatures(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))

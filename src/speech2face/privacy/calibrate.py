@@ -57,8 +57,8 @@ from speech2face.training.voice_encoder import (
     LAST_BLOCK,
     VoiceEncoderRecipe,
     identify_start,
-    listen,
     load_speaker,
+    prepare_clips,
 )
 from speech2face.weights import FILES, Model
 
@@ -101,7 +101,7 @@ class HeldOut:
         fold = FoldedPairs.divide(
             voices.clips, voices.people, voices.faces, voices.looks, folds
         ).fold
-        clips = listen(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
+        clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []
         for k in range(folds):
             run, which = folder / f"fold{k}", {"fold": k, "folds": folds}

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Confidence:
+class DisclosureEstimator:
     """What a model needs to know of itself to say it."""
 
     calibration: Calibration
     faces: FaceCovariance
 
-    def of(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
-        """The facts of `answers.Confidence` on a voice and its file's tags; about 30 ms."""
+    def estimate(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of `schemas.Confidence` on a voice and its file's tags; about 30 ms."""
         disguise = find_disguise(voice.speech.samples, tags)
         audit = audit_voice(voice, self.faces, self.calibration, disguise)
         sentences = list(format_disclosure(audit).values())
@@ -46,14 +46,14 @@ class Confidence:
         }
 
 
-def load_confidence(network: Speech2Face, model: Model) -> Confidence | None:
+def load_estimator(network: Speech2Face, model: Model) -> DisclosureEstimator | None:
     """None where the model's covariance does not depend on length.
 
     Raises ModelError where its calibration cannot be read.
     """
     calibration = read_calibration(model)
     try:
-        return Confidence(calibration, infer_face_covariance(network.encode))
+        return DisclosureEstimator(calibration, infer_face_covariance(network.encode))
     except ModelError:
         return None
 
