@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.craniofacial_ratios import pearson
 from speech2face.evaluation.cross_validation import DrawnFolds
+from speech2face.metrics.correlation import pearson
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.privacy.leakage_estimate import stated_bits
 
