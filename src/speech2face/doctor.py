@@ -30,6 +30,7 @@ CORE = {
     "typer": "typer",
     "rich": "rich",
     "packaging": "packaging",
+    "jinja2": "Jinja2",
 }
 EXTRAS = {
     "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy"),
