@@ -14,7 +14,7 @@ from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices
-from speech2face.evaluation import emotion_robustness, raters, rated_set
+from speech2face.evaluation import emotion_robustness, rated_set, raters
 from speech2face.evaluation.cross_validation import DrawnFolds, Listener, log_likelihood_ratios
 from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.face_detection import Face

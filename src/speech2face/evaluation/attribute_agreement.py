@@ -27,7 +27,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.metrics.evaluation_results import AgeAgreement, AttributeAgreement, LabelAgreement
+from speech2face.metrics.evaluation_results import (
+    AgeAgreement,
+    AgeSexAgreement,
+    AttributeAgreement,
+    LabelAgreement,
+)
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.metrics.rank_disclosure import mutual_information
 
@@ -112,7 +117,7 @@ def compare_age_and_sex(
 
 def compare_age_sex(
     drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
-) -> dict[str, float | None]:
+) -> AgeSexAgreement:
     """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
 
     Ages in years, sexes as the share that is the same; beside them what one would get who drew
@@ -124,14 +129,14 @@ def compare_age_sex(
     male = original[both, 1] > 0.5
     labels = np.array([gender.lower() for gender in genders])[both]
     right = (male == (labels == "male"))[np.isin(labels, ("male", "female"))]
-    return {
-        "years_apart": float(abs(older).mean()),
-        "years_apart_at_median": float(abs(ages - np.median(ages)).mean()),
-        "years_older": float(older.mean()),
-        "same_sex": float(((drawn[both, 1] > 0.5) == male).mean()),
-        "same_sex_by_majority": float(max(male.mean(), 1 - male.mean())),
-        "judge_right": float(right.mean()) if len(right) else None,
-    }
+    return AgeSexAgreement(
+        years_apart=float(abs(older).mean()),
+        years_apart_at_median=float(abs(ages - np.median(ages)).mean()),
+        years_older=float(older.mean()),
+        same_sex=float(((drawn[both, 1] > 0.5) == male).mean()),
+        same_sex_by_majority=float(max(male.mean(), 1 - male.mean())),
+        judge_right=float(right.mean()) if len(right) else None,
+    )
 
 
 def judge_clips(drawn: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from speech2face.metrics.coverage import Calibrated
-from speech2face.metrics.fairness import Fairness, Group
+from speech2face.metrics.fairness import Fairness, Group, GroupName
 from speech2face.metrics.intervals import Estimate
 from speech2face.metrics.rank_disclosure import Disclosure, SexDisclosure
 from speech2face.metrics.retrieval import Retrieval
@@ -247,3 +247,65 @@ class EvaluationReport:
     robustness: dict[str, DegradedMatching]  # by degradation; `clean` beside them
     emotions: EmotionRobustness | None
     provenance: Provenance | None
+
+
+# Photographs drawn from their own embeddings ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    people: int
+    figures: dict[str, Estimate]  # by recogniser, or by measure
+
+
+@dataclass(frozen=True)
+class GroupedFigures:
+    everybody: GroupFigures
+    groups: dict[str, dict[str, GroupFigures]]  # by kind of label, and label
+
+
+@dataclass(frozen=True)
+class NoseOffset:
+    """Distance of the nose's tip from the middle of the eyes, along their line; eye distances."""
+
+    drawn: float | None
+    photographs: float | None
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Medians; None where there is nothing to measure."""
+
+    drawn: float | None
+    photographs: float | None
+    beside: dict[str, float | None]  # of the pictures in other folders
+
+
+@dataclass(frozen=True)
+class AgeSexAgreement:
+    """How far drawn and photographed faces differ; see `compare_age_sex`."""
+
+    years_apart: float
+    years_apart_at_median: float  # of drawing everybody at the median age
+    years_older: float
+    same_sex: float
+    same_sex_by_majority: float  # of drawing everybody of the more frequent sex
+    judge_right: float | None  # share of photographs judged as labelled; None without labels
+
+
+@dataclass(frozen=True)
+class ReconstructionReport:
+    """What copies.json holds: how well a decoder draws photographs from their own embeddings."""
+
+    provenance: Provenance
+    decoder: str  # SHA-256
+    photographs: int  # in which a face is found
+    without_a_face: int
+    chance: float  # of two-way matching
+    two_way: GroupedFigures  # by recogniser
+    worst_group: dict[str, GroupName | None]  # by recogniser
+    detected: float  # share of the drawn pictures in which a face is found
+    nose: NoseOffset
+    sharpness: dict[str, Sharpness]  # by part: face, skin, hair
+    age_sex: AgeSexAgreement
+    age_sex_groups: GroupedFigures  # years_apart, same_sex
