@@ -186,7 +186,11 @@ def _retrieve(rated: RatedSet, scores: Scores) -> RetrievalResult:
             if has_opponents(labels, people)
         },
         measure_retrieval(
-            scores.matrix.T, *people[::-1], stratum=everybody[::-1], seed=seed, draws=draws
+            scores.matrix.T,
+            *people[::-1],
+            stratum=(everybody[1], everybody[0]),
+            seed=seed,
+            draws=draws,
         ),
         trace_recall(scores.matrix, *people, same_label(*everybody)),
     )

@@ -191,7 +191,8 @@ def _plot_craniofacial(report: EvaluationReport) -> list[str]:
 
 
 def _dot(estimate: Estimate, series: int = 0) -> Dot:
-    return Dot(*map(_known, (estimate.value, estimate.low, estimate.high)), series)
+    value, low, high = map(_known, (estimate.value, estimate.low, estimate.high))
+    return Dot(value, low, high, series)
 
 
 def _columns(
