@@ -374,7 +374,7 @@ def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkey
     noise = lambda sound, s: np.random.default_rng(s).normal(size=len(sound)).astype("f4")  # noqa: E731
     monkeypatch.setattr(robustness, "DEGRADATIONS", harmless)
     folds = make_folds(made_up, tmp_path)
-    ear = folds.listeners[0].network
+    ear = folds.encoders[0].network
     clips = gather_folds(folds)
     how = {"folds": folds, "actors": make_actors(made_up, monkeypatch)}
     report = measure(clips, tmp_path, **how)

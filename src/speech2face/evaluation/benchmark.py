@@ -39,7 +39,8 @@ from speech2face.evaluation.system_differences import (
     measure_paired_differences,
     measure_win_differences,
 )
-from speech2face.metrics.coverage import Calibrated, measure_calibration
+from speech2face.evaluation.uncertainty import measure_calibration
+from speech2face.metrics.coverage import Calibrated
 from speech2face.metrics.evaluation_results import (
     EmotionRobustness,
     EvaluationReport,
@@ -122,7 +123,7 @@ def _measure_emotions(
     """Of actors in several emotions, by the first fold's encoder."""
     if rated.folds is None or actors is None:
         return None
-    encoder = rated.folds.listeners[0]
+    encoder = rated.folds.encoders[0]
     face_encoder = encoder.recipe.face_encoder
     return measure_emotion_robustness(
         actors, encoder, face_encoder, cache, rated.resampling.seed, show

@@ -92,7 +92,7 @@ def measure_similarities(rated: RatedSet) -> dict[str, dict[str, Similarity]]:
             faces = rated.ground_truth.embeddings[rater]
             add(system, rater, pictures.embeddings[rater], faces)
     if rated.folds:
-        encoder = Path(rated.folds.listeners[0].recipe.face_encoder).stem
+        encoder = Path(rated.folds.encoders[0].recipe.face_encoder).stem
         add("embedding", encoder, rated.folds.means, rated.folds.faces)
     return similarities
 
