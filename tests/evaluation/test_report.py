@@ -27,7 +27,6 @@ from speech2face.evaluation.report import (
     make_gallery,
     read_report,
     to_plain,
-    write_report,
 )
 from speech2face.metrics.evaluation_results import EvaluationReport, SetResult
 from speech2face.metrics.fairness import GroupName
@@ -51,6 +50,7 @@ from speech2face.reports.evaluation_words import (
     name_ratio,
 )
 from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
+from speech2face.reports.render import write_report
 
 SIZE = Axis("size", 0, 10, (0, 5, 10))
 VOID = {"meta", "img", "br"}

@@ -13,6 +13,7 @@ from speech2face.errors import UsageError
 from speech2face.metrics.intervals import Estimate
 from speech2face.provenance import DataIdentity, describe
 from speech2face.reports import render
+from speech2face.reports.formats import format_estimate, format_share
 
 TEMPLATES = Path(render.__file__).parent / "templates"
 
@@ -77,8 +78,16 @@ def test_provenance_reads_alike_from_a_result_and_from_json():
 
 def test_estimates_are_shown_with_their_intervals():
     estimate = Estimate(0.1234, 0.1, 0.2)
-    assert render.format_estimate(estimate) == "0.12 [0.10, 0.20]"
+    assert format_estimate(estimate) == "0.12 [0.10, 0.20]"
     assert fill("{{ x | estimate(1, 100) }}", x=estimate) == "12.3 [10.0, 20.0]"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.02, "2 %"), (0.33, "about a third (33 %)"), (1, "about nearly all (100 %)")],
+)
+def test_shares_in_words(share: float, words: str):
+    assert format_share(share) == words
 
 
 def test_templates_ask_for_nothing_from_elsewhere():

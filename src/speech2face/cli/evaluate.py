@@ -113,16 +113,18 @@ def evaluate_pairs(
         from_plain,
         make_gallery,
         to_plain,
-        write_report,
     )
     from speech2face.metrics.evaluation_results import EvaluationReport
     from speech2face.provenance import describe
     from speech2face.reports.evaluation_page import draw_page
     from speech2face.reports.evaluation_tables import format_summary
+    from speech2face.reports.render import write_report
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
-        raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
+        raise UsageError(
+            "--ravdess needs a model; with --pictures none is trained. Give one of them."
+        )
     recognisers = name_recognisers(recogniser)
     pairs, drawn, cache = read_sets(folders), None, out / "cache"
     with ProgressBars() as show:

@@ -1,4 +1,4 @@
-"""report.json and report.html: written of an evaluation, and read again.
+"""What report.json holds: made of an evaluation's results, and read again.
 
 Everything that is shown of an evaluation is made of what report.json holds, so a page or a model
 card can be written again from the file.
@@ -22,7 +22,6 @@ from speech2face.data.pairs import Pair, Photograph, identify_pairs, identify_ph
 from speech2face.errors import UsageError
 from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.files import write_atomically
 from speech2face.metrics.evaluation_results import EvaluationReport
 from speech2face.provenance import Provenance, hash_rows
 from speech2face.weights import hash_file
@@ -30,15 +29,6 @@ from speech2face.weights import hash_file
 SHEET = 40  # clips of the gallery
 
 Result = TypeVar("Result")
-
-
-def write_report(plain: Mapping[str, Any], folder: Path, page: str) -> None:
-    """report.json and report.html in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {"report.json": json.dumps(plain, indent=2) + "\n", "report.html": page}
-    for name, text in texts.items():
-        with write_atomically(folder / name) as file:
-            file.write(text.encode())
 
 
 def read_report(path: Path) -> EvaluationReport:

@@ -8,18 +8,16 @@ comes as `Markup`. A value that a template names and nobody gave is an error.
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speech2face.files import write_atomically
-from speech2face.metrics.intervals import Estimate
 from speech2face.pictures import check_place
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -51,17 +49,12 @@ def write_page(page: str, path: Path, force: bool = False) -> None:
         file.write(page.encode())
 
 
-def format_estimate(estimate: Estimate, digits: int = 2, scale: float = 1.0) -> str:
-    """1.23 [1.10, 1.35]"""
-    numbers = (estimate.value, estimate.low, estimate.high)
-    value, low, high = (f"{scale * number:.{digits}f}" for number in numbers)
-    return f"{value} [{low}, {high}]"
-
-
 @cache
 def environment() -> Environment:
     """Where the templates are found, and what they may call."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    from speech2face.reports.formats import FILTERS
 
     made = Environment(
         loader=PackageLoader("speech2face.reports"),
@@ -70,16 +63,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"code": mark_code, "estimate": format_estimate, "json": _format_json}
+    made.filters |= FILTERS
     return made
 
 
-def mark_code(text: str) -> Markup:
-    """Text, in which code stands between backticks → HTML."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def _format_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def write_report(plain: Mapping[str, Any], folder: Path, page: str) -> None:
+    """report.json and report.html in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"report.json": json.dumps(plain, indent=2) + "\n", "report.html": page}
+    for name, text in texts.items():
+        with write_atomically(folder / name) as file:
+            file.write(text.encode())
