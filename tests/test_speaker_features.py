@@ -8,7 +8,8 @@ import pytest
 from helpers.sounds import EXAMPLES
 from speech2face.errors import ModelError
 from speech2face.media import load_audio
-from speech2face.speaker_features import CAMPPLUS, SpeakerFeatures
+from speech2face.runtime import import_runtime
+from speech2face.speaker_features import RELEASED, SpeakerFeatures
 
 
 def test_a_voice_is_nearer_to_itself_than_to_others():
@@ -18,13 +19,44 @@ def test_a_voice_is_nearer_to_itself_than_to_others():
         speech = load_audio(str(EXAMPLES / f"{name}.flac")).samples
         halves.append([features.hear(part) for part in np.array_split(speech, 2)])
     first, second = np.array(halves).transpose(1, 0, 2)
-    assert first.shape == (3, CAMPPLUS)
+    assert first.shape == (3, 192)
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
     alike = first @ second.T
     assert (alike.diagonal() > alike.max(0, where=~np.eye(3, dtype=bool), initial=-1)).all()
-    assert features.hear(np.ones(100, np.float32)).shape == (CAMPPLUS,)
+    assert features.hear(np.ones(100, np.float32)).shape == (192,)
+
+
+def test_many_voices_at_once_are_what_each_is_alone():
+    speech = load_audio(str(EXAMPLES / "emma.flac")).samples[:48_000].reshape(2, -1)
+    features = SpeakerFeatures()
+    alone = np.stack([features.hear(one) for one in speech])
+    np.testing.assert_allclose(features.hear_many(speech), alone, atol=1e-5)
+
+
+def test_the_speaker_network_alone_gives_what_the_whole_encoder_computes():
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(str(RELEASED))
+    encoder = {name: node for node in graph.graph.node for name in node.output}
+    reader = next(node for node in graph.graph.node if "head.linear.weight" in node.input)
+    inner = encoder[reader.input[0]].input[0]
+    graph.graph.output.append(onnx.helper.make_tensor_value_info(inner, 1, None))
+    speech = load_audio(str(EXAMPLES / "emma.flac")).samples[:32_000]
+    session = import_runtime().InferenceSession(graph.SerializeToString())
+    (whole,) = session.run([inner], {"waveform": speech[None]})
+    np.testing.assert_allclose(SpeakerFeatures().hear(speech), whole[0], atol=1e-5)
 
 
 def test_an_encoder_without_speaker_networks_is_refused(tmp_path):
     with pytest.raises(ModelError):
         SpeakerFeatures(tmp_path)
+    with pytest.raises(ModelError):
+        SpeakerFeatures(RELEASED.with_name("face_decoder.onnx"))
+
+
+def test_a_damaged_encoder_is_refused(tmp_path):
+    content = RELEASED.read_bytes()
+    for name, damaged in {"short": content[:9_000_000], "no model": b"text", "none": b""}.items():
+        path = tmp_path / name
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError):
+            SpeakerFeatures(path)

@@ -6,11 +6,13 @@ import ctypes
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from speech2face.errors import ModelError
 
+Cut = Callable[[bytes], bytes]  # an ONNX file → a part of the network
 THREADS = 2  # more gains little on clips of seconds, and takes cores from others
 
 
@@ -42,9 +44,9 @@ class Session:
     the file that its parent opened.
     """
 
-    def __init__(self, path: Path, threads: int = THREADS) -> None:
-        self._path, self._threads = Path(path).absolute(), threads
-        self._session: Any = _open(self._path, threads)
+    def __init__(self, path: Path, threads: int = THREADS, cut: Cut | None = None) -> None:
+        self._path, self._threads, self._cut = Path(path).absolute(), threads, cut
+        self._session: Any = _open(self._path, threads, cut)
         self._file = _identify(self._path)
         self._lock = threading.Lock()
         _sessions.add(self)
@@ -64,7 +66,7 @@ class Session:
                 if self._session is None:
                     if _identify(self._path) != self._file:
                         raise ModelError(f"{self._path} has changed since it was loaded.")
-                    self._session = _open(self._path, self._threads)
+                    self._session = _open(self._path, self._threads, self._cut)
         return self._session
 
     def _leave_to_parent(self) -> None:
@@ -88,12 +90,15 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
     os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
-def open_session(path: Path, threads: int = THREADS) -> Session:
-    """A session on the CPU. Raises ModelError where the file is missing or not a model."""
-    return Session(path, threads)
+def open_session(path: Path, threads: int = THREADS, cut: Cut | None = None) -> Session:
+    """A session on the CPU, of what `cut` leaves of the file where it is given.
+
+    Raises ModelError where the file is missing or not a model.
+    """
+    return Session(path, threads, cut)
 
 
-def _open(path: Path, threads: int) -> Any:
+def _open(path: Path, threads: int, cut: Cut | None) -> Any:
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -102,7 +107,8 @@ def _open(path: Path, threads: int) -> Any:
     # Idle threads sleep instead of spinning, so that a batch or a server leaves cores to others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        network = cut(path.read_bytes()) if cut else str(path)
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many types of its own
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: not a model that can be run ({reason}).") from None
