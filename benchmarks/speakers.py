@@ -1,6 +1,6 @@
 """How well the people who speak in a recording are told apart.
 
-    python benchmarks/speakers.py DATA [--write]
+python benchmarks/speakers.py DATA [--write]
 """
 
 from __future__ import annotations

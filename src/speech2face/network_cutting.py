@@ -66,9 +66,7 @@ def _read_node(contents: memoryview, raw: memoryview) -> Node:
 
 def _read_texts(message: memoryview, wanted: int) -> list[str]:
     return [
-        str(contents, "utf-8")
-        for number, contents, _ in _read_fields(message)
-        if number == wanted
+        str(contents, "utf-8") for number, contents, _ in _read_fields(message) if number == wanted
     ]
 
 

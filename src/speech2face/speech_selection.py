@@ -52,14 +52,23 @@ class Stretch:
         edges = np.linspace(0, chunks, count + 1).round().astype(int).tolist()
         if count == 1:
             return [self]
-        return [
-            Stretch(
-                self.start + a * CHUNK,
-                self.samples[a * CHUNK : b * CHUNK],
-                self.probabilities[a:b],
-            )
-            for a, b in itertools.pairwise(edges)
-        ]
+        return [self.part(a, b) for a, b in itertools.pairwise(edges)]
+
+    def part(self, first: int, last: int) -> Stretch:
+        """From one chunk of it up to another."""
+        return Stretch(
+            self.start + first * CHUNK,
+            self.samples[first * CHUNK : last * CHUNK],
+            self.probabilities[first:last],
+        )
+
+    def extended_by(self, after: Stretch) -> Stretch:
+        """It and what follows it at once."""
+        return Stretch(
+            self.start,
+            np.concatenate([self.samples, after.samples]),
+            np.concatenate([self.probabilities, after.probabilities]),
+        )
 
     @cached_property
     def voice(self) -> np.ndarray:
