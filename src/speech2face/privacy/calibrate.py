@@ -110,8 +110,8 @@ class HeldOut:
         clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []
         for k in range(folds):
-            run, facts = folder / f"fold{k}", {"fold": k, "folds": folds}
-            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, facts, show))
+            run, which = folder / f"fold{k}", {"fold": k, "folds": folds}
+            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, which, show))
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
