@@ -12,13 +12,11 @@ import onnxruntime
 import pytest
 import torch
 
+from helpers.tiny_networks import TINY
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import draw_faces
-from speech2face.networks.campplus import CamPlusPlusConfig
 from speech2face.networks.face_decoder import FaceDecoder
-from speech2face.networks.ge2e import Ge2eConfig
-from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
-from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.reconstruct import load
 from speech2face.training import package_model
 from speech2face.training.checkpoint import load_weights, save_weights
@@ -35,15 +33,6 @@ from speech2face.training.recipes import (
 )
 from speech2face.training.untuned_weights import unpack_untuned
 from speech2face.weights import FILES, UNTUNED, find_model, hash_file
-
-TINY = VoiceEncoderConfig(
-    speaker=SpeakerEncoderConfig(
-        CamPlusPlusConfig(
-            front_channels=4, entry_channels=16, growth=4, bottleneck=8, block_layers=(1, 1, 1)
-        ),
-        Ge2eConfig(hidden_size=32, layers=2),
-    )
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
