@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -122,6 +123,13 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported, encoder):
     before = unpack_untuned(packed, encoder.speaker.state_dict())
     assert [*before] == [MOVED]
     assert (before[MOVED] == torch.tensor(0.1).half()).all()
+
+
+def test_its_files_say_nothing_of_their_maker(exported):
+    for name, lstms in zip(FILES, (TINY.speaker.ge2e.layers, 0), strict=True):
+        path = exported[1] / name
+        assert [node.op_type for node in onnx.load(path).graph.node].count("LSTM") == lstms
+        assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
 
 @pytest.mark.parametrize("batch", [1, 3])

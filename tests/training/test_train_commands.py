@@ -121,7 +121,7 @@ def test_an_exported_model_draws(model, tmp_path):
         assert "model toy" in picture.text["Software"]
 
 
-@pytest.mark.filterwarnings("ignore:divide by zero")  # its faces have three numbers
+@pytest.mark.slow
 def test_a_model_of_one_s_own_recogniser(data, start, tmp_path):
     """Its embeddings are of another size than those of the released model."""
     recogniser, voice, face = (tmp_path / name for name in ("mine.onnx", "voice", "face"))
