@@ -160,6 +160,6 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     np.testing.assert_array_equal(first.fold, second.fold)
     same = [
         np.array_equal(one.head.weight, other.head.weight)
-        for one, other in zip(first.listeners, second.listeners, strict=True)
+        for one, other in zip(first.encoders, second.encoders, strict=True)
     ]
     assert same == [True, False, False, False, False]

@@ -238,6 +238,18 @@ def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     return network.eval(), facts
 
 
+def set_hair_centre(network: FaceDecoder, average: np.ndarray) -> None:
+    """Hair is chosen by the direction from this embedding (D,), the voice encoder's mean face."""
+    network.hair_centre.copy_(torch.tensor(average))
+
+
+def draw_face(network: FaceDecoder, embedding: np.ndarray) -> np.ndarray:
+    """The face of an embedding, float32 (D,) → RGB, uint8 (S, S, 3)."""
+    with torch.inference_mode():
+        picture, _ = network(torch.tensor(embedding[None]))
+    return (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
+
+
 def _measure(
     pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
 ) -> MeasuredFaces:
