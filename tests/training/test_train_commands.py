@@ -153,9 +153,9 @@ def test_a_model_is_not_overwritten_unasked(model, runs):
     assert (model / "card.json").read_bytes() == before
 
 
-def test_pairs_are_evaluated_by_folds(data, tmp_path):
+def test_pairs_are_evaluated_by_folds(data, start, tmp_path):
     out = tmp_path / "evaluation"
-    recipes = ("--voice-recipe", "debug", "--decoder-recipe", "debug", "--folds", 2)
+    recipes = ("--voice-recipe", *start[3:], "--decoder-recipe", "debug", "--folds", 2)
     told = succeed(*("evaluate", "pairs", data / "pairs", "--out", out), *recipes)
     assert told.startswith("8 people, 24 clips, 2 folds by person")
     assert told.endswith(str(out / "report.html"))
