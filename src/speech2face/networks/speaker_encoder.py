@@ -57,7 +57,9 @@ class SpeakerEncoder(nn.Module):
 
 def read_config(sizes: Mapping[str, Any]) -> SpeakerEncoderConfig:
     """The configuration that was written as JSON, which made lists of its tuples."""
-    campplus = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes["campplus"].items()}
+    campplus: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in sizes["campplus"].items()
+    }
     return SpeakerEncoderConfig(CamPlusPlusConfig(**campplus), Ge2eConfig(**sizes["ge2e"]))
 
 
