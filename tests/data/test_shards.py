@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import HELPERS
+from helpers import killed_set, processes
 from helpers.finished_samples import (
     FACTS,
     PACKING,
@@ -161,15 +161,13 @@ def test_shards_have_their_size(tmp_path):
 
 @pytest.mark.parametrize("places", [("spool 5", "line", "spool 2"), ("shard", "index"), ("index",)])
 def test_killed_and_begun_again_gives_the_same_bytes(places, finished, tmp_path):
-    script = HELPERS / "killed_set.py"
     left = []
     for place in (*places, "nowhere"):
-        done = subprocess.run(
-            [sys.executable, script, tmp_path / "set", place], capture_output=True, text=True
-        )
-        expected = 0 if place == "nowhere" else -signal.SIGKILL
-        assert done.returncode == expected, done.stderr
-        left.append(int(done.stdout or -1))
+        codes, printed, errors = processes.start(killed_set.main, tmp_path / "set", place).finish()
+        assert codes == [0 if place == "nowhere" else -signal.SIGKILL], errors
+        left.append(int(printed))
+    assert COUNT == left[0] >= left[-1]
+    assert left == sorted(left, reverse=True)
     assert read_bytes(tmp_path / "set") == read_bytes(finished)
     assert summarise(read_ledger(tmp_path / "set" / "ledger.jsonl")).clips == COUNT
 

@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from helpers.synthetic_pairs import make_pairs
+from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from speech2face.data import pair_sets
 from speech2face.data.face_unwarping import LANDMARKS, MeasuredFaces
 from speech2face.data.pairs import read_pairs
@@ -12,7 +13,7 @@ from speech2face.errors import UsageError
 from speech2face.evaluation import cross_validation
 from speech2face.evaluation.cross_validation import draw_by_folds
 from speech2face.training import face_decoder, voice_encoder
-from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
+from speech2face.training.recipes import face_decoder_debug
 
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
 
@@ -22,6 +23,7 @@ class Spies:
 
     def __init__(self, folder, monkeypatch):
         self.pairs = read_pairs(make_pairs(folder, clips=2, faces=False))
+        self.speaker = save_tiny_speaker(folder / "speaker.safetensors")
         first = self.pairs[0]
         soundfile.write(first.audio, np.zeros(4_800), 16_000)  # too short: left out
         self.faceless = self.pairs[5]
@@ -87,8 +89,8 @@ class Spies:
             self.met = []
 
     def draw(self, folder, folds=2, seed=0):
-        recipes = voice_encoder_debug(), face_decoder_debug()
-        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show)
+        recipes = tiny_debug_recipe(), face_decoder_debug()
+        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show, self.speaker)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ pytest.importorskip("playwright", reason="needs playwright: pip install playwrig
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'speech2face[serve]'")
 if not CHROMIUM:
     pytest.skip("needs Chromium: apt-get install chromium", allow_module_level=True)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

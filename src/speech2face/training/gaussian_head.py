@@ -161,11 +161,12 @@ def _fit_half_seconds(
     root = np.linalg.inv(np.linalg.cholesky(residual + explained))
     share, turn = np.linalg.eigh(root @ explained @ root.T)
     share = np.clip(share, 0, 0.999)
+    bound = 1 / max(share.max(), np.finfo(float).tiny)  # also where nothing is explained
     true, predicted = true @ root.T @ turn, predicted @ root.T @ turn
     best, best_likelihood = 0.0, -np.inf
     for half in np.geomspace(0.02, 5, 60):
         gain = (seconds / (seconds + half) * (1 + half / reference))[:, None]
-        variance = np.maximum(1 - np.minimum(gain, 1 / share.max()) * share, 1e-3)
+        variance = np.maximum(1 - np.minimum(gain, bound) * share, 1e-3)
         error = true - gain * predicted
         likelihood = -0.5 * (error**2 / variance + np.log(variance)).sum()
         if likelihood > best_likelihood:

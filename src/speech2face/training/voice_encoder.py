@@ -20,7 +20,7 @@ from speech2face.data.voices import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.losses import regression_loss
-from speech2face.networks.speaker_encoder import load_speaker_encoder
+from speech2face.networks.speaker_encoder import load_speaker_encoder, read_config
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
@@ -264,8 +264,9 @@ def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
     if (found := facts.get("network", "voice_encoder")) != "voice_encoder":
         raise ModelError(f"{path}: holds a {found}; wanted the released network, a voice_encoder.")
     tensors = {k: v for k, v in tensors.items() if not k.startswith("untuned/")}
+    sizes = facts["recipe"]["network"]
     network = VoiceEncoder(
-        VoiceEncoderConfig(face_embedding=facts["recipe"]["network"]["face_embedding"])
+        VoiceEncoderConfig(sizes["face_embedding"], read_config(sizes["speaker"]))
     )
     network.load_state_dict(float32(tensors))
     return network.eval(), facts
