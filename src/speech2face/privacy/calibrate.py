@@ -137,10 +137,10 @@ class HeldOut:
             )
             faces = voices.faces[gallery]
             scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, heard, lengths, faces)
-            spread = Spread(head.prior, head.explained, head.half_seconds)
+            spread = Spread(head.prior, head.explained_covariance, head.half_gain_seconds)
             turn, explained = turn_to_prior(spread)
             means[own], seconds[own] = (heard - head.average) @ turn, lengths
-            shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
+            shares[own] = (lengths / (lengths + head.half_gain_seconds))[:, None] * explained
         true = rows[:, None] == np.arange(len(people))
         others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
         ranks = rank_matches(scores, true, others)
