@@ -27,7 +27,6 @@ class Limits:
     workers: int = field(default_factory=count_cores)  # processes; each hears one recording
     queue: int = 32  # requests that wait for a worker
 
-    head: float = 10.0  # for the head of a request to arrive
     body: int = 32 * MIB  # of one request
     held: int = 256 * MIB  # of all bodies and streams in memory
     arrival: float = 30.0  # for a body to arrive
@@ -44,7 +43,7 @@ class Limits:
     stream: int = 16 * MIB  # of one stream
     streaming: float = 120.0  # from a stream's start to its end
     silence: float = 15.0  # between two chunks of a stream
-    look: float = 0.5  # between two looks at a stream
+    preview: float = 0.5  # between two previews of a stream
 
     connections: int = 1000  # open at a time, of all kinds
     stopping: float = 25.0  # for what is in flight when the server is told to stop
