@@ -1,7 +1,7 @@
 """A model on a public list of trials: its voices and faces embedded, the trials scored.
 
 A recording without speech and a picture without a face stand at the mean of all others, so that
-every trial with them is a tie; how many there are is told.
+every trial with them is a tie; how many there are is reported.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def score_list(
 ) -> ListScores:
     """Score the list at `path`, its files beneath `root`. `folder` keeps embeddings."""
     trials = read_trials(path, root, right)
-    check_people(trials, people)  # before anything is heard
+    check_people(trials, people)  # before anything is embedded
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
     voices = embed_voices([root / f for f in spoken], model, folder / "voices.json", show)
@@ -106,40 +106,41 @@ def embed_voices(
 ) -> np.ndarray:
     """Means (N, D), NaN where nobody speaks; `file` keeps them by content and model."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    known = read_kept(file)
+    means = read_kept(file)
     own = "".join(model.card.sha256.values())[:16]
     names = [f"{hash_file(path)} {own} {__version__}" for path in recordings]
-    new = [i for i, name in enumerate(names) if name not in known]
+    new = [i for i, name in enumerate(names) if name not in means]
     for done, i in enumerate(new, 1):
         try:
-            known[names[i]] = model.embed(str(recordings[i])).mean.tolist()
+            means[names[i]] = model.embed(str(recordings[i])).mean.tolist()
         except NoSpeechError:
-            known[names[i]] = None
+            means[names[i]] = None
         except UnreadableMediaError as error:
             log.warning("taken for a recording without speech: %s", error)
-            known[names[i]] = None
+            means[names[i]] = None
         if done % SAVED == 0 or done == len(new):
             with write_atomically(file) as kept:
-                kept.write(json.dumps(known).encode())
+                kept.write(json.dumps(means).encode())
             show("voices", len(names) - len(new) + done, len(names), "")
-    size = next((len(mean) for mean in known.values() if mean), 1)
-    return np.array([known[name] or [np.nan] * size for name in names]).reshape(len(names), -1)
+    size = next((len(mean) for mean in means.values() if mean), 1)
+    return np.array([means[name] or [np.nan] * size for name in names]).reshape(len(names), -1)
 
 
-def tell_scores(told: ListScores) -> str:
+def format_scores(result: ListScores) -> str:
     """In a few lines."""
     lines = [
-        f"{told.trials} trials, {told.voices} recordings ({told.without_speech} without speech), "
-        f"{told.faces} pictures ({told.without_a_face} without a face); "
+        f"{result.trials} trials, {result.voices} recordings "
+        f"({result.without_speech} without speech), "
+        f"{result.faces} pictures ({result.without_a_face} without a face); "
         "95 % intervals over people; chance .500"
     ]
-    if isinstance(told.scores, PairScores):
+    if isinstance(result.scores, PairScores):
         lines += [
-            f"  area under the ROC  {told.scores.auc}",
-            f"  equal error rate    {told.scores.eer}",
+            f"  area under the ROC  {result.scores.auc}",
+            f"  equal error rate    {result.scores.eer}",
         ]
     else:
-        lines.append(f"  right of two        {told.scores.accuracy}")
+        lines.append(f"  right of two        {result.scores.accuracy}")
     return "\n".join(lines)
 
 
