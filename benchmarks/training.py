@@ -45,7 +45,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from latency import processor_name
-from speech2face.data.ledger import tell
+from speech2face.data.ledger import make_entry
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
 from speech2face.media import SAMPLE_RATE, load_audio
@@ -448,7 +448,7 @@ def make_shards(folder: Path, bounds: Bounds) -> None:
             source = Source(str(number), "", 0.0, bounds.seconds, str(number))
             embedding = rng.normal(size=4096).astype(np.float32)
             sample = Sample(source, speech, face, embedding, quality)
-            spool.add(tell(sample, {}), encode_sample(sample))
+            spool.add(make_entry(sample, {}), encode_sample(sample))
         spool.pack()
     index = json.loads((folder / INDEX).read_text())
     index["shards"] *= 1_000_000 // bounds.clips

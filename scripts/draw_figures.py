@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from PIL import Image
+from torch import nn
 
 import speech2face
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.reconstruct import Speech2Face
 from speech2face.training.onnx_export import load_onnx_weights
@@ -154,9 +155,9 @@ def draw_gaussian(model: Speech2Face) -> None:
 
 def covariance_of_people() -> np.ndarray:
     """The spread of people's faces (128, 128): what voices explain of it, and what they do not."""
-    tensors = onnx.load(find_model().voice_encoder).graph.initializer
-    found = {tensor.name.removesuffix(".half"): numpy_helper.to_array(tensor) for tensor in tensors}
-    return (found["head.residual"] + found["head.explained"]).astype(np.float64)
+    head = VoiceEncoder().head
+    load_onnx_weights(nn.ModuleDict({"head": head}), find_model().voice_encoder)
+    return (head.residual_covariance + head.explained_covariance).numpy().astype(np.float64)
 
 
 def draw_decoder(model: Speech2Face) -> None:

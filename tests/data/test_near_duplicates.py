@@ -106,7 +106,7 @@ def test_one_recogniser_alone_decides_strictly_where_the_other_is_missing():
             known = Looks.gather({name: getattr(looks, name)}, COUNT)
             (pair,) = compare_faces(known, PEOPLE)
             assert pair.same == ((cosine, distance) == near)
-            assert pair.tell(CLIPS).count(",") == 0
+            assert pair.format(CLIPS).count(",") == 0
     # Of some faces only one is missing: they are compared by what both have.
     looks = make_looks()
     liken(looks, 8, 1, 0.2, 0.3)

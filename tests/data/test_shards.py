@@ -26,7 +26,7 @@ from helpers.finished_samples import (
     read_bytes,
 )
 from speech2face.data import shards
-from speech2face.data.ledger import data_card, read_ledger, summarise, tell
+from speech2face.data.ledger import format_data_card, make_entry, read_ledger, summarise
 from speech2face.data.samples import Sample
 from speech2face.data.shard_reader import read_samples, read_side
 from speech2face.data.shards import (
@@ -368,7 +368,7 @@ def test_nothing_kept_and_too_few_people(tmp_path):
         Spool(tmp_path / "wrong") as spool,
         pytest.raises(ValueError, match="belongs to a clip that is kept"),
     ):
-        spool.add(tell(make_sample(0), SECONDS))
+        spool.add(make_entry(make_sample(0), SECONDS))
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
@@ -452,7 +452,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
         assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
-    card = data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
+    card = format_data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
     assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card
 

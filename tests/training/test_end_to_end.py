@@ -317,7 +317,10 @@ def test_a_network_may_begin_as_the_closed_form_leaves_it(tmp_path):
     train, *_ = _split_people(recipe, voices, quiet)
     clips = prepare_clips(start, network, train, tmp_path / "cache", quiet)
     solved = solve(start, clips, np.ones(len(train), bool))
-    for name, value in (("residual", solved.residual), ("average", solved.average)):
+    for name, value in (
+        ("residual_covariance", solved.residual_covariance),
+        ("average", solved.average),
+    ):
         np.testing.assert_allclose(getattr(encoder.head, name), value, atol=1e-6)
     np.testing.assert_allclose(encoder.head.linear.weight.detach(), solved.weight, atol=1e-6)
 

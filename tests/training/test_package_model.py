@@ -50,10 +50,10 @@ def encoder() -> VoiceEncoder:
     torch.manual_seed(0)
     encoder = VoiceEncoder(TINY).requires_grad_(False).eval()
     factor = torch.randn(128, 256)
-    encoder.head.residual.copy_(factor @ factor.T / 256 + 1e-3 * torch.eye(128))
-    encoder.head.explained.copy_(factor[:, :64] @ factor[:, :64].T / 256)
+    encoder.head.residual_covariance.copy_(factor @ factor.T / 256 + 1e-3 * torch.eye(128))
+    encoder.head.explained_covariance.copy_(factor[:, :64] @ factor[:, :64].T / 256)
     encoder.head.average.copy_(torch.randn(128))
-    encoder.head.half_seconds.fill_(0.7)
+    encoder.head.half_gain_seconds.fill_(0.7)
     return encoder
 
 

@@ -71,8 +71,10 @@ def test_the_voice_encoder_is_trained(runs):
     assert all(np.isfinite(row["distance"]) for row in rows)
     head = network.head
     for seconds in (0.5, 10.0):
-        gain = seconds / (seconds + float(head.half_seconds))
-        np.linalg.cholesky((head.residual + (1 - gain) * head.explained).double().numpy())
+        gain = seconds / (seconds + float(head.half_gain_seconds))
+        np.linalg.cholesky(
+            (head.residual_covariance + (1 - gain) * head.explained_covariance).double().numpy()
+        )
 
 
 def test_the_face_decoder_is_solved(runs):

@@ -72,8 +72,8 @@ class Summary:
         return self.kept / self.clips if self.clips else 0.0
 
 
-def tell(outcome: Sample | Refusal, seconds: Mapping[str, float], content: str = "") -> Entry:
-    """The entry of what the stages gave, and the seconds that each of them took."""
+def make_entry(outcome: Sample | Refusal, seconds: Mapping[str, float], content: str = "") -> Entry:
+    """The entry for a clip: what its stages gave, and the seconds that each of them took."""
     if isinstance(outcome, Sample):
         return Entry(outcome.source, outcome.quality, seconds=seconds, content=content)
     # One line that can be printed, whatever a file's name is made of.
@@ -104,19 +104,19 @@ def read_ledger(path: Path) -> Iterator[Entry]:
             yield _parse(line, f"{path}: line {number}")
 
 
-def heal_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
-    """Take out a line that a kill cut off, and entries of which `holds` says that they are void."""
-    healed, lines = path.with_name(f"{path.name}.part"), 0
-    with path.open("rb") as file, healed.open("wb") as output:
+def repair_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
+    """Remove a line that a kill cut off, and entries for which `holds` is false."""
+    repaired, lines = path.with_name(f"{path.name}.part"), 0
+    with path.open("rb") as file, repaired.open("wb") as output:
         for number, line in enumerate(file, 1):
             if line.endswith(b"\n") and holds(_parse(line, f"{path}: line {number}")):
                 output.write(line)
             else:
                 lines += 1
     if lines:
-        healed.replace(path)
+        repaired.replace(path)
     else:
-        healed.unlink()
+        repaired.unlink()
 
 
 def summarise(entries: Iterable[Entry]) -> Summary:
@@ -149,7 +149,7 @@ def summarise(entries: Iterable[Entry]) -> Summary:
     )
 
 
-def describe(summary: Summary) -> str:
+def format_summary(summary: Summary) -> str:
     """The summary in a few lines for the terminal."""
     lines = [
         f"{summary.clips:,} clips, {summary.kept:,} kept ({summary.kept_share:.1%}): "
@@ -166,7 +166,7 @@ def describe(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def data_card(
+def format_data_card(
     name: str,
     entries: Iterable[Entry],
     sides: Mapping[str, Collection[str]] | None = None,

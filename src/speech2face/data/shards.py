@@ -41,10 +41,10 @@ import numpy as np
 from speech2face.data.ledger import (
     Entry,
     append_entry,
-    heal_ledger,
     read_ledger,
     read_quality,
     read_source,
+    repair_ledger,
     to_json,
 )
 from speech2face.data.near_duplicates import RECOGNISERS, Looks, name_some, tell_doubtful
@@ -248,7 +248,7 @@ class Spool:
         """Take finished clips out of the set, which is taken apart again where it was packed."""
         if gone := self._finished & set(clips):
             self.take_apart()
-            heal_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
+            repair_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
             for clip in gone:
                 self._piece(_digest(clip)).unlink(missing_ok=True)
             self._finished -= gone
@@ -273,7 +273,7 @@ class Spool:
         if damaged:
             self.take_apart(damaged)
             if self.ledger.is_file():
-                heal_ledger(self.ledger, self._holds)
+                repair_ledger(self.ledger, self._holds)
                 self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
         return damaged
 
@@ -380,7 +380,7 @@ class Spool:
                 seen.add(entry.source.clip)
                 return True
 
-            heal_ledger(self.ledger, holds)
+            repair_ledger(self.ledger, holds)
             self._finished = seen
 
     def _drop_void(self) -> None:

@@ -23,7 +23,14 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.attribute_classifier import find_judge
-from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell
+from speech2face.data.ledger import (
+    Entry,
+    Summary,
+    format_data_card,
+    make_entry,
+    read_ledger,
+    summarise,
+)
 from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
@@ -104,7 +111,7 @@ def prepare(
         index = spool.pack(lambda done, total: show("packing", done, total, ""))
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
-    card = data_card(
+    card = format_data_card(
         folder.name,
         entries,
         index.people,
@@ -152,7 +159,7 @@ class Worker:
         """What became of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        return tell(outcome, seconds, hash_clip(clip)), piece
+        return make_entry(outcome, seconds, hash_clip(clip)), piece
 
     def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
@@ -217,7 +224,7 @@ def _run_here(
 
 def _say_dead(clip: Clip) -> Entry:
     reason = "its worker died, again and again: a crash, or too little memory"
-    return tell(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
+    return make_entry(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
 
 
 def _run_on_ray(

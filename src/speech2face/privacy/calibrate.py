@@ -147,10 +147,12 @@ class HeldOut:
             )
             faces = voices.faces[gallery]
             scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, predicted, lengths, faces)
-            covariance = FaceCovariance(head.prior, head.explained, head.half_seconds)
+            covariance = FaceCovariance(
+                head.prior, head.explained_covariance, head.half_gain_seconds
+            )
             turn, explained = whiten_by_prior(covariance)
             means[own], seconds[own] = (predicted - head.average) @ turn, lengths
-            shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
+            shares[own] = (lengths / (lengths + head.half_gain_seconds))[:, None] * explained
         true = rows[:, None] == np.arange(len(people))
         others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
         ranks = rank_matches(scores, true, others)

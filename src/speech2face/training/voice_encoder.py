@@ -187,10 +187,10 @@ def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
         "linear.weight": head.weight,
         "linear.bias": head.bias,
         "average": head.average,
-        "residual": head.residual,
-        "explained": head.explained,
-        "half_seconds": np.array(head.half_seconds),
-        "stretch": head.stretch,
+        "residual_covariance": head.residual_covariance,
+        "explained_covariance": head.explained_covariance,
+        "half_gain_seconds": np.array(head.half_gain_seconds),
+        "unshrink": head.unshrink,
     }
     network.head.load_state_dict(
         {k: torch.tensor(v, dtype=torch.float32) for k, v in tensors.items()}
