@@ -52,6 +52,7 @@ from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
+from speech2face.files import remove_partials, write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.speaker_features import SpeakerFeatures
 from speech2face.weights import hash_file
@@ -192,6 +193,7 @@ class Spool:
         self._finished: set[str] = set()
         self._lock = _lock(folder)
         try:
+            remove_partials(folder)  # nobody else writes here now
             self._open()
         except BaseException:
             self.close()
@@ -609,14 +611,8 @@ def _list_merged(names: Mapping[str, str]) -> list[list[str]]:
 
 
 def _write(path: Path, blocks: Iterable[bytes], lasting: bool = False) -> None:
-    """Write beside `path`, then rename; what is `lasting` is on the disk before it is renamed."""
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as file:
+    with write_atomically(path, lasting=lasting) as file:
         file.writelines(blocks)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _lock(folder: Path) -> int:

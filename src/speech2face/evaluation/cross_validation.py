@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from speech2face import __version__
+from speech2face.array_cache import find_place, keep_arrays
 from speech2face.console import Show
 from speech2face.data.near_duplicates import check_folds
 from speech2face.data.pair_sets import join_people
@@ -19,12 +20,11 @@ from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
-from speech2face.provenance import Provenance, claim_run, describe, hash_key
+from speech2face.provenance import Provenance, claim_run, describe
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.clip_features import HeardClips, hear_speech
 from speech2face.training.face_decoder import (
@@ -65,18 +65,18 @@ class Listener:
         A clip that is none of the training data is named by its content, too.
         `speak` gives the speech; it is called only where nothing is kept under `name` yet.
         """
-        key = hash_key(self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
-        path = self.folder / "heard" / f"{name}-{key}.npz"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+
+        def compute() -> dict[str, np.ndarray]:
             speech = speak()
-            features = hear_speech(self.network.speaker, speech, show)
             seconds = np.array([len(samples) / SAMPLE_RATE for samples in speech])
-            with write_atomically(path) as kept:
-                np.savez(kept, features=features, seconds=seconds)
-        with np.load(path) as data:
-            features, seconds = data["features"], data["seconds"]
-        return self.head.predict(features, seconds), seconds
+            return {
+                "features": hear_speech(self.network.speaker, speech, show),
+                "seconds": seconds,
+            }
+
+        key = (self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
+        kept = keep_arrays(find_place(self.folder / "heard", name, *key), compute)
+        return self.head.predict(kept["features"], kept["seconds"]), kept["seconds"]
 
 
 @dataclass(frozen=True)

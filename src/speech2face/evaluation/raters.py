@@ -5,16 +5,15 @@ A judge's word is an estimate, no label. All of it is kept on disk, so pictures 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache as remember
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from speech2face import __version__
+from speech2face.array_cache import find_place, keep_rows
 from speech2face.console import Show
 from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.face_unwarping import MeasuredFaces, measure_faces
@@ -22,12 +21,10 @@ from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.evaluation.craniofacial_ratios import measure_ratios
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import load_face_encoder
-from speech2face.files import write_atomically
 from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
 JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
-SAVED = 100  # pictures after which the words of the judge of age and sex are saved
 
 
 def name_recognisers(third: Path | None = None) -> dict[str, str]:
@@ -96,7 +93,7 @@ def judge_pictures(
         ratios[known] = measure_ratios(faces.mesh[known])
     age_sex = np.full((len(pictures), 2), np.nan)
     if judge:
-        age_sex = judge_age_sex(pictures, judge, cache / "age_sex.json", show, what)
+        age_sex = judge_age_sex(pictures, judge, cache, show, what)
     return JudgedPictures(embeddings, ratios, age_sex)
 
 
@@ -117,32 +114,21 @@ def embed_pictures(
     return MeasuredFaces(np.arange(len(pictures)), *columns)
 
 
-def read_kept(file: Path) -> dict[str, Any]:
-    """What a JSON file keeps of an earlier run; nothing where there is none, or it is damaged."""
-    try:
-        known = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
 def judge_age_sex(
-    pictures: Sequence[Path], judge: AgeSexJudge, file: Path, show: Show, what: str
+    pictures: Sequence[Path], judge: AgeSexJudge, cache: Path, show: Show, what: str
 ) -> np.ndarray:
-    """Age in years and probability of male (N, 2); `file` keeps them by the pictures' content."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    known = read_kept(file)
-    hashes = [f"{hash_file(path)} {__version__}" for path in pictures]
-    new = [i for i, name in enumerate(hashes) if name not in known]
-    detector = FaceDetector() if new else None
-    for done, i in enumerate(new, 1):
-        known[hashes[i]] = None
+    """Age in years and probability of male (N, 2), kept in `cache` by the pictures' content."""
+    detector = remember(FaceDetector)  # made where there is something to judge
+
+    def compute(place: int) -> tuple[float, float]:
         with suppress(UnreadableMediaError):  # it is counted among those without a face
-            image = load_image(pictures[i])
-            if face := detector.largest(image) if detector else None:
-                known[hashes[i]] = judge.judge(image, face.landmarks)
-        if done % SAVED == 0 or done == len(new):
-            with write_atomically(file) as kept:
-                kept.write(json.dumps(known).encode())
-            show(f"{what}, age and sex", len(pictures) - len(new) + done, len(pictures), "")
-    return np.array([known[name] or (np.nan, np.nan) for name in hashes]).reshape(-1, 2)
+            image = load_image(pictures[place])
+            if face := detector().largest(image):
+                return judge.judge(image, face.landmarks)
+        return np.nan, np.nan
+
+    def progress(done: int, total: int) -> None:
+        show(f"{what}, age and sex", done, total, "")
+
+    hashes = [hash_file(path) for path in pictures]
+    return keep_rows(find_place(cache, "age-sex"), hashes, compute, progress).reshape(-1, 2)
