@@ -49,13 +49,12 @@ def atomic_path(path: Path, *, lasting: bool = True) -> Iterator[Path]:
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
         os.replace(partial, path)
-    except OSError as error:
-        if error.filename not in (None, str(partial)):
-            raise
-        raise cannot_write(path, error) from None
-    finally:
-        with suppress(OSError):  # mostly renamed by now
+    except BaseException as error:
+        with suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            raise cannot_write(path, error) from None
+        raise
 
 
 @contextmanager

@@ -169,16 +169,9 @@ def embed(
 def say_what_was_used(name: str, facts: dict[str, Any], start: float) -> None:
     from speech2face.timestamps import describe_part
 
-    seconds, segments, heard = (facts[k] for k in ("speech_seconds", "segments", "heard_seconds"))
-    complain(f"{name}: {describe_part(seconds, segments, start, heard)}", None)
+    used, analysed = facts["speech_seconds"], facts["analysed_seconds"]
+    complain(f"{name}: {describe_part(used, facts['segments'], start, analysed)}", None)
 
 
 def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
-    speech = voice.speech
-    return {
-        "speech_seconds": round(speech.seconds, 3),
-        "heard_seconds": round(speech.heard_seconds, 3),
-        "segments": [[round(a, 3), round(b, 3)] for a, b in speech.segments],
-        "model": voice.model,
-        "warnings": list(speech.warnings),
-    }
+    return voice.speech.to_json() | {"model": voice.model}

@@ -79,7 +79,6 @@ def audit_recording(
     facts = {
         "version": __version__,
         **state_voice(voice, spread, calibration, disguise),
-        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
     }
     if disguise.by:
         facts |= {"curve": [], "average_voice": []}
@@ -153,7 +152,7 @@ def state_voice(
     samples = voice.speech.samples
     sound = measure_sound(samples)
     seconds = len(samples) / SAMPLE_RATE
-    said = state(voice.mean, voice.average, spread, seconds, sound, calibration)
+    said = state(voice.mean, voice.prior_mean, spread, seconds, sound, calibration)
     off = SURE * calibration.deviation * said.bits
     rest = None if said.sex is None or said.age is None else said.bits - said.sex - said.age
     places = {
@@ -175,9 +174,7 @@ def state_voice(
     facts = {
         "model": voice.model,
         "calibrated_on": calibration.people,
-        "speech_seconds": round(voice.speech.seconds, 2),
-        "heard_seconds": round(voice.speech.heard_seconds, 2),
-        "warnings": list(voice.speech.warnings),
+        **voice.speech.to_json(),
         "range_db": round(sound.range_db, 1),
         "noisy": sound.range_db < QUIET,
         "telephone": sound.narrow,

@@ -92,15 +92,13 @@ def listen(
         if task.wanted != "look":
             reason = str(error).removeprefix(f"{stream.name}: ")
             raise type(error)("; ".join([reason, *stream.cut_note])) from None
-        return Heard({"duration": round(stream.seconds, 3), "speech": 0.0})
-    facts: dict[str, Any] = {"duration": round(stream.seconds, 3)}
-    if task.wanted == "look":
-        facts["speech"] = round(speech.seconds, 3)
-        if speech.seconds < task.least_seconds:
-            return Heard(facts)
+        return Heard({"analysed_seconds": round(stream.seconds, 3), "speech_seconds": 0.0})
+    facts = speech.to_json()
+    if task.wanted == "look" and speech.speech_seconds < task.least_seconds:
+        return Heard(facts)
     if task.wanted == "embedding":
         voice = network.embed(speech)
-        facts |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
+        facts |= {"mean": voice.mean.tolist(), "prior_mean": voice.prior_mean.tolist()}
         facts["covariance"] = voice.covariance.tolist() if task.covariance else None
         return Heard(facts | _facts_of(voice, confidence, stream.tags))
     face = network.reconstruct(
@@ -167,11 +165,8 @@ def _facts_of(
     voice: VoiceEmbedding, confidence: Confidence | None, tags: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
-        "seconds": round(voice.speech.seconds, 3),
-        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
         "confidence": confidence.of(voice, tags) if confidence else None,
         "model": voice.model,
-        "warnings": list(voice.speech.warnings),
     }
 
 

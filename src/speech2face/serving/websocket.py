@@ -173,10 +173,10 @@ class _Stream:
             heard = await self._crew.do(task, self._letter.file)
         except BusyError:  # the next look will do
             return
-        told = {"duration": heard.facts["duration"], "speech": heard.facts.pop("speech")}
-        await self._line.send({"type": "heard", **told})
+        lengths = {name: heard.facts[name] for name in ("analysed_seconds", "speech_seconds")}
+        await self._line.send({"type": "heard", **lengths})
         if heard.pictures:
-            self._drawn_seconds = told["speech"]
+            self._drawn_seconds = lengths["speech_seconds"]
             face = face_of(heard)
             del face["samples"], face["confidence"]
             await self._line.send({"type": "face", **face})
