@@ -63,9 +63,10 @@ def main() -> None:
     run({"card": (*TOOL, "evaluate", "card", report)}, out)
     run({"tables of docs/privacy.md": ("benchmarks/audit.py", "draw")}, out)
     run({"pictures": ("scripts/draw_docs.py",), "figures": ("scripts/draw_figures.py",)}, out)
+    run({"figures in words": ("scripts/write_figures.py",)}, out)
     print(
-        "Now look at each picture in docs/, and mend the figures that people wrote: README.md, the "
-        "prose of MODEL_CARD.md and docs/privacy.md, the docstrings of training/recipes.py."
+        "Now look at each picture in docs/, and mend what people wrote: the prose of MODEL_CARD.md "
+        "and docs/privacy.md, the docstrings of training/recipes.py."
     )
 
 

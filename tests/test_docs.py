@@ -257,35 +257,17 @@ def make_interview(path: Path) -> None:
         file.mux(track.encode(None))
 
 
-INSTALL, LATENCY, THREADS = (
+INSTALL, THREADS = (
     json.loads((ROOT / "benchmarks" / name).read_text())
-    for name in ("install.json", "latency.json", "threads.json")
+    for name in ("install.json", "threads.json")
 )
-MEASURED = ("pairs", "audit")  # results of people
-RELEASED, PAPER = (LATENCY["voice_encoders_6s"][name] for name in ("released", "paper"))
 EXTRA_ROW = r"\[%s\]'` \|[^|]*\|[^|]*\| ([\d,]+) MB more"
 
 
 @pytest.mark.parametrize(
     ("page", "words", "measured"),
     [
-        ("README.md", r"no torch; (\d+) MB with everything", INSTALL["core_mb"]),
-        ("README.md", r"\.\[train,data\]' +# ([\d.]+) GB in all", INSTALL["train_and_data_gb"]),
-        ("README.md", r"becomes a PNG in (\d+) ms", LATENCY["warm_ms"]),
-        ("README.md", r"([\d.]+) s as a cold command", LATENCY["cold_command_ms"] / 1000),
-        ("README.md", r"as a cold command, (\d+) MiB", LATENCY["peak_memory_mib"]),
-        ("README.md", r"\(warm, (\d+) threads", LATENCY["machine"]["threads"]),
-        ("README.md", r"voice encoder takes (\d+) ms", RELEASED["ms"]),
-        ("README.md", r"at its own size takes (\d+) ms", PAPER["ms"]),
-        (
-            "README.md",
-            r"runtime: (\d+) times as fast",
-            LATENCY["voice_encoders_6s"]["times_faster"] // 1,
-        ),
         ("docs/privacy.md", r"a cold process takes ([\d.]+) s", THREADS["rows"][0]["seconds"]),
-        ("docs/start.md", r"then takes (\d+) MB", INSTALL["core_mb"]),
-        ("docs/python.md", r"pip install \.` \|[^|]*\|[^|]*\| (\d+) MB", INSTALL["core_mb"]),
-        ("docs/python.md", r"it is ([\d.]+) GB then", INSTALL["train_and_data_gb"]),
         *(("docs/python.md", EXTRA_ROW % e, mb) for e, mb in INSTALL["extras_mb"].items()),
     ],
 )
@@ -338,21 +320,6 @@ def find_intervals(results: object) -> Iterator[tuple[float, float, float]]:
     inner = results.values() if isinstance(results, dict) else results
     for each in inner if isinstance(results, dict | list) else ():
         yield from find_intervals(each)
-
-
-def test_estimates_in_the_readme_are_measured_ones():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    number = r"(\d*\.\d+)"
-    written = re.findall(rf"{number}(?: bits)? \[{number}, {number}\]", text)
-    assert len(written) >= 19
-    results = [json.loads((ROOT / "benchmarks" / f"{name}.json").read_text()) for name in MEASURED]
-    known = [interval for each in results for interval in find_intervals(each)]
-    for figures in written:
-        places = len(figures[0].partition(".")[2])
-        numbers = tuple(map(float, figures))
-        assert any(tuple(round(v, places) for v in k) == numbers for k in known if None not in k), (
-            figures
-        )
 
 
 def test_sizes_are_of_the_python_that_the_page_names():
