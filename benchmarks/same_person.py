@@ -265,12 +265,9 @@ def find_candidates(looks: Looks) -> Candidates:
 
 
 def _look(paths: list[Path], cache: Path, show: Show) -> Looks:
-    def told(done: int, total: int) -> None:
-        show("measuring faces", done, total, "")
-
     found: dict[str, np.ndarray] = {}
     for name in RECOGNISERS:
-        measured = measure_faces(paths, name, cache, told, also=RECOGNISERS)
+        measured = measure_faces(paths, name, cache, show, also=RECOGNISERS)
         found[name] = np.full((len(paths), 128), np.nan, np.float32)
         found[name][measured.index] = measured.embeddings
     return Looks.gather(found, len(paths))

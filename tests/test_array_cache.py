@@ -91,7 +91,7 @@ def test_an_interrupted_computation_keeps_nothing(tmp_path: Path) -> None:
 
 
 def test_rows_are_computed_for_new_keys_only(tmp_path: Path) -> None:
-    path, asked, shown = tmp_path / "rows.npz", list[str](), list[tuple[int, int]]()
+    path, asked, shown = tmp_path / "rows.npz", list[str](), list[tuple[str, int, int, str]]()
 
     def rows_of(keys: list[str]) -> np.ndarray:
         asked.clear()
@@ -105,12 +105,12 @@ def test_rows_are_computed_for_new_keys_only(tmp_path: Path) -> None:
                 else np.array([len(keys[place]), 1 / 3], np.float32)
             )
 
-        return keep_rows(path, keys, compute, lambda *counts: shown.append(counts))
+        return keep_rows(path, keys, compute, lambda *words: shown.append(words), "rows")
 
     assert np.isnan(rows_of(["missing"])).all()  # how long a row is, is not known yet
     rows = rows_of(["b", "missing", "aa", "b"])
     assert asked == ["b", "aa"]
-    assert shown == [(4, 4)]
+    assert shown == [("rows", 4, 4, "")]
     wanted = np.array([[1, 1 / 3], [2, 1 / 3], [1, 1 / 3]])
     np.testing.assert_array_equal(rows[[0, 2, 3]], wanted.astype(np.float32))
     assert rows.shape == (4, 2)
@@ -118,7 +118,7 @@ def test_rows_are_computed_for_new_keys_only(tmp_path: Path) -> None:
     rows_of(["c"])  # those of other keys stay
     np.testing.assert_array_equal(rows_of(["aa", "b", "missing"]), rows[[2, 0, 1]])
     assert asked == shown == []
-    assert keep_rows(path, [], lambda _: None, lambda *_: None).shape == (0, 0)
+    assert keep_rows(path, [], lambda _: None, lambda *_: None, "rows").shape == (0, 0)
 
 
 def test_rows_are_saved_while_they_are_computed(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_rows_are_saved_while_they_are_computed(tmp_path: Path) -> None:
 
     asked, stop = list[int](), ROWS_AT_ONCE + 5
     with pytest.raises(KeyboardInterrupt):
-        keep_rows(tmp_path / "rows.npz", keys, compute, lambda *_: None)
+        keep_rows(tmp_path / "rows.npz", keys, compute, lambda *_: None, "rows")
     asked, stop = [], -1
-    rows = keep_rows(tmp_path / "rows.npz", keys, compute, lambda *_: None)
+    rows = keep_rows(tmp_path / "rows.npz", keys, compute, lambda *_: None, "rows")
     assert rows.ravel().tolist() == list(range(len(keys)))
     assert asked == list(range(ROWS_AT_ONCE, len(keys)))

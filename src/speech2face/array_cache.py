@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speech2face.console import Show
 from speech2face.files import write_atomically
 from speech2face.provenance import hash_key
 
@@ -56,13 +57,13 @@ def keep_rows(
     path: Path,
     keys: Sequence[str],
     compute: Callable[[int], Sequence[float] | np.ndarray | None],
-    progress: Callable[[int, int], None],
+    show: Show,
+    stage: str,
 ) -> np.ndarray:
     """A row of D numbers for each of N keys → (N, D); NaN where `compute` gives None.
 
     A key says what its row is made of. `compute` is called with the place of each key of which
-    nothing is kept at `path`; rows of other keys stay there. `progress` is called with how many of
-    the N rows there are, and with N.
+    nothing is kept at `path`; rows of other keys stay there. Progress is shown as that of `stage`.
     """
     kept = read_arrays(path) or {"keys": np.empty(0, str), "rows": np.empty((0, 1))}
     row_of = dict(zip(kept["keys"].tolist(), kept["rows"], strict=True))
@@ -73,7 +74,7 @@ def keep_rows(
         if done % ROWS_AT_ONCE == 0 or done == len(new):
             rows = _stack(list(row_of.values()))
             write_arrays(path, {"keys": np.array([*row_of]), "rows": rows})
-            progress(sum(key in row_of for key in keys), len(keys))
+            show(stage, sum(key in row_of for key in keys), len(keys), "")
     return _stack([row_of[key] for key in keys])
 
 

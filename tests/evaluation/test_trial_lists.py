@@ -48,7 +48,7 @@ def world(tmp_path, monkeypatch):
         (tmp_path / f"p{n}" / "a.wav").write_text(f"voice {n}")
         (tmp_path / f"p{n}" / "a.jpg").write_text(f"face {n}")
 
-    def measure(paths, recogniser, cache, show=None):
+    def measure(paths, recogniser, cache, show=None, **_):
         index = [i for i, path in enumerate(paths) if path.parent.name != "p7"]  # no face there
         whose = [int(paths[i].parent.name[1]) for i in index]
         mesh = np.zeros((len(index), 468, 2))

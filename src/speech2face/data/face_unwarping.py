@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.array_cache import find_place, read_arrays, write_arrays
+from speech2face.console import Show
 from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.face_detection import LEAST_FACE, FaceDetector
@@ -73,16 +74,17 @@ def measure_faces(
     paths: Sequence[Path],
     face_encoder: str,
     cache: Path,
-    show: Callable[[int, int], None] | None = None,
+    show: Show | None = None,
     workers: int | None = None,
     also: Sequence[str] = (),
+    stage: str = "measuring faces",
 ) -> MeasuredFaces:
     """Landmarks and embeddings of the largest face of each picture that can be read.
 
     Chunks are measured on all cores and kept in `cache` under a name made of the pictures'
     content, the recogniser and the version, so a run that was stopped goes on, and two runs on the
     same pictures share them. What is measured for the first time is measured by the recognisers
-    `also`, too, so that they find it kept.
+    `also`, too, so that they find it kept. `stage` is the name under which progress is shown.
     """
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     hashes = [[hash_if_readable(path) for path in chunk] for chunk in chunks]
@@ -106,7 +108,7 @@ def measure_faces(
             for count in pool.map(_measure_chunk, todo):
                 done += count
                 if show:
-                    show(done, len(paths))
+                    show(stage, done, len(paths), "")
     parts = []
     for place, file in enumerate(files):
         part = kept[file] if file in kept else _read_chunk(file)

@@ -27,7 +27,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain, groupby
@@ -38,6 +38,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from speech2face.console import Show
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -63,9 +64,6 @@ RETIRED = {"clips"}  # facts of sets that earlier versions began
 MOST_DEATHS = 2  # of this process on one clip, before the clip is refused
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
-
-Show = Callable[[int, int], None]
-"""Told how many shards of how many are done."""
 
 
 @dataclass(frozen=True)
@@ -327,7 +325,7 @@ class Spool:
             for number, shard in enumerate(plan["shards"], 1):
                 self._write_shard(self._folder / shard["name"], shard["pieces"])
                 if show:
-                    show(number, len(plan["shards"]))
+                    show("packing", number, len(plan["shards"]), "")
             plan["shards"] = [self._measure(shard) for shard in plan["shards"]]
             index = to_json(plan, indent=1) + "\n"
             _write(self._folder / INDEX, [index.encode()], lasting=True)

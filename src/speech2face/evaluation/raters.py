@@ -101,11 +101,8 @@ def embed_pictures(
     pictures: Sequence[Path], recogniser: str, cache: Path, show: Show, what: str
 ) -> MeasuredFaces:
     """The largest face of each picture, one row each; of NaN where none is found."""
-
-    def told(done: int, total: int) -> None:
-        show(f"{what} by {Path(recogniser).stem}", done, total, "")
-
-    measured = measure_faces(pictures, recogniser, cache, told)
+    stage = f"{what} by {Path(recogniser).stem}"
+    measured = measure_faces(pictures, recogniser, cache, show, stage=stage)
     columns = []
     for found in (measured.mesh, measured.yaw, measured.embeddings):
         column = np.full((len(pictures), *found.shape[1:]), np.nan)
@@ -127,8 +124,5 @@ def judge_age_sex(
                 return judge.judge(image, face.landmarks)
         return np.nan, np.nan
 
-    def progress(done: int, total: int) -> None:
-        show(f"{what}, age and sex", done, total, "")
-
-    hashes = [hash_file(path) for path in pictures]
-    return keep_rows(find_place(cache, "age-sex"), hashes, compute, progress).reshape(-1, 2)
+    place, hashes = find_place(cache, "age-sex"), [hash_file(path) for path in pictures]
+    return keep_rows(place, hashes, compute, show, f"{what}, age and sex").reshape(-1, 2)

@@ -111,11 +111,8 @@ def embed_voices(
             log.warning("taken for a recording without speech: %s", error)
             return None
 
-    def progress(done: int, total: int) -> None:
-        show("voices", done, total, "")
-
     path = find_place(cache, "voices", hash_rows(model.card.sha256.items()))
-    return keep_rows(path, [hash_file(path) for path in recordings], compute, progress)
+    return keep_rows(path, [hash_file(path) for path in recordings], compute, show, "voices")
 
 
 def tell_scores(told: ListScores) -> str:

@@ -241,10 +241,7 @@ def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
 def _measure(
     pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
 ) -> MeasuredFaces:
-    def told(done: int, total: int) -> None:
-        show(f"measuring {what}", done, total, "")
-
-    return measure_faces(pictures, recipe.face_encoder, cache, told)
+    return measure_faces(pictures, recipe.face_encoder, cache, show, stage=f"measuring {what}")
 
 
 def _add_views(targets: Targets, drawn: MeasuredFaces, faces: MeasuredFaces) -> Targets:
