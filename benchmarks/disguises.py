@@ -18,7 +18,6 @@ docs/privacy.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import inspect
 import json
@@ -52,6 +51,7 @@ from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.audit_population import tell_estimate
 from speech2face.privacy.disguise_detection import FILE, Classifier, standardise
 from speech2face.speech import find_speech
+from speech2face.tables import read_table
 from speech2face.weights import ASSETS
 
 HERE = Path(__file__).parent
@@ -132,8 +132,7 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
             if first[who] == clip
         ]
 
-    with (voices / "voices.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(voices / "voices.csv", ("clip", "speaker"))
     spoken = {r["clip"]: (r["speaker"], voices / "audio" / f"{r['clip']}.flac") for r in rows}
     rng = np.random.default_rng(0)
     many, few = choose({p.clip: (p.person, p.audio) for p in pairs}, "p"), choose(spoken, "v")
