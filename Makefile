@@ -1,5 +1,5 @@
 # make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
-# make test    all tests          make lint    style and types
+# make test    all tests          make lint    style, types, floors
 # make docs    builds the documentation into out/site, without torch; any warning is an error
 # make bench   latency of inference, on a machine that does nothing else
 
@@ -20,6 +20,7 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
+	.venv/bin/lint-imports --no-logo --no-cache
 
 docs: $(DOCS)/installed
 	$(DOCS)/bin/python -m mkdocs build --strict --quiet

@@ -5,8 +5,8 @@
 The package is installed with the versions of constraints.txt into a new environment of the Python
 that runs this; its files are counted, pip's among them. What each extra adds is counted from the
 files of the environment that runs this, which must have all extras: packages that an extra needs,
-directly or by way of others, and the package by itself does not. train_and_data_gb is the
-package with both of these extras.
+directly or by way of others, and the package by itself does not. train_gb is the package with the
+extra train.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from speech2face import __version__
-from speech2face.doctor import EXTRAS, find_missing
+from speech2face.extras import PURPOSES, find_missing
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 
 
 def main() -> None:
-    if missing := [module for extra in EXTRAS for module in find_missing(extra)]:
+    if missing := find_missing(*PURPOSES):
         sys.exit(f"{', '.join(missing)} not installed: pip install -e '.[dev]'")
     project = distribution("speech2face")
     core = find_packages(project.requires or (), "")
     extras = {
-        name: find_packages(project.requires or (), name) - core for name in (*EXTRAS, "docs")
+        name: find_packages(project.requires or (), name) - core for name in (*PURPOSES, "docs")
     }
-    training = core | extras["train"] | extras["data"]
     results = {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "speech2face": __version__,
         "core_mb": megabytes(measure_new_environment()),
         "extras_mb": {name: megabytes(measure(found)) for name, found in extras.items()},
-        "train_and_data_gb": round(measure(training) / 1e9, 1),
+        "train_gb": round(measure(core | extras["train"]) / 1e9, 1),
         "torch": distribution("torch").version,
         "torch_mb": megabytes(measure({"torch"})),
     }

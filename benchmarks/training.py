@@ -47,7 +47,6 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from latency import processor_name
 from speech2face.data.ledger import tell
 from speech2face.data.samples import Quality, Sample, Source
-from speech2face.data.shard_dataset import Augmentation, Reading
 from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
@@ -59,6 +58,7 @@ from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.batches import StreamedBatches
 from speech2face.training.checkpoint import TrainingState
 from speech2face.training.loop import LoopConfig, make_optimiser
+from speech2face.training.shard_dataset import Augmentation, Reading
 from speech2face.training.throughput import count_operations, measure_peak
 from speech2face.training.voice_encoder import BLOCKS
 

@@ -34,7 +34,7 @@ from speech2face.data.pair_sets import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people, split_shares
 from speech2face.data.voices import Voices, hear_pairs
-from speech2face.evaluation.cross_validation import deal_folds, draw_faces, log_likelihood_ratios
+from speech2face.evaluation.cross_validation import deal_folds, draw_faces
 from speech2face.evaluation.raters import embed_pictures
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
@@ -45,7 +45,7 @@ from speech2face.training.clip_features import HeardClips
 from speech2face.training.encoder_factory import load_encoder
 from speech2face.training.end_to_end import EndToEndRecipe, train_end_to_end
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
-from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.loop import Running, fit, tell
 from speech2face.training.recipes import (
     attentive,

@@ -13,7 +13,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from speech2face.cli import app
+from speech2face.cli.commands import app
+from speech2face.cli.help_pages import describe_parameter, usage_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FROM_ROOT = {
@@ -23,7 +24,6 @@ FROM_ROOT = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
-VALUES = {"int": "N", "float": "X", "Path": "PATH"}  # any other is TEXT
 EXAMPLE = re.compile(r"<!-- examples/(\w+\.py) -->")
 FIGURE = re.compile(r'<img alt="([^"]*)" src="figures/([\w-]+\.svg)" ?/?>')
 MENTION = re.compile(r"(\]\()?(?<![\w/\[])(?:docs/([\w-]+\.md)|([A-Z_]+\.md))(?![\w\]])")
@@ -87,48 +87,29 @@ def describe_commands() -> str:
 
 
 def _describe(name: str, command: Any) -> str:
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option"]
-    words = [p.metavar or p.name.upper() for p in arguments]
-    words = [w if p.required else f"[{w}]" for w, p in zip(words, arguments, strict=True)]
-    words += [f"{p.opts[-1]} {_value(p)}" for p in options if p.required]
-    optional = any(not p.required for p in options)
+    """A command's section: its help, its usage, and a table of its arguments and options."""
+    parameters = sorted(command.params, key=lambda p: p.param_type_name)  # arguments first
+    words = [usage_of(p) for p in parameters if p.param_type_name == "argument"]
+    words += [describe_parameter(p)[0] for p in parameters if p.required and p.opts[0][0] == "-"]
+    usage = " ".join([name, *words, "[OPTIONS]"])
     if hasattr(command, "commands"):
-        words, optional = ["COMMAND", "…"], False
-    usage = " ".join([name, *words, *["[OPTIONS]"] * optional])
-    rows = [f"| `{w.strip('[]')}` | {_words(p)} |" for w, p in zip(words, arguments, strict=False)]
-    rows += [f"| {_names(p)} | {_words(p)} |" for p in options]
+        usage = f"{name} COMMAND …"
+    rows = [_row(*describe_parameter(parameter)) for parameter in parameters]
     level = "##" if name.count(" ") < 2 else "###"
-    help_text = re.sub(r" --(?=\w)", r" \\-\\-", command.help)
-    parts = [f"{level} {name}", help_text, f"```text\n{usage}\n```"]
+    parts = [f"{level} {name}", _escape(command.help), f"```text\n{usage}\n```"]
     if rows:
         parts.append("| | |\n|--|--|\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 
-def _names(option: Any) -> str:
-    value = "" if option.is_flag else f" {_value(option)}"
-    return ", ".join(f"`{name}{value}`" for name in option.opts)
+def _row(name: str, words: str) -> str:
+    """A line of a table: each name of an option and its value as code, and what it is."""
+    return f"| {', '.join(f'`{part}`' for part in name.split(', '))} | {_escape(words)} |"
 
 
-def _value(option: Any) -> str:
-    annotation = str(option.type_descriptor.annotation)
-    return next((word for kind, word in VALUES.items() if kind in annotation), "TEXT")
-
-
-def _words(parameter: Any) -> str:
-    words, default = parameter.help or "", parameter.default
-    if parameter.min is not None and parameter.max is not None:
-        words += f" From {parameter.min} to {parameter.max}."
-    elif parameter.min is not None:
-        words += f" {parameter.min} or more."
-    words = re.sub(r"\[default: (\S+)\]", r"Default: `\1`.", words.strip())
-    told = re.sub(r"\[default: (.+)\]", r"Default: \1.", words)
-    if parameter.required:
-        return f"{told} Required." if parameter.param_type_name == "option" else told
-    if default is None or default is False:
-        return told
-    return f"{told} Default: `{default}`.".strip()
+def _escape(text: str) -> str:
+    """Help is plain text: in Markdown -- would be a dash, * emphasis, and {} attributes."""
+    return re.sub(r"(?<= )--(?=\w)|[*{}]", lambda found: re.sub(r"(.)", r"\\\1", found[0]), text)
 
 
 def show_example(name: str) -> str:

@@ -13,16 +13,20 @@ import signal
 import subprocess
 import sys
 import unittest.mock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from helpers.sounds import RATE, encode, example_speech, noise
 from speech2face import __version__, cli
+from speech2face.cli import commands
+from speech2face.cli.help_pages import describe_parameter
 from speech2face.weights import find_model
 
 COMMAND = [sys.executable, "-W", "error", "-m", "speech2face"]
@@ -138,9 +142,21 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["paint"], "No such command 'paint'"),
-        (["recontruct", "a.wav"], "Did you mean 'reconstruct'? See --help."),
-        (["--nonsense"], "No such option: --nonsense"),
+        (["paint"], "No such command: paint; see speech2face --help."),
+        (["recontruct", "a.wav"], "No such command: recontruct. Did you mean reconstruct?"),
+        (["train", "voice-encder"], "No such command: voice-encder. Did you mean voice-encoder?"),
+        (["--nonsense"], "No such option: --nonsense; see speech2face --help."),
+        (["--verison"], "No such option: --verison. Did you mean --version?"),
+        (
+            ["reconstruct", "a.wav", "--strenght", "1"],
+            "No such option: --strenght. Did you mean --strength?",
+        ),
+        (["reconstruct", "a.wav", "--seeds=1"], "No such option: --seeds. Did you mean --seed?"),
+        (["reconstruct", "a.wav", "-size", "9"], "No such option: -size. Did you mean --size?"),
+        (["evaluate", "pairs", "x", "--flods", "3"], "Did you mean --folds?"),
+        (["serve", "--port"], "'--port' needs a value"),
+        (["evaluate", "card", "a", "b", "c"], "Too many arguments: c"),
+        (["evaluate", "trials", "a", "b", "--right", "3"], "'--right': give a number, 1 to 2"),
         (["reconstruct"], "Missing argument"),
         (["reconstruct", "a.wav", "--nonsense"], "No such option: --nonsense"),
         (["reconstruct", "a.wav", "--size", "0"], "'--size': give a number, 16 to 2048"),
@@ -166,7 +182,7 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
         (["reconstruct", "a.wav", "--out-dir", "/dev/null/faces"], "Not a directory"),
         (["reconstruct", "a.wav", "--out-dir", "/dev/null"], "a file, not a folder"),
         (["embed"], "Missing argument"),
-        (["train", "voice"], "No such command 'voice'"),
+        (["train", "voice"], "No such command: voice"),
     ],
 )
 def test_a_wrong_call_is_told_in_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
@@ -529,12 +545,50 @@ def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) ->
     assert not modules & {"torch", "onnx", "onnxscript", "safetensors", "cv2", "scipy"}
 
 
+COMMANDS = [
+    *("reconstruct", "embed", "anonymise", "audit", "models", "doctor", "serve", "prepare"),
+    *("export", "calibrate", "train", "train face-decoder", "train voice-encoder", "evaluate"),
+    *("evaluate pairs", "evaluate card", "evaluate trials", "evaluate copies"),
+]
+
+
+def test_every_command_is_listed_here() -> None:
+    def name_all(command: Any, name: str) -> Iterator[str]:
+        for word, inner in getattr(command, "commands", {}).items():
+            yield f"{name} {word}".strip()
+            yield from name_all(inner, f"{name} {word}".strip())
+
+    assert set(name_all(typer.main.get_command(commands.app), "")) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_says_in_sentences_what_each_option_is(name: str) -> None:
+    command: Any = typer.main.get_command(commands.app)
+    for word in name.split():
+        command = command.commands[word]
+    page = succeed(*name.split(), "--help").stdout
+    assert page.startswith(f"Usage: {' '.join(['speech2face', *name.split()])} [OPTIONS]")
+    assert max(map(len, page.splitlines())) <= 80
+    words = " ".join(page.split())
+    assert " ".join(command.help.split()) in words
+    assert command.help.split("\n\n")[0].endswith((".", "?"))
+    for parameter in command.params:
+        shown, text = describe_parameter(parameter)
+        assert " ".join(f"{shown} {text}".split()) in words
+        sentence = text.split(" [")[0]
+        assert re.fullmatch(r"[A-Z-].{14,}[.]", sentence, re.DOTALL), f"{shown}: {text}"
+        if not getattr(parameter, "is_flag", False):
+            assert parameter.metavar, f"{shown} does not say what is to be given"
+            known = r"\[.*(required|default:|may be repeated)" if shown[0] == "-" else ""
+            assert re.search(known, text), f"{shown} does not say what holds without it"
+
+
 def test_version_and_help() -> None:
     assert succeed("--version").stdout == f"speech2face {__version__}\n"
     whole = succeed("--help").stdout
-    for command in ("reconstruct", "embed", "models", "doctor", "export", "train", "evaluate"):
-        assert command in whole
-        assert "Usage: " in succeed(command, "-h").stdout
+    for command in COMMANDS:
+        assert f"\n  {command} " in whole or " " in command
+    assert succeed("embed", "-h").stdout == succeed("embed", "--help").stdout
     for call in ([], ["train"]):  # a wrong call, and what to do
         done = run(*call)
         assert (done.returncode, done.stdout) == (2, "")

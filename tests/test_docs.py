@@ -21,8 +21,8 @@ import typer
 
 import speech2face
 from helpers.sounds import EXAMPLES
-from speech2face import doctor, errors
-from speech2face.cli import app
+from speech2face import errors, extras
+from speech2face.cli.commands import app
 
 pytest.importorskip("material", reason="pages are built with the extra docs")
 
@@ -51,7 +51,8 @@ def site(tmp_path_factory) -> Path:
     """The built site, of a process that has no other extras and takes every warning as an error."""
     pytest.importorskip("mkdocstrings_handlers.python", reason="the extra docs is of an older day")
     folder = tmp_path_factory.mktemp("site")
-    absent = {module for extra in doctor.EXTRAS.values() for module in extra}
+    packages = {package for extra in extras.PURPOSES for package in extras.list_packages(extra)}
+    absent = set(map(extras.name_module, packages))
     block = f"import sys; sys.modules |= dict.fromkeys({absent})"
     start = f"{block}; from mkdocs.__main__ import cli; cli()"
     build = [sys.executable, "-c", start, "build", "--strict", "--site-dir", str(folder)]

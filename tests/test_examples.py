@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from helpers.sounds import EXAMPLES, RATE, encode, noise
-from speech2face.doctor import find_missing
+from speech2face.extras import find_missing
 
 NOTEBOOK = EXAMPLES / "speech2face.ipynb"
 needs_training = pytest.mark.skipif(
-    bool(find_missing("train") or find_missing("data")), reason="needs the extras train and data"
+    bool(find_missing("train", "prepare")), reason="needs the extras train and prepare"
 )
 
 

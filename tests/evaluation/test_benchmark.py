@@ -338,7 +338,7 @@ def test_folds_add_embeddings_lengths_and_degradations(made_up, tmp_path, monkey
     noise = lambda sound, s: np.random.default_rng(s).normal(size=len(sound)).astype("f4")  # noqa: E731
     monkeypatch.setattr(robustness, "DEGRADATIONS", harmless)
     drawn = make_folds(made_up, tmp_path)
-    ear = drawn.listeners[0].network
+    ear = drawn.encoders[0].network
     subjects = subjects_of(drawn)
     how = {"drawn": drawn, "draws": DRAWS, "actors": make_actors(made_up, monkeypatch)}
     facts = Suite(subjects, tmp_path, 0, be_silent, **how).measure()

@@ -12,8 +12,8 @@ from speech2face.evaluation.craniofacial_ratios import (
     compare_ratios,
     correlate_ratios,
     measure_ratios,
-    pearson,
 )
+from speech2face.metrics.correlation import pearson
 
 # A face in millimetres, x to the image's right of the middle line, y downwards from the nasion.
 MIDDLE = {"n": 0, "sn": 50, "ls": 64, "sto": 72, "li": 81, "gn": 120}

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import soundfile
-import torch
-from torch.distributions import MultivariateNormal
 
 from helpers.synthetic_pairs import make_pairs
 from speech2face.data import pair_sets
@@ -12,9 +10,8 @@ from speech2face.data.face_unwarping import LANDMARKS, MeasuredFaces
 from speech2face.data.pairs import read_pairs
 from speech2face.errors import UsageError
 from speech2face.evaluation import cross_validation
-from speech2face.evaluation.cross_validation import TOLERANCE, draw_by_folds, log_likelihood_ratios
+from speech2face.evaluation.cross_validation import draw_by_folds
 from speech2face.training import face_decoder, voice_encoder
-from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
 
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
@@ -141,7 +138,7 @@ def test_nobody_is_drawn_by_a_model_that_met_them(spies, tmp_path):
         for row, (fold, picture) in enumerate(zip(drawn.fold, pictures, strict=True)):
             assert picture.match(f"out/fold{fold}/{kind}-*/*.png")
             assert picture.stem == (drawn.pairs[row].clip if strength else "average")
-            average = drawn.listeners[fold].head.average
+            average = drawn.encoders[fold].head.average
             away = strength * drawn.typical * (drawn.shown[row] - average)
             place = spies.drawn_at[f"fold{fold} {kind}"][picture.stem]
             np.testing.assert_allclose(place, average + away, atol=1e-12)
@@ -171,35 +168,3 @@ def test_a_face_on_both_sides_is_refused_before_any_training(spies, tmp_path):
         spies.draw(tmp_path / "out", folds=len(spies.names))
     assert all(name in str(error.value) for name in spies.twins)
     assert not spies.met
-
-
-def test_likelihood_ratios_are_those_of_the_gaussians_widened():
-    rng = np.random.default_rng(0)
-    size = 6
-    residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
-    zeros, stretch = np.zeros((size, 3)), rng.normal(size=(size, size))
-    average = rng.normal(size=size)
-    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch)
-    means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
-    seconds = np.array([0.5, 1.0, 3.0, 6.0])
-    ratios = log_likelihood_ratios(head, means, seconds, faces)
-    wide = TOLERANCE * np.trace(residual) / size * np.eye(size)
-
-    def density(mean, covariance):
-        gaussian = MultivariateNormal(torch.tensor(mean), torch.tensor(covariance + wide))
-        return gaussian.log_prob(torch.tensor(faces)).numpy()
-
-    for row in range(4):
-        covariance = residual + (1 - seconds[row] / (seconds[row] + 0.8)) * explained
-        shown = average + stretch @ (means[row] - average)
-        wanted = density(shown, covariance) - density(average, residual + explained)
-        np.testing.assert_allclose(ratios[row], wanted)
-
-
-def test_a_voice_that_tells_nothing_changes_no_odds():
-    zeros, one = np.zeros((4, 4)), np.eye(4)
-    average = np.arange(4.0)
-    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_seconds=0.5, stretch=one)
-    faces = np.random.default_rng(0).normal(size=(7, 4))
-    ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
-    np.testing.assert_allclose(ratios, 0, atol=1e-12)

@@ -15,11 +15,12 @@ from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices
 from speech2face.evaluation import benchmark, emotion_robustness, raters
-from speech2face.evaluation.cross_validation import DrawnFolds, Listener, log_likelihood_ratios
+from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import Subjects
 from speech2face.face_detection import Face
 from speech2face.training.clip_features import HeardClips
-from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.fold_encoders import FoldEncoder
+from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.recipes import voice_encoder_debug
 
 PEOPLE, FOLDS, SIZE, RATE = 40, 2, 8, 16_000
@@ -176,7 +177,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
         for rows in (np.flatnonzero(subjects.fold == k) for k in range(FOLDS))
     ]
     recipe = voice_encoder_debug()
-    listeners = [Listener(recipe, ear, head, clips, folder / f"fold{k}") for k in range(FOLDS)]  # pyright: ignore[reportArgumentType]
+    encoders = [FoldEncoder(recipe, ear, head, clips, folder / f"fold{k}") for k in range(FOLDS)]  # pyright: ignore[reportArgumentType]
     average_faces = [made_up.paint("average", made_up.faces, end="png")[0]] * count
     made = {0.0: average_faces, 1.0: made_up.paint("voice", made_up.faces, end="png")}
     made[1.5] = made_up.paint("voice-1.5", made_up.faces, end="png")
@@ -193,5 +194,5 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
         made,
         copies,
         [],
-        listeners,
+        encoders,
     )

@@ -15,6 +15,7 @@ from helpers.sounds import example_speech
 from speech2face.data.degradations import add_noise, telephone
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.gaussians import stated_bits
 from speech2face.privacy.leakage_estimate import (
     BINS,
     FILE,
@@ -28,7 +29,6 @@ from speech2face.privacy.leakage_estimate import (
     rank_bits,
     read_calibration,
     state,
-    stated_bits,
     temper,
     turn_to_prior,
     weigh_one,

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from helpers.finished_samples import make_sample, make_set
-from speech2face.data import shard_dataset
-from speech2face.data.shard_dataset import Augmentation, Batch, Reading
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Packing
 from speech2face.data.voices import Voices
 from speech2face.errors import UsageError
+from speech2face.training import shard_dataset
 from speech2face.training.batches import HeldBatches, StreamedBatches, average_face
+from speech2face.training.shard_dataset import Augmentation, Batch, Reading
 
 COUNT = 26
 RATE = 16_000

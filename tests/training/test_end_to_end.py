@@ -13,7 +13,6 @@ from torch import nn
 
 from helpers.finished_samples import make_sample, make_set
 from helpers.golden_run import GOLDEN, LOG, make_layers, make_voices, run
-from speech2face.data.shard_dataset import Augmentation, Reading
 from speech2face.data.shards import INDEX, Packing
 from speech2face.data.voices import Voices
 from speech2face.errors import Interrupted, ModelError, UsageError
@@ -33,6 +32,7 @@ from speech2face.training.end_to_end import (
 )
 from speech2face.training.loop import LoopConfig
 from speech2face.training.recipes import end_to_end_debug, voice_encoder_debug
+from speech2face.training.shard_dataset import Augmentation, Reading
 from speech2face.training.voice_encoder import listen, load_speaker, solve
 
 SIZE = 16

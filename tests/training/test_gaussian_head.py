@@ -9,9 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from torch.distributions import MultivariateNormal
 
 from speech2face.networks.voice_encoder import GaussianHead
-from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+from speech2face.training.gaussian_head import (
+    TOLERANCE,
+    HeadConfig,
+    HeadSolution,
+    log_likelihood_ratios,
+    solve_head,
+)
 
 D, F, TOLD = 10, 16, 4  # the first TOLD of F features tell of the face
 HALF = 0.8
@@ -203,3 +210,35 @@ def test_the_network_computes_what_was_solved(head):
     np.testing.assert_allclose(module.show(mean).detach(), head.show(wanted), atol=1e-3)
     for row, seconds in enumerate(fresh.seconds):
         np.testing.assert_allclose(covariance[row], head.covariance(seconds), atol=1e-4)
+
+
+def test_likelihood_ratios_are_those_of_the_gaussians_widened():
+    rng = np.random.default_rng(0)
+    size = 6
+    residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
+    zeros, stretch = np.zeros((size, 3)), rng.normal(size=(size, size))
+    average = rng.normal(size=size)
+    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch)
+    means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
+    seconds = np.array([0.5, 1.0, 3.0, 6.0])
+    ratios = log_likelihood_ratios(head, means, seconds, faces)
+    wide = TOLERANCE * np.trace(residual) / size * np.eye(size)
+
+    def density(mean, covariance):
+        gaussian = MultivariateNormal(torch.tensor(mean), torch.tensor(covariance + wide))
+        return gaussian.log_prob(torch.tensor(faces)).numpy()
+
+    for row in range(4):
+        covariance = residual + (1 - seconds[row] / (seconds[row] + 0.8)) * explained
+        shown = average + stretch @ (means[row] - average)
+        wanted = density(shown, covariance) - density(average, residual + explained)
+        np.testing.assert_allclose(ratios[row], wanted)
+
+
+def test_a_voice_that_tells_nothing_changes_no_odds():
+    zeros, one = np.zeros((4, 4)), np.eye(4)
+    average = np.arange(4.0)
+    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_seconds=0.5, stretch=one)
+    faces = np.random.default_rng(0).normal(size=(7, 4))
+    ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
+    np.testing.assert_allclose(ratios, 0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""What was given to a command becomes recordings and times. Raises UsageError."""
+"""From the arguments of a command to recordings and times. Raises UsageError."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 def find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
     from speech2face.inputs import find_inputs
 
-    found, repeated = find_inputs(arguments, own_ending)
+    recordings, repeated = find_inputs(arguments, own_ending)
     if repeated:
-        complain(f"given more than once, and done once: {repeated} of {len(found)} inputs.", None)
-    return found
+        complain(
+            f"given more than once, and done once: {repeated} of {len(recordings)} inputs.", None
+        )
+    return recordings
 
 
 def find_one(argument: str) -> str | Path:
-    found = find_inputs([argument])
-    if len(found) > 1:
-        raise UsageError(f"{argument}: {len(found)} recordings; give one.")
-    if error := found[0].error:
+    recordings = find_inputs([argument])
+    if len(recordings) > 1:
+        raise UsageError(f"{argument}: {len(recordings)} recordings; give one.")
+    if error := recordings[0].error:
         raise error
-    return found[0].source
+    return recordings[0].source
 
 
 def check_skipping(skip_existing: bool, force: bool) -> None:

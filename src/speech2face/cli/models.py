@@ -9,18 +9,18 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.extras import need_extras
-from speech2face.cli.options import Force, Run, SetsOption, Speaker
+from speech2face.cli.options import AllFiguresAsJson, Force, Run, SetsOption, Speaker
 from speech2face.console import ProgressBars, paint
 from speech2face.errors import ModelError
+from speech2face.extras import need_extras
 
 
 def models(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object for each model.")
+        bool, typer.Option("--json", help="Print one JSON object a line for each model.")
     ] = False,
 ) -> None:
-    """List the models that are installed; checks their files."""
+    """List the installed models, and check their files."""
     from speech2face.weights import find_model, model_names
 
     for name in model_names():
@@ -34,9 +34,9 @@ def models(
 
 
 def doctor() -> None:
-    """Check the installation.
+    """Check the installation: libraries, formats of recordings, models, and a first face.
 
-    Versions, model files, and one face drawn from a made-up voice.
+    Of what only some commands need it says what is missing, and how it is installed.
     """
     from speech2face.doctor import examine
 
@@ -50,21 +50,44 @@ def doctor() -> None:
 
 
 def export(
-    voice_encoder: Annotated[Path, typer.Argument(help="voice_encoder.safetensors of a run.")],
-    face_decoder: Annotated[Path, typer.Argument(help="face_decoder.safetensors of a run.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
-    name: Annotated[str, typer.Option(help="Name of the model, for its card.")] = "mine",
-    licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "unstated",
+    voice_encoder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VOICE_ENCODER",
+            help="Weights of the voice encoder: voice_encoder.safetensors of a run.",
+        ),
+    ],
+    face_decoder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FACE_DECODER",
+            help="Weights of the face decoder: face_decoder.safetensors of a run.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the model to write.")
+    ],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the model, written into its card.")
+    ] = "mine",
+    licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="Licence of the model, written into its card.")
+    ] = "unstated",
     summary: Annotated[
-        str, typer.Option(help="Description of the model in one line, for its card.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            show_default="none",
+            help="Description of the model in one line, written into its card.",
+        ),
     ] = "",
     force: Force = False,
 ) -> None:
-    """Turn trained weights into a model for --model.
+    """Turn trained weights into a model, which the other commands take as --model.
 
     A model is a folder with two ONNX files and their card.
     """
-    need_extras("train", "data")
+    need_extras("train")
     from speech2face.training.package_model import export_model
 
     export_model(
@@ -80,35 +103,41 @@ def export(
 
 
 def calibrate(
-    model: Annotated[str, typer.Argument(help="Folder of a model that export wrote.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Folder of a model that `speech2face export` wrote."),
+    ],
     pairs: SetsOption,
     faces: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with faces.csv: labels by which sex and age are told from the rest."
+            metavar="FOLDER",
+            show_default="without sex and age",
+            help="Folder with faces.csv, whose labels of sex and age let the audit tell them from "
+            "the rest of a face (see docs/data.md).",
         ),
     ] = None,
     out: Run = Path("runs/calibrate"),
     speaker: Speaker = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
-    """Calibrate the figures that audit states by a model.
+    """Calibrate the figures that `speech2face audit` states with a model.
 
-    Trains its encoder again by folds by person of all --pairs that it was trained on, and writes
-    disclosure.json beside it.
+    Give all --pairs that the model was trained on. Its voice encoder is trained again on folds of
+    them by person, and disclosure.json is written into the folder of the model.
     """
-    need_extras("train", "data")
+    need_extras("train")
     from speech2face.pictures import check_place
     from speech2face.privacy.leakage_estimate import FILE
     from speech2face.weights import find_model
 
-    found = find_model(model)
-    check_place(found.folder / FILE, force)
+    to_calibrate = find_model(model)
+    check_place(to_calibrate.folder / FILE, force)
     from speech2face.privacy.calibrate import calibrate as run
     from speech2face.privacy.calibrate import tell, write_calibration
 
     with ProgressBars() as show:
-        calibration, facts = run(found, pairs, faces, out, show, speaker)
-    path = write_calibration(calibration, found)
+        calibration, facts = run(to_calibrate, pairs, faces, out, show, speaker)
+    path = write_calibration(calibration, to_calibrate)
     print(json.dumps(facts) if as_json else f"{tell(facts)}\n{path}")

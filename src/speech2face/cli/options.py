@@ -8,61 +8,113 @@ import typer
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        help="Recordings or videos, folders of them, or patterns in quotes; - is standard input.",
+        help="Recordings or videos, folders of them, or patterns in quotes such as "
+        "'calls/**/*.wav'. A single - is standard input.",
         metavar="INPUT",
     ),
 ]
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model", help="Model to use: a name that speech2face models lists, or a folder."
+        "--model",
+        metavar="MODEL",
+        help="Model to use: a name that `speech2face models` lists, or the folder of a model.",
     ),
 ]
 SkipExisting = Annotated[
     bool,
-    typer.Option("--skip-existing", help="Leave out inputs whose outputs exist; do the rest."),
+    typer.Option(
+        "--skip-existing", help="Leave out inputs whose outputs exist already, and do the rest."
+    ),
 ]
 From = Annotated[
     str | None,
     typer.Option(
-        "--from", metavar="TIME", help="Listen from this time on: seconds, M:SS or H:MM:SS."
+        "--from",
+        metavar="TIME",
+        show_default="the beginning",
+        help="Listen to the recording from this time on: seconds, M:SS or H:MM:SS.",
     ),
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Listen up to this time.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="TIME",
+        show_default="the end",
+        help="Listen to the recording up to this time: seconds, M:SS or H:MM:SS.",
+    ),
+]
 Track = Annotated[
     int | None,
     typer.Option(
-        "--track", min=1, help="Sound track of a file, from 1. [default: the first with sound]"
+        "--track",
+        min=1,
+        metavar="N",
+        show_default="the first that has sound",
+        help="Number of the sound track to listen to, counted from 1.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
+AllFiguresAsJson = Annotated[
+    bool, typer.Option("--json", help="Print all figures as one JSON object.")
+]
 PairsOption = Annotated[
     list[Path],
-    typer.Option("--pairs", help="Folder with pairs.csv (see docs/data.md); may be repeated."),
+    typer.Option(
+        "--pairs",
+        metavar="FOLDER",
+        help="Folder with pairs.csv, the table of voices and faces (see docs/data.md).",
+    ),
 ]
 SetsOption = Annotated[
     list[Path],
-    typer.Option("--pairs", help="Folder with pairs.csv, or a set of prepare; may be repeated."),
+    typer.Option(
+        "--pairs",
+        metavar="FOLDER",
+        help="Folder with pairs.csv, the table of voices and faces (see docs/data.md), or a "
+        "training set that `speech2face prepare` made.",
+    ),
 ]
 Recipe = Annotated[
     str,
-    typer.Option("--recipe", help="Recipe to train by: default, or debug, which takes seconds."),
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="Recipe to train by: default, or debug, which learns nothing of use in seconds.",
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="Random seed of the bootstrap.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Random seed of the bootstrap, which gives the confidence intervals."
+    ),
+]
 Speaker = Annotated[
     Path | None,
     typer.Option(
-        help="File of speaker networks to start from. [default: the released, as before tuning]"
+        metavar="FILE",
+        show_default="those of the released model, before it was trained",
+        help="Safetensors file of pretrained speaker networks that the voice encoder starts from.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="Device to train on: cpu, or cuda.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="cpu|cuda", help="Device to train on: cpu or cuda.")
+]
 FaceSpace = Annotated[
     str,
     typer.Option(
         "--face-encoder",
-        help="Face recogniser that gives the embedding: dlib, sface, or an ONNX file.",
+        metavar="NAME|FILE",
+        help="Face recogniser whose embedding is predicted: dlib, sface, or an ONNX file (see "
+        "docs/faces.md).",
     ),
 ]
 Run = Annotated[
-    Path, typer.Option("--out", help="Folder of the run; a run that was stopped is continued.")
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Folder of the run. A run that was stopped there is continued.",
+    ),
 ]

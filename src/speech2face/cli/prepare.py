@@ -1,4 +1,4 @@
-"""Training shards of videos: prepare."""
+"""Training sets from videos: prepare."""
 
 from __future__ import annotations
 
@@ -9,55 +9,100 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.extras import need_extras
 from speech2face.cli.options import FaceSpace
 from speech2face.console import ProgressBars
 from speech2face.errors import UsageError
+from speech2face.extras import need_extras
 
 
 def prepare(
     source: Annotated[
         Path,
-        typer.Argument(help="Folder of videos, AVSpeech's CSV, or a table of sound and faces."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder of videos, a CSV of AVSpeech, or a table of recordings and photographs "
+            "such as pairs.csv.",
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of the set; one that was begun is continued.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder of the training set. A set that was begun there is continued.",
+        ),
     ],
     videos: Annotated[
         Path | None,
-        typer.Option(help="Folder of the videos of AVSpeech's list. [default: beside it]"),
+        typer.Option(
+            metavar="FOLDER",
+            show_default="the folder of the CSV",
+            help="Folder of the videos that AVSpeech's CSV names.",
+        ),
     ] = None,
     fetch: Annotated[
-        bool, typer.Option("--download", help="Fetch videos that are missing, with yt-dlp.")
+        bool,
+        typer.Option(
+            "--download", help="Download videos that are missing from YouTube, with yt-dlp."
+        ),
     ] = False,
     piece: Annotated[
         float,
         typer.Option(
-            help="Length in seconds of the pieces that long videos of a folder are cut into."
+            metavar="SECONDS",
+            help="Length of the pieces that long videos of a folder are cut into, in seconds.",
         ),
     ] = 30.0,
     split: Annotated[
-        str, typer.Option(help="Percentages of people in train, val and test, as 80/10/10.")
+        str,
+        typer.Option(
+            metavar="PERCENTAGES",
+            help="Percentages of people in the parts train, val and test, such as 80/10/10.",
+        ),
     ] = "100",
     samples: Annotated[
-        int, typer.Option(min=1, help="Largest number of samples in a shard.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Largest number of samples in a shard, a tar file of the set.",
+        ),
     ] = 2_000,
     trust: Annotated[
         bool,
         typer.Option(
-            "--trust", help="Take whoever is seen for the speaker: cut and checked films."
+            "--trust",
+            help="Take the person in the picture for the speaker, without a look at the lips: for "
+            "clips that were cut and checked.",
         ),
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
-    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on.")] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of processes. More than one are run by Ray, which the extra cluster "
+            "brings.",
+        ),
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            show_default="this machine",
+            help="Address of a Ray cluster to run on, or auto for the one that runs here.",
+        ),
+    ] = None,
     face_encoder: FaceSpace = "dlib",
-    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed of the split into train, val and test.")
+    ] = 0,
 ) -> None:
-    """Make training shards of videos of people speaking.
+    """Make a training set from videos of people speaking.
 
-    A clip that is of no use is refused with its reason in the set's ledger.jsonl.
+    The set is a folder of tar shards. A clip of no use is refused, with the reason in ledger.jsonl.
     """
-    need_extras("data")
+    need_extras("prepare", *["youtube"] * fetch)
     from speech2face.data.ledger import describe
     from speech2face.data.shards import Packing
     from speech2face.data.splits import read_shares
@@ -71,8 +116,8 @@ def prepare(
     clips = read_sources(source, videos, piece)
     shares = read_shares(split)
     packing = Packing(shares, samples, seed=seed)
-    stages, crew = Stages(root, face_encoder, fetch, trust), Workers(workers, ray)
-    with ProgressBars() as show, redirect_stdout(sys.stderr):  # Ray tells of its workers on stdout
+    stages, processes = Stages(root, face_encoder, fetch, trust), Workers(workers, ray)
+    with ProgressBars() as show, redirect_stdout(sys.stderr):  # where Ray reports its workers
         cut = piece if source.is_dir() else None
-        summary = run(clips, stages, out, show, packing, crew, cut)
+        summary = run(clips, stages, out, show, packing, processes, cut)
     print(f"{describe(summary)}\n{out}")

@@ -1,4 +1,4 @@
-"""What a voice gives away, and giving it another: audit, anonymise."""
+"""What a voice gives away, and disguising it: audit, anonymise."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speech2face.cli.arguments import check_skipping, find_inputs, find_one, parse_part
-from speech2face.cli.extras import need_extras
-from speech2face.cli.options import Force, From, ModelName, SkipExisting, To, Track
-from speech2face.cli.recordings import say_what_was_used
+from speech2face.cli.options import (
+    AllFiguresAsJson,
+    Force,
+    From,
+    ModelName,
+    SkipExisting,
+    To,
+    Track,
+)
+from speech2face.cli.recordings import report_used_speech
 from speech2face.console import ProgressBars, complain
 from speech2face.errors import UsageError
+from speech2face.extras import how_to_install, need_extras
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
@@ -26,38 +34,55 @@ def anonymise(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="A recording (- is standard input) and the .wav or .flac to write; with "
-            "--out-dir, recordings.",
-            metavar="IN… [OUT]",
+            help="A recording, or - for standard input, and the .wav or .flac file to write. With "
+            "--out-dir any number of recordings, folders or patterns in quotes.",
+            metavar="INPUT… [OUTPUT]",
         ),
     ],
     out_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder for the recordings, NAME.anonymous.flac; made if missing."),
+        typer.Option(
+            metavar="FOLDER",
+            show_default="OUTPUT is written in its place",
+            help="Folder for the disguised recordings, which are named NAME.anonymous.flac. It is "
+            "made if missing.",
+        ),
     ] = None,
     method: Annotated[
         str | None,
         typer.Option(
-            help="Method, see docs/anonymisers.md. [default: whisper; mcadams without extra audit]"
+            metavar="NAME",
+            show_default="whisper, or mcadams without the extra audit",
+            help="Method of disguise: whisper, mcadams, pitch-formant, resynthesis or another of "
+            "docs/anonymisers.md.",
         ),
     ] = None,
     command: Annotated[
-        str | None, typer.Option(help="Another program as the anonymiser: 'program {in} {out}'.")
+        str | None,
+        typer.Option(
+            metavar="'PROGRAM {in} {out}'",
+            show_default="none",
+            help="Program that disguises in place of a method: it reads the WAV file {in} and "
+            "writes the sound {out}.",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Random seed of the new voice: a secret. [default: another for each recording]",
+            metavar="N",
+            show_default="another for each recording",
+            help="Random seed of the new voice. Keep it secret: it says how the voice was changed.",
         ),
     ] = None,
     skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
-    """Give recordings another voice. What that hides, speech2face audit measures.
+    """Disguise the voice in recordings.
 
-    Written are mono, 16 kHz and 16 bits, without the recording's tags, with a mark that says that
-    the voice is disguised and by which method. Other sounds stay in it.
+    Writes mono sound of 16 kHz and 16 bits without the tags of the recording, marked as disguised
+    and by which method. Other sounds than the voice are kept. `speech2face audit` measures how much
+    is hidden.
     """
     limit_blas_threads()
     import secrets
@@ -79,7 +104,7 @@ def anonymise(
     if not method and not command and anonymiser.name != DEFAULT:
         complain(
             f"{anonymiser.name} is used: {DEFAULT}, which hides more, needs "
-            "pip install 'speech2face[audit]'."
+            f"{how_to_install('audit')}."
         )
 
     def disguise(item: Input, progress: Progress) -> dict[str, Any]:
@@ -103,48 +128,84 @@ def anonymise(
 
 def audit(
     recording: Annotated[
-        str | None, typer.Argument(help="A recording; - is standard input.", metavar="RECORDING")
+        str | None,
+        typer.Argument(
+            metavar="RECORDING",
+            help="Recording to audit. - is standard input. Give either this or --pairs.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Page to write; with --pairs, folder of the run. [runs/audit]"),
+        typer.Option(
+            "--out",
+            metavar="FILE|FOLDER",
+            show_default="no page, or the folder runs/audit",
+            help="HTML page to write. With --pairs, the folder of the run.",
+        ),
     ] = None,
     pairs: Annotated[
         list[Path] | None,
         typer.Option(
             "--pairs",
-            help="Audit a population: folder with pairs.csv, or a set of prepare; may be repeated.",
+            metavar="FOLDER",
+            help="Audit a population in place of a recording: folder with pairs.csv, or a training "
+            "set that `speech2face prepare` made.",
         ),
     ] = None,
     voices: Annotated[
-        Path | None, typer.Option(help="Folder with voices.csv, to verify speakers. [the pairs]")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="the folders of --pairs",
+            help="With --pairs: folder with voices.csv, on whose recordings speakers are verified.",
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --pairs, an anonymiser to attack; may be repeated. [all] Else, the one that "
-            "disguised RECORDING."
+            metavar="NAME",
+            show_default="none, or all with --pairs",
+            help="Anonymiser (see docs/anonymisers.md) that disguised RECORDING. With --pairs: an "
+            "anonymiser to attack.",
         ),
     ] = None,
     original: Annotated[
-        str | None, typer.Option(help="The recording that RECORDING is a disguise of.")
+        str | None,
+        typer.Option(
+            metavar="RECORDING",
+            show_default="none",
+            help="Recording as it was before it was disguised.",
+        ),
     ] = None,
     costs: Annotated[
-        Path | None, typer.Option(help="JSON of benchmarks/anonymisers.py, for the trade-off.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="none",
+            help="With --pairs: JSON file of benchmarks/anonymisers.py, which adds what each "
+            "anonymiser costs in intelligibility.",
+        ),
     ] = None,
     since: From = None,
     until: To = None,
     track: Track = None,
     model: ModelName = "default",
-    seed: Annotated[int, typer.Option(help="Random seed of folds, secrets and the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="With --pairs: random seed of the folds, the anonymisers and the bootstrap.",
+        ),
+    ] = 0,
+    as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
-    """How much of the face a voice gives away, in bits.
+    """Measure how much of the speaker's face a voice gives away, in bits.
 
-    One recording takes a second. For a disguised voice: what attackers found in others that the
-    same method disguised; with --original, an estimate for this speaker. With --pairs: a population
-    before and after anonymising, against three attackers; minutes for each method.
+    An audit of a recording takes a second. For a disguised recording it says what attackers found
+    in other voices that the same method disguised, and with --original an estimate for this
+    speaker. With --pairs it audits a population before and after each anonymiser, against three
+    attackers, which takes minutes for each.
     """
     if (recording is None) == (not pairs):
         raise UsageError("give a recording, or --pairs and a folder.")
@@ -189,7 +250,7 @@ def audit(
         write_page(draw(facts | {"provenance": provenance}, tell(facts)), out, force)
     print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
     if not as_json:
-        say_what_was_used(str(recording), facts, start)
+        report_used_speech(str(recording), facts, start)
     for warning in facts["warnings"]:
         complain(f"{recording}: {warning}")
     for warning in facts["original"]["warnings"] if facts["original"] else ():
@@ -208,7 +269,7 @@ def _audit_population(
     from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 
     chosen = [load_anonymiser(name) for name in dict.fromkeys(methods or ANONYMISERS)]
-    need_extras("train", "data")
+    need_extras("train")
     from speech2face.evaluation.report import write_report
     from speech2face.privacy.audit_population import Audit, tell
     from speech2face.reports.population_page import draw_population

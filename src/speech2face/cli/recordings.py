@@ -23,39 +23,64 @@ if TYPE_CHECKING:
 def reconstruct(
     inputs: Inputs,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="PNG to write, for a single INPUT.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="NAME.face.png in --out-dir",
+            help="PNG file to write, for a single INPUT.",
+        ),
     ] = None,
     out_dir: Annotated[
         Path | None,
         typer.Option(
             "--out-dir",
-            help="Folder for the pictures, NAME.face.png; made if missing. [default: .]",
+            metavar="FOLDER",
+            show_default="the current folder",
+            help="Folder for the pictures, which are named NAME.face.png. It is made if missing.",
         ),
     ] = None,
     samples: Annotated[
         int,
-        typer.Option(help="Number of other possible faces to draw.", min=0, max=MOST_SAMPLES),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=MOST_SAMPLES,
+            help="Number of other faces to draw that go with the voice as well.",
+        ),
     ] = 0,
     seed: Annotated[
         int,
         typer.Option(
-            help="Random seed of the samples; another than 0 gives other typical hair, too.", min=0
+            metavar="N",
+            min=0,
+            help="Random seed of the other faces. Any but 0 gives other typical hair, too.",
         ),
     ] = 0,
     size: Annotated[
         int,
         typer.Option(
-            help="Width and height of the pictures in pixels.", min=SIZES[0], max=SIZES[-1]
+            metavar="N",
+            min=SIZES[0],
+            max=SIZES[-1],
+            help="Width and height of the pictures, in pixels.",
         ),
     ] = 224,
     style: Annotated[
-        str, typer.Option(help="Style of the pictures: plain, or cartoon, a flat illustration.")
+        str,
+        typer.Option(
+            metavar="plain|cartoon",
+            help="Style of the pictures: plain looks like a photograph, cartoon is a flat "
+            "illustration.",
+        ),
     ] = "plain",
     strength: Annotated[
         float,
         typer.Option(
-            help="Distance of the face from the average: 0 is the average face, 1 a typical one "
-            "for the voice, more a caricature of it.",
+            metavar="X",
+            help="Distance of the face from the average face: 0 draws the average face, 1 a "
+            "typical face for the voice, more than 1 a caricature of it.",
             min=0,
             max=MOST_STRENGTH,
         ),
@@ -63,13 +88,13 @@ def reconstruct(
     hair: Annotated[
         str,
         typer.Option(
-            help="Hair of the pictures, which is not in a voice: typical, none, or the number of "
-            "a shape.",
+            help="Hair of the pictures, of which a voice says nothing: typical of the face, none, "
+            "or the number of one of the model's shapes, counted from 1.",
             metavar="typical|none|N",
         ),
     ] = "typical",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object for each INPUT.")
+        bool, typer.Option("--json", help="Print one JSON object a line for each recording.")
     ] = False,
     since: From = None,
     until: To = None,
@@ -78,7 +103,10 @@ def reconstruct(
     skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
-    """Draw the face that each recording suggests, as PNG."""
+    """Draw the typical face that each recording suggests, as a PNG picture.
+
+    Up to ten seconds of the clearest speech are used; a line on standard error says which.
+    """
     limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.face_drawing import check_hair
@@ -125,10 +153,10 @@ def reconstruct(
         for target, picture, comment in pictures:
             if target not in kept:
                 write_png(picture, target, network.card.name, force, comment=comment)
-        facts = {"strength": face.strength, "hair": face.hair, **_facts_of(face.voice)}
+        row |= {"strength": face.strength, "hair": face.hair, **_describe_speech(face.voice)}
         if not as_json:
-            say_what_was_used(item.name, facts, start)
-        return row | facts
+            report_used_speech(item.name, row, start)
+        return row
 
     run_each(recordings, draw, as_json, lambda row: "\n".join([row["output"], *row["samples"]]))
 
@@ -136,16 +164,20 @@ def reconstruct(
 def embed(
     inputs: Inputs,
     covariance: Annotated[
-        bool, typer.Option("--covariance", help="Print the whole covariance matrix too.")
+        bool,
+        typer.Option(
+            "--covariance",
+            help="Print the whole covariance matrix of the embedding, too.",
+        ),
     ] = False,
     since: From = None,
     until: To = None,
     track: Track = None,
     model: ModelName = "default",
 ) -> None:
-    """Print the face embedding that each recording suggests, and its uncertainty.
+    """Print the face embedding that each recording suggests, with its uncertainty.
 
-    A Gaussian: one JSON object a line, with the mean and the deviation of each dimension.
+    Prints one JSON object a line, with the mean and the standard deviation of each dimension.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
@@ -161,17 +193,18 @@ def embed(
         row["deviation"] = row["deviation"].tolist()
         if covariance:
             row["covariance"] = voice.covariance.tolist()
-        return row | _facts_of(voice)
+        return row | _describe_speech(voice)
 
     run_each(recordings, extract, as_json=True, format_row=str)
 
 
-def say_what_was_used(name: str, facts: dict[str, Any], start: float) -> None:
+def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
+    """One line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
-    used, analysed = facts["speech_seconds"], facts["analysed_seconds"]
-    complain(f"{name}: {describe_part(used, facts['segments'], start, analysed)}", None)
+    used, analysed = row["speech_seconds"], row["analysed_seconds"]
+    complain(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
 
 
-def _facts_of(voice: VoiceEmbedding) -> dict[str, Any]:
+def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
     return voice.speech.to_json() | {"model": voice.model}

@@ -6,38 +6,67 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.extras import need_extras
 from speech2face.cli.options import ModelName
 from speech2face.errors import UsageError
+from speech2face.extras import need_extras
 
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; there is no password and no TLS.")
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. Beware: there is no password and no TLS.",
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes one that is free.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=65_535,
+            help="Port to listen on. 0 takes any that is free.",
+        ),
     ] = 8000,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=256, help="Number of processes that draw. [default: one a core]"),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=256,
+            show_default="one for each core",
+            help="Number of processes that draw faces.",
+        ),
     ] = None,
-    queue: Annotated[int, typer.Option(min=1, help="Largest number of requests that wait.")] = 32,
+    queue: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Largest number of requests that wait. More are refused, with status 503.",
+        ),
+    ] = 32,
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Address of the page as browsers see it, as https://face.example.com, where a "
-            "proxy does not pass Host on; may be repeated."
+            metavar="URL",
+            show_default="what the header Host says",
+            help="Address of the page as browsers see it, such as https://face.example.com. Needed "
+            "behind a proxy that does not pass the header Host on.",
         ),
     ] = None,
     log_level: Annotated[
-        str, typer.Option(help="Lowest level that is logged: debug, info, warning or error.")
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="Lowest level of messages to log: debug, info, warning or error.",
+        ),
     ] = "info",
     model: ModelName = "default",
 ) -> None:
-    """Serve faces over HTTP, with a page to try them on.
+    """Serve faces over HTTP, with a web page to try them on.
 
-    Nothing that is sent is kept. See docs/serving.md.
+    Recordings that are sent are not kept. docs/serving.md describes the service.
     """
     need_extras("serve")
     from speech2face.serving.limits import Limits, count_cores

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.extras import need_extras
 from speech2face.cli.options import (
     Device,
     FaceSpace,
@@ -18,14 +17,17 @@ from speech2face.cli.options import (
     Speaker,
 )
 from speech2face.console import ProgressBars
-from speech2face.errors import UsageError
+from speech2face.extras import need_extras
 
 
 def train_face_decoder(
     pairs: PairsOption, out: Run, recipe: Recipe = "default", face_encoder: FaceSpace = "dlib"
 ) -> None:
-    """Train embedding → face on the pictures of pairs."""
-    need_extras("train", "data")
+    """Train the face decoder, which draws a face from its embedding, on pictures of faces.
+
+    Writes face_decoder.safetensors, which `speech2face export` takes, into --out.
+    """
+    need_extras("train")
     from speech2face.data.pair_sets import join_people, read_sets
     from speech2face.training import face_decoder
     from speech2face.training.distributed import need_one_process
@@ -47,7 +49,9 @@ def train_voice_encoder(
         str,
         typer.Option(
             "--recipe",
-            help="Recipe to train by: default, frozen, debug, or one of docs/training.md.",
+            metavar="NAME",
+            help="Recipe to train by: default, frozen, debug (which learns nothing of use in "
+            "seconds), or another of docs/training.md.",
         ),
     ] = "default",
     speaker: Speaker = None,
@@ -55,36 +59,61 @@ def train_voice_encoder(
     face_encoder: FaceSpace = "dlib",
     decoder_layer: Annotated[
         Path | None,
-        typer.Option(help="File with the first layer of a face decoder, for the paper's loss."),
+        typer.Option(
+            metavar="FILE",
+            show_default="without the term of the loss that needs it",
+            help="Safetensors file with the first layer of a face decoder, for the paper's loss "
+            "(see docs/training.md).",
+        ),
     ] = None,
     recogniser_layer: Annotated[
         Path | None,
-        typer.Option(help="File with the last layer of the face recogniser, for the paper's loss."),
+        typer.Option(
+            metavar="FILE",
+            show_default="without the term of the loss that needs it",
+            help="Safetensors file with the last layer of the face recogniser, for the paper's "
+            "loss (see docs/training.md).",
+        ),
     ] = None,
     balance: Annotated[
         bool,
-        typer.Option("--balance", help="Begin with equal shares of the terms of the paper's loss."),
+        typer.Option(
+            "--balance",
+            help="Weight the terms of the paper's loss so that each has an equal share of the "
+            "first batch.",
+        ),
     ] = False,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile: slower start, faster steps.")
+        bool,
+        typer.Option(
+            "--compile", help="Use torch.compile: training starts later, and its steps are faster."
+        ),
     ] = False,
     channels_last: Annotated[
         bool,
         typer.Option(
-            "--channels-last", help="Use the channels-last memory format: faster on GPUs."
+            "--channels-last",
+            help="Use the channels-last memory format, which is faster on GPUs.",
         ),
     ] = False,
     checkpoint_minutes: Annotated[
-        float, typer.Option(min=0, help="Minutes between checkpoints.")
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="Time between checkpoints, from which a stopped run goes on, in minutes.",
+        ),
     ] = 2.0,
 ) -> None:
-    """Train voice → face embedding on pairs of voice and face.
+    """Train the voice encoder, which predicts the embedding of a face from a voice.
 
-    Of a set made by speech2face prepare, only the part train is read. What is trained end to end
-    takes one such set or folders of pairs. It may run as many processes:
+    Writes voice_encoder.safetensors, which `speech2face export` takes, into --out. Of a training
+    set that `speech2face prepare` made, only the part train is read. Recipes that train end to end
+    take one such set or folders of pairs, and may run as several processes:
     torchrun --nproc-per-node 8 -m speech2face train voice-encoder …
     """
-    need_extras("train", "data")
+    need_extras("train")
+    from speech2face.training.distributed import check_device
     from speech2face.training.encoder_command import Options
     from speech2face.training.encoder_command import train as run
     from speech2face.training.recipes import (
@@ -94,7 +123,7 @@ def train_voice_encoder(
         find_recipe,
     )
 
-    _check_device(device)
+    check_device(device)
     chosen = enter_space(find_recipe({**VOICE_ENCODERS, **END_TO_END}, recipe), face_encoder)
     options = Options(
         speaker,
@@ -110,12 +139,3 @@ def train_voice_encoder(
         path = run(chosen, pairs, out, options, show)
     if path:
         print(path)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device is cpu or cuda, not {device}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device here; without --device it trains on the CPU.")

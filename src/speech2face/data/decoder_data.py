@@ -13,7 +13,7 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.face_unwarping import MeasuredFaces, unwarp
-from speech2face.networks.spline_warp import spline_basis
+from speech2face.networks.spline_basis import spline_basis
 from speech2face.photographs import load_image
 
 # The picture shows more than the canvas of a canonical picture: there is room above high hair.

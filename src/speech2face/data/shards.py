@@ -571,7 +571,7 @@ class _Hearing:
                 name = next(name for name in tar.getnames() if name.endswith(".flac"))
                 file = tar.extractfile(name)
                 assert file
-                self._heard[row] = self._features.hear(load_audio(file.read()).samples)
+                self._heard[row] = self._features.embed(load_audio(file.read()).samples)
         return self._heard[row]
 
 

@@ -51,7 +51,8 @@ from speech2face.evaluation.raters import (
 from speech2face.evaluation.robustness import measure_lengths, measure_robustness
 from speech2face.evaluation.scores import LOST, Scores, score_pictures
 from speech2face.evaluation.strengths import TrueFaces, liken_people, measure_drawn
-from speech2face.metrics.coverage import Calibrated, measure_calibration
+from speech2face.evaluation.uncertainty import measure_calibration
+from speech2face.metrics.coverage import Calibrated
 from speech2face.metrics.fairness import compare_groups
 from speech2face.metrics.intervals import Estimate, bootstrap_known
 from speech2face.metrics.matching import centred_cosine
@@ -396,10 +397,10 @@ class Suite:
 
     def manner(self) -> Manner:
         """Of actors in several emotions, as the first fold's network hears them."""
-        listener = self._folds.listeners[0]
-        encoder = listener.recipe.face_encoder
+        encoder = self._folds.encoders[0]
+        space = encoder.recipe.face_encoder
         assert self._actors
-        return measure_manner(self._actors, listener, encoder, self._cache, self._seed, self._show)
+        return measure_manner(self._actors, encoder, space, self._cache, self._seed, self._show)
 
     # What they share ------------------------------------------------------------------------------
 

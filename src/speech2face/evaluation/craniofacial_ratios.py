@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from speech2face.errors import UsageError
+from speech2face.metrics.correlation import mean_pearson
 from speech2face.metrics.intervals import Estimate, bootstrap_statistic
 
 # Landmark → points of the mesh: on the middle line the mean of those named, else on the image's
@@ -162,21 +163,6 @@ def compare_ratios(
         people,
         seed=seed,
     )
-
-
-def pearson(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Pearson's r of (n,) and (n,), weighted by (n,); NaN where a side does not vary."""
-    return mean_pearson(a[:, None], b[:, None], weights)
-
-
-def mean_pearson(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """The mean of r of each column of (n, k) and (n, k); NaN where one of them is not defined."""
-    weights = np.full(len(a), 1 / max(len(a), 1)) if weights is None else weights
-    met = weights > 0
-    if not met.any() or (np.ptp(a[met], 0) == 0).any() or (np.ptp(b[met], 0) == 0).any():
-        return np.nan
-    a, b = a - weights @ a, b - weights @ b
-    return float((weights @ (a * b) / np.sqrt((weights @ a**2) * (weights @ b**2))).mean())
 
 
 def _correlate(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
-from speech2face import __version__
-from speech2face.array_cache import find_place, keep_arrays
 from speech2face.console import Show
 from speech2face.data.near_duplicates import check_folds
 from speech2face.data.pair_sets import join_people
@@ -20,63 +17,28 @@ from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices, hear_pairs
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.media import SAMPLE_RATE
 from speech2face.networks.face_decoder import FaceDecoder
-from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.provenance import Provenance, claim_run, describe
-from speech2face.training.checkpoint import hash_weights
-from speech2face.training.clip_features import HeardClips, hear_speech
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
+    draw_face,
     load_face_decoder,
+    set_hair_centre,
     train_face_decoder,
 )
-from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
+from speech2face.training.gaussian_head import log_likelihood_ratios
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     identify_start,
     listen,
     load_speaker,
-    tune,
 )
 from speech2face.weights import hash_file
 
 STRENGTHS = (0.0, 1.0, 1.5)  # at which faces are drawn from voices: 0 the average, 1 typical
 MEASURED = 1.0  # the strength that all is measured at but for `strengths.py`
-TOLERANCE = 3.0
-
-
-@dataclass(frozen=True)
-class Listener:
-    """The voice encoder of one fold: it never met the people of that fold."""
-
-    recipe: VoiceEncoderRecipe
-    network: VoiceEncoder
-    head: HeadSolution
-    clips: HeardClips  # all, as this network hears them
-    folder: Path
-
-    def hear(
-        self, clips: Sequence[str], speak: Callable[[], list[np.ndarray]], name: str, show: Show
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips (n,) by name, or what became of them → means (n, D), seconds (n,).
-
-        A clip that is none of the training data is named by its content, too.
-        `speak` gives the speech; it is called only where nothing is kept under `name` yet.
-        """
-
-        def compute() -> dict[str, np.ndarray]:
-            speech = speak()
-            seconds = np.array([len(samples) / SAMPLE_RATE for samples in speech])
-            return {
-                "features": hear_speech(self.network.speaker, speech, show),
-                "seconds": seconds,
-            }
-
-        key = (self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
-        kept = keep_arrays(find_place(self.folder / "heard", name, *key), compute)
-        return self.head.predict(kept["features"], kept["seconds"]), kept["seconds"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +56,7 @@ class DrawnFolds:
     pictures: dict[float, list[Path]]  # by strength: (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
     left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
-    listeners: list[Listener]  # of each fold
+    encoders: list[FoldEncoder]  # of each fold
 
 
 def draw_by_folds(
@@ -122,25 +84,16 @@ def draw_by_folds(
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
-    log_ratios, listeners = [], []
+    log_ratios, encoders = [], []
     pictures: dict[float, list[Path]] = {strength: [Path()] * len(kept) for strength in STRENGTHS}
     copies = [Path()] * len(kept)
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
-        run.mkdir(parents=True, exist_ok=True)
-        network = load_speaker(voice_recipe, speaker)
-        facts = {
-            "fold": k,
-            "folds": folds,
-            "seed": seed,
-            "data": voices.data,
-            "recipe": asdict(voice_recipe),
-            "start": hash_weights(network.speaker),
-            "version": __version__,
-        }
-        head, tuned = tune(voice_recipe, network, clips, ~test, run, facts, show)
-        listeners.append(Listener(voice_recipe, network, head, tuned, run))
+        facts = {"fold": k, "folds": folds, "seed": seed}
+        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, facts, show)
+        encoders.append(encoder)
+        head, tuned = encoder.head, encoder.clips
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
         shown[test] = head.show(means[test])
@@ -156,7 +109,7 @@ def draw_by_folds(
             without={p.person for p, own in zip(pairs, dealt == k, strict=True) if own},
         )
         network, _ = load_face_decoder(weights)
-        network.hair_centre.copy_(torch.tensor(head.average))
+        set_hair_centre(network, head.average)
         drawing, own = hash_file(weights), np.flatnonzero(test)
         names = [kept[i].clip for i in own]
         away = decoder_recipe.typical * (shown[own] - head.average)
@@ -180,7 +133,7 @@ def draw_by_folds(
         pictures,
         copies,
         [p for row, p in enumerate(pairs) if row not in rows],
-        listeners,
+        encoders,
     )
 
 
@@ -263,35 +216,5 @@ def draw_faces(
     for embedding, place in zip(embeddings, places, strict=True):
         if place.is_file():
             continue
-        with torch.inference_mode():
-            picture, _ = network(torch.tensor(embedding[None]))
-        pixels = (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
-        write_png(Image.fromarray(pixels), place, run.name)
+        write_png(Image.fromarray(draw_face(network, embedding)), place, run.name)
     return places
-
-
-def log_likelihood_ratios(
-    head: HeadSolution, means: np.ndarray, seconds: np.ndarray, faces: np.ndarray
-) -> np.ndarray:
-    """How much more a voice is a face's than anybody's: (n voices, n faces), nats.
-
-    log N(face; shown, covariance + t) − log N(face; average, prior + t), with t `TOLERANCE` times
-    the mean residual variance: a few hundred people do not pin the narrow directions of a
-    covariance down, and would be told apart by its errors.
-    """
-    size = len(head.average)
-    tolerance = TOLERANCE * np.trace(head.residual) / size * np.eye(size)
-    prior = _log_density(faces - head.average, head.prior + tolerance)  # (n,)
-    return np.stack(
-        [
-            _log_density(faces - shown, head.covariance(float(length)) + tolerance) - prior
-            for shown, length in zip(head.show(means), seconds, strict=True)
-        ]
-    )
-
-
-def _log_density(errors: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """log N(error; 0, covariance) without the constant: (n, D) → (n,)."""
-    factor = np.linalg.cholesky(covariance)
-    white = np.linalg.solve(factor, errors.T)
-    return -0.5 * (white**2).sum(0) - np.log(factor.diagonal()).sum()

@@ -24,12 +24,13 @@ import numpy as np
 from speech2face.console import Show
 from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.cross_validation import Listener, log_likelihood_ratios
 from speech2face.evaluation.raters import embed_pictures
 from speech2face.inputs import SUFFIXES
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
 from speech2face.speech import find_speech
+from speech2face.training.fold_encoders import FoldEncoder
+from speech2face.training.gaussian_head import log_likelihood_ratios
 from speech2face.weights import hash_file
 
 log = logging.getLogger(__name__)
@@ -79,9 +80,9 @@ def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
 
 
 def measure_manner(
-    folder: Path, listener: Listener, face_encoder: str, cache: Path, seed: int, show: Show
+    folder: Path, encoder: FoldEncoder, face_encoder: str, cache: Path, seed: int, show: Show
 ) -> Manner:
-    """What a listener, who met none of them, makes of the actors in `folder`."""
+    """What an encoder, who met none of them, makes of the actors in `folder`."""
     pairs, emotions = read_actors(folder)
     speech = find_all_speech(pairs)
     heard = [place for place, samples in enumerate(speech) if samples is not None]
@@ -95,11 +96,11 @@ def measure_manner(
         return [samples for samples in speech if samples is not None]
 
     names = [f"{pair.clip} {hash_file(pair.audio)}" for pair in pairs]
-    means, seconds = listener.hear(names, speak, "actors", show)
+    means, seconds = encoder.predict(names, speak, "actors", show)
     pictures = [pair.face for pair in pairs]
     faces = embed_pictures(pictures, face_encoder, cache, show, "actors").embeddings
     known = np.isfinite(faces[:, 0])
-    ratios = log_likelihood_ratios(listener.head, means, seconds, faces[known])
+    ratios = log_likelihood_ratios(encoder.head, means, seconds, faces[known])
     first = np.unique(actors[known], return_index=True)[1]  # each face once
     ratios, of_face = ratios[:, first], actors[known][first]
     sex_of_face = sex[known][first]
@@ -114,7 +115,7 @@ def measure_manner(
     return Manner(
         len(set(actors)),
         len(pairs),
-        *compare_manners(means - listener.head.average, actors, emotions, sex, seed),
+        *compare_manners(means - encoder.head.average, actors, emotions, sex, seed),
         matched(None),
         matched(same_label(sex, sex_of_face)),
     )

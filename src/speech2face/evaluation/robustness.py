@@ -19,10 +19,12 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.degradations import DEGRADATIONS, Degradation
-from speech2face.evaluation.cross_validation import DrawnFolds, Listener, log_likelihood_ratios
+from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes
+from speech2face.training.fold_encoders import FoldEncoder
+from speech2face.training.gaussian_head import log_likelihood_ratios
 
 LENGTHS = (0.5, 1.0, 2.0, 3.0, 6.0, 10.0)  # seconds
 CLIPS = 300  # that are degraded, of all folds
@@ -44,9 +46,9 @@ def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> dict[str, Heard
     lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
     for place, length in enumerate(lengths, 1):
         wins, moved, cut = _empty(drawn), _empty(drawn), 0
-        for k, listener in enumerate(drawn.listeners):
+        for k, encoder in enumerate(drawn.encoders):
             rows = np.flatnonzero(drawn.fold == k)
-            means, seconds, shortened = _hear_shortened(listener, rows, length, seed, show)
+            means, seconds, shortened = _hear_shortened(encoder, rows, length, seed, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
             cut += shortened
         told[f"{length:g}"] = _summarise(drawn, wins, moved, cut, seed)
@@ -61,17 +63,17 @@ def measure_robustness(
 ) -> dict[str, Heard]:
     """By degradation, and 'clean': some clips of each fold, evenly chosen."""
     chosen = []
-    for k in range(len(drawn.listeners)):
+    for k in range(len(drawn.encoders)):
         rows = np.flatnonzero(drawn.fold == k)
-        count = min(len(rows), max(1, clips // len(drawn.listeners)))
+        count = min(len(rows), max(1, clips // len(drawn.encoders)))
         chosen.append(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
     told = {}
     for place, (name, degrade) in enumerate(DEGRADATIONS.items(), 1):
         wins, moved = _empty(drawn), _empty(drawn)
-        for k, (listener, rows) in enumerate(zip(drawn.listeners, chosen, strict=True)):
-            speak = partial(_degrade, degrade, listener.clips.voices.speech, rows, seed)
+        for k, (encoder, rows) in enumerate(zip(drawn.encoders, chosen, strict=True)):
+            speak = partial(_degrade, degrade, encoder.clips.voices.speech, rows, seed)
             file = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}"
-            means, seconds = listener.hear([drawn.pairs[i].clip for i in rows], speak, file, show)
+            means, seconds = encoder.predict([drawn.pairs[i].clip for i in rows], speak, file, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
         told[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
         show("degradations", place, len(DEGRADATIONS), name)
@@ -91,20 +93,20 @@ def clean_wins(drawn: DrawnFolds) -> np.ndarray:
 
 
 def _hear_shortened(
-    listener: Listener, rows: np.ndarray, length: float, seed: int, show: Show
+    encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: Show
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.
 
     The crops that training took are there already; others are cut and heard now.
     """
-    clips, size = listener.clips, round(length * SAMPLE_RATE)
+    clips, size = encoder.clips, round(length * SAMPLE_RATE)
     place = {int(i): row for row, i in enumerate(clips.clip[clips.whole])}
     long = {int(i) for i in rows if len(clips.voices.speech[i]) > size}
     cropped = ~clips.whole & (clips.seconds == size / SAMPLE_RATE)
     place |= {int(clips.clip[row]): int(row) for row in np.flatnonzero(cropped)}
     chosen = np.array([place[int(i)] for i in rows])
     seconds = clips.seconds[chosen]
-    means = listener.head.predict(clips.features[chosen], seconds)
+    means = encoder.head.predict(clips.features[chosen], seconds)
     late = np.array([n for n, i in enumerate(rows) if int(i) in long and seconds[n] > length], int)
     if len(late):
         rng = np.random.default_rng(seed)
@@ -113,7 +115,7 @@ def _hear_shortened(
             start = int(rng.integers(len(clips.voices.speech[i]) - size))
             speech.append(clips.voices.speech[i][start : start + size])
         names = [clips.voices.clips[i] for i in rows[late]]
-        heard = listener.hear(names, lambda: speech, f"{length:g}-s-{seed}", show)
+        heard = encoder.predict(names, lambda: speech, f"{length:g}-s-{seed}", show)
         means[late], seconds[late] = heard
     return means, seconds, len(long)
 
@@ -128,7 +130,7 @@ def _compare(
     drawn: DrawnFolds, fold: int, rows: np.ndarray, means: np.ndarray, seconds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (n, D) of clips (n,) of a fold → two-way wins (n,), cosine to the clean mean (n,)."""
-    head, gallery = drawn.listeners[fold].head, drawn.fold == fold
+    head, gallery = drawn.encoders[fold].head, drawn.fold == fold
     scores = log_likelihood_ratios(head, means, seconds, drawn.faces[gallery])
     now, clean = means - head.average, drawn.means[rows] - head.average
     lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(clean, axis=1)
@@ -150,7 +152,7 @@ def _summarise(
 
 
 def _speech(drawn: DrawnFolds) -> list[np.ndarray]:
-    return drawn.listeners[0].clips.voices.speech
+    return drawn.encoders[0].clips.voices.speech
 
 
 def _empty(drawn: DrawnFolds) -> np.ndarray:

@@ -24,10 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.craniofacial_ratios import pearson
-from speech2face.evaluation.cross_validation import DrawnFolds
+from speech2face.metrics.correlation import pearson
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
-from speech2face.privacy.leakage_estimate import stated_bits
 
 DIRECTIONS = 85  # in which dlib's embeddings live
 LEVELS = np.arange(1, 20) / 20  # nominal coverage
@@ -77,32 +75,8 @@ class Calibrated:
     """All of it, of voices that no fold's network had met."""
 
     coverage: Coverage
-    stated_bits: Estimate  # see `privacy.disclosure.stated_bits`
+    stated_bits: Estimate  # see `metrics.gaussians.stated_bits`
     confidence: ConfidenceBins
-
-
-def measure_calibration(drawn: DrawnFolds, wins: np.ndarray, seed: int = 0) -> Calibrated:
-    """What the folds said of N clips, and how often each was matched (N,) by it."""
-    heads = [drawn.listeners[k].head for k in drawn.fold]
-    first = drawn.listeners[0].clips
-    seconds = first.seconds[first.whole]
-    stated = np.array(
-        [
-            stated_bits(mean, head.covariance(float(t)), head.average, head.prior)
-            for mean, head, t in zip(drawn.means, heads, seconds, strict=True)
-        ]
-    )
-    return Calibrated(
-        measure_coverage(
-            drawn.faces - drawn.means,
-            lambda row: heads[row].covariance(float(seconds[row])),
-            drawn.people,
-            min(drawn.faces.shape[1], DIRECTIONS),
-            seed,
-        ),
-        bootstrap_people(stated, drawn.people, seed),
-        confidence_bins(stated, wins, drawn.people, min(5, len(stated)), seed),
-    )
 
 
 def whiten(

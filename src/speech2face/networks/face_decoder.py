@@ -25,7 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from speech2face.networks.spline_warp import spline_basis, warp
+from speech2face.networks.spline_basis import spline_basis
+from speech2face.networks.spline_warp import warp
 
 LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away

@@ -28,6 +28,7 @@ from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 from speech2face.errors import ModelError, UsageError
+from speech2face.extras import how_to_install
 from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
 from speech2face.preparation.active_speaker import TRUSTING, Limits
@@ -228,7 +229,7 @@ def _run_on_ray(
         import ray.data
     except ImportError:
         raise UsageError(
-            "several workers need Ray: pip install 'speech2face[data]', or give --workers 1."
+            f"several workers need Ray: {how_to_install('cluster')}, or give --workers 1."
         ) from None
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log files have the rest
     # Progress and results are told by ourselves, and that workers died.

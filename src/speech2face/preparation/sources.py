@@ -28,6 +28,7 @@ from typing import Any
 from speech2face.data.pairs import read_pairs
 from speech2face.data.samples import Refusal, Source
 from speech2face.errors import UsageError
+from speech2face.extras import how_to_install
 from speech2face.media import open_container
 from speech2face.tables import drop_repeats, read_lines, read_table
 from speech2face.weights import hash_file
@@ -297,7 +298,7 @@ def _import_yt_dlp() -> Any:
     try:
         import yt_dlp
     except ImportError:
-        raise UsageError("downloads need yt-dlp: pip install 'speech2face[data]'.") from None
+        raise UsageError(f"downloads need yt-dlp: {how_to_install('youtube')}.") from None
     return yt_dlp
 
 

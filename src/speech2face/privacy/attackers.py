@@ -25,10 +25,14 @@ import numpy as np
 
 from speech2face.data.near_duplicates import Looks, check_folds
 from speech2face.data.splits import split_people
-from speech2face.evaluation.cross_validation import log_likelihood_ratios
 from speech2face.privacy.attack_metrics import Attack
 from speech2face.privacy.attacker_features import Overheard
-from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
+from speech2face.training.gaussian_head import (
+    HeadConfig,
+    HeadSolution,
+    log_likelihood_ratios,
+    solve_head,
+)
 
 ATTACKERS = ("ignorant", "lazy-informed", "semi-informed")
 AXES = 100  # principal directions of voices that the discriminant keeps, at most

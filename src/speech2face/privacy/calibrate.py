@@ -24,7 +24,6 @@ from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_photographs
 from speech2face.data.voices import Voices, identify_data, load_voices
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation.cross_validation import Listener, log_likelihood_ratios
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
@@ -49,8 +48,8 @@ from speech2face.privacy.leakage_estimate import (
     turn_to_prior,
 )
 from speech2face.provenance import claim_run, describe
-from speech2face.training.checkpoint import hash_weights
-from speech2face.training.gaussian_head import HeadConfig
+from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
+from speech2face.training.gaussian_head import HeadConfig, log_likelihood_ratios
 from speech2face.training.loop import LoopConfig
 from speech2face.training.voice_encoder import (
     LAST_BLOCK,
@@ -58,7 +57,6 @@ from speech2face.training.voice_encoder import (
     identify_start,
     listen,
     load_speaker,
-    tune,
 )
 from speech2face.weights import FILES, Model
 
@@ -79,7 +77,7 @@ class HeldOut:
 
     voices: Voices  # N
     fold: np.ndarray  # (N,)
-    listeners: list[Listener]  # of each fold
+    encoders: list[FoldEncoder]  # of each fold
 
     @classmethod
     def train(
@@ -100,23 +98,12 @@ class HeldOut:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
         fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
         clips = listen(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
-        listeners = []
+        encoders = []
         for k in range(folds):
-            run = folder / f"fold{k}"
-            run.mkdir(parents=True, exist_ok=True)
-            network = load_speaker(recipe, speaker)
-            facts = {
-                "fold": k,
-                "folds": folds,
-                "data": voices.data,
-                "recipe": asdict(recipe),
-                "start": hash_weights(network.speaker),
-                "version": __version__,
-            }
-            head, heard = tune(recipe, network, clips, fold != k, run, facts, show)
-            listeners.append(Listener(recipe, network, head, heard, run))
+            run, facts = folder / f"fold{k}", {"fold": k, "folds": folds}
+            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, facts, show))
             show("folds", k + 1, folds, "")
-        return cls(voices, fold, listeners)
+        return cls(voices, fold, encoders)
 
     def hear_all(self, show: Show) -> list[Condition]:
         """Whole, cut short, and made worse; ways in which few clips can be heard are left out."""
@@ -137,12 +124,12 @@ class HeldOut:
         sounds = [change(voices.speech[i], int(i)) for i in rows]
         means, shares = (np.empty((len(rows), voices.faces.shape[1])) for _ in range(2))
         seconds, scores = np.empty(len(rows)), np.zeros((len(rows), len(people)))
-        for k, listener in enumerate(self.listeners):
+        for k, encoder in enumerate(self.encoders):
             own, gallery = np.flatnonzero(fold == k), np.flatnonzero(self.fold == k)
             if not len(own):
                 continue
-            head = listener.head
-            heard, lengths = listener.hear(
+            head = encoder.head
+            heard, lengths = encoder.predict(
                 [voices.clips[i] for i in rows[own]],
                 lambda own=own: [sounds[i] for i in own],
                 re.sub(r"[^A-Za-z0-9]+", "-", name),

@@ -27,6 +27,7 @@ import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.gaussians import stated_bits
 from speech2face.weights import FILES, Model
 
 STRANGERS = 1000
@@ -171,17 +172,6 @@ def temper(
     """
     covariance = spread.prior - weight * spread.gain(seconds) * spread.explained
     return weight * (mean.astype(np.float64) - average), covariance
-
-
-def stated_bits(
-    mean: np.ndarray, covariance: np.ndarray, average: np.ndarray, prior: np.ndarray
-) -> float:
-    """How much a Gaussian (D,), (D, D) claims to know beyond the prior: their divergence, bits."""
-    factor = np.linalg.cholesky(prior)
-    apart = np.linalg.solve(factor, mean - average)
-    inner = np.linalg.solve(factor, np.linalg.solve(factor, covariance).T)
-    _, logarithm = np.linalg.slogdet(inner)
-    return float((np.trace(inner) + apart @ apart - len(mean) - logarithm) / (2 * np.log(2)))
 
 
 def turn_to_prior(spread: Spread) -> tuple[np.ndarray, np.ndarray]:

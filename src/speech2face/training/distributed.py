@@ -29,6 +29,14 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates while all wait
 
 
+def check_device(device: str) -> None:
+    """Raises UsageError where training cannot run on a device of this name."""
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device is cpu or cuda, not {device}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device here; without --device it trains on the CPU.")
+
+
 @dataclass(frozen=True)
 class Processes:
     """Which process this is (`rank`, from 0), and how many train together."""

@@ -20,7 +20,6 @@ from torch.func import functional_call
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.shard_dataset import Augmentation, Batch, Reading, crop
 from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voices import Voices, hash_shards, read_voices
@@ -36,6 +35,7 @@ from speech2face.training.checkpoint import hash_weights, save_weights
 from speech2face.training.distributed import ALONE, Processes
 from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
 from speech2face.training.loop import LoopConfig, Running, fit, tell
+from speech2face.training.shard_dataset import Augmentation, Batch, Reading, crop
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     listen,

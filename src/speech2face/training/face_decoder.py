@@ -34,7 +34,7 @@ from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
-from speech2face.provenance import claim_run, describe, tell_data
+from speech2face.provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.hair_choice import solve_chances
 from speech2face.training.ridge import solve_ridge
@@ -81,7 +81,7 @@ def train_face_decoder(
         "network": "face_decoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        **tell_data(met.digest, met.sets),
+        **describe_data(met.digest, met.sets),
         "people": met.people,
         "clips": met.clips,
         "version": __version__,
@@ -236,6 +236,18 @@ def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     )
     network.load_state_dict(tensors)
     return network.eval(), facts
+
+
+def set_hair_centre(network: FaceDecoder, average: np.ndarray) -> None:
+    """Hair is chosen by the direction from this embedding (D,), the voice encoder's mean face."""
+    network.hair_centre.copy_(torch.tensor(average))
+
+
+def draw_face(network: FaceDecoder, embedding: np.ndarray) -> np.ndarray:
+    """The face of an embedding, float32 (D,) → RGB, uint8 (S, S, 3)."""
+    with torch.inference_mode():
+        picture, _ = network(torch.tensor(embedding[None]))
+    return (picture[0] * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def _measure(

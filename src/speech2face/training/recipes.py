@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from speech2face.data.shard_dataset import Augmentation
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
 from speech2face.networks.attention_pooling import AttentiveEncoderConfig
@@ -22,6 +21,7 @@ from speech2face.training.end_to_end import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
+from speech2face.training.shard_dataset import Augmentation
 from speech2face.training.voice_encoder import VoiceEncoderRecipe
 
 Recipe = TypeVar("Recipe", bound=FaceDecoderRecipe | VoiceEncoderRecipe | EndToEndRecipe)

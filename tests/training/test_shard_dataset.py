@@ -10,16 +10,16 @@ from torch.utils.data import DataLoader
 
 from helpers.finished_samples import make_sample, make_set
 from helpers.sounds import noise
-from speech2face.data.shard_dataset import (
+from speech2face.data.shard_reader import cut_order, read_samples
+from speech2face.data.shards import Packing, Shard, read_index
+from speech2face.errors import UsageError
+from speech2face.training.shard_dataset import (
     Augmentation,
     Reading,
     SpeechAndFaces,
     augment,
     crop,
 )
-from speech2face.data.shard_reader import cut_order, read_samples
-from speech2face.data.shards import Packing, Shard, read_index
-from speech2face.errors import UsageError
 
 COUNT = 26
 CLIPS = {make_sample(i).source.clip for i in range(COUNT)}
@@ -77,9 +77,9 @@ def test_ranks_have_as_many_batches_and_no_sample_twice(counts, batch, ranks, wo
             yield from [{}] * size
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("speech2face.data.shard_dataset.read_stretches", note)
+        patch.setattr("speech2face.training.shard_dataset.read_stretches", note)
         patch.setattr(
-            "speech2face.data.shard_dataset.read_index",
+            "speech2face.training.shard_dataset.read_index",
             lambda _: type("", (), {"of": lambda *_: shards}),
         )
         patch.setattr(SpeechAndFaces, "_make", lambda _, samples, *__: len(samples))

@@ -1,0 +1,78 @@
+"""The program and its commands, as `speech2face --help` lists them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from speech2face import __version__
+from speech2face.cli import evaluate, models, prepare, privacy, recordings, serve, train
+from speech2face.cli.help_pages import Command, CommandGroup
+
+ON_RECORDINGS = "Commands for recordings"
+ON_MODELS = "Commands for models and the installation"
+ON_DATA = "Commands for training and measuring (they need more packages, and say which)"
+
+EXAMPLES = """\b
+Examples:
+  speech2face reconstruct recording.m4a
+  speech2face reconstruct calls --out-dir faces
+  speech2face audit recording.m4a
+  speech2face anonymise recording.m4a disguised.wav
+
+\b
+`speech2face COMMAND --help` explains a command.
+Exit codes: 0 done, 1 the system failed, 2 wrong call, 3 unreadable recording,
+4 no speech in it, 5 model or package missing, 6 part of a batch failed."""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"speech2face {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="speech2face",
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(
+    help="Draw the typical face that a voice suggests: nobody's portrait.",
+    epilog=EXAMPLES,
+)
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+for heading, commands in {
+    ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
+    ON_MODELS: (models.models, models.doctor, serve.serve),
+    ON_DATA: (prepare.prepare, models.export, models.calibrate),
+}.items():
+    for command in commands:
+        app.command(cls=Command, rich_help_panel=heading)(command)
+
+training = typer.Typer(cls=CommandGroup, help="Train a network on folders of data.")
+training.command("face-decoder", cls=Command)(train.train_face_decoder)
+training.command("voice-encoder", cls=Command)(train.train_voice_encoder)
+app.add_typer(training, name="train", rich_help_panel=ON_DATA)
+
+measuring = typer.Typer(cls=CommandGroup, help="Measure how well faces are drawn.")
+measuring.command("pairs", cls=Command)(evaluate.evaluate_pairs)
+measuring.command("card", cls=Command)(evaluate.evaluate_card)
+measuring.command("trials", cls=Command)(evaluate.evaluate_trials)
+measuring.command("copies", cls=Command)(evaluate.evaluate_copies)
+app.add_typer(measuring, name="evaluate", rich_help_panel=ON_DATA)
