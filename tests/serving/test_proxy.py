@@ -36,6 +36,8 @@ def proxy(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     example = re.sub(r"listen 443 ssl;", f"listen 127.0.0.1:{port};", example)
     example = re.sub(r"ssl_certificate.*\n", "", example)
     assert "ssl" not in example.partition("server {")[2]
+    example, bounds = re.subn(r"client_header_timeout 10s", "client_header_timeout 1s", example)
+    assert bounds == 1
     temporary = "".join(f"{name}_temp_path {folder}/{name};\n" for name in FOLDERS)
     (folder / "conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/errors warn; worker_processes 1;\n"
@@ -98,3 +100,18 @@ def test_streams_pass_for_its_own_page_alone(proxy: httpx.Client) -> None:
         pass
     answer = proxy.get("v1/stream", headers={"Speech2Face-Page": origin})
     assert answer.status_code == 426
+
+
+def test_a_head_that_comes_in_drops_is_not_waited_for(proxy: httpx.Client) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.base_url.port), timeout=30) as wire:
+        wire.settimeout(0.1)
+        wire.sendall(b"GET /face/healthz HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(100):
+            try:
+                if not wire.recv(1000).startswith(b"HTTP/1.1 200"):
+                    return  # refused, or hung up
+            except TimeoutError:
+                wire.sendall(b"X-More: 1\r\n")
+            except ConnectionResetError:
+                return
+    pytest.fail("a head of ten seconds was waited for")

@@ -1,4 +1,4 @@
-"""Addresses, the log, and how long the server waits for a request's head, without a model."""
+"""Addresses, the log, and what slow clients can do, without a model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from unittest.mock import Mock
 from urllib.parse import urlsplit
 
@@ -18,10 +19,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from speech2face.errors import UsageError
+from speech2face.serving.limits import Limits
 from speech2face.serving.logs import Formatter, describe_failure
-from speech2face.serving.server import _is_loopback, _listen, _name, bound_heads
+from speech2face.serving.server import _is_loopback, _listen, _name, configure
 
-SECONDS = 0.3
+CONNECTIONS = 4
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
 
 
@@ -31,10 +33,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
+    """Of a server that takes `CONNECTIONS` at a time."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        echo, http=bound_heads(SECONDS), lifespan="off", log_config=None, timeout_keep_alive=60
-    )
+    config = configure(echo, replace(Limits(), connections=CONNECTIONS))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -43,52 +44,40 @@ def address() -> Iterator[tuple[str, int]]:
     thread.join()
 
 
-@pytest.fixture
-def wire(address: tuple[str, int]) -> Iterator[socket.socket]:
+@contextmanager
+def slow_clients(address: tuple[str, int], count: int) -> Iterator[list[socket.socket]]:
+    """So many that have sent a part of a request's head."""
+    with ExitStack() as stack:
+        wires = [
+            stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(count)
+        ]
+        for wire in wires:
+            wire.sendall(HEAD)
+        yield wires
+
+
+def ask(address: tuple[str, int]) -> bytes:
     with socket.create_connection(address, timeout=30) as wire:
-        yield wire
+        wire.sendall(HEAD + b"Connection: close\r\n\r\nabc")
+        return b"".join(iter(lambda: wire.recv(1000), b""))
 
 
-def ask(wire: socket.socket, pause: float = 0) -> bytes:
-    wire.sendall(HEAD + b"\r\n")
-    time.sleep(pause)
-    wire.sendall(b"abc")
-    answer = b""
-    while not answer.endswith(b"abc"):
-        answer += wire.recv(1000)
-    return answer
+def test_slow_clients_hold_up_nobody_else(address: tuple[str, int]) -> None:
+    with slow_clients(address, CONNECTIONS - 2) as wires:
+        for wire in wires:
+            for _ in range(20):
+                wire.sendall(b"X-More: 1\r\n")
+            assert ask(address).endswith(b"\r\n\r\nabc")
+        wires[0].sendall(b"\r\nabc")
+        assert wires[0].recv(1000).startswith(b"HTTP/1.1 200")  # it was waited for
 
 
-def drip(wire: socket.socket) -> None:
-    for _ in range(1000):
-        wire.sendall(b"X-More: 1\r\n")
-        time.sleep(SECONDS / 10)
-
-
-def hangs_up(wire: socket.socket) -> bool:
-    try:
-        return wire.recv(1000) == b""
-    except ConnectionResetError:
-        return True
-
-
-def test_who_says_nothing_is_left(wire: socket.socket) -> None:
-    assert hangs_up(wire)
-
-
-@pytest.mark.parametrize("before", [0, 2], ids=["first request", "third request"])
-def test_a_head_that_comes_in_drops_is_not_waited_for(wire: socket.socket, before: int) -> None:
-    for _ in range(before):
-        ask(wire)
-    wire.sendall(HEAD)
-    with pytest.raises((BrokenPipeError, ConnectionResetError)):
-        drip(wire)
-
-
-def test_a_body_may_take_longer_than_a_head(wire: socket.socket) -> None:
-    assert ask(wire, 2 * SECONDS).startswith(b"HTTP/1.1 200")
-    time.sleep(2 * SECONDS)  # and the next request may
-    assert ask(wire).startswith(b"HTTP/1.1 200")
+def test_slow_clients_can_take_all_connections(address: tuple[str, int]) -> None:
+    """So a proxy has to bound heads: test_proxy.py."""
+    with slow_clients(address, CONNECTIONS):
+        assert ask(address).startswith(b"HTTP/1.1 503")
+    while not ask(address).startswith(b"HTTP/1.1 200"):  # once they have left
+        pass
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])

@@ -27,7 +27,6 @@ class Limits:
     workers: int = field(default_factory=count_cores)  # processes; each hears one recording
     queue: int = 32  # requests that wait for a worker
 
-    head: float = 10.0  # for the head of a request to arrive
     body: int = 32 * MIB  # of one request
     held: int = 256 * MIB  # of all bodies and streams in memory
     arrival: float = 30.0  # for a body to arrive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ipaddress
 import logging
@@ -13,15 +12,13 @@ import socket
 
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
 from speech2face import __version__
 from speech2face.errors import Speech2FaceError, UsageError
 from speech2face.serving.api import make_app
-from speech2face.serving.error_responses import answer_problem
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.logs import set_up_log
-from speech2face.serving.middleware import RAW_HEADERS
 from speech2face.serving.origins import Origins
 from speech2face.weights import Model
 
@@ -46,6 +43,7 @@ def serve(
     worker can be started.
     """
     set_up_log(log_level)
+    logging.getLogger("asyncio").addFilter(_is_no_late_damage)
     listener = _listen(host, port)
     if not _is_loopback(listener):
         log.warning(
@@ -58,23 +56,11 @@ def serve(
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most_files))
     failures: list[Speech2FaceError] = []
 
-    def give_up(failure: Speech2FaceError) -> None:
+    def stop_with(failure: Speech2FaceError) -> None:
         failures.append(failure)
         server.should_exit = True
 
-    config = uvicorn.Config(
-        make_app(model, limits, origins, give_up),
-        http=bound_heads(limits.head),
-        log_config=None,
-        access_log=False,  # it has addresses of clients and names in paths; ours has neither
-        server_header=False,
-        ws="websockets-sansio",
-        ws_max_size=MIB,
-        ws_per_message_deflate=False,
-        limit_concurrency=limits.connections,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=round(limits.stopping),
-    )
+    server = _Server(configure(make_app(model, limits, origins, stop_with), limits))
     url = _name(listener)
     print(url, flush=True)
     log.info(
@@ -83,7 +69,6 @@ def serve(
     )
     # uvicorn raises the signal that ended it once more: stopping when told to is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    server = _Server(config)
     server.run([listener])
     if failures:
         raise failures[0]
@@ -96,58 +81,38 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def bound_heads(seconds: float) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP, which hangs up on whoever has not sent a request's head in so many seconds.
+def _is_no_late_damage(record: logging.LogRecord) -> bool:
+    """False where a body is damaged after its request was answered: uvicorn (0.54) tries to answer
+    once more, which fails. The connection is closed, and all is well."""
+    return not (record.exc_info and isinstance(record.exc_info[1], h11.LocalProtocolError))
 
-    It bounds by itself only the silence between two requests.
-    """
 
-    class Protocol(H11Protocol):
-        patience: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.patience = self.loop.call_later(seconds, transport.close)
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.conn.their_state is not h11.IDLE:  # the head is complete
-                self._be_patient()
-            elif not self.patience:
-                self.patience = self.loop.call_later(seconds, self.transport.close)
-
-        def send_400_response(self, msg: str) -> None:
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # nothing was answered yet
-                answer = answer_problem(UsageError("this is no HTTP request that can be read."))
-                headers = [*answer.raw_headers, *RAW_HEADERS, (b"connection", b"close")]
-                for event in (
-                    h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
-                    h11.Data(data=bytes(answer.body)),
-                    h11.EndOfMessage(),
-                ):
-                    self.transport.write(self.conn.send(event) or b"")
-            self.transport.close()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._be_patient()
-
-        def _be_patient(self) -> None:
-            if self.patience:
-                self.patience.cancel()
-                self.patience = None
-
-    return Protocol
+def configure(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    """How uvicorn serves the app. It has no bound on how slowly a request's head may come: a proxy
+    before it has to have one (docs/serving.md)."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        log_config=None,
+        access_log=False,  # it has addresses of clients and names in paths; ours has neither
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MIB,
+        ws_per_message_deflate=False,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=round(limits.stopping),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
     """`host` is a name or an address; :: is all of this machine's, IPv4's too."""
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM) if name else []
-        if not found:
+        addresses = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM) if name else []
+        if not addresses:
             raise UsageError("--host is an address or a name, as 127.0.0.1, :: or localhost.")
-        family, _, _, _, address = found[0]
+        family, _, _, _, address = addresses[0]
         both = name == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(address, family=family, backlog=1024, dualstack_ipv6=both)
     except socket.gaierror as error:
