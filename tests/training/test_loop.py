@@ -14,7 +14,7 @@ from helpers import HELPERS
 from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
-from speech2face.training.loop import LoopConfig, Progress, Running, _schedule, fit, tell
+from speech2face.training.loop import LoopConfig, Running, StepReport, _schedule, fit, show_steps
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +176,12 @@ def test_progress_counts_to_the_last_step(tmp_path):
 
 
 def test_progress_is_told_in_a_line():
-    told = []
-    tell(lambda *words: told.append(words), "learning")(Progress(3, 9, {"a": 0.5, "b": 2}, 3700.4))
-    gpu = Progress(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
-    tell(lambda *words: told.append(words), "learning")(gpu)
-    assert told == [
+    shown = []
+    show_step = show_steps(lambda *words: shown.append(words), "learning")
+    show_step(StepReport(3, 9, {"a": 0.5, "b": 2}, 3700.4))
+    gpu = StepReport(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
+    show_step(gpu)
+    assert shown == [
         ("learning", 3, 9, "a 0.500  b 2.000  1:01:40 left"),
         ("learning", 9, 9, "a 0.250  812.3 clips/s  42% of the peak  0:00:00 left"),
     ]

@@ -34,7 +34,7 @@ from speech2face.training.batches import HeldBatches, Source, StreamedBatches, a
 from speech2face.training.checkpoint import hash_weights, save_weights
 from speech2face.training.distributed import ALONE, Processes
 from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
-from speech2face.training.loop import LoopConfig, Running, fit, tell
+from speech2face.training.loop import LoopConfig, Running, fit, show_steps
 from speech2face.training.shard_dataset import Augmentation, Batch, Reading, crop
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
@@ -246,8 +246,8 @@ def train_end_to_end(
         _say_always(network, average)
     if recipe.balanced:
         task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
-    told = tell(show, "training the voice encoder")
-    fit(task, recipe.loop, folder / "end-to-end", facts, told, running, processes)
+    show_step = show_steps(show, "training the voice encoder")
+    fit(task, recipe.loop, folder / "end-to-end", facts, show_step, running, processes)
     path = folder / "voice_encoder.safetensors"
     if processes.first:
         # Only here, not where a resumed run compares its facts: another machine balances to other

@@ -96,7 +96,7 @@ class ValidatedTask(Task, Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepReport:
     """Where a run is, for whoever shows it."""
 
     step: int
@@ -107,19 +107,19 @@ class Progress:
     peak_share: float | None = None  # of what the GPU can do, 0 … 1; None on a CPU
 
 
-def tell(show: Show, what: str) -> Callable[[Progress], None]:
+def show_steps(show: Show, what: str) -> Callable[[StepReport], None]:
     """Shows a run's losses, its pace and the time left, in a line."""
 
-    def told(progress: Progress) -> None:
-        words = [f"{name} {loss:.3f}" for name, loss in progress.losses.items()]
-        if progress.clips_per_second:
-            words.append(f"{progress.clips_per_second:.1f} clips/s")
-        if progress.peak_share:
-            words.append(f"{progress.peak_share:.0%} of the peak")
-        words.append(f"{timedelta(seconds=round(progress.seconds_left))} left")
-        show(what, progress.step, progress.steps, "  ".join(words))
+    def show_step(report: StepReport) -> None:
+        words = [f"{name} {loss:.3f}" for name, loss in report.losses.items()]
+        if report.clips_per_second:
+            words.append(f"{report.clips_per_second:.1f} clips/s")
+        if report.peak_share:
+            words.append(f"{report.peak_share:.0%} of the peak")
+        words.append(f"{timedelta(seconds=round(report.seconds_left))} left")
+        show(what, report.step, report.steps, "  ".join(words))
 
-    return told
+    return show_step
 
 
 def fit(
@@ -127,7 +127,7 @@ def fit(
     config: LoopConfig,
     folder: Path,
     facts: dict[str, Any],
-    show: Callable[[Progress], None] | None = None,
+    show: Callable[[StepReport], None] | None = None,
     running: Running | None = None,
     processes: Processes = ALONE,
 ) -> None:
@@ -197,7 +197,7 @@ def fit(
                 curve.add(step, {**row, **numbers, **figures}, speed)
                 if show:
                     left = 0.0 if over else pace.seconds_a_step * (config.steps - state.step)
-                    show(Progress(state.step, config.steps, row, left, **speed))
+                    show(StepReport(state.step, config.steps, row, left, **speed))
             late = time.monotonic() - saved > running.checkpoint_seconds
             if curve and (over or stopping or late):
                 curve.flush()
@@ -313,6 +313,9 @@ def _validate(
             if value.item() < state.best:
                 place = {"step": state.step, "validation": figures}
                 save_weights(path, state.network.state_dict(), {**facts, **place})
-    told = processes.share(value).item()
-    state.best, state.waited = (told, 0) if told < state.best else (state.best, state.waited + 1)
+    value = processes.share(value).item()
+    if value < state.best:
+        state.best, state.waited = value, 0
+    else:
+        state.waited += 1
     return {f"validation/{name}": figure for name, figure in figures.items()}

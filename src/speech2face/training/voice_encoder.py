@@ -26,7 +26,7 @@ from speech2face.provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.clip_features import FRAMES_A_SECOND, HeardClips, hear_clips
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
-from speech2face.training.loop import LoopConfig, fit, tell
+from speech2face.training.loop import LoopConfig, fit, show_steps
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.untuned_weights import unpack_untuned
 from speech2face.weights import UNTUNED, find_model, hash_file
@@ -176,7 +176,8 @@ def tune(
         return head, clips
     set_head(network, head)
     task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
-    fit(task, recipe.tuning, folder / "tuning", facts, tell(show, "tuning the voice encoder"))
+    show_step = show_steps(show, "tuning the voice encoder")
+    fit(task, recipe.tuning, folder / "tuning", facts, show_step)
     tuned = clips.hear_again(network.speaker, folder, show)
     return solve(recipe, tuned, chosen), tuned
 
