@@ -5,7 +5,7 @@
     python benchmarks/audit.py draw
 
 `draw` writes the tables and plots of docs/privacy.md from benchmarks/audit.json. The others need
-the extras `train` and `data`, and keep what is finished in --cache. On one core attacking takes 3
+the extra `train`, and keep what is finished in --cache. On one core attacking takes 3
 to 5 minutes for each method, calibrating 45; it is `speech2face calibrate default`. With --write,
 what was measured goes into benchmarks/audit.json, and the numbers found beside the released model.
 """
@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.console import ProgressBars
+from speech2face.metrics.audit_results import FaceAndVoice, PopulationAudit, read_population_audit
+from speech2face.metrics.intervals import Estimate
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
-from speech2face.privacy.audit_population import Audit
-from speech2face.privacy.audit_population import tell_estimate as tell
+from speech2face.privacy.audit_population import PopulationAuditor
 from speech2face.privacy.audit_recording import SURE
 from speech2face.privacy.calibrate import calibrate, write_calibration
 from speech2face.privacy.leakage_estimate import STRANGERS
+from speech2face.reports.formats import format_estimate
 from speech2face.reports.plots import Axis, Series, draw_lines
 from speech2face.reports.population_page import draw_face
 from speech2face.weights import find_model
@@ -56,24 +58,26 @@ def main() -> None:
     with ProgressBars() as show:
         if given.what == "calibrate":
             model = find_model()
-            found, results = calibrate(model, given.pairs, given.faces, given.cache, show)
+            calibration, report = calibrate(model, given.pairs, given.faces, given.cache, show)
+            results = report.as_json()
             if given.write:
-                write_calibration(found, model)
+                write_calibration(calibration, model)
         else:
-            audit = Audit(given.pairs, given.voices, given.cache, show)
+            auditor = PopulationAuditor(given.pairs, given.voices, given.cache, show)
             methods = [load_anonymiser(name) for name in given.methods or ANONYMISERS]
-            results = audit.measure(methods, HERE / "anonymisers.json")
+            results = auditor.measure(methods, HERE / "anonymisers.json").as_json()
     print(json.dumps(results, indent=2))
     if given.write:
         path = HERE / "audit.json"
-        told = json.loads(path.read_text()) if path.is_file() else {}
-        path.write_text(json.dumps(told | {given.what: results}, indent=1) + "\n")
+        stored = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps(stored | {given.what: results}, indent=1) + "\n")
 
 
-def draw(told: dict[str, Any]) -> None:
+def draw(stored: dict[str, Any]) -> None:
     """Tables and plots of docs/privacy.md."""
-    conditions, attacked = told["calibrate"]["conditions"], told["attack"]
-    write_between(tabulate_statements(told["calibrate"]), "calibration")
+    conditions = stored["calibrate"]["conditions"]
+    attacked = read_population_audit(stored["attack"])
+    write_between(tabulate_statements(stored["calibrate"]), "calibration")
     write_between(tabulate_attacks(attacked), "attacks")
     plots = {
         "audit-before": draw_reliability(conditions, "before"),
@@ -84,52 +88,52 @@ def draw(told: dict[str, Any]) -> None:
         (DOCS / f"{name}.svg").write_text(stand_alone(figure))
 
 
-def tabulate_statements(told: dict[str, Any]) -> list[str]:
+def tabulate_statements(report: dict[str, Any]) -> list[str]:
     header = ("heard", "clips", "stated bits", "found bits", "stated place", "found")
     lines = [f"| {' | '.join(header)} | within the stated 90 % |", "|--" * 7 + "|"]
-    for name, row in told["conditions"].items():
+    for name, row in report["conditions"].items():
         after = row["after"]
         cells = [
             name,
             str(row["clips"]),
             f"{after['stated_bits']:.2f}",
-            tell(after["found_bits"]),
+            format_estimate(Estimate(**after["found_bits"])),
             f"{STRANGERS * after['stated_place']:.0f}",
-            tell(after["found_place"], 0, STRANGERS),
-            f"{tell(after['within']['90 %'], 1, 100)} %",
+            format_estimate(Estimate(**after["found_place"]), 0, STRANGERS),
+            f"{format_estimate(Estimate(**after['within']['90 %']), 1, 100)} %",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    d, a, b, c = (told["numbers"][key] for key in ("doubt", "shortness", "noise", "narrow"))
-    off = 100 * SURE * told["numbers"]["deviation"]
+    d, a, b, c = (report["numbers"][key] for key in ("doubt", "shortness", "noise", "narrow"))
+    off = 100 * SURE * report["numbers"]["deviation"]
     lines += [
         "",
-        f"{told['people']} people, {told['clips']} clips. d = {d:.3f}, a = {a:.3f} s, b = {b:.3f}, "
-        f"c = {c:.3f}; the interval on the page is ± {off:.0f} %.",
+        f"{report['people']} people, {report['clips']} clips. d = {d:.3f}, a = {a:.3f} s, "
+        f"b = {b:.3f}, c = {c:.3f}; the interval on the page is ± {off:.0f} %.",
     ]
     return lines
 
 
-def tabulate_attacks(attacked: dict[str, Any]) -> list[str]:
+def tabulate_attacks(attacked: PopulationAudit) -> list[str]:
     header = ("method", "attacker", "face, bits", "hidden", "two-way", "linkability of the face")
     header += ("voice, equal error, %", "linkability of the voice")
     lines = [f"| {' | '.join(header)} |", "|--" * len(header) + "|"]
-    lines.append(f"| unchanged | | {' | '.join(cells(attacked['before'], None))} |")
-    for name, method in attacked["methods"].items():
-        for attacker, row in method["attackers"].items():
-            told = " | ".join(cells(row, row["face_bits_hidden"]))
-            lines.append(f"| {name} | {attacker} | {told} |")
+    lines.append(f"| unchanged | | {' | '.join(cells(attacked.before, None))} |")
+    for name, method in attacked.methods.items():
+        for attacker, row in method.attackers.items():
+            text = " | ".join(cells(row, row.face_bits_hidden))
+            lines.append(f"| {name} | {attacker} | {text} |")
     return lines
 
 
-def cells(row: dict[str, Any], hidden: dict[str, float] | None) -> list[str]:
-    face, voice = row["face"], row["voice"]
+def cells(row: FaceAndVoice, hidden: Estimate | None) -> list[str]:
+    face, voice = row.face, row.voice
     return [
-        tell(face["bits"]),
-        tell(hidden) if hidden else "",
-        tell(face["two_way"], 3),
-        tell(face["linkability"]),
-        tell(voice["equal_error_rate"], 1, 100),
-        tell(voice["linkability"]),
+        format_estimate(face.bits),
+        format_estimate(hidden) if hidden else "",
+        format_estimate(face.two_way, 3),
+        format_estimate(face.linkability),
+        format_estimate(voice.equal_error_rate, 1, 100),
+        format_estimate(voice.linkability),
     ]
 
 

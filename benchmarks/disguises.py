@@ -45,11 +45,11 @@ from speech2face.data.pair_sets import join_people, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.errors import NoSpeechError
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.metrics.intervals import bootstrap_people
+from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.privacy import disguise_detection
 from speech2face.privacy.anonymisers import load_anonymiser
-from speech2face.privacy.audit_population import tell_estimate
 from speech2face.privacy.disguise_detection import FILE, Classifier, standardise
+from speech2face.reports.formats import format_estimate
 from speech2face.speech import find_speech
 from speech2face.tables import read_table
 from speech2face.weights import ASSETS
@@ -408,7 +408,7 @@ def tabulate(facts: dict[str, Any]) -> list[str]:
     """The table of docs/privacy.md."""
 
     def percent(found: dict[str, float]) -> str:
-        return tell_estimate(found, 1, 100)
+        return format_estimate(Estimate(*(found[k] for k in ("value", "low", "high"))), 1, 100)
 
     lines = ["| plain voices | sounds | called disguised, % |", "|--|--|--|"]
     for name, found in facts["false_alarms"].items():

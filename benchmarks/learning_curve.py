@@ -34,9 +34,9 @@ from speech2face.evaluation.cross_validation import deal_folds
 from speech2face.files import write_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
 from speech2face.metrics.matching import two_way
-from speech2face.training.clip_features import HeardClips
+from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.recipes import voice_encoder
-from speech2face.training.voice_encoder import listen, load_speaker
+from speech2face.training.voice_encoder import load_speaker, prepare_clips
 from voice_encoders import FOLDS, REFERENCE, ROWS, SEED, SHORT, Fold, find_folder, write_table
 from voice_encoders import KEPT as ANSWER
 
@@ -95,7 +95,7 @@ def main() -> None:
         write_table(draw_table(curves), "learning curve")
 
 
-def gather(folders: list[Path], out: Path, show: Show) -> tuple[HeardClips, np.ndarray]:
+def gather(folders: list[Path], out: Path, show: Show) -> tuple[ClipFeatures, np.ndarray]:
     """Everybody, as the speaker networks hear them before tuning, and the fold of each clip.
 
     They are heard as by voice_encoders.py.
@@ -103,14 +103,14 @@ def gather(folders: list[Path], out: Path, show: Show) -> tuple[HeardClips, np.n
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
     voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
-    clips = listen(recipe, load_speaker(recipe), voices, cache, show)
+    clips = prepare_clips(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     return clips, dealt[rows]
 
 
 def learn(
     name: str,
-    clips: HeardClips,
+    clips: ClipFeatures,
     fold: np.ndarray,
     k: int,
     share: float,
@@ -148,7 +148,7 @@ def find_part(name: str, k: int, share: float, draw: int, out: Path) -> Path:
     return find_folder(name, k, out) / f"share{share:g}-draw{draw}"
 
 
-def trace(name: str, clips: HeardClips, fold: np.ndarray, out: Path) -> Curve | None:
+def trace(name: str, clips: ClipFeatures, fold: np.ndarray, out: Path) -> Curve | None:
     """The curve of a row of which all parts are there."""
     people = np.array(clips.voices.people)
     wins = np.zeros((len(SHARES), len(people)))

@@ -252,7 +252,7 @@ def measure_fuzz() -> dict[str, Any]:
             while True:
                 answer = client.post(f"{server.url}/v1/reconstruct", content=body)
                 if answer.status_code != 503 or "queue" not in answer.json()["detail"]:
-                    return kind, told(answer), time.perf_counter() - start
+                    return kind, format_answer(answer), time.perf_counter() - start
                 time.sleep(0.5)
 
         watcher = threading.Thread(target=watch)
@@ -286,8 +286,8 @@ def measure_fuzz() -> dict[str, Any]:
     return results
 
 
-def told(answer: httpx.Response) -> str:
-    """Status and kind of an answer; an untyped error is told as such."""
+def format_answer(answer: httpx.Response) -> str:
+    """Status and kind of an answer; an untyped error is called so."""
     if answer.status_code == 200:
         return "200 face"
     if answer.headers["content-type"] != "application/problem+json":
@@ -317,8 +317,8 @@ def measure_command() -> dict[str, Any]:
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         exits[str(done.returncode)] += 1
         codes.update(str(row.get("exit_code", 0)) for row in rows)
-        told_well = ("speech2face: ", "recordings: ")
-        strange += sum(not line.startswith(told_well) for line in done.stderr.splitlines())
+        expected = ("speech2face: ", "recordings: ")
+        strange += sum(not line.startswith(expected) for line in done.stderr.splitlines())
         strange += abs(len(paths) - len(rows))
     return {
         "commands": COMMANDS,

@@ -41,12 +41,12 @@ from speech2face.metrics.matching import centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
-from speech2face.training.clip_features import HeardClips
+from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.encoder_factory import load_encoder
 from speech2face.training.end_to_end import EndToEndRecipe, train_end_to_end
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
-from speech2face.training.loop import Running, fit, tell
+from speech2face.training.loop import RunOptions, fit, report_progress
 from speech2face.training.recipes import (
     attentive,
     face_decoder,
@@ -60,8 +60,8 @@ from speech2face.training.voice_encoder import (
     LAST_BLOCK,
     TuningTask,
     VoiceEncoderRecipe,
-    listen,
     load_speaker,
+    prepare_clips,
     set_head,
     solve,
 )
@@ -82,7 +82,7 @@ KEPT = "answer.npz"
 class Fold:
     """Who is heard and who is learned from, and where the row's runs are kept."""
 
-    clips: HeardClips  # by the speaker networks as they were before tuning
+    clips: ClipFeatures  # by the speaker networks as they were before tuning
     test: np.ndarray  # (N,) bool
     decoder: Path  # weights of the face decoder that met nobody of the test either
     folder: Path
@@ -162,7 +162,7 @@ def freeze(columns: slice) -> Row:
     return row
 
 
-def _judge(head: HeadSolution, clips: HeardClips, test: np.ndarray) -> Answer:
+def _judge(head: HeadSolution, clips: ClipFeatures, test: np.ndarray) -> Answer:
     features, seconds = clips.features[clips.whole][test], clips.seconds[clips.whole][test]
     means = head.predict(features, seconds)
     return head.show(means), log_likelihood_ratios(head, means, seconds, clips.voices.faces[test])
@@ -216,8 +216,8 @@ def tune(varied: Tuning) -> Row:
         set_head(network, solve(recipe, fold.clips, ~fold.test))
         task = VariedTask(varied, network, fold)
         facts = {"tuning": asdict(varied), "data": fold.voices.data}
-        fit(task, recipe.tuning, fold.folder, facts, tell(fold.show, "tuning"))
-        clips = fold.clips.hear_again(network.speaker, fold.folder, fold.show)
+        fit(task, recipe.tuning, fold.folder, facts, report_progress(fold.show, "tuning"))
+        clips = fold.clips.extract_again(network.speaker, fold.folder, fold.show)
         return _judge(solve(recipe, clips, ~fold.test), clips, fold.test)
 
     return row
@@ -232,9 +232,9 @@ def learn(recipe: EndToEndRecipe) -> Row:
         layer = first_layer(fold.decoder) if recipe.weights.paper else None
         convolves = isinstance(recipe.network, PaperVoiceEncoderConfig)
         # In bfloat16 channels last is twice as fast, on CPUs too; a checkpoint takes gigabytes.
-        running = Running(checkpoint_seconds=600, channels_last=convolves)
+        options = RunOptions(checkpoint_seconds=600, channels_last=convolves)
         path = train_end_to_end(
-            recipe, source, fold.folder, fold.show, decoder=layer, running=running
+            recipe, source, fold.folder, fold.show, decoder=layer, options=options
         )
         network, _ = load_encoder(path)
         if convolves:
@@ -242,7 +242,7 @@ def learn(recipe: EndToEndRecipe) -> Row:
         sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
         half = torch.autocast("cpu", torch.bfloat16, enabled=recipe.loop.bfloat16)
 
-        def listen(rows: np.ndarray) -> np.ndarray:
+        def predict(rows: np.ndarray) -> np.ndarray:
             heard = np.empty((len(rows), voices.faces.shape[1]))
             with torch.inference_mode(), half:
                 for place, clip in enumerate(rows):
@@ -252,9 +252,15 @@ def learn(recipe: EndToEndRecipe) -> Row:
 
         # A point is not shrunk as a mean is: what that takes is learned where errors are measured.
         held_out, average = train[sides == 1], voices.faces[train].mean(0)
-        guessed, true = listen(held_out) - average, voices.faces[held_out] - average
+        guessed, true = (
+            predict(held_out) - average,
+            voices.faces[held_out] - average,
+        )
         gain = (guessed * true).sum() / (guessed**2).sum()
-        points, faces = listen(np.flatnonzero(fold.test)), voices.faces[fold.test]
+        points, faces = (
+            predict(np.flatnonzero(fold.test)),
+            voices.faces[fold.test],
+        )
         means, errors = average + gain * (points - average), true - gain * guessed
         return points, _compare(means, faces, errors, voices.faces[train], correlated=False)
 
@@ -382,7 +388,7 @@ class Crowd:
     """Everybody, and the fold in which nobody has met them."""
 
     pairs: list[Pair]  # N
-    clips: HeardClips  # by the speaker networks as they were before tuning
+    clips: ClipFeatures  # by the speaker networks as they were before tuning
     fold: np.ndarray  # (N,)
     decoders: list[Path]  # of each fold
     first: np.ndarray  # (N,) bool: in the first set
@@ -397,7 +403,7 @@ def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
     voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
-    clips = listen(recipe, load_speaker(recipe), voices, cache, show)
+    clips = prepare_clips(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     decoders = []
     for k in range(FOLDS):

@@ -22,6 +22,7 @@ FROM_ROOT = {
     "DATA_CARD.md": "data-card.md",
     "RESPONSIBLE_USE.md": "responsible-use.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
 EXAMPLE = re.compile(r"<!-- examples/(\w+\.py) -->")

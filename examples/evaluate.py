@@ -5,7 +5,7 @@
 FOLDER is what examples/train.py made; by default where that writes. Draws each clip by the released
 model and prints two-way matching: how often the true face is picked of two; a coin gets .500. Here
 it tells nothing of the model: the "true" faces were drawn by it. All other figures are in
-FOLDER/evaluation/report.json, a page of them in report.html. Needs the extras train and data.
+FOLDER/evaluation/report.json, a page of them in report.html. Needs the extra train.
 
 Pictures of any other system go the same way. Without `--pictures` the command trains the networks
 by folds by person and measures those: that is how the figures of the model card came about.

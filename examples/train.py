@@ -4,7 +4,7 @@
 
 Makes a tiny set of nobody (parts of the synthetic voices here, faces drawn by the released model),
 trains by the recipes `debug`, exports a model and uses it. Prints each command before it runs. It
-takes about a minute, needs the extras train and data, and learns nothing of worth: for that
+takes about a minute, needs the extra train, and learns nothing of worth: for that
 give thousands of pairs and leave `--recipe` out.
 """
 

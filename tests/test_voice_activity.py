@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from helpers.sounds import RATE, example_speech, noise, tones
@@ -54,6 +55,13 @@ def test_the_graph_gives_the_same_for_many_chunks_as_for_one_at_a_time(voice: np
         np.testing.assert_allclose(held, last, atol=1e-3)
     rested, _ = graph.run(None, {"samples": voice[-10 * CHUNK :], "state": state})
     assert np.abs(rested - whole[-10:]).max() > 0.01  # the state matters
+
+
+def test_the_graph_is_one_that_browsers_run() -> None:
+    graph = onnx.load(ASSETS / "speech_detector.onnx")
+    (opset,) = graph.opset_import
+    assert (opset.domain, opset.version <= 20) == ("", True)
+    assert {node.domain for node in graph.graph.node} == {""}
 
 
 def test_many_blocks_are_judged_as_one(voice: np.ndarray) -> None:

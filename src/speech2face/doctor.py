@@ -18,6 +18,7 @@ from speech2face.extras import (
     PURPOSES,
     find_missing,
     how_to_install,
+    list_packages,
     name_module,
     read_requirements,
 )
@@ -66,11 +67,11 @@ def examine(print_line: Callable[[str], None]) -> bool:
             print_line(f"✗ {_one_line(error)}")
             healthy = False
     for extra, purpose in PURPOSES.items():
-        if missing := find_missing(extra):
-            remedy = how_to_install(extra)
-            print_line(f"– extra {extra} ({purpose}) lacks {', '.join(missing)}: {remedy}")
-        else:
-            print_line(f"✓ extra {extra} ({purpose})")
+        missing, name = find_missing(extra), f"extra {extra} (for {purpose})"
+        lacks = f"lacks {', '.join(missing)}"
+        if missing == list_packages(extra):
+            lacks = "is not installed"
+        print_line(f"– {name} {lacks}: {how_to_install(extra)}" if missing else f"✓ {name}")
     return healthy
 
 

@@ -1,6 +1,6 @@
 """The faces of a picture of any size: where they are, and five landmarks of each.
 
-Needs the `data` extra. Images are RGB uint8 arrays (H, W, 3); landmarks are as in `faces`.
+Needs the extra `faces`. Images are RGB uint8 arrays (H, W, 3); landmarks are as in `faces`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Image → detection → aligned crop → embedding, behind one small protocol.
 
-Needs the `data` extra (OpenCV, and the package of the recogniser that is asked for). Images are
+Needs the extra `faces` (OpenCV, and the package of the recogniser that is asked for). Images are
 RGB uint8 arrays (H, W, 3); landmarks are pixels (x, y) in this order: the eye on the image's
 left, the eye on its right, nose tip, mouth corner on the left, mouth corner on the right.
 """

@@ -35,7 +35,7 @@ class SpeechFacts:
     segments: list[tuple[float, float]]  # start and end in the recording, s, in time order
     warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
 
-    def to_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The facts by their names, times to a thousandth of a second."""
         return {
             "speech_seconds": round(self.speech_seconds, 3),

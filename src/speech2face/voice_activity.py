@@ -2,7 +2,7 @@
 
 The detector knows speech from music and noise. Its graph, `assets/speech_detector.onnx`, takes
 many chunks at once, because that is 30 times faster than chunk by chunk: an hour of sound takes
-about 2 s of one core. `scripts/import_speech_detector.py` makes the file and describes it.
+less than 3 s of one core. `scripts/import_speech_detector.py` makes the file and describes it.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ class Spies:
             return solve(features, seconds, targets, people, whole, config)
 
         def tuning_batch(own, step, rng):
-            *begun, faces = batch(own, step, rng)
+            *frozen, faces = batch(own, step, rng)
             self.met.append(("tuning", self.whose(faces.numpy())))
-            return *begun, faces
+            return *frozen, faces
 
         def meet_and_solve(recipe, targets, mean_shape):
             self.met.append(("decoder", self.whose(targets.embeddings)))

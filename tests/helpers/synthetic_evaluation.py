@@ -18,7 +18,7 @@ from speech2face.evaluation import benchmark, emotion_robustness, raters
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import Subjects
 from speech2face.face_detection import Face
-from speech2face.training.clip_features import HeardClips
+from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.recipes import voice_encoder_debug
@@ -167,7 +167,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     voices = Voices(
         [p.clip for p in made_up.pairs], [p.person for p in made_up.pairs], speech, shape, "made up"
     )
-    clips = HeardClips(voices, features, seconds.astype(float), np.arange(count))
+    clips = ClipFeatures(voices, features, seconds.astype(float), np.arange(count))
     average, eye = shape.mean(0), np.eye(SIZE)
     head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01, eye)
     subjects = made_up.subjects([])

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from speech2face.errors import Speech2FaceError
-from speech2face.training.distributed import ALONE, Processes, join_processes
-from speech2face.training.loop import LoopConfig, Running, fit
+from speech2face.training.distributed import SINGLE_PROCESS, Processes, join_processes
+from speech2face.training.loop import LoopConfig, RunOptions, fit
 
 STEPS = 60
 FACTS = {"what": "toy", "sizes": (4, 8)}
@@ -42,7 +42,7 @@ class Toy:
         tell: bool = False,
         dropout: float = 0.1,
         batch_norm: bool = False,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         torch.manual_seed(0)
         self.network = nn.Sequential(
@@ -80,8 +80,8 @@ def config(steps: int = STEPS) -> LoopConfig:
     return LoopConfig(steps, learning_rate=0.03, warmup=5)
 
 
-def running(checkpoint_seconds: float = 1e9) -> Running:
-    return Running(checkpoint_seconds, log_every=1)
+def run_options(checkpoint_seconds: float = 1e9) -> RunOptions:
+    return RunOptions(checkpoint_seconds, log_every=1)
 
 
 def read_log(folder: Path) -> dict[int, dict[str, float]]:
@@ -96,7 +96,7 @@ def main(folder: Path, seconds: float, options: dict) -> None:
     with join_processes() as processes:
         task = Toy(tell=True, processes=processes, **options)
         try:
-            fit(task, loop, folder, FACTS, None, running(seconds), processes)
+            fit(task, loop, folder, FACTS, None, run_options(seconds), processes)
         except Speech2FaceError as error:
             sys.stderr.write(f"{error}\n")  # at once, whole: two processes share the stream
             processes.wait()  # torchrun ends all when one has failed

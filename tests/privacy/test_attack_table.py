@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from speech2face.metrics.audit_results import BitsLeft, StatedBits
 from speech2face.privacy.anonymisers import ANONYMISERS, DEFAULT, WITHOUT_WORLD, choose_anonymiser
 from speech2face.privacy.attack_table import (
     FILE,
     choose_default,
+    find_words_lost,
     load_table,
-    say_what_remains,
-    share_in_words,
     shorten,
 )
-from speech2face.privacy.remaining_disclosure import state_bits_left, state_population
+from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
+from speech2face.reports.audit_text import format_remains
 from speech2face.weights import ASSETS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -39,32 +40,32 @@ def test_the_default_is_what_the_rule_chooses(monkeypatch: pytest.MonkeyPatch):
     assert choose_anonymiser(None, None).name == WITHOUT_WORLD
 
 
+def remains(method: str) -> str:
+    return format_remains(find_attack(method), find_words_lost(method))
+
+
 def test_what_remains_is_said_for_each_method():
     for method in ANONYMISERS:
-        sentence = say_what_remains(method)
+        sentence = remains(method)
         assert method in sentence
         assert "\n" not in sentence
-    assert "about half (55 %)" in say_what_remains("whisper")
-    assert "finds nothing of the face" in say_what_remains("resynthesis")
-    assert "was not measured" in say_what_remains("command")
-
-
-@pytest.mark.parametrize(
-    ("share", "words"), [(0.02, "2 %"), (0.33, "about a third"), (1.0, "nearly all (100 %)")]
-)
-def test_shares_in_words(share: float, words: str):
-    assert words in share_in_words(share)
+    assert "about half (55 %)" in remains("whisper")
+    assert "of the words are lost. These are averages" in remains("whisper")
+    assert "finds nothing of the face" in remains("resynthesis")
+    assert "was not measured" in remains("command")
 
 
 def test_what_is_left_of_an_original():
-    bits = {"value": 2.0, "low": 1.6, "high": 2.4}
+    bits = StatedBits(2.0, 1.6, 2.4)
     left, share = state_bits_left(bits, "whisper"), load_table().share_kept("whisper")
     assert share is not None
-    assert left["value"] == pytest.approx(2 * share.value, abs=1e-3)
-    assert 1.6 * share.value > left["low"] > 1.6 * share.low - 0.1
-    assert 2.4 * share.value < left["high"] < 2.4 * share.high + 0.1
-    unknown = {"value": None, "low": None, "high": 2.4, "bound": True}
+    assert left.value == pytest.approx(2 * share.value, abs=1e-3)
+    assert left.low is not None
+    assert left.high is not None
+    assert 1.6 * share.value > left.low > 1.6 * share.low - 0.1
+    assert 2.4 * share.value < left.high < 2.4 * share.high + 0.1
+    unknown = BitsLeft(None, None, 2.4, bound=True)
     assert state_bits_left(bits, "command") == state_bits_left(bits, None) == unknown
-    assert state_population("command") is None
-    uncalibrated = state_bits_left({"value": 2.0, "low": None, "high": None}, "whisper")
-    assert (uncalibrated["low"], uncalibrated["high"]) == (None, None)
+    assert find_attack("command") is None
+    uncalibrated = state_bits_left(StatedBits(2.0, None, None), "whisper")
+    assert (uncalibrated.low, uncalibrated.high) == (None, None)

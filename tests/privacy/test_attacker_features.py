@@ -1,4 +1,4 @@
-"""What is heard of recordings: halves, seeds, what is kept."""
+"""Features of recordings: halves, seeds, what is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from speech2face.privacy.attacker_features import Overheard, Recording, cut_halves, overhear
+from speech2face.privacy.attacker_features import (
+    AttackerFeatures,
+    Recording,
+    cut_halves,
+    extract_attacker_features,
+)
 
 RATE = 16_000
 
@@ -51,9 +56,9 @@ def recordings(count: int = 3, seconds: float = 2.5) -> list[Recording]:
     return [Recording(f"clip {i}", np.full(length, i, np.float32)) for i in range(count)]
 
 
-def listen(anonymise: Any, spoken: list[Recording], cache: Path) -> Overheard:
+def extract(anonymise: Any, spoken: list[Recording], cache: Path) -> AttackerFeatures:
     network: Any = Network()
-    return overhear(network, anonymise, spoken, cache, lambda *_: None)
+    return extract_attacker_features(network, anonymise, spoken, cache, lambda *_: None)
 
 
 def test_halves_follow_each_other_and_short_clips_have_none():
@@ -65,31 +70,31 @@ def test_halves_follow_each_other_and_short_clips_have_none():
 
 
 def test_without_an_anonymiser_recordings_are_heard_as_they_are(tmp_path: Path):
-    heard = listen(None, recordings(), tmp_path)
-    np.testing.assert_allclose(heard.features[:, 0], [0, 1, 2])
-    assert heard.seconds == pytest.approx([2.5] * 3)
+    extracted = extract(None, recordings(), tmp_path)
+    np.testing.assert_allclose(extracted.features[:, 0], [0, 1, 2])
+    assert extracted.seconds == pytest.approx([2.5] * 3)
 
 
 def test_each_half_has_a_secret_of_its_own(tmp_path: Path):
     halves, _ = cut_halves(recordings(4))
     anonymiser = Raised()
-    heard = listen(anonymiser, halves, tmp_path)
+    extracted = extract(anonymiser, halves, tmp_path)
     assert len(set(anonymiser.seeds)) == 8
-    assert len(set((heard.features[:, 0] % 1).round(5).tolist())) == 8
+    assert len(set((extracted.features[:, 0] % 1).round(5).tolist())) == 8
 
 
 def test_what_was_heard_is_kept(tmp_path: Path):
-    first = listen(Raised(), recordings(), tmp_path)
+    first = extract(Raised(), recordings(), tmp_path)
     again = Raised()
-    second = listen(again, recordings(), tmp_path)
+    second = extract(again, recordings(), tmp_path)
     np.testing.assert_array_equal(first.features, second.features)
     assert again.seeds == []
     other = [Recording(r.name, r.samples + 1) for r in recordings()]
-    listen(again, other, tmp_path)  # other sounds under the same names
+    extract(again, other, tmp_path)  # other sounds under the same names
     assert len(again.seeds) == 3
 
 
 def test_an_anonymiser_that_leaves_nothing_leaves_silence(tmp_path: Path):
-    heard = listen(lambda samples, seed: samples[:0], recordings(1), tmp_path)
-    assert heard.features[0, 0] == 0
-    assert heard.seconds == pytest.approx([0.5])
+    extracted = extract(lambda samples, seed: samples[:0], recordings(1), tmp_path)
+    assert extracted.features[0, 0] == 0
+    assert extracted.seconds == pytest.approx([0.5])

@@ -10,12 +10,12 @@ import pytest
 from speech2face.data.near_duplicates import Looks
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
-from speech2face.privacy.attack_metrics import Attack, measure_population
-from speech2face.privacy.attacker_features import Overheard
+from speech2face.privacy.attack_metrics import Attack, measure_attack
+from speech2face.privacy.attacker_features import AttackerFeatures
 from speech2face.privacy.attackers import (
     ATTACKERS,
-    Crowd,
     Discriminant,
+    FoldedPairs,
     attack_faces,
     attack_voices,
 )
@@ -26,57 +26,59 @@ CONFIG = HeadConfig(ridge=0.1, inner_folds=3)
 rng = np.random.default_rng(0)
 FACES = rng.normal(size=(PEOPLE, SIZE))
 MIXING = rng.normal(size=(SIZE, HEARD))
-CROWD = Crowd([str(i) for i in range(PEOPLE)], np.arange(PEOPLE), np.arange(PEOPLE) % FOLDS, FACES)
+PAIRS = FoldedPairs(
+    [str(i) for i in range(PEOPLE)], np.arange(PEOPLE), np.arange(PEOPLE) % FOLDS, FACES
+)
 TURN = np.linalg.qr(rng.normal(size=(HEARD, HEARD)))[0]
 
 
-def heard(features: np.ndarray) -> Overheard:
-    return Overheard(features, rng.uniform(2, 6, len(features)))
+def features_of(features: np.ndarray) -> AttackerFeatures:
+    return AttackerFeatures(features, rng.uniform(2, 6, len(features)))
 
 
-PLAIN = heard(FACES @ MIXING + 0.3 * rng.normal(size=(PEOPLE, HEARD)))
+PLAIN = features_of(FACES @ MIXING + 0.3 * rng.normal(size=(PEOPLE, HEARD)))
 TURNED = replace(PLAIN, features=PLAIN.features @ TURN)
 MOVED = replace(PLAIN, features=PLAIN.features + 5)
 ERASED = replace(PLAIN, features=rng.normal(size=(PEOPLE, HEARD)))
 
 
 def two_way(attack: Attack) -> float:
-    return measure_population(attack, draws=5).two_way.value
+    return measure_attack(attack, draws=5).two_way.value
 
 
-def faces_found(attacker: str, published: Overheard) -> float:
-    return two_way(attack_faces(attacker, CROWD, PLAIN, published, CONFIG))
+def face_accuracy(attacker: str, published: AttackerFeatures) -> float:
+    return two_way(attack_faces(attacker, PAIRS, PLAIN, published, CONFIG))
 
 
 def test_a_fixed_disguise_is_undone_by_who_learns_it():
-    assert faces_found("ignorant", PLAIN) > 0.95
-    assert faces_found("ignorant", TURNED) < 0.75
-    assert faces_found("semi-informed", TURNED) > 0.95
+    assert face_accuracy("ignorant", PLAIN) > 0.95
+    assert face_accuracy("ignorant", TURNED) < 0.75
+    assert face_accuracy("semi-informed", TURNED) > 0.95
 
 
 def test_a_shift_is_undone_without_learning():
-    assert faces_found("lazy-informed", MOVED) > 0.95
+    assert face_accuracy("lazy-informed", MOVED) > 0.95
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS)
 def test_what_is_erased_nobody_finds(attacker: str):
-    assert faces_found(attacker, ERASED) == pytest.approx(0.5, abs=0.1)
+    assert face_accuracy(attacker, ERASED) == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS)
 def test_nobody_is_attacked_by_what_they_taught(attacker: str):
     """What fold 0 looks like, or sounds like unchanged, has no part in how it is attacked."""
-    before = attack_faces(attacker, CROWD, PLAIN, TURNED, CONFIG)
-    test = CROWD.fold == 0
+    before = attack_faces(attacker, PAIRS, PLAIN, TURNED, CONFIG)
+    test = PAIRS.fold == 0
     plain = PLAIN.features.copy()
     plain[test] = 1e3
-    after = attack_faces(attacker, CROWD, replace(PLAIN, features=plain), TURNED, CONFIG)
+    after = attack_faces(attacker, PAIRS, replace(PLAIN, features=plain), TURNED, CONFIG)
     block = np.ix_(test, test)
     np.testing.assert_array_equal(before.scores[block], after.scores[block])
     faces = FACES.copy()
     first = np.flatnonzero(test)[0]
     faces[first] += 100  # one face looks otherwise: only what is scored against it changes
-    after = attack_faces(attacker, replace(CROWD, faces=faces), PLAIN, TURNED, CONFIG)
+    after = attack_faces(attacker, replace(PAIRS, faces=faces), PLAIN, TURNED, CONFIG)
     others = np.flatnonzero(test)[1:]
     np.testing.assert_allclose(
         before.scores[np.ix_(test, others)], after.scores[np.ix_(test, others)], rtol=1e-9
@@ -85,12 +87,12 @@ def test_nobody_is_attacked_by_what_they_taught(attacker: str):
 
 @pytest.mark.parametrize("attacker", ATTACKERS)
 def test_another_test_voice_changes_only_its_own_row(attacker: str):
-    before = attack_faces(attacker, CROWD, PLAIN, TURNED, CONFIG)
+    before = attack_faces(attacker, PAIRS, PLAIN, TURNED, CONFIG)
     features = TURNED.features.copy()
-    first = np.flatnonzero(CROWD.fold == 0)[0]
+    first = np.flatnonzero(PAIRS.fold == 0)[0]
     features[first] += 50
-    after = attack_faces(attacker, CROWD, PLAIN, replace(TURNED, features=features), CONFIG)
-    test = np.flatnonzero(CROWD.fold == 0)
+    after = attack_faces(attacker, PAIRS, PLAIN, replace(TURNED, features=features), CONFIG)
+    test = np.flatnonzero(PAIRS.fold == 0)
     others = np.ix_(test[1:], test)
     np.testing.assert_allclose(before.scores[others], after.scores[others], rtol=1e-9)
 
@@ -102,12 +104,12 @@ def test_a_face_in_two_folds_is_refused():
     folds = ((seed, split_people(names, 3, seed)) for seed in range(20))
     apart = next(seed for seed, fold in folds if fold[0] != fold[7])
     with pytest.raises(UsageError, match="clip 0"):
-        Crowd.divide(names, names, faces, Looks.gather({"dlib": faces}, 12), 3, apart)
+        FoldedPairs.divide(names, names, faces, Looks.gather({"dlib": faces}, 12), 3, apart)
 
 
 def test_an_attacker_that_is_none():
     with pytest.raises(ValueError, match="careless"):
-        attack_faces("careless", CROWD, PLAIN, PLAIN, CONFIG)
+        attack_faces("careless", PAIRS, PLAIN, PLAIN, CONFIG)
 
 
 # Voices ------------------------------------------------------------------------------------------
@@ -117,26 +119,26 @@ SPEAKER_FOLD = SPEAKERS % FOLDS
 LOUD = 6 * np.linalg.qr(rng.normal(size=(HEARD, 3)))[0].T  # what varies within a speaker
 
 
-def halves() -> Overheard:
+def halves() -> AttackerFeatures:
     voices = rng.normal(size=(90, HEARD))[SPEAKERS]
-    return heard(voices + rng.normal(size=(180, 3)) @ LOUD)
+    return features_of(voices + rng.normal(size=(180, 3)) @ LOUD)
 
 
 HALVES = halves()
 
 
-def voices_found(attacker: str, published: Overheard) -> float:
+def voice_accuracy(attacker: str, published: AttackerFeatures) -> float:
     return two_way(attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, published))
 
 
 def test_who_learned_finds_the_voice_best():
-    assert voices_found("semi-informed", HALVES) > voices_found("lazy-informed", HALVES) + 0.1
+    assert voice_accuracy("semi-informed", HALVES) > voice_accuracy("lazy-informed", HALVES) + 0.1
 
 
 def test_a_turned_voice_is_lost_to_who_compares_it_with_a_plain_one():
     turned = replace(HALVES, features=HALVES.features @ TURN)
-    assert voices_found("ignorant", turned) < 0.65
-    assert voices_found("semi-informed", turned) > 0.8
+    assert voice_accuracy("ignorant", turned) < 0.65
+    assert voice_accuracy("semi-informed", turned) > 0.8
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS)

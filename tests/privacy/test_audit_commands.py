@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -63,33 +64,36 @@ def test_a_disguised_recording_beside_its_original(tmp_path: Path):
     disguised = tmp_path / "voice.flac"
     anonymise_recording(RECORDING, disguised, load_anonymiser("mcadams-random"), 1)
     model = find_model()
-    facts = audit_recording(disguised, model)
-    assert facts["disguised"]["by"] == "mark"
-    assert (facts["bits"], facts["places"], facts["original"]) == (None, None, None)
-    assert facts["bits_if_plain"] > 0
+    alone = audit_recording(disguised, model)
+    assert alone.voice.disguised.by == "mark"
+    assert (alone.voice.bits, alone.voice.places, alone.original) == (None, None, None)
+    assert alone.voice.bits_if_plain
     done = run(disguised, "--original", RECORDING, "--out", tmp_path / "page.html", "--json")
     assert done.returncode == 0, done.stderr
-    facts, plain = json.loads(done.stdout), audit_recording(RECORDING, model)
-    assert facts["original"]["bits"] == plain["bits"]
-    assert facts["original"]["pair"]["same"] is True
-    left = facts["original"]["bits_left"]
-    assert left["low"] < left["value"] < left["high"] < plain["bits"]["high"]
+    stored, plain = json.loads(done.stdout), audit_recording(RECORDING, model).voice
+    assert plain.bits
+    assert stored["original"]["bits"] == asdict(plain.bits)
+    assert stored["original"]["pair"]["same"] is True
+    left = stored["original"]["bits_left"]
+    assert left["low"] < left["value"] < left["high"] < plain.bits.high
     assert "disguised voice" in (tmp_path / "page.html").read_text()
-    other = audit_recording(disguised, model, original=EXAMPLES / "omega.flac")
-    assert other["original"]["pair"]["same"] is False
+    other = audit_recording(disguised, model, original=EXAMPLES / "omega.flac").original
+    assert other
+    assert other.pair.same is False
     with pytest.raises(UsageError, match="marked as disguised itself"):
         audit_recording(RECORDING, model, original=disguised)
     quieter = tmp_path / "quieter.wav"
     samples, rate = soundfile.read(RECORDING)
     soundfile.write(quieter, 0.5 * samples, rate)
     stated = audit_recording(quieter, model, original=RECORDING)  # nothing says it is disguised
-    assert stated["disguised"]["by"] == "option"
-    assert stated["original"]["bits_left"]["bound"]
+    assert stated.voice.disguised.by == "option"
+    assert stated.original
+    assert stated.original.bits_left.bound
     with pytest.raises(UsageError, match="hold the same sound"):
         audit_recording(RECORDING, model, original=RECORDING)
-    other = audit_recording(disguised, model, method="whisper")  # the mark says otherwise
-    assert other["disguised"]["by"] == "option"
-    assert "its mark names the method mcadams-random" in other["warnings"][-1]
+    contradicted = audit_recording(disguised, model, method="whisper").voice  # against its mark
+    assert contradicted.disguised.by == "option"
+    assert "its mark names the method mcadams-random" in contradicted.warnings[-1]
 
 
 def test_what_was_asked_wrongly():

@@ -8,17 +8,17 @@ import pytest
 from speech2face.metrics.retrieval import rank_matches
 from speech2face.privacy.fit_calibration import (
     UNHEARD,
+    CalibrationResiduals,
     Condition,
-    Gaps,
     check_statements,
+    cross_fit_weights,
     fit_axes,
     fit_weights,
-    foresee,
     places_of,
+    simulate_places,
     standard_error,
-    weigh_by_folds,
 )
-from speech2face.privacy.leakage_estimate import Calibration, Waveform, weigh_one
+from speech2face.privacy.leakage_estimate import Calibration, Waveform, evidence_weight_of_clip
 
 PEOPLE, SIZE = 1000, 8
 SHARES = np.array([0.7, 0.4, 0.2, 0.1, 0, 0, 0, 0])
@@ -33,12 +33,12 @@ def condition(name: str, planted: Calibration, seconds: float, seed: int) -> Con
     """Clips of which less is heard than the encoder says, by `planted`."""
     rng = np.random.default_rng(seed)
     people, sound = np.arange(PEOPLE), SOUNDS[name]
-    heard = weigh_one(planted, seconds, sound)
+    weight = evidence_weight_of_clip(planted, seconds, sound)
     # A mean m whose best use is κ m: the face is κ m + what is left.
-    means = np.sqrt(SHARES / heard) * rng.normal(size=(PEOPLE, SIZE))
-    faces = heard * means + np.sqrt(1 - heard * SHARES) * rng.normal(size=(PEOPLE, SIZE))
+    means = np.sqrt(SHARES / weight) * rng.normal(size=(PEOPLE, SIZE))
+    faces = weight * means + np.sqrt(1 - weight * SHARES) * rng.normal(size=(PEOPLE, SIZE))
     # Each true face, and everybody's, by their likelihood ratios; a tempered Gaussian is the best.
-    mean, variance = heard * means, 1 - heard * SHARES
+    mean, variance = weight * means, 1 - weight * SHARES
     scores = np.array([(faces**2 - (faces - one) ** 2 / variance).sum(1) for one in mean])
     true = np.eye(PEOPLE, dtype=bool)
     others = (people[:, None] % 5 == people % 5) & ~true
@@ -65,55 +65,55 @@ CONDITIONS = [
 
 
 @pytest.fixture(scope="module")
-def gaps() -> list[Gaps]:
-    return [Gaps.look_up(one) for one in CONDITIONS]
+def residuals() -> list[CalibrationResiduals]:
+    return [CalibrationResiduals.tabulate(one) for one in CONDITIONS]
 
 
-def test_planted_numbers_are_found(gaps: list[Gaps]):
-    found = fit_weights(gaps)
+def test_planted_numbers_are_found(residuals: list[CalibrationResiduals]):
+    found = fit_weights(residuals)
     assert found.doubt == pytest.approx(PLANTED.doubt, abs=0.12)
     assert found.shortness == pytest.approx(PLANTED.shortness, abs=0.1)
     assert found.noise == pytest.approx(PLANTED.noise, abs=0.6)
     assert found.narrow == pytest.approx(PLANTED.narrow, abs=0.15)
 
 
-def test_statements_are_what_is_found_in_other_folds(gaps: list[Gaps]):
+def test_statements_are_what_is_found_in_other_folds(residuals: list[CalibrationResiduals]):
     checks = [
         check_statements(one, weights)
-        for one, weights in zip(CONDITIONS, weigh_by_folds(gaps), strict=True)
+        for one, weights in zip(CONDITIONS, cross_fit_weights(residuals), strict=True)
     ]
     for check in checks:
         assert check.found_bits.low - 0.05 < check.stated_bits < check.found_bits.high + 0.05
         assert check.stated_place == pytest.approx(check.found_place.value, abs=0.02)
         for share, found in check.within.items():
-            assert found.value == pytest.approx(float(share.split()[0]) / 100, abs=0.04)
+            assert found.value == pytest.approx(share / 100, abs=0.04)
         stated = [group.stated for group in check.groups]
         assert stated == sorted(stated)
     assert 0 < standard_error(checks) < 0.15
 
 
-def test_an_encoder_that_is_too_sure_is_told(gaps: list[Gaps]):
+def test_an_encoder_that_is_too_sure_is_told(residuals: list[CalibrationResiduals]):
     before = check_statements(CONDITIONS[3], np.ones(PEOPLE))
     assert before.stated_bits > before.found_bits.high + 0.1
-    assert before.within["90 %"].high < 0.9
+    assert before.within[90].high < 0.9
     assert standard_error([before]) > 0.2
-    assert gaps[3].at[:, 0].mean() < 0 < gaps[3].at[:, -1].mean()
+    assert residuals[3].at[:, 0].mean() < 0 < residuals[3].at[:, -1].mean()
 
 
 def test_places_foreseen_are_places_found():
     clear = CONDITIONS[2]
-    stated = foresee(clear, clear.weights(PLANTED), 300)
+    stated = simulate_places(clear, clear.weights(PLANTED), 300)
     assert places_of(clear.ranks).mean() == pytest.approx(stated.mean(), abs=0.02)
 
 
-def test_places_between_those_looked_up_lie_on_a_line(gaps: list[Gaps]):
-    one = gaps[2]
+def test_places_between_those_looked_up_lie_on_a_line(residuals: list[CalibrationResiduals]):
+    one = residuals[2]
     for column in (0, 3):
-        sure = one.of(Calibration(doubt=UNHEARD[column]))
+        sure = one.interpolate(Calibration(doubt=UNHEARD[column]))
         np.testing.assert_allclose(sure, one.at[:, column], atol=1e-9)
-    between = one.of(Calibration(doubt=(UNHEARD[3] + UNHEARD[4]) / 2))
+    between = one.interpolate(Calibration(doubt=(UNHEARD[3] + UNHEARD[4]) / 2))
     np.testing.assert_allclose(between, one.at[:, 3:5].mean(1), atol=1e-9)
-    np.testing.assert_allclose(one.of(Calibration(doubt=99)), one.at[:, -1])
+    np.testing.assert_allclose(one.interpolate(Calibration(doubt=99)), one.at[:, -1])
 
 
 def test_an_encoder_that_heard_nothing_states_nothing():

@@ -1,4 +1,4 @@
-"""What one Gaussian discloses: known answers, and the rank distribution it stands for."""
+"""What one Gaussian discloses: faces answers, and the rank distribution it stands for."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from speech2face.privacy.leakage_estimate import (
     BINS,
     FILE,
     Calibration,
-    Spread,
+    FaceCovariance,
     Waveform,
     average_bits,
-    foresee_ranks,
-    learn_spread,
+    estimate_leakage,
+    evidence_weight_of_clip,
+    infer_face_covariance,
     measure_sound,
     rank_bits,
     read_calibration,
-    state,
-    temper,
-    turn_to_prior,
-    weigh_one,
+    shrink_to_prior,
+    simulate_ranks,
+    whiten_by_prior,
 )
 from speech2face.weights import FILES, Model, find_model
 
@@ -44,42 +44,43 @@ def covariance(seed: int) -> np.ndarray:
     return factor @ factor.T / SIZE + 0.1 * np.eye(SIZE)
 
 
-def spread(share: float = 0.6) -> Spread:
+def face_covariance(share: float = 0.6) -> FaceCovariance:
     prior = covariance(0)
-    return Spread(prior, share * prior, 0.5)
+    return FaceCovariance(prior, share * prior, 0.5)
 
 
-def told(known: Spread):
-    """An encoder that hears nothing but the length."""
+def deaf_encoder(faces: FaceCovariance):
+    """An encoder whose output depends on nothing but the length."""
 
     def encode(speech: np.ndarray) -> tuple[np.ndarray, ...]:
-        gain = known.gain(speech.shape[1] / SAMPLE_RATE)
+        gain = faces.gain(speech.shape[1] / SAMPLE_RATE)
         zero = np.zeros((1, SIZE), np.float32)
-        return zero, (known.prior - gain * known.explained)[None].astype(np.float32), zero
+        return zero, (faces.prior - gain * faces.explained)[None].astype(np.float32), zero
 
     return encode
 
 
 def test_an_encoder_that_ignores_its_input_discloses_nothing():
-    known = Spread(covariance(0), np.zeros((SIZE, SIZE)), 0.5)
-    said = state(np.zeros(SIZE), np.zeros(SIZE), known, 6.0, CLEAR, Calibration())
-    assert said.bits == pytest.approx(0, abs=1e-3)
-    assert said.mean_rank == pytest.approx(0.5)
+    faces = FaceCovariance(covariance(0), np.zeros((SIZE, SIZE)), 0.5)
+    estimate = estimate_leakage(np.zeros(SIZE), np.zeros(SIZE), faces, 6.0, CLEAR, Calibration())
+    assert estimate.bits == pytest.approx(0, abs=1e-3)
+    assert estimate.mean_rank == pytest.approx(0.5)
 
 
 def test_one_that_knows_the_face_puts_it_first():
-    known = spread(1 - 1e-4)
-    face = np.linalg.cholesky(known.prior) @ np.ones(SIZE)
-    said = state(face, np.zeros(SIZE), known, 1e6, CLEAR, Calibration())
-    assert said.mean_rank < 0.001
-    assert said.bits == pytest.approx(np.log2(BINS))  # all that a histogram can say
+    faces = face_covariance(1 - 1e-4)
+    face = np.linalg.cholesky(faces.prior) @ np.ones(SIZE)
+    estimate = estimate_leakage(face, np.zeros(SIZE), faces, 1e6, CLEAR, Calibration())
+    assert estimate.mean_rank < 0.001
+    assert estimate.bits == pytest.approx(np.log2(BINS))  # all that a histogram can say
 
 
 def test_who_doubts_states_less():
-    known = spread(1 - 1e-4)
-    face = np.linalg.cholesky(known.prior) @ np.ones(SIZE)
+    faces = face_covariance(1 - 1e-4)
+    face = np.linalg.cholesky(faces.prior) @ np.ones(SIZE)
     sure, doubting = (
-        state(face, np.zeros(SIZE), known, 1e6, CLEAR, Calibration(doubt=d)) for d in (0, 0.5)
+        estimate_leakage(face, np.zeros(SIZE), faces, 1e6, CLEAR, Calibration(doubt=d))
+        for d in (0, 0.5)
     )
     assert doubting.bits < sure.bits - 0.5
     assert doubting.mean_rank > sure.mean_rank
@@ -91,28 +92,30 @@ def test_stated_bits_of_one_direction():
 
 
 def test_an_average_voice_is_the_average_of_voices():
-    known = spread()
-    gain = known.gain(3.0)
+    faces = face_covariance()
+    gain = faces.gain(3.0)
     means = np.random.default_rng(1).multivariate_normal(
-        np.zeros(SIZE), gain * known.explained, 300
+        np.zeros(SIZE), gain * faces.explained, 300
     )
-    bits = [state(m, np.zeros(SIZE), known, 3.0, CLEAR, Calibration()).bits for m in means]
+    bits = [
+        estimate_leakage(m, np.zeros(SIZE), faces, 3.0, CLEAR, Calibration()).bits for m in means
+    ]
     assert np.mean(bits) == pytest.approx(
-        average_bits(known, 3.0, Calibration(), CLEAR, 300), rel=0.12
+        average_bits(faces, 3.0, Calibration(), CLEAR, 300), rel=0.12
     )
-    assert average_bits(known, 0.5, Calibration(), CLEAR) < np.mean(bits)
+    assert average_bits(faces, 0.5, Calibration(), CLEAR) < np.mean(bits)
 
 
-def test_the_divergence_of_the_foreseen_ranks_is_that_of_the_gaussians():
-    known = spread(0.3)
-    axes, shares = turn_to_prior(known)
-    np.testing.assert_allclose(axes.T @ known.prior @ axes, np.eye(SIZE), atol=1e-9)
-    apart = np.linalg.cholesky(known.prior) @ np.full(SIZE, 0.3)
-    places = foresee_ranks(apart @ axes, 1 - shares, draws=200_000)
+def test_the_divergence_of_the_simulated_ranks_is_that_of_the_gaussians():
+    faces = face_covariance(0.3)
+    axes, shares = whiten_by_prior(faces)
+    np.testing.assert_allclose(axes.T @ faces.prior @ axes, np.eye(SIZE), atol=1e-9)
+    apart = np.linalg.cholesky(faces.prior) @ np.full(SIZE, 0.3)
+    places = simulate_ranks(apart @ axes, 1 - shares, draws=200_000)
     part = np.histogram(places, 200, (0, 1))[0] / len(places)
     bits = (part * np.log2(np.maximum(part, 1e-9) * 200)).sum()
-    after = known.prior - known.explained
-    assert bits == pytest.approx(stated_bits(apart, after, np.zeros(SIZE), known.prior), rel=0.03)
+    after = faces.prior - faces.explained
+    assert bits == pytest.approx(stated_bits(apart, after, np.zeros(SIZE), faces.prior), rel=0.03)
     assert rank_bits(places) < bits
 
 
@@ -122,47 +125,49 @@ def test_bits_of_places():
     assert rank_bits(np.random.default_rng(0).random(5000)) < 0.01
 
 
-def test_the_spread_of_faces_follows_from_three_lengths():
-    known = spread()
-    found = learn_spread(told(known))
-    assert found.half_seconds == pytest.approx(known.half_seconds, rel=1e-3)
-    np.testing.assert_allclose(found.prior, known.prior, atol=1e-4)
-    np.testing.assert_allclose(found.explained, known.explained, atol=1e-4)
+def test_the_covariance_of_faces_follows_from_three_lengths():
+    faces = face_covariance()
+    inferred = infer_face_covariance(deaf_encoder(faces))
+    assert inferred.half_gain_seconds == pytest.approx(faces.half_gain_seconds, rel=1e-3)
+    np.testing.assert_allclose(inferred.prior, faces.prior, atol=1e-4)
+    np.testing.assert_allclose(inferred.explained, faces.explained, atol=1e-4)
 
 
 def test_a_model_deaf_to_length_is_refused():
     with pytest.raises(ModelError, match="length"):
-        learn_spread(told(Spread(covariance(0), np.zeros((SIZE, SIZE)), 1.0)))
+        infer_face_covariance(
+            deaf_encoder(FaceCovariance(covariance(0), np.zeros((SIZE, SIZE)), 1.0))
+        )
 
 
 def test_less_is_heard_of_short_noisy_and_narrow_sound():
     calibration = Calibration(0.0, 0.05, 1.0, 0.1)
-    whole = weigh_one(calibration, 6.0, CLEAR)
-    assert weigh_one(Calibration(), 0.5, Waveform(3.0, narrow=True)) == 1
+    whole = evidence_weight_of_clip(calibration, 6.0, CLEAR)
+    assert evidence_weight_of_clip(Calibration(), 0.5, Waveform(3.0, narrow=True)) == 1
     assert 0.95 < whole < 1
-    assert weigh_one(calibration, 0.5, CLEAR) < whole
-    assert weigh_one(calibration, 6.0, Waveform(7.0, narrow=False)) < whole
-    assert weigh_one(calibration, 6.0, Waveform(30.0, narrow=True)) < whole
+    assert evidence_weight_of_clip(calibration, 0.5, CLEAR) < whole
+    assert evidence_weight_of_clip(calibration, 6.0, Waveform(7.0, narrow=False)) < whole
+    assert evidence_weight_of_clip(calibration, 6.0, Waveform(30.0, narrow=True)) < whole
 
 
 def test_what_was_not_heard_is_not_stated():
-    known = spread()
-    apart, after = temper(np.ones(SIZE), np.zeros(SIZE), known, 3.0, weight=0.0)
-    assert stated_bits(apart, after, np.zeros(SIZE), known.prior) == pytest.approx(0, abs=1e-9)
-    apart, after = temper(np.ones(SIZE), np.zeros(SIZE), known, 3.0, weight=1.0)
-    np.testing.assert_allclose(after, known.prior - known.gain(3.0) * known.explained)
+    faces = face_covariance()
+    apart, after = shrink_to_prior(np.ones(SIZE), np.zeros(SIZE), faces, 3.0, weight=0.0)
+    assert stated_bits(apart, after, np.zeros(SIZE), faces.prior) == pytest.approx(0, abs=1e-9)
+    apart, after = shrink_to_prior(np.ones(SIZE), np.zeros(SIZE), faces, 3.0, weight=1.0)
+    np.testing.assert_allclose(after, faces.prior - faces.gain(3.0) * faces.explained)
 
 
 def test_sex_is_one_bit_at_most_and_no_more_than_the_whole():
-    known = Spread(np.eye(SIZE), 0.9 * np.eye(SIZE), 0.1)
+    faces = FaceCovariance(np.eye(SIZE), 0.9 * np.eye(SIZE), 0.1)
     first, second = np.eye(SIZE)[:2]
     calibration = Calibration(sex_axis=tuple(8 * first), age_axis=tuple(second))
     apart = 3 * first
-    said = state(apart, np.zeros(SIZE), known, 1e6, CLEAR, calibration)
-    assert said.sex == pytest.approx(1, abs=0.01)
+    estimate = estimate_leakage(apart, np.zeros(SIZE), faces, 1e6, CLEAR, calibration)
+    assert estimate.sex == pytest.approx(1, abs=0.01)
     one = (0.1 - 1 - np.log(0.1)) / (2 * np.log(2))  # a direction of which only the variance falls
-    assert said.age == pytest.approx(one)
-    assert said.bits > 1.5
+    assert estimate.age == pytest.approx(one)
+    assert estimate.bits > 1.5
 
 
 def test_noise_narrows_the_range_and_a_telephone_is_heard():
@@ -181,8 +186,8 @@ def make_model(folder: Path) -> Model:
 def test_calibration_is_read_and_a_broken_one_named(tmp_path: Path):
     model = make_model(tmp_path)
     assert read_calibration(model) == Calibration()
-    told = {"noise": 2.0, "sex_axis": [1, 2], "encoder": "abc"}
-    (tmp_path / FILE).write_text(json.dumps(told))
+    stored = {"noise": 2.0, "sex_axis": [1, 2], "encoder": "abc"}
+    (tmp_path / FILE).write_text(json.dumps(stored))
     assert read_calibration(model) == Calibration(noise=2.0, sex_axis=(1, 2), encoder="abc")
     (tmp_path / FILE).write_text('{"unheard_of": 1}')
     with pytest.raises(ModelError, match=FILE):

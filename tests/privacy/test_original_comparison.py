@@ -12,7 +12,7 @@ from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.original_comparison import CourseStream, correlate_courses, judge_pair
 
 
-def listen(samples: np.ndarray) -> CourseStream:
+def stream(samples: np.ndarray) -> CourseStream:
     stream = CourseStream((samples, RATE), 32.0)
     for _ in stream:
         pass
@@ -27,7 +27,7 @@ def speech(name: str) -> np.ndarray:
 def test_a_disguise_is_known_as_of_the_same_speech(method: str):
     original = speech("emma")
     disguised = load_anonymiser(method)(original, 5)
-    assert judge_pair(listen(original), listen(disguised), own_pace=False)["same"] is True
+    assert judge_pair(stream(original), stream(disguised), own_pace=False).same is True
 
 
 def test_faster_or_later_speech_is_the_same():
@@ -36,17 +36,17 @@ def test_faster_or_later_speech_is_the_same():
     later = np.pad(original, (RATE // 2, 0))
     long_pauses = np.pad(original, 4 * RATE)
     for other in (faster, later, long_pauses):
-        assert judge_pair(listen(original), listen(other), own_pace=False)["same"] is True
+        assert judge_pair(stream(original), stream(other), own_pace=False).same is True
 
 
 def test_other_speech_is_not_the_same():
-    streams = {name: listen(speech(name)) for name in ("emma", "george", "bella", "alex")}
+    streams = {name: stream(speech(name)) for name in ("emma", "george", "bella", "alex")}
     for name, one in streams.items():
         others = [other for key, other in streams.items() if key != name]
-        assert all(judge_pair(one, other, own_pace=False)["same"] is not True for other in others)
-    short = listen(speech("emma")[: 2 * RATE])
-    assert judge_pair(streams["emma"], short, own_pace=True)["same"] is False  # by its length
-    assert judge_pair(streams["emma"], streams["george"], own_pace=True)["same"] is None
+        assert all(judge_pair(one, other, own_pace=False).same is not True for other in others)
+    short = stream(speech("emma")[: 2 * RATE])
+    assert judge_pair(streams["emma"], short, own_pace=True).same is False  # by its length
+    assert judge_pair(streams["emma"], streams["george"], own_pace=True).same is None
 
 
 def test_too_short_sounds_are_not_compared():

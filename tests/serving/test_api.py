@@ -26,7 +26,8 @@ from helpers.sounds import RATE, encode, noise
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
-from speech2face.privacy.audit_recording import audit_recording, tell
+from speech2face.privacy.audit_recording import audit_recording
+from speech2face.reports.audit_text import format_disclosure
 from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.schemas import Embedding, Face, Models
@@ -107,18 +108,20 @@ def test_an_embedding_is_that_of_the_package(
 def test_its_confidence_is_what_the_audit_states(
     service: Service, recording: Path, speech: bytes
 ) -> None:
-    audited = audit_recording(recording, find_model())
+    audited = audit_recording(recording, find_model()).voice
+    assert audited.bits
+    sentences = list(format_disclosure(audited).values())
     for path, kind in (("/v1/embed", Embedding), ("/v1/reconstruct", Face)):
-        told = kind.model_validate_json(service.post(path, speech).content).confidence
-        assert told
-        assert [told.low, told.bits, told.high] == pytest.approx(
-            [audited["bits"][name] for name in ("low", "value", "high")], abs=0.02
+        confidence = kind.model_validate_json(service.post(path, speech).content).confidence
+        assert confidence
+        assert [confidence.low, confidence.bits, confidence.high] == pytest.approx(
+            [audited.bits.low, audited.bits.value, audited.bits.high], abs=0.02
         )
-        assert [told.words, *told.notes] == [" ".join(tell(audited)[:3]), *tell(audited)[3:]]
-        assert "bits" in told.words
-        assert "Among 1,000 strangers" in told.words
-        assert told.calibrated_on == audited["calibrated_on"] > 0
-        assert told.disguised.by is None
+        assert [confidence.words, *confidence.notes] == [" ".join(sentences[:3]), *sentences[3:]]
+        assert "bits" in confidence.words
+        assert "Among 1,000 strangers" in confidence.words
+        assert confidence.calibrated_on == audited.calibrated_on > 0
+        assert confidence.disguised.by is None
 
 
 def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
@@ -127,11 +130,11 @@ def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
     disguised = tmp_path / "voice.flac"
     anonymise_recording(recording, disguised, load_anonymiser("mcadams"), 0)
     answer = service.post("/v1/reconstruct", disguised.read_bytes()).content
-    told = Face.model_validate_json(answer).confidence
-    assert told
-    assert (told.bits, told.low, told.high) == (None, None, None)
-    assert (told.disguised.by, told.disguised.method) == ("mark", "mcadams")
-    assert "cannot be stated" in told.words
+    confidence = Face.model_validate_json(answer).confidence
+    assert confidence
+    assert (confidence.bits, confidence.low, confidence.high) == (None, None, None)
+    assert (confidence.disguised.by, confidence.disguised.method) == ("mark", "mcadams")
+    assert "cannot be stated" in confidence.words
 
 
 BAD_BODIES = {

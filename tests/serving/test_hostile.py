@@ -40,14 +40,14 @@ def test_no_mutated_file_harms_the_server(service: Service) -> None:
 
 
 def test_small_files_that_become_long_or_wide_are_bounded(service: Service) -> None:
-    told = {}
+    details = {}
     for name, body in bombs(hours=0.25):
         if len(body) < 2**21:
             answer = service.post("/v1/reconstruct", body)
             assert answer.status_code in (415, 422)
-            told[name] = answer.json()["detail"]
-    assert f"only the first {Limits.listened:g} s were listened to" in told["opus silence"]
-    assert len(told) > 4
+            details[name] = answer.json()["detail"]
+    assert f"only the first {Limits.listened:g} s were listened to" in details["opus silence"]
+    assert len(details) > 4
     assert service.client.get("/readyz").status_code == 200
 
 

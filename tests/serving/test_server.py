@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from speech2face.errors import UsageError
 from speech2face.serving.limits import Limits
 from speech2face.serving.logs import Formatter, describe_failure
-from speech2face.serving.server import _is_loopback, _listen, _name, configure
+from speech2face.serving.server import _format_url, _is_loopback, _listen, configure
 
 CONNECTIONS = 4
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
@@ -89,7 +89,7 @@ def test_its_address_is_a_url_that_can_be_opened(host: str) -> None:
             raise
         pytest.skip("no IPv6 here")
     with listener:
-        parts = urlsplit(_name(listener))
+        parts = urlsplit(_format_url(listener))
         assert _is_loopback(listener)
         with socket.create_connection((parts.hostname, parts.port)):
             pass
@@ -104,7 +104,7 @@ def test_its_address_is_a_url_that_can_be_opened(host: str) -> None:
     ],
 )
 def test_an_address_that_is_all_is_shown_as_one(bound: tuple[object, ...], url: str) -> None:
-    assert _name(Mock(getsockname=lambda: bound)) == url
+    assert _format_url(Mock(getsockname=lambda: bound)) == url
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,13 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     assert face.analysed_seconds == pytest.approx(len(samples) / rate, abs=0.01)
     assert len(face.samples) == 1
     assert face.strength == 0.5
-    heard = [m for m in before if m["type"] == "heard"]
+    progress = [m for m in before if m["type"] == "heard"]
     faces = [m for m in before if m["type"] == "face"]
-    assert heard
+    assert progress
     assert faces
-    assert len(heard) + len(faces) == len(before)
-    assert [m["analysed_seconds"] for m in heard] == sorted(m["analysed_seconds"] for m in heard)
+    assert len(progress) + len(faces) == len(before)
+    analysed = [m["analysed_seconds"] for m in progress]
+    assert analysed == sorted(analysed)
     seconds = [m["speech_seconds"] for m in faces]
     assert all(after - first >= 1 for first, after in itertools.pairwise(seconds))
     assert {m["strength"] for m in faces} == {0.5}

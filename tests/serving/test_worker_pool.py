@@ -27,7 +27,7 @@ from speech2face.errors import (
     UnreadableMediaError,
 )
 from speech2face.serving.limits import MIB, Limits
-from speech2face.serving.worker_pool import START_TRIES, Crew
+from speech2face.serving.worker_pool import START_TRIES, WorkerPool
 
 LIMITS = Limits(workers=1, queue=2, waiting=60, working=30, processor=1, memory=256 * MIB)
 UNWRITABLE = Path(tempfile.gettempdir()) / "speech2face-must-not-be-written"
@@ -90,21 +90,21 @@ def act(task: str, sound: bytes) -> object:
     return task, os.getpid()
 
 
-async def do(crew: Crew, task: str, sound: bytes = b"") -> Any:
+async def submit(pool: WorkerPool, task: str, sound: bytes = b"") -> Any:
     file = os.memfd_create("sound")
     try:
         os.write(file, sound)
-        return await crew.do(task, file)
+        return await pool.submit(task, file)
     finally:
         os.close(file)
 
 
-def with_crew(
-    work: Callable[[Crew, Counter[str]], Awaitable[None]] | None,
+def with_pool(
+    work: Callable[[WorkerPool, Counter[str]], Awaitable[None]] | None,
     limits: Limits = LIMITS,
     first: Callable[[], Callable[[str, bytes], object]] = prepare,
 ) -> list[Speech2FaceError]:
-    """Run `work` with a crew, and see that no process outlives it. Gives why it gave up.
+    """Run `work` with a pool, and see that no process outlives it. Gives why it gave up.
 
     Without work, wait until it has given up.
     """
@@ -114,16 +114,16 @@ def with_crew(
         lost: Counter[str] = Counter()
         over = asyncio.Event()
 
-        def give_up(failure: Speech2FaceError) -> None:
+        def on_fatal(failure: Speech2FaceError) -> None:
             failures.append(failure)
             over.set()
 
-        crew = Crew(first, limits, lambda reason: lost.update([reason]), give_up)
-        crew.start()
+        pool = WorkerPool(first, limits, lambda reason: lost.update([reason]), on_fatal)
+        pool.start()
         try:
-            await (work(crew, lost) if work else over.wait())
+            await (work(pool, lost) if work else over.wait())
         finally:
-            await crew.stop()
+            await pool.stop()
 
     asyncio.run(asyncio.wait_for(run(), 100))
     left = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
@@ -133,18 +133,18 @@ def with_crew(
 
 
 def test_what_the_work_returns_and_raises_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        _, first = await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        _, first = await submit(pool, "a")
         with pytest.raises(NoSpeechError, match="silence"):
-            await do(crew, "silence")
+            await submit(pool, "silence")
         with pytest.raises(Speech2FaceError, match="not your fault"):
-            await do(crew, "bug", b"what somebody said")
-        assert await do(crew, "b") == ("b", first)  # the same process all along
+            await submit(pool, "bug", b"what somebody said")
+        assert await submit(pool, "b") == ("b", first)  # the same process all along
         assert not lost
-        assert crew.ready
+        assert pool.ready
 
     with caplog.at_level(logging.INFO, "speech2face"):
-        with_crew(work)
+        with_pool(work)
     assert "what somebody said" not in caplog.text
     (failure,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert failure.splitlines()[-1] == "KeyError"
@@ -164,117 +164,117 @@ def test_what_the_work_returns_and_raises_comes_back(caplog: pytest.LogCaptureFi
 def test_a_process_that_is_lost_is_replaced(
     task: str, reason: str, error: type[Exception], words: str
 ) -> None:
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        _, first = await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        _, first = await submit(pool, "a")
         with pytest.raises(error, match=words):
-            await do(crew, task)
-        _, second = await do(crew, "b")
+            await submit(pool, task)
+        _, second = await submit(pool, "b")
         assert second != first
         assert lost == {reason: 1}
 
-    with_crew(work)
+    with_pool(work)
 
 
 def test_a_process_that_hangs_is_killed() -> None:
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        await submit(pool, "a")
         with pytest.raises(BusyError, match="took longer than"):
-            await do(crew, "sleep")
+            await submit(pool, "sleep")
         assert lost == {"time": 1}
 
-    with_crew(work, replace(LIMITS, working=0.5))
+    with_pool(work, replace(LIMITS, working=0.5))
 
 
 def test_a_process_that_died_while_idle_costs_nobody_anything() -> None:
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        _, first = await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        _, first = await submit(pool, "a")
         os.kill(first, signal.SIGKILL)
         while psutil.Process(first).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.01)
-        _, second = await do(crew, "b")
+        _, second = await submit(pool, "b")
         assert second != first
         assert lost == {"died idle": 1}
 
-    with_crew(work)
+    with_pool(work)
 
 
 def test_a_signal_to_the_whole_group_ends_no_process() -> None:
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        _, first = await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        _, first = await submit(pool, "a")
         for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C at a terminal; systemd
             os.kill(first, each)
-        assert await do(crew, "b") == ("b", first)
+        assert await submit(pool, "b") == ("b", first)
         assert not lost
 
-    with_crew(work)
+    with_pool(work)
 
 
 def test_a_process_cannot_write_files() -> None:
-    async def work(crew: Crew, _: Counter[str]) -> None:
+    async def work(pool: WorkerPool, _: Counter[str]) -> None:
         with pytest.raises(Speech2FaceError, match="not your fault"):
-            await do(crew, "write")
+            await submit(pool, "write")
 
-    with_crew(work)
+    with_pool(work)
     assert UNWRITABLE.stat().st_size == 0
     UNWRITABLE.unlink()
 
 
 def test_the_queue_is_bounded_in_length_and_time() -> None:
-    async def work(crew: Crew, _: Counter[str]) -> None:
-        await do(crew, "a")
-        tasks = [asyncio.create_task(do(crew, "slow")) for _ in range(5)]
+    async def work(pool: WorkerPool, _: Counter[str]) -> None:
+        await submit(pool, "a")
+        tasks = [asyncio.create_task(submit(pool, "slow")) for _ in range(5)]
         done = await asyncio.gather(*tasks, return_exceptions=True)
         refused = [answer for answer in done if isinstance(answer, BusyError)]
         assert len(refused) == 2  # one at work, two in the queue
-        assert crew.waiting == crew.working == 0
-        hanging = asyncio.create_task(do(crew, "sleep"))
+        assert pool.waiting == pool.working == 0
+        hanging = asyncio.create_task(submit(pool, "sleep"))
         await asyncio.sleep(0)
         with pytest.raises(BusyError, match="nobody had time"):
-            await do(crew, "late")
+            await submit(pool, "late")
         hanging.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hanging
 
-    with_crew(work, replace(LIMITS, waiting=2.0))
+    with_pool(work, replace(LIMITS, waiting=2.0))
 
 
 def test_the_work_gets_what_lies_in_the_file() -> None:
-    async def work(crew: Crew, _: Counter[str]) -> None:
-        assert [await do(crew, "size", bytes(n)) for n in (0, 1, 3 * MIB)] == [0, 1, 3 * MIB]
+    async def work(pool: WorkerPool, _: Counter[str]) -> None:
+        assert [await submit(pool, "size", bytes(n)) for n in (0, 1, 3 * MIB)] == [0, 1, 3 * MIB]
 
-    with_crew(work)
+    with_pool(work)
 
 
 def test_tasks_wait_until_the_first_process_is_ready() -> None:
-    async def work(crew: Crew, _: Counter[str]) -> None:
-        assert not crew.ready
-        assert (await do(crew, "early"))[0] == "early"
-        assert crew.ready
+    async def work(pool: WorkerPool, _: Counter[str]) -> None:
+        assert not pool.ready
+        assert (await submit(pool, "early"))[0] == "early"
+        assert pool.ready
 
-    with_crew(work, replace(LIMITS, waiting=60.0))
+    with_pool(work, replace(LIMITS, waiting=60.0))
 
 
 def test_no_process_has_threads_of_numpy_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
-    async def work(crew: Crew, _: Counter[str]) -> None:
-        assert await do(crew, "threads") == {1}
+    async def work(pool: WorkerPool, _: Counter[str]) -> None:
+        assert await submit(pool, "threads") == {1}
 
-    with_crew(work)
+    with_pool(work)
 
 
 # What cannot be started
 
 
 def test_it_gives_up_at_once_where_there_is_no_model() -> None:
-    (failure,) = with_crew(None, first=prepare_without_model)
+    (failure,) = with_pool(None, first=prepare_without_model)
     assert isinstance(failure, ModelError)
     assert str(failure) == "no model."
 
 
 def test_it_gives_up_where_process_after_process_dies() -> None:
     limits = replace(LIMITS, workers=START_TRIES)
-    failure, *_ = with_crew(None, limits, prepare_badly)
+    failure, *_ = with_pool(None, limits, prepare_badly)
     assert str(failure) == "a worker did not start (it died)."
 
 
@@ -283,11 +283,11 @@ def test_once_one_was_ready_it_never_gives_up(
 ) -> None:
     monkeypatch.setenv("MARK", str(tmp_path / "mark"))
 
-    async def work(crew: Crew, lost: Counter[str]) -> None:
-        await do(crew, "a")
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        await submit(pool, "a")
         with pytest.raises(UnreadableMediaError):
-            await do(crew, "exit")
-        assert (await do(crew, "b"))[0] == "b"  # by the third: the second did not start
+            await submit(pool, "exit")
+        assert (await submit(pool, "b"))[0] == "b"  # by the third: the second did not start
         assert lost == {"crash": 1}
 
-    assert with_crew(work, first=prepare_now_and_then) == []
+    assert with_pool(work, first=prepare_now_and_then) == []

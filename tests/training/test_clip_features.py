@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from speech2face.data.voices import Voices
 from speech2face.networks.speaker_encoder import SpeakerEncoder
-from speech2face.training.clip_features import FRAMES_A_SECOND, cut_clips, hear_clips, hear_speech
+from speech2face.training.clip_features import (
+    FRAMES_A_SECOND,
+    cut_clips,
+    extract_features,
+    extract_speech_features,
+)
 
 CROPS = (0.5, 1.0)
 
@@ -45,7 +50,7 @@ def quiet(*_) -> None:
 
 
 def hear(speaker, voices, cache, crops=CROPS, keep=True):
-    return hear_clips(speaker, voices, crops, 0, cache, quiet, keep=keep)
+    return extract_features(speaker, voices, crops, 0, cache, quiet, keep=keep)
 
 
 def test_whole_clips_come_first_then_crops_of_those_that_are_longer(tmp_path):
@@ -85,7 +90,7 @@ def test_finished_clips_are_kept_and_a_stopped_run_goes_on(keep, tmp_path):
     assert rest.asked == whole.asked - 50  # kept by fifties
     assert nothing.asked == 0
     assert not list(tmp_path.rglob("*.part*"))
-    assert bool(heard.begun) == keep
+    assert bool(heard.frozen) == keep
 
 
 def test_what_is_kept_is_of_the_same_sounds_crops_and_networks(tmp_path):
@@ -104,11 +109,11 @@ def test_a_tuned_network_hears_again_without_the_layers_below(tmp_path):
     heard = hear(Listener(), voices, tmp_path)
     tuned = Listener(patience=0)
     nn.init.constant_(tuned.scale, 3.0)
-    again = heard.hear_again(tuned, tmp_path / "tuned", quiet)
+    again = heard.extract_again(tuned, tmp_path / "tuned", quiet)
     np.testing.assert_allclose(again.features[:, 0], 3 * heard.features[:, 0], rtol=1e-6)
     np.testing.assert_array_equal(again.features[:, 1:], heard.features[:, 1:])
     with pytest.raises(ValueError, match="keep=True"):
-        hear(Listener(), voices, tmp_path, keep=False).hear_again(tuned, tmp_path, quiet)
+        hear(Listener(), voices, tmp_path, keep=False).extract_again(tuned, tmp_path, quiet)
 
 
 def test_clips_are_taken_with_their_crops(tmp_path):
@@ -120,7 +125,7 @@ def test_clips_are_taken_with_their_crops(tmp_path):
     rows = [2, 1, 4, 5, 7]
     np.testing.assert_array_equal(part.features, heard.features[rows])
     np.testing.assert_array_equal(part.seconds, heard.seconds[rows])
-    again = part.hear_again(Listener(), tmp_path, quiet)
+    again = part.extract_again(Listener(), tmp_path, quiet)
     np.testing.assert_array_equal(again.features, part.features)
 
 
@@ -129,12 +134,12 @@ def test_the_whole_network_is_its_two_parts(tmp_path):
     torch.manual_seed(0)
     speaker, voices = SpeakerEncoder().eval(), make_voices([2.0, 0.8])
     heard = hear(speaker, voices, tmp_path)
-    begun = heard.begun
-    assert begun
-    assert [entered.shape for entered in begun.entered[:2]] == [
+    frozen = heard.frozen
+    assert frozen
+    assert [entered.shape for entered in frozen.entered[:2]] == [
         (128, round(s * FRAMES_A_SECOND) - 1) for s in (2.0, 0.8)
     ]
-    whole = hear_speech(speaker, voices.speech, quiet)
+    whole = extract_speech_features(speaker, voices.speech, quiet)
     np.testing.assert_allclose(heard.features[:2], whole, atol=1e-5)
-    again = heard.hear_again(speaker, tmp_path / "again", quiet)
+    again = heard.extract_again(speaker, tmp_path / "again", quiet)
     np.testing.assert_allclose(again.features, heard.features, atol=1e-5)

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from helpers import HELPERS
-from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
+from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, run_options
 from speech2face.errors import UsageError
 from speech2face.training.checkpoint import load_weights
-from speech2face.training.distributed import ALONE, join_processes, need_one_process
+from speech2face.training.distributed import SINGLE_PROCESS, join_processes, need_one_process
 from speech2face.training.loop import fit
 
 STILL = {"dropout": 0.0, "accumulate": 2}
@@ -65,7 +65,7 @@ def unbroken(tmp_path_factory):
 
 def test_two_are_as_one_with_the_whole_batch(tmp_path, unbroken):
     loop = replace(config(), accumulate=2)
-    fit(Toy(dropout=0.0), loop, tmp_path, FACTS, running=running())
+    fit(Toy(dropout=0.0), loop, tmp_path, FACTS, options=run_options())
     one, two = read_log(tmp_path), read_log(unbroken[0])
     assert list(two) == list(one) == list(range(STEPS))
     for step, row in one.items():
@@ -113,13 +113,13 @@ def test_when_one_has_a_loss_that_is_not_finite_both_stop(tmp_path):
 def test_without_torchrun_there_is_one(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with join_processes() as processes:
-        assert processes == ALONE
+        assert processes == SINGLE_PROCESS
         assert processes.first
         assert not torch.distributed.is_initialized()
         network = torch.nn.Linear(2, 2)
-        assert processes.spread(network) is network
+        assert processes.wrap_ddp(network) is network
         assert processes.mean(torch.ones(2)).tolist() == [1, 1]
-        assert processes.ask_first(lambda: "done") == "done"
+        assert processes.run_on_rank_zero(lambda: "done") == "done"
     need_one_process("this")
 
 

@@ -33,7 +33,7 @@ from speech2face.training.end_to_end import (
 from speech2face.training.loop import LoopConfig
 from speech2face.training.recipes import end_to_end_debug, voice_encoder_debug
 from speech2face.training.shard_dataset import Augmentation, Reading
-from speech2face.training.voice_encoder import listen, load_speaker, solve
+from speech2face.training.voice_encoder import load_speaker, prepare_clips, solve
 
 SIZE = 16
 RECIPE = end_to_end_debug()
@@ -315,7 +315,7 @@ def test_a_network_may_begin_as_the_closed_form_leaves_it(tmp_path):
     network = load_speaker(start)
     assert facts["start"] == hash_weights(network.speaker)
     train, *_ = _split_people(recipe, voices, quiet)
-    clips = listen(start, network, train, tmp_path / "cache", quiet)
+    clips = prepare_clips(start, network, train, tmp_path / "cache", quiet)
     solved = solve(start, clips, np.ones(len(train), bool))
     for name, value in (("residual", solved.residual), ("average", solved.average)):
         np.testing.assert_allclose(getattr(encoder.head, name), value, atol=1e-6)

@@ -11,17 +11,24 @@ import pytest
 import torch
 
 from helpers import HELPERS
-from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
+from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, run_options
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
-from speech2face.training.loop import LoopConfig, Running, StepReport, _schedule, fit, show_steps
+from speech2face.training.loop import (
+    LoopConfig,
+    RunOptions,
+    StepReport,
+    _schedule,
+    fit,
+    report_progress,
+)
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """A run from its first to its last step: its folder and its weights."""
     folder, task = tmp_path_factory.mktemp("unbroken"), Toy()
-    fit(task, config(), folder, FACTS, running=running())
+    fit(task, config(), folder, FACTS, options=run_options())
     return folder, task.weights()
 
 
@@ -106,7 +113,8 @@ def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(tmp_path, unbroken, 
     assert 20 < step < STEPS
     assert list(read_log(tmp_path)) == list(range(step))  # every step taken is kept
     task = Toy()
-    fit(task, config(), tmp_path, FACTS | {"sizes": [4, 8]}, running=running())  # no tuples in JSON
+    facts = FACTS | {"sizes": [4, 8]}  # no tuples in JSON
+    fit(task, config(), tmp_path, facts, options=run_options())
     assert_same_run(tmp_path, task, unbroken)
 
 
@@ -120,7 +128,8 @@ def test_a_run_that_is_killed_goes_on_from_its_checkpoint(tmp_path, unbroken):
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 2')  # as it may be killed in the middle of a row
     task = Toy()
-    fit(task, config(), tmp_path, FACTS, running=running())  # saved more seldom: the same recipe
+    # Saved more seldom: the same recipe.
+    fit(task, config(), tmp_path, FACTS, options=run_options())
     assert_same_run(tmp_path, task, unbroken)
 
 
@@ -133,7 +142,14 @@ def test_signals_are_as_before_after_a_run(tmp_path):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path):
     seen = []
     with pytest.raises(ModelError, match=r"step 7: the loss is not finite: \{'error': nan"):
-        fit(Toy(nan_at=7), config(), tmp_path, FACTS, lambda p: seen.append(p.step), running(0.0))
+        fit(
+            Toy(nan_at=7),
+            config(),
+            tmp_path,
+            FACTS,
+            lambda p: seen.append(p.step),
+            run_options(0.0),
+        )
     assert seen[-1] == 7  # steps 0 … 6
     tensors, facts = load_weights(tmp_path / "checkpoint.safetensors")
     assert facts["step"] == 7
@@ -168,7 +184,7 @@ def test_a_broken_checkpoint_is_told(tmp_path):
 
 def test_progress_counts_to_the_last_step(tmp_path):
     seen = []
-    fit(Toy(), config(steps=105), tmp_path, FACTS, seen.append, Running(log_every=40))
+    fit(Toy(), config(steps=105), tmp_path, FACTS, seen.append, RunOptions(log_every=40))
     assert [p.step for p in seen] == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 101, 105]
     assert all(p.steps == 105 and p.seconds_left >= 0 for p in seen)
     assert seen[-1].seconds_left == 0
@@ -176,12 +192,12 @@ def test_progress_counts_to_the_last_step(tmp_path):
 
 
 def test_progress_is_told_in_a_line():
-    shown = []
-    show_step = show_steps(lambda *words: shown.append(words), "learning")
-    show_step(StepReport(3, 9, {"a": 0.5, "b": 2}, 3700.4))
+    told = []
+    report = report_progress(lambda *words: told.append(words), "learning")
+    report(StepReport(3, 9, {"a": 0.5, "b": 2}, 3700.4))
     gpu = StepReport(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
-    show_step(gpu)
-    assert shown == [
+    report(gpu)
+    assert told == [
         ("learning", 3, 9, "a 0.500  b 2.000  1:01:40 left"),
         ("learning", 9, 9, "a 0.250  812.3 clips/s  42% of the peak  0:00:00 left"),
     ]
@@ -198,7 +214,7 @@ def test_the_learning_rate_warms_up_stays_and_falls():
 
 
 def test_half_precision_learns_too(tmp_path):
-    fit(Toy(), replace(config(), bfloat16=True), tmp_path, FACTS, running=running())
+    fit(Toy(), replace(config(), bfloat16=True), tmp_path, FACTS, options=run_options())
     rows = read_log(tmp_path)
     assert sum(rows[s]["error"] for s in range(55, 60)) < 0.4 * sum(
         rows[s]["error"] for s in range(5)

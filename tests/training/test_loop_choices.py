@@ -9,10 +9,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, running
+from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, run_options
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import load_weights
-from speech2face.training.loop import LoopConfig, Running, _schedule, fit
+from speech2face.training.loop import LoopConfig, RunOptions, _schedule, fit
 
 
 class Table(Toy):
@@ -31,9 +31,9 @@ class Table(Toy):
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_batches_that_are_accumulated_are_as_one_large_batch(tmp_path, parts):
-    fit(Table(16), config(), tmp_path / "one", FACTS, running=running())
+    fit(Table(16), config(), tmp_path / "one", FACTS, options=run_options())
     loop = replace(config(), accumulate=parts)
-    fit(Table(16 // parts), loop, tmp_path / "many", FACTS, running=running())
+    fit(Table(16 // parts), loop, tmp_path / "many", FACTS, options=run_options())
     one, many = read_log(tmp_path / "one"), read_log(tmp_path / "many")
     assert list(many) == list(range(STEPS))
     for step, row in one.items():
@@ -51,7 +51,7 @@ def test_the_rate_decays_by_a_factor_each_so_many_steps():
 def first_step(task: Toy, loop: LoopConfig, folder) -> dict[str, torch.Tensor]:
     """How far the first step moves each weight."""
     before = task.weights()
-    fit(task, replace(loop, average=0.0), folder, FACTS, running=running())
+    fit(task, replace(loop, average=0.0), folder, FACTS, options=run_options())
     return {k: (v - before[k]).abs().max() for k, v in task.weights().items()}
 
 
@@ -74,8 +74,8 @@ def test_a_run_with_rates_of_its_own_goes_on_as_if_unbroken(tmp_path):
     whole, part, rest = (Toy() for _ in range(3))
     fit(whole, loop, tmp_path / "whole", FACTS)
     with pytest.raises(RuntimeError, match="enough"):
-        fit(part, loop, tmp_path / "part", FACTS, fail_at(20), running(0.0))
-    fit(rest, loop, tmp_path / "part", FACTS, running=running())
+        fit(part, loop, tmp_path / "part", FACTS, fail_at(20), run_options(0.0))
+    fit(rest, loop, tmp_path / "part", FACTS, options=run_options())
     for name, weight in whole.weights().items():
         assert torch.equal(rest.weights()[name], weight), name
 
@@ -113,7 +113,7 @@ VALIDATED = replace(config(), validate_every=10, patience=2)
 
 def test_the_best_weights_are_left_and_patience_ends_a_run(tmp_path):
     task, shown = Judged([5.0, 3.0, 4.0, 3.0, 1.0]), []
-    fit(task, VALIDATED, tmp_path, FACTS, shown.append, running())
+    fit(task, VALIDATED, tmp_path, FACTS, shown.append, run_options())
     assert len(task.seen) == 4  # as good as the best is no better
     assert not task.network.training
     tensors, facts = load_weights(tmp_path / "best.safetensors")
@@ -130,8 +130,8 @@ def test_the_best_weights_are_left_and_patience_ends_a_run(tmp_path):
 
 def test_validation_is_of_the_averages_and_leaves_training_as_it_was(tmp_path):
     task = Judged([1.0] * 6)
-    fit(task, replace(VALIDATED, patience=0), tmp_path / "judged", FACTS, running=running())
-    fit(Toy(), config(), tmp_path / "plain", FACTS, running=running())
+    fit(task, replace(VALIDATED, patience=0), tmp_path / "judged", FACTS, options=run_options())
+    fit(Toy(), config(), tmp_path / "plain", FACTS, options=run_options())
     plain, judged = read_log(tmp_path / "plain"), read_log(tmp_path / "judged")
     for step, row in plain.items():
         assert judged[step] | row == judged[step]
@@ -145,11 +145,11 @@ def test_validation_is_of_the_averages_and_leaves_training_as_it_was(tmp_path):
 def test_a_stopped_run_is_as_patient_as_an_unbroken_one(tmp_path, step):
     figures = [5.0, 3.0, 4.0, 3.0]
     whole, part = Judged(figures), Judged(figures)
-    fit(whole, VALIDATED, tmp_path / "whole", FACTS, running=running())
+    fit(whole, VALIDATED, tmp_path / "whole", FACTS, options=run_options())
     with pytest.raises(RuntimeError, match="enough"):
-        fit(part, VALIDATED, tmp_path / "part", FACTS, fail_at(step), running(0.0))
+        fit(part, VALIDATED, tmp_path / "part", FACTS, fail_at(step), run_options(0.0))
     rest = Judged(figures[len(part.seen) :])
-    fit(rest, VALIDATED, tmp_path / "part", FACTS, running=running())
+    fit(rest, VALIDATED, tmp_path / "part", FACTS, options=run_options())
     assert read_log(tmp_path / "part") == read_log(tmp_path / "whole")
     for name, weight in whole.weights().items():
         assert torch.equal(rest.weights()[name], weight)
@@ -187,8 +187,9 @@ def read_events(folder) -> dict[str, dict[int, float]]:
 
 def test_tensorboard_shows_the_rows_and_the_pace_once(tmp_path):
     with pytest.raises(RuntimeError, match="enough"):
-        fit(Toy(), config(), tmp_path, FACTS, fail_at(30), Running(1e9, log_every=1))
-    fit(Toy(), config(), tmp_path, FACTS, running=running())  # nothing was saved: from the first
+        fit(Toy(), config(), tmp_path, FACTS, fail_at(30), RunOptions(1e9, log_every=1))
+    # Nothing was saved: from the first.
+    fit(Toy(), config(), tmp_path, FACTS, options=run_options())
     events, rows = read_events(tmp_path), read_log(tmp_path)
     names = {"error", "size", "learning_rate", "gradient_norm"}
     assert events.keys() == names | {"clips_per_second"}
@@ -223,11 +224,11 @@ def test_a_network_is_compiled_and_laid_out_if_asked(tmp_path):
     plain, fast, stopped = Pictures(), Pictures(), Pictures(stopped=2)
     for task in (fast, stopped):
         task.network.load_state_dict(plain.network.state_dict())
-    how = Running(compile=True, channels_last=True)
+    how = RunOptions(compile=True, channels_last=True)
     fit(plain, config(steps=6), tmp_path, FACTS)
     with pytest.raises(Interrupted):
-        fit(stopped, config(steps=6), tmp_path / "fast", FACTS, running=how)
-    fit(fast, config(steps=6), tmp_path / "fast", FACTS, running=how)  # goes on so
+        fit(stopped, config(steps=6), tmp_path / "fast", FACTS, options=how)
+    fit(fast, config(steps=6), tmp_path / "fast", FACTS, options=how)  # goes on so
     assert (plain.network.compiled, fast.network.compiled) == (False, True)
     assert fast.network.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(fast.network.weight, plain.network.weight)

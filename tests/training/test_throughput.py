@@ -1,11 +1,16 @@
-"""Operations are counted right, and the pace is that of the steps since the last look."""
+"""Operations are counted right, and throughput is that of the steps since the last measurement."""
 
 import pytest
 import torch
 from torch import nn
 
 from speech2face.training import throughput
-from speech2face.training.throughput import Pacemaker, count_operations, measure_peak
+from speech2face.training.throughput import (
+    Throughput,
+    ThroughputMeter,
+    count_operations,
+    measure_peak,
+)
 
 CPU = torch.device("cpu")
 
@@ -48,23 +53,23 @@ class Clock:
 
 def test_the_pace_is_that_since_the_last_look(monkeypatch):
     clock = Clock(monkeypatch)
-    pacemaker = Pacemaker(CPU, torch.float32, clips=32)
+    meter = ThroughputMeter(CPU, torch.float32, clips=32)
     clock.now = 10.0  # of one slow step
-    assert pacemaker.look(1).seconds_a_step == 10
+    assert meter.measure(1).seconds_a_step == 10
     clock.now = 12.0
-    pace = pacemaker.look(5)
-    assert (pace.seconds_a_step, pace.clips_per_second, pace.peak_share) == (0.5, 64, None)
+    speed = meter.measure(5)
+    assert speed == Throughput(0.5, 64, None)
 
 
 def test_the_share_is_of_all_parts_of_a_step(monkeypatch):
     """As on a GPU, with a peak that is given."""
     clock = Clock(monkeypatch)
-    pacemaker = Pacemaker(CPU, torch.float32)
-    pacemaker._peak = 1000.0
+    meter = ThroughputMeter(CPU, torch.float32)
+    meter._peak = 1000.0
     for _ in range(3):  # only the first is counted
-        with pacemaker.counting(times=3):
+        with meter.counting(times=3):
             torch.ones(1, 10) @ torch.ones(10, 5)
     clock.now = 4.0
-    pace = pacemaker.look(2)
-    assert pace.peak_share == pytest.approx(3 * 100 / 2 / 1000)
-    assert pace.clips_per_second is None
+    speed = meter.measure(2)
+    assert speed.peak_share == pytest.approx(3 * 100 / 2 / 1000)
+    assert speed.clips_per_second is None

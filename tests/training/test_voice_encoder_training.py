@@ -18,8 +18,8 @@ from speech2face.training.voice_encoder import (
     BLOCKS,
     LAST_BLOCK,
     TuningTask,
-    listen,
     load_speaker,
+    prepare_clips,
     set_head,
 )
 from speech2face.weights import UNTUNED, Model, find_model
@@ -45,7 +45,7 @@ def quiet(*_) -> None:
 def test_too_few_clips_are_told(tmp_path):
     voices = make_voices(3)
     with pytest.raises(UsageError, match="only 3 clips have both speech and a face"):
-        listen(RECIPE, load_speaker(RECIPE), voices, tmp_path, quiet)
+        prepare_clips(RECIPE, load_speaker(RECIPE), voices, tmp_path, quiet)
 
 
 def test_the_network_gets_the_head_that_was_solved():
@@ -75,7 +75,7 @@ def test_tuning_moves_the_layers_of_the_recipe_and_the_head_only(tuned, tmp_path
     recipe = replace(RECIPE, tuning_batch=2, tuned=tuned)
     network, voices = load_speaker(recipe), make_voices(4)
     network.head.residual.copy_(torch.eye(128))
-    clips = listen(recipe, network, voices, tmp_path, quiet)
+    clips = prepare_clips(recipe, network, voices, tmp_path, quiet)
     task = TuningTask(recipe, network, clips, np.array([1, 3]))
     batch = task.batch(0, np.random.default_rng(0))
     entered, ge2e, face = batch

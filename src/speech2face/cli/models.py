@@ -135,9 +135,9 @@ def calibrate(
     to_calibrate = find_model(model)
     check_place(to_calibrate.folder / FILE, force)
     from speech2face.privacy.calibrate import calibrate as run
-    from speech2face.privacy.calibrate import tell, write_calibration
+    from speech2face.privacy.calibrate import format_report, write_calibration
 
     with ProgressBars() as show:
-        calibration, facts = run(to_calibrate, pairs, faces, out, show, speaker)
+        calibration, report = run(to_calibrate, pairs, faces, out, show, speaker)
     path = write_calibration(calibration, to_calibrate)
-    print(json.dumps(facts) if as_json else f"{tell(facts)}\n{path}")
+    print(json.dumps(report.as_json()) if as_json else f"{format_report(report)}\n{path}")

@@ -91,7 +91,9 @@ def anonymise(
     from speech2face.inputs import choose_outputs, make_folder
     from speech2face.privacy.anonymise_recording import anonymise_recording
     from speech2face.privacy.anonymisers import DEFAULT, choose_anonymiser
-    from speech2face.privacy.attack_table import say_what_remains
+    from speech2face.privacy.attack_table import find_words_lost
+    from speech2face.privacy.remaining_disclosure import find_attack
+    from speech2face.reports.audit_text import format_remains
 
     ending = ".anonymous.flac"
     if out_dir is None and len(paths) != 2:
@@ -123,7 +125,8 @@ def anonymise(
         run_each(recordings, disguise, as_json=False, format_row=lambda row: row["output"])
     finally:
         if written:
-            complain(say_what_remains(anonymiser.name), colour=None)
+            name = anonymiser.name
+            complain(format_remains(find_attack(name), find_words_lost(name)), colour=None)
 
 
 def audit(
@@ -230,30 +233,34 @@ def audit(
     limit_blas_threads()
     from speech2face.pictures import check_place
     from speech2face.privacy.anonymisers import load_anonymiser
-    from speech2face.privacy.audit_recording import audit_recording, describe_audit, tell
-    from speech2face.reports.audit_page import draw_recording, write_page
-    from speech2face.reports.disguised_page import draw_disguised
+    from speech2face.privacy.audit_recording import audit_recording, describe_audit
+    from speech2face.reports.audit_text import format_disclosure
     from speech2face.weights import find_model
 
     if out:
         check_place(out, force)
-    source, found = find_one(recording or ""), find_model(model)
+    source, used_model = find_one(recording or ""), find_model(model)
     plain = None if original is None else find_one(original)
-    used = load_anonymiser(method[0]).name if method else None
-    facts = audit_recording(
-        source, found, original=plain, method=used, start=start, end=end, track=track
+    used_method = load_anonymiser(method[0]).name if method else None
+    result = audit_recording(
+        source, used_model, original=plain, method=used_method, start=start, end=end, track=track
     )
     if out:
-        settings = {"method": used, "start": start, "end": end, "track": track}
-        provenance = describe_audit(source, plain, found, settings)
-        draw = draw_disguised if facts["disguised"]["by"] else draw_recording
-        write_page(draw(facts | {"provenance": provenance}, tell(facts)), out, force)
-    print(json.dumps(facts) if as_json else "\n".join([*tell(facts), *([str(out)] if out else [])]))
-    if not as_json:
-        report_used_speech(str(recording), facts, start)
-    for warning in facts["warnings"]:
+        from speech2face.reports.audit_page import draw_recording
+        from speech2face.reports.render import write_page
+
+        settings = {"method": used_method, "start": start, "end": end, "track": track}
+        provenance = describe_audit(source, plain, used_model, settings)
+        write_page(draw_recording(result, provenance), out, force)
+    if as_json:
+        print(json.dumps(result.as_json()))
+    else:
+        sentences = format_disclosure(result.voice, result.original).values()
+        print("\n".join([*sentences, *([str(out)] if out else [])]))
+        report_used_speech(str(recording), result.as_json(), start)
+    for warning in result.voice.warnings:
         complain(f"{recording}: {warning}")
-    for warning in facts["original"]["warnings"] if facts["original"] else ():
+    for warning in result.original.warnings if result.original else ():
         complain(f"{original}: {warning}")
 
 
@@ -271,10 +278,14 @@ def _audit_population(
     chosen = [load_anonymiser(name) for name in dict.fromkeys(methods or ANONYMISERS)]
     need_extras("train")
     from speech2face.evaluation.report import write_report
-    from speech2face.privacy.audit_population import Audit, tell
+    from speech2face.privacy.audit_population import PopulationAuditor
+    from speech2face.reports.audit_text import format_population
     from speech2face.reports.population_page import draw_population
 
     with ProgressBars() as show:
-        facts = Audit(pairs, voices, out / "cache", show, seed).measure(chosen, costs)
-    write_report(facts, out, draw_population(facts))
-    return json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}"
+        auditor = PopulationAuditor(pairs, voices, out / "cache", show, seed)
+        result = auditor.measure(chosen, costs)
+    write_report(result.as_json(), out, draw_population(result))
+    if as_json:
+        return json.dumps(result.as_json())
+    return f"{format_population(result)}\n{out / 'report.html'}"

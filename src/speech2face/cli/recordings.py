@@ -207,4 +207,4 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
-    return voice.speech.to_json() | {"model": voice.model}
+    return voice.speech.as_json() | {"model": voice.model}

@@ -32,8 +32,8 @@ from speech2face.training.gaussian_head import log_likelihood_ratios
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     identify_start,
-    listen,
     load_speaker,
+    prepare_clips,
 )
 from speech2face.weights import hash_file
 
@@ -80,7 +80,7 @@ def draw_by_folds(
     cache = folder / "cache"
     pairs = join_people(pairs, cache, show)
     voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
-    clips = listen(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
+    clips = prepare_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)

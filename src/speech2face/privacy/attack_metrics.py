@@ -1,4 +1,4 @@
-"""What scores disclose of a population: bits, matching, verification, linkability.
+"""What an attacker's scores disclose of a population: bits, matching, verification, linkability.
 
 The scores are an attacker's, of every probe against every entry of its fold. To the measures of
 metrics/rank_disclosure.py and metrics/retrieval.py one is added:
@@ -6,8 +6,9 @@ metrics/rank_disclosure.py and metrics/retrieval.py one is added:
 linkability   D_sys of Gomez-Barrero et al. (IEEE TIFS 2018): of a score s, 2 p(same | s) − 1 where
               same and other are as likely before and s speaks for same, else 0; D_sys is its mean
               over same-person scores. 0 is chance, 1 is certain. The published code takes p from
-              histograms, whose bins feign linkability in small sets; here p is made to rise with
-              the score by pooling adjacent violators (Ayer et al. 1955), which leaves .01 or so
+              histograms, whose bins overstate linkability in small sets; here p is made to rise
+              with the score by pooling adjacent violators (Ayer et al. 1955), which leaves about
+              .01
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speech2face.metrics.audit_results import SHARES, AttackMetrics
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
 from speech2face.metrics.rank_disclosure import compare_disclosure, measure_disclosure
 from speech2face.metrics.retrieval import measure_retrieval, same_label, sort_pairs
@@ -40,43 +42,27 @@ class Attack:
         return same_label(self.probe_fold, self.fold)
 
 
-@dataclass(frozen=True)
-class Population:
-    """What an attack achieves. Bits; shares. Intervals are 95 %, over people."""
-
-    people: int
-    probes: int
-    gallery: float  # mean, of one fold
-    bits: Estimate  # by histogram; none by chance
-    fitted_bits: Estimate  # by beta-binomial
-    beta: tuple[float, float]  # its parameters
-    worst_rank_bits: float  # at the likeliest rank
-    of_people: tuple[float, ...]  # bits of each person, sorted, by the beta-binomial
-    two_way: Estimate  # .5 by chance
-    equal_error_rate: Estimate  # .5 by chance
-    linkability: Estimate  # 0 by chance
-
-
-def measure_population(attack: Attack, seed: int = 0, draws: int = DRAWS) -> Population:
+def measure_attack(attack: Attack, seed: int = 0, draws: int = DRAWS) -> AttackMetrics:
     """All measures of one attack. Raises UsageError where nobody has an opponent."""
     disclosed = measure_disclosure(
         attack.scores, attack.probe_people, attack.people, same=attack.same, seed=seed, draws=draws
     )
     strata = (attack.probe_fold.astype(str), attack.fold.astype(str))
-    found = measure_retrieval(
+    retrieved = measure_retrieval(
         attack.scores, attack.probe_people, attack.people, stratum=strata, seed=seed, draws=draws
     )
-    return Population(
-        found.people,
-        found.probes,
-        found.gallery,
+    of_people = np.quantile(np.sort(disclosed.person).round(4), SHARES).round(3)
+    return AttackMetrics(
+        retrieved.people,
+        retrieved.probes,
+        retrieved.gallery,
         disclosed.histogram,
         disclosed.fitted,
         (disclosed.model.a, disclosed.model.b),
         disclosed.worst_case,
-        tuple(np.sort(disclosed.person).round(4).tolist()),
-        _plain(found.two_way),
-        _plain(found.equal_error_rate),
+        tuple(of_people.tolist()),
+        _plain(retrieved.two_way),
+        _plain(retrieved.equal_error_rate),
         measure_linkability(attack, seed, min(draws, LINKING_DRAWS)),
     )
 

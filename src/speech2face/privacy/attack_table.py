@@ -20,7 +20,6 @@ from speech2face.weights import ASSETS
 
 FILE = "attacks.json"
 MOST_WORDS = 0.25  # lost, at the interval's upper end, that a default may cost
-NOTHING = 0.05  # share of the bits, at the interval's upper end, that is called nothing
 TENTH = 1  # digit to which bits of the face are compared
 
 
@@ -128,34 +127,10 @@ def choose_default(table: AttackTable, methods: Iterable[str]) -> str:
     return min(filter(fit, methods), key=rank)
 
 
-def say_what_remains(method: str) -> str:
-    """One sentence on what `method` leaves whoever knows it, for people who have just used it."""
-    table = load_table()
-    row, share = table.methods.get(method), table.share_kept(method)
-    if row is None or share is None:
-        return "how much of a voice this method leaves was not measured; see speech2face audit."
-    before, after = (100 * e.value for e in (table.equal_error_rate, row.equal_error_rate))
-    finds = (
-        f"still gets {share_in_words(share.value)} of what a plain voice tells of the face"
-        if share.high > NOTHING
-        else "finds nothing of the face that was measurable"
-    )
-    words = ""
-    if row.words_lost:
-        words = f"; about {100 * row.words_lost.value:.0f} % of the words are lost"
-    return (
-        f"an attacker who trains on voices changed by {method} {finds}, and is wrong about who "
-        f"speaks in {after:.0f} % of cases (plain voices {before:.1f} %, guessing 50 %){words}. "
-        "These are averages: nothing was measured on this recording."
-    )
-
-
-def share_in_words(share: float) -> str:
-    """0.55 → about half (55 %)"""
-    names = ((0.125, "a little"), (0.29, "a quarter"), (0.415, "a third"), (0.58, "half"))
-    names += ((0.7, "two thirds"), (0.82, "three quarters"), (1.01, "nearly all"))
-    name = next(name for limit, name in names if share < limit)
-    return f"about {name} ({100 * share:.0f} %)" if name != "a little" else f"{100 * share:.0f} %"
+def find_words_lost(method: str) -> float | None:
+    """The share of a recording's words that `method` makes unintelligible, where it is known."""
+    row = load_table().methods.get(method)
+    return row.words_lost.value if row and row.words_lost else None
 
 
 def _round(estimate: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""What an attacker hears: speaker embeddings of clips, or of their halves, anonymised or not.
+"""What an attacker starts from: speaker embeddings of clips, or of their halves, anonymised or not.
 
 Either half of a clip is anonymised for itself, with a seed of its own: two recordings of one
-speaker whose secret draws differ. What was heard once of an anonymiser is kept; a run that was
+speaker whose secret draws differ. The embeddings of each anonymiser are kept; a run that was
 stopped goes on.
 """
 
@@ -20,13 +20,13 @@ from speech2face.console import Show
 from speech2face.data.pairs import LEAST_SECONDS
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.checkpoint import hash_weights
-from speech2face.training.clip_features import hash_speech, hear_speech
+from speech2face.training.clip_features import extract_speech_features, hash_speech
 
 if TYPE_CHECKING:
     from speech2face.networks.voice_encoder import VoiceEncoder
 
 LEAST_HALF = 1.0  # seconds
-CHUNK = 20  # sounds after which what was heard is saved
+CHUNK = 20  # sounds after which their embeddings are saved
 
 Anonymise = Callable[[np.ndarray, int], np.ndarray]
 """Mono sound, float32 (n,) at 16 kHz, and a seed → the same in another voice."""
@@ -41,8 +41,8 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Overheard:
-    """What the speaker networks make of M recordings."""
+class AttackerFeatures:
+    """Speaker embeddings of M recordings."""
 
     features: np.ndarray  # (M, F) float32
     seconds: np.ndarray  # (M,) after anonymising
@@ -62,15 +62,15 @@ def cut_halves(recordings: Sequence[Recording]) -> tuple[list[Recording], np.nda
     return halves, np.repeat(np.array(long, int), 2)
 
 
-def overhear(
+def extract_attacker_features(
     network: VoiceEncoder,
     anonymise: Anonymise | None,
     recordings: Sequence[Recording],
     cache: Path,
     show: Show,
     seed: int = 0,
-) -> Overheard:
-    """What `network`'s speaker networks hear of recordings, as they are where `anonymise` is None.
+) -> AttackerFeatures:
+    """Embeddings of recordings, anonymised unless `anonymise` is None, by `network.speaker`.
 
     The name under which the result is kept holds the anonymiser's repr, with all its settings.
     """
@@ -83,18 +83,18 @@ def overhear(
         key = (repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
 
         def compute(chunk: Sequence[Recording] = chunk) -> dict[str, np.ndarray]:
-            return vars(_hear(network, anonymise, chunk, seed))
+            return vars(_extract(network, anonymise, chunk, seed))
 
         kept = keep_arrays(find_place(cache, name, *key), compute)
         tables.append((kept["features"], kept["seconds"]))
-        show(f"hearing {name}", start + len(chunk), len(recordings), "")
+        show(f"embedding voices, {name}", start + len(chunk), len(recordings), "")
     features, seconds = (np.concatenate(column) for column in zip(*tables, strict=True))
-    return Overheard(features, seconds)
+    return AttackerFeatures(features, seconds)
 
 
-def _hear(
+def _extract(
     network: VoiceEncoder, anonymise: Anonymise | None, chunk: Sequence[Recording], seed: int
-) -> Overheard:
+) -> AttackerFeatures:
     sounds = []
     for recording in chunk:
         samples = recording.samples
@@ -102,5 +102,5 @@ def _hear(
             samples = anonymise(samples, zlib.crc32(f"{seed} {recording.name}".encode()))
         missing = round(LEAST_SECONDS * SAMPLE_RATE) - len(samples)
         sounds.append(np.pad(samples, (0, max(0, missing))).astype(np.float32))
-    features = hear_speech(network.speaker, sounds, lambda *_: None)
-    return Overheard(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))
+    features = extract_speech_features(network.speaker, sounds, lambda *_: None)
+    return AttackerFeatures(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))

@@ -1,6 +1,6 @@
-"""Three attackers who hear anonymised voices, after the VoicePrivacy Challenge (Tomashenko et al.).
+"""Three attackers of anonymised voices, after the VoicePrivacy Challenge (Tomashenko et al.).
 
-They differ in what they know, and in every one nobody is attacked by what learned from them:
+They differ in what they know. Nobody is attacked by a model that learned from them:
 
               looks for the face                      looks for the voice
 ignorant      reads faces as from plain voices        plain recording against anonymised, cosine
@@ -26,7 +26,7 @@ import numpy as np
 from speech2face.data.near_duplicates import Looks, check_folds
 from speech2face.data.splits import split_people
 from speech2face.privacy.attack_metrics import Attack
-from speech2face.privacy.attacker_features import Overheard
+from speech2face.privacy.attacker_features import AttackerFeatures
 from speech2face.training.gaussian_head import (
     HeadConfig,
     HeadSolution,
@@ -40,7 +40,7 @@ SHRINKAGE = 0.2  # of its covariance within speakers, towards equal variance
 
 
 @dataclass(frozen=True)
-class Crowd:
+class FoldedPairs:
     """Who speaks in N clips, and their faces, in folds by person."""
 
     clips: list[str]
@@ -57,7 +57,7 @@ class Crowd:
         looks: Looks,
         folds: int = 5,
         seed: int = 0,
-    ) -> Crowd:
+    ) -> FoldedPairs:
         """Raises UsageError where somebody, by name or by face, is in two folds: by `looks`."""
         fold = split_people(people, folds, seed)
         check_folds(fold, people, looks, clips)
@@ -65,36 +65,40 @@ class Crowd:
 
 
 def attack_faces(
-    attacker: str, crowd: Crowd, plain: Overheard, heard: Overheard, config: HeadConfig
+    attacker: str,
+    pairs: FoldedPairs,
+    plain: AttackerFeatures,
+    disguised: AttackerFeatures,
+    config: HeadConfig,
 ) -> Attack:
     """How well an attacker finds the faces (N,) behind anonymised voices (N,).
 
-    `plain` and `heard` are the same clips as spoken and as published. Raises ValueError for an
+    `plain` and `disguised` are the same clips as spoken and as published. Raises ValueError for an
     attacker that is none.
     """
     if attacker not in ATTACKERS:
         raise ValueError(f"no attacker {attacker}")
-    taught = heard if attacker == "semi-informed" else plain
-    scores = np.zeros((len(crowd.people),) * 2)
-    for k in np.unique(crowd.fold):
-        test = np.flatnonzero(crowd.fold == k)
-        learned = crowd.fold != k
-        head = _learn(taught, crowd, learned, config)
-        features = heard.features[test].astype(np.float64)
+    training = disguised if attacker == "semi-informed" else plain
+    scores = np.zeros((len(pairs.people),) * 2)
+    for k in np.unique(pairs.fold):
+        test = np.flatnonzero(pairs.fold == k)
+        learned = pairs.fold != k
+        head = _learn(training, pairs, learned, config)
+        features = disguised.features[test].astype(np.float64)
         if attacker == "lazy-informed":
-            features += plain.features[learned].mean(0) - heard.features[learned].mean(0)
-        seconds = heard.seconds[test]
+            features += plain.features[learned].mean(0) - disguised.features[learned].mean(0)
+        seconds = disguised.seconds[test]
         means = head.predict(features, seconds)
-        scores[np.ix_(test, test)] = log_likelihood_ratios(head, means, seconds, crowd.faces[test])
-    return Attack(scores, crowd.people, crowd.fold, crowd.people, crowd.fold)
+        scores[np.ix_(test, test)] = log_likelihood_ratios(head, means, seconds, pairs.faces[test])
+    return Attack(scores, pairs.people, pairs.fold, pairs.people, pairs.fold)
 
 
 def attack_voices(
     attacker: str,
     people: np.ndarray,
     fold: np.ndarray,
-    plain: Overheard,
-    heard: Overheard,
+    plain: AttackerFeatures,
+    disguised: AttackerFeatures,
 ) -> Attack:
     """How well an attacker finds the speaker behind an anonymised recording.
 
@@ -103,23 +107,23 @@ def attack_voices(
     """
     if attacker not in ATTACKERS:
         raise ValueError(f"no attacker {attacker}")
-    known, published = np.arange(0, len(people), 2), np.arange(1, len(people), 2)
-    scores = np.zeros((len(published), len(known)))
-    source = plain if attacker == "ignorant" else heard
+    enrolled, published = np.arange(0, len(people), 2), np.arange(1, len(people), 2)
+    scores = np.zeros((len(published), len(enrolled)))
+    source = plain if attacker == "ignorant" else disguised
     for k in np.unique(fold):
         own, others = fold == k, fold != k
-        entries, probes = known[own[known]], published[own[published]]
-        one, two = heard.features[probes], source.features[entries]
+        entries, probes = enrolled[own[enrolled]], published[own[published]]
+        one, two = disguised.features[probes], source.features[entries]
         if attacker == "semi-informed":
-            model = Discriminant.learn(heard.features[others], people[others])
+            model = Discriminant.learn(disguised.features[others], people[others])
             block = model.compare(one, two)
         else:
             block = _cosine(
-                one - heard.features[others].mean(0) * (attacker == "lazy-informed"),
-                two - heard.features[others].mean(0) * (attacker == "lazy-informed"),
+                one - disguised.features[others].mean(0) * (attacker == "lazy-informed"),
+                two - disguised.features[others].mean(0) * (attacker == "lazy-informed"),
             )
-        scores[np.ix_(own[published], own[known])] = block
-    return Attack(scores, people[published], fold[published], people[known], fold[known])
+        scores[np.ix_(own[published], own[enrolled])] = block
+    return Attack(scores, people[published], fold[published], people[enrolled], fold[enrolled])
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,15 @@ class Discriminant:
         return squares + (x * cross) @ y.T + constant
 
 
-def _learn(taught: Overheard, crowd: Crowd, chosen: np.ndarray, config: HeadConfig) -> HeadSolution:
+def _learn(
+    training: AttackerFeatures, pairs: FoldedPairs, chosen: np.ndarray, config: HeadConfig
+) -> HeadSolution:
     """The head for the chosen clips (N,) bool."""
     return solve_head(
-        taught.features[chosen],
-        taught.seconds[chosen],
-        crowd.faces[chosen],
-        crowd.people[chosen].tolist(),
+        training.features[chosen],
+        training.seconds[chosen],
+        pairs.faces[chosen],
+        pairs.people[chosen].tolist(),
         np.ones(int(chosen.sum()), bool),
         config,
     )

@@ -25,14 +25,21 @@ from speech2face.data.voices import identify_data, load_voices
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.inputs import SUFFIXES
-from speech2face.privacy.attack_metrics import (
-    Attack,
-    Population,
-    compare_attacks,
-    measure_population,
+from speech2face.metrics.audit_results import (
+    AttackMetrics,
+    AttackResult,
+    FaceAndVoice,
+    MethodAudit,
+    PopulationAudit,
 )
-from speech2face.privacy.attacker_features import Overheard, Recording, cut_halves, overhear
-from speech2face.privacy.attackers import ATTACKERS, Crowd, attack_faces, attack_voices
+from speech2face.privacy.attack_metrics import Attack, compare_attacks, measure_attack
+from speech2face.privacy.attacker_features import (
+    AttackerFeatures,
+    Recording,
+    cut_halves,
+    extract_attacker_features,
+)
+from speech2face.privacy.attackers import ATTACKERS, FoldedPairs, attack_faces, attack_voices
 from speech2face.provenance import DataIdentity, describe, hash_rows
 from speech2face.tables import drop_repeats, read_table
 from speech2face.training.clip_features import hash_speech
@@ -46,11 +53,10 @@ log = logging.getLogger(__name__)
 
 FOLDS = 5
 DRAWS = 200  # of people, for intervals
-SHARES = tuple(np.arange(21) / 20)  # of people, whose bits are told
 
 
-class Audit:
-    """What is attacked, read and heard once: faces behind voices, and speakers behind voices."""
+class PopulationAuditor:
+    """Faces and speakers behind voices; recordings are read and embedded once for all attacks."""
 
     def __init__(
         self,
@@ -71,98 +77,100 @@ class Audit:
             "face encoder": identify_face_encoder(self._recipe.face_encoder),
             "speaker networks": identify_start(),
         }
-        found = load_voices(pairs, self._recipe.face_encoder, cache, show, recognise=True)
-        if len(set(found.people)) < folds * self._recipe.head.inner_folds:
-            given = " and ".join(map(str, pairs))
-            raise UsageError(f"{given}: too few people to attack any by what others taught.")
-        self.crowd = Crowd.divide(found.clips, found.people, found.faces, found.looks, folds, seed)
-        self._clips = [Recording(*row) for row in zip(found.clips, found.speech, strict=True)]
-        spoken, speakers, missing = self._clips, found.people, 0
+        clips = load_voices(pairs, self._recipe.face_encoder, cache, show, recognise=True)
+        if len(set(clips.people)) < folds * self._recipe.head.inner_folds:
+            folders = " and ".join(map(str, pairs))
+            raise UsageError(f"{folders}: too few people to attack any by what others taught.")
+        self.pairs = FoldedPairs.divide(
+            clips.clips, clips.people, clips.faces, clips.looks, folds, seed
+        )
+        self._clips = [Recording(*row) for row in zip(clips.clips, clips.speech, strict=True)]
+        spoken, speakers, missing = self._clips, clips.people, 0
         if voices:
             spoken, speakers, missing = read_speakers(voices)
             names = zip([one.name for one in spoken], speakers, strict=True)
             sounds = hash_speech([one.samples for one in spoken])
             self._inputs["voices"] = hash_rows([*names, (sounds,)])
-        self._unused = {"pairs": found.left_out, "voices": missing}
+        self._unused = {"pairs": clips.left_out, "voices": missing}
         self._halves, clip = cut_halves(spoken)
         if not self._halves:
             raise UsageError("no recording lasts two seconds: speakers cannot be verified.")
         self.speakers = np.array(speakers)[clip]
         self.speaker_fold = split_people(self.speakers.tolist(), folds, seed)
-        self._plain_clips, self._plain_halves = self._hear(None)
+        self._plain_clips, self._plain_halves = self._extract(None)
         self._before = self._attack("ignorant", self._plain_clips, self._plain_halves)
 
     def measure(
         self, anonymisers: Sequence[Anonymiser], costs: Path | None = None
-    ) -> dict[str, Any]:
-        """All figures, for JSON and the page; an anonymiser that cannot run is left out."""
-        paid = read_costs(costs) if costs else {}
-        methods: dict[str, Any] = {}
+    ) -> PopulationAudit:
+        """Attack each anonymiser; one that cannot run is left out. `costs`: see `read_costs`."""
+        words_lost = read_costs(costs) if costs else {}
+        methods: dict[str, MethodAudit] = {}
         left_out: dict[str, str] = {}
         for anonymiser in anonymisers:
             try:
-                heard = self._hear(anonymiser)
+                features = self._extract(anonymiser)
             except ModelError as error:
                 left_out[anonymiser.name] = str(error)
                 continue
-            methods[anonymiser.name] = {
-                "cost": paid.get(anonymiser.name),
-                "attackers": {name: self._measure(name, *heard) for name in ATTACKERS},
-            }
+            methods[anonymiser.name] = MethodAudit(
+                words_lost.get(anonymiser.name),
+                {name: self._measure(name, *features) for name in ATTACKERS},
+            )
             self._show("attacking", len(methods), len(anonymisers), anonymiser.name)
-        before = {
-            kind: _facts(self._population(attack))
-            for kind, attack in zip(("face", "voice"), self._before, strict=True)
-        }
-        return {
-            "version": __version__,
-            "people": before["face"]["people"],
-            "clips": len(self._clips),
-            "speakers": before["voice"]["people"],
-            "folds": len(np.unique(self.crowd.fold)),
-            "seed": self._seed,
-            "before": before,
-            "methods": methods,
-            "left_out": left_out,
-            "clips_left_out": self._unused,
-            "provenance": asdict(describe(self._describe_recipe(anonymisers), self._inputs)),
-        }
+        before = FaceAndVoice(*map(self._measure_attack, self._before))
+        return PopulationAudit(
+            version=__version__,
+            people=before.face.people,
+            clips=len(self._clips),
+            speakers=before.voice.people,
+            folds=len(np.unique(self.pairs.fold)),
+            seed=self._seed,
+            before=before,
+            methods=methods,
+            left_out=left_out,
+            clips_left_out=self._unused,
+            provenance=asdict(describe(self._describe_recipe(anonymisers), self._inputs)),
+        )
 
     def _describe_recipe(self, anonymisers: Sequence[Anonymiser]) -> dict[str, Any]:
         return {
             "voice encoder": asdict(self._recipe),
-            "folds": len(np.unique(self.crowd.fold)),
+            "folds": len(np.unique(self.pairs.fold)),
             "draws": self._draws,
             "seed": self._seed,
             "methods": [repr(anonymiser) for anonymiser in anonymisers],
         }
 
-    def _hear(self, anonymiser: Anonymiser | None) -> tuple[Overheard, Overheard]:
-        def listen(recordings: Sequence[Recording]) -> Overheard:
-            return overhear(
+    def _extract(self, anonymiser: Anonymiser | None) -> tuple[AttackerFeatures, AttackerFeatures]:
+        """Of the clips, and of the halves."""
+
+        def extract(recordings: Sequence[Recording]) -> AttackerFeatures:
+            return extract_attacker_features(
                 self._network, anonymiser, recordings, self._cache, self._show, self._seed
             )
 
-        return listen(self._clips), listen(self._halves)
+        return extract(self._clips), extract(self._halves)
 
-    def _attack(self, attacker: str, clips: Overheard, halves: Overheard) -> tuple[Attack, Attack]:
-        face = attack_faces(attacker, self.crowd, self._plain_clips, clips, self._recipe.head)
+    def _attack(
+        self, attacker: str, clips: AttackerFeatures, halves: AttackerFeatures
+    ) -> tuple[Attack, Attack]:
+        """On the face, and on the voice."""
+        face = attack_faces(attacker, self.pairs, self._plain_clips, clips, self._recipe.head)
         voice = attack_voices(
             attacker, self.speakers, self.speaker_fold, self._plain_halves, halves
         )
         return face, voice
 
-    def _measure(self, attacker: str, clips: Overheard, halves: Overheard) -> dict[str, Any]:
+    def _measure(
+        self, attacker: str, clips: AttackerFeatures, halves: AttackerFeatures
+    ) -> AttackResult:
         face, voice = self._attack(attacker, clips, halves)
         hidden = compare_attacks(self._before[0], face, self._seed, self._draws)
-        return {
-            "face": _facts(self._population(face)),
-            "voice": _facts(self._population(voice)),
-            "face_bits_hidden": asdict(hidden),
-        }
+        return AttackResult(self._measure_attack(face), self._measure_attack(voice), hidden)
 
-    def _population(self, attack: Attack) -> Population:
-        return measure_population(attack, self._seed, self._draws)
+    def _measure_attack(self, attack: Attack) -> AttackMetrics:
+        return measure_attack(attack, self._seed, self._draws)
 
 
 def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
@@ -174,8 +182,8 @@ def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
     """
     table = folder / "voices.csv"
     rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker",))
-    found = find_files(folder / "audio", SUFFIXES)
-    audio = [choose_file(row, "audio", found) for row in rows]
+    files = find_files(folder / "audio", SUFFIXES)
+    audio = [choose_file(row, "audio", files) for row in rows]
     spoken, speakers = [], []
     for row, path in zip(rows, audio, strict=True):
         try:
@@ -195,33 +203,3 @@ def read_costs(path: Path) -> dict[str, float]:
         return {name: float(m["word_disagreement"]["value"]) for name, m in methods.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not the costs of anonymisers ({error}).") from None
-
-
-def tell(facts: dict[str, Any]) -> str:
-    """The table that decides, as text: what a semi-informed attacker still finds."""
-    lines = [
-        f"{facts['people']} people, {facts['clips']} clips, {facts['folds']} folds by person; "
-        f"95 % intervals over people",
-        f"  {'':16}  {'face, bits':22}  {'two-way':22}  voice, equal error",
-    ]
-    rows = {"unchanged": facts["before"]} | {
-        name: method["attackers"]["semi-informed"] for name, method in facts["methods"].items()
-    }
-    for name, row in rows.items():
-        cells = [row["face"]["bits"], row["face"]["two_way"], row["voice"]["equal_error_rate"]]
-        told = "  ".join(f"{tell_estimate(cell):22}" for cell in cells)
-        lines.append(f"  {name:16}  {told}".rstrip())
-    lines += [f"  {name}: left out, {why}" for name, why in facts["left_out"].items()]
-    return "\n".join(lines)
-
-
-def tell_estimate(estimate: dict[str, float], digits: int = 2, scale: float = 1.0) -> str:
-    """1.23 [1.10, 1.35]"""
-    value, low, high = (f"{scale * estimate[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
-
-
-def _facts(population: Population) -> dict[str, Any]:
-    facts = asdict(population) | {"beta": list(population.beta)}
-    facts["of_people"] = np.quantile(population.of_people, SHARES).round(3).tolist()
-    return facts

@@ -1,9 +1,10 @@
 """A model's numbers for the audit, from voices that were held out of training.
 
-Nobody can tell how much a model says of people whom it has met. So it is trained again, by its own
-recipe, once for each of five folds by person, and every clip is heard by the one encoder that met
-neither the speaker nor, as far as can be told, the face: whole, cut short, and made worse. What is
-stated of those clips and where their faces stand gives the numbers (fit_calibration.py).
+How much a model says of strangers cannot be measured on people whom it has met. So it is trained
+again, by its own recipe, once for each of five folds by person, and every clip is embedded by the
+one encoder that met neither the speaker nor, as far as is known, the face: whole, cut short, and
+made worse. What is stated of those clips and where their faces stand gives the numbers
+(fit_calibration.py).
 """
 
 from __future__ import annotations
@@ -29,25 +30,26 @@ from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.retrieval import rank_matches
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
-from speech2face.privacy.attackers import Crowd
-from speech2face.privacy.audit_population import tell_estimate
+from speech2face.privacy.attackers import FoldedPairs
 from speech2face.privacy.fit_calibration import (
+    CalibrationResiduals,
+    Check,
     Condition,
-    Gaps,
     check_statements,
+    cross_fit_weights,
     fit_axes,
     fit_weights,
     standard_error,
-    weigh_by_folds,
 )
 from speech2face.privacy.leakage_estimate import (
     FILE,
     Calibration,
-    Spread,
+    FaceCovariance,
     measure_sound,
-    turn_to_prior,
+    whiten_by_prior,
 )
 from speech2face.provenance import claim_run, describe
+from speech2face.reports.formats import format_estimate
 from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
 from speech2face.training.gaussian_head import HeadConfig, log_likelihood_ratios
 from speech2face.training.loop import LoopConfig
@@ -55,20 +57,20 @@ from speech2face.training.voice_encoder import (
     LAST_BLOCK,
     VoiceEncoderRecipe,
     identify_start,
-    listen,
     load_speaker,
+    prepare_clips,
 )
 from speech2face.weights import FILES, Model
 
 FOLDS = 5
 LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long
 DEGRADED = ("noise 20 dB", "noise 10 dB", "noise 0 dB", "telephone", "reverberation 0.6 s")
-LEAST_CLIPS = 20  # heard in one way, without which nothing is told of it
+LEAST_CLIPS = 20  # without which a condition is left out
 PHOTOGRAPHS = 3_000  # labelled, at most, that teach the lines of sex and age
 
 
 Change = Callable[[np.ndarray, int], np.ndarray]
-"""Speech, float32 (n,) at 16 kHz, and a seed → what is heard of it."""
+"""Speech, float32 (n,) at 16 kHz, and a seed → the same, cut short or made worse."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,17 @@ class HeldOut:
         speaker: Path | None = None,
         folds: int = FOLDS,
     ) -> HeldOut:
-        """Fold by fold; what is found finished in `folder` is not done again.
+        """Fold by fold; folds that `folder` holds finished are not trained again.
 
         Raises UsageError where there are too few people, or nearly the same face is in two folds.
         """
         people, least = len(set(voices.people)), folds * recipe.head.inner_folds
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
-        fold = Crowd.divide(voices.clips, voices.people, voices.faces, voices.looks, folds).fold
-        clips = listen(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
+        fold = FoldedPairs.divide(
+            voices.clips, voices.people, voices.faces, voices.looks, folds
+        ).fold
+        clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []
         for k in range(folds):
             run, facts = folder / f"fold{k}", {"fold": k, "folds": folds}
@@ -105,20 +109,20 @@ class HeldOut:
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
-    def hear_all(self, show: Show) -> list[Condition]:
-        """Whole, cut short, and made worse; ways in which few clips can be heard are left out."""
+    def embed_conditions(self, show: Show) -> list[Condition]:
+        """Clips whole, cut short, and made worse; conditions of too few clips are left out."""
         seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
         ways |= {f"{t:g} s": (seconds >= t, _cut_to(t)) for t in LENGTHS}
         ways |= {name: (seconds > 0, DEGRADATIONS[name]) for name in DEGRADED}
-        told = []
+        conditions = []
         for place, (name, (chosen, change)) in enumerate(ways.items(), 1):
             if chosen.sum() >= LEAST_CLIPS:
-                told.append(self._hear(name, np.flatnonzero(chosen), change, show))
-            show("listening", place, len(ways), name)
-        return told
+                conditions.append(self._embed(name, np.flatnonzero(chosen), change, show))
+            show("embedding", place, len(ways), name)
+        return conditions
 
-    def _hear(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
+    def _embed(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
         """Clips (n,) by number, after `change`."""
         voices, fold, people = self.voices, self.fold[rows], np.array(self.voices.people)
         sounds = [change(voices.speech[i], int(i)) for i in rows]
@@ -129,23 +133,56 @@ class HeldOut:
             if not len(own):
                 continue
             head = encoder.head
-            heard, lengths = encoder.predict(
+            predicted, lengths = encoder.predict(
                 [voices.clips[i] for i in rows[own]],
                 lambda own=own: [sounds[i] for i in own],
                 re.sub(r"[^A-Za-z0-9]+", "-", name),
                 show,
             )
             faces = voices.faces[gallery]
-            scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, heard, lengths, faces)
-            spread = Spread(head.prior, head.explained, head.half_seconds)
-            turn, explained = turn_to_prior(spread)
-            means[own], seconds[own] = (heard - head.average) @ turn, lengths
+            scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, predicted, lengths, faces)
+            covariance = FaceCovariance(head.prior, head.explained, head.half_seconds)
+            turn, explained = whiten_by_prior(covariance)
+            means[own], seconds[own] = (predicted - head.average) @ turn, lengths
             shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
         true = rows[:, None] == np.arange(len(people))
         others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
         ranks = rank_matches(scores, true, others)
-        told = tuple(measure_sound(sound) for sound in sounds)
-        return Condition(name, means, shares, seconds, told, people[rows], fold, ranks)
+        waveforms = tuple(measure_sound(sound) for sound in sounds)
+        return Condition(name, means, shares, seconds, waveforms, people[rows], fold, ranks)
+
+
+@dataclass(frozen=True)
+class ConditionReport:
+    """What was stated of clips in one condition, and what was found."""
+
+    clips: int
+    people: int
+    before: Check  # by the model's own covariance
+    after: Check  # by the calibration
+
+    def as_json(self) -> dict[str, Any]:
+        return vars(self) | {"before": self.before.as_json(), "after": self.after.as_json()}
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration, and how it holds in each condition."""
+
+    version: str
+    clips: int
+    calibration: Calibration
+    conditions: dict[str, ConditionReport]  # by name
+
+    def as_json(self) -> dict[str, Any]:
+        numbers = asdict(self.calibration)
+        return {
+            "version": self.version,
+            "people": self.calibration.people,
+            "clips": self.clips,
+            "numbers": {k: v for k, v in numbers.items() if not k.endswith("axis")},
+            "conditions": {name: one.as_json() for name, one in self.conditions.items()},
+        }
 
 
 def calibrate(
@@ -155,12 +192,12 @@ def calibrate(
     folder: Path,
     show: Show,
     speaker: Path | None = None,
-) -> tuple[Calibration, dict[str, Any]]:
+) -> tuple[Calibration, CalibrationReport]:
     """The numbers of a model, and what is stated and found by them.
 
     `data` are the folders that the model was trained on, `speaker` the networks that its training
     began with, where they were not the released ones, `faces` a folder of photographs with sex and
-    age (without it the audit does not tell them apart), `folder` keeps what is finished. Raises
+    age (without it the audit gives no bits of either), `folder` keeps what is finished. Raises
     ModelError where the model was not made by a recipe that is solved in closed form, and
     UsageError where the data are others, too few, or of no use.
     """
@@ -179,49 +216,47 @@ def calibrate(
         )
     axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
     held_out = HeldOut.train(recipe, voices, folder, show, speaker)
-    conditions = held_out.hear_all(show)
-    gaps = [Gaps.look_up(condition) for condition in conditions]
+    conditions = held_out.embed_conditions(show)
+    residuals = [CalibrationResiduals.tabulate(condition) for condition in conditions]
     checks = {}
-    for condition, weights in zip(conditions, weigh_by_folds(gaps), strict=True):
+    for condition, weights in zip(conditions, cross_fit_weights(residuals), strict=True):
         before = check_statements(condition, np.ones(len(weights)))
         checks[condition.name] = (before, check_statements(condition, weights))
     calibration = replace(
-        fit_weights(gaps),
+        fit_weights(residuals),
         deviation=round(standard_error([after for _, after in checks.values()]), 4),
         people=len(set(voices.people)),
         encoder=model.card.sha256[FILES[0]],
         **axes,
     )
-    facts = {
-        "version": __version__,
-        "people": calibration.people,
-        "clips": len(voices),
-        "numbers": {k: v for k, v in asdict(calibration).items() if not k.endswith("axis")},
-        "conditions": {
-            c.name: {"clips": len(c.fold), "people": len(set(c.people))}
-            | {k: asdict(v) for k, v in zip(("before", "after"), checks[c.name], strict=True)}
+    report = CalibrationReport(
+        __version__,
+        len(voices),
+        calibration,
+        {
+            c.name: ConditionReport(len(c.fold), len(set(c.people)), *checks[c.name])
             for c in conditions
         },
-    }
-    return calibration, facts
+    )
+    return calibration, report
 
 
 def read_recipe(model: Model) -> VoiceEncoderRecipe:
     """How a model's encoder was made. Raises ModelError where it was trained end to end."""
-    told = model.card.facts["voice_encoder"]["recipe"]
-    if "tuning" not in told:
+    stored = model.card.facts["voice_encoder"]["recipe"]
+    if "tuning" not in stored:
         raise ModelError(
-            f"{model.card.name}: recipe {told['name']} is trained end to end; only models of the "
+            f"{model.card.name}: recipe {stored['name']} is trained end to end; only models of the "
             "recipes default and frozen can be calibrated."
         )
     plain = ("name", "tuning_batch", "tuning_seconds", "face_encoder", "seed")
     return VoiceEncoderRecipe(
-        **{name: told[name] for name in plain},
-        network=VoiceEncoderConfig(face_embedding=told["network"]["face_embedding"]),
-        head=_pick(HeadConfig, told["head"]),
-        crop_seconds=tuple(told["crop_seconds"]),
-        tuning=told["tuning"] and _pick(LoopConfig, told["tuning"]),
-        tuned=tuple(told.get("tuned", LAST_BLOCK)),  # cards of version 0.1 do not name it
+        **{name: stored[name] for name in plain},
+        network=VoiceEncoderConfig(face_embedding=stored["network"]["face_embedding"]),
+        head=_pick(HeadConfig, stored["head"]),
+        crop_seconds=tuple(stored["crop_seconds"]),
+        tuning=stored["tuning"] and _pick(LoopConfig, stored["tuning"]),
+        tuned=tuple(stored.get("tuned", LAST_BLOCK)),  # cards of version 0.1 do not name it
     )
 
 
@@ -239,8 +274,8 @@ def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[
     years = np.array([_middle_of(p.age, folder) for p in photographs])
     measured = measure_faces([p.path for p in photographs], face_encoder, cache, show)
     male = np.array([p.gender == "Male" for p in photographs])
-    known = measured.index
-    axis, offset, age = fit_axes(measured.embeddings.astype(np.float64), male[known], years[known])
+    rows = measured.index
+    axis, offset, age = fit_axes(measured.embeddings.astype(np.float64), male[rows], years[rows])
     return {
         "sex_axis": tuple(axis.round(4).tolist()),
         "sex_offset": round(offset, 4),
@@ -256,19 +291,19 @@ def write_calibration(calibration: Calibration, model: Model) -> Path:
     return path
 
 
-def tell(facts: dict[str, Any]) -> str:
+def format_report(report: CalibrationReport) -> str:
     """What was stated and what was found, as a table."""
     lines = [
-        f"{facts['people']} people, {facts['clips']} clips, nobody heard by an encoder that had "
-        "met them; 95 % intervals over people",
+        f"{report.calibration.people} people, {report.clips} clips, nobody heard by an encoder "
+        "that had met them; 95 % intervals over people",
         f"  {'heard':20} clips  bits before  stated  found              within the stated 90 %",
     ]
-    for name, row in facts["conditions"].items():
-        before, after = row["before"], row["after"]
+    for name, row in report.conditions.items():
+        before, after = row.before, row.after
         lines.append(
-            f"  {name:20} {row['clips']:5}  {before['stated_bits']:11.2f}  "
-            f"{after['stated_bits']:6.2f}  {tell_estimate(after['found_bits']):17}  "
-            f"{tell_estimate(after['within']['90 %'], 1, 100)} %"
+            f"  {name:20} {row.clips:5}  {before.stated_bits:11.2f}  "
+            f"{after.stated_bits:6.2f}  {format_estimate(after.found_bits):17}  "
+            f"{format_estimate(after.within[90], 1, 100)} %"
         )
     return "\n".join(lines)
 
@@ -284,11 +319,11 @@ def _cut_to(seconds: float) -> Change:
     return cut
 
 
-def _pick(kind: Any, told: dict[str, Any]) -> Any:
-    """A config of what a card tells, but for what later versions no longer know."""
-    known = {f.name for f in fields(kind)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    return kind(**{k: v for k, v in values.items() if k in known})
+def _pick(kind: Any, stored: dict[str, Any]) -> Any:
+    """A config from what a card says, without fields that later versions dropped."""
+    names = {f.name for f in fields(kind)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return kind(**{k: v for k, v in values.items() if k in names})
 
 
 def _middle_of(age: str, folder: Path) -> float:

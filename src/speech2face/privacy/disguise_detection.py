@@ -14,13 +14,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.audit_results import Disguise
 from speech2face.privacy.disguise_mark import find_mark
 from speech2face.weights import ASSETS
 
@@ -29,11 +30,11 @@ FRAME, HOP = 512, 160  # samples, 32 ms every 10 ms
 BANDS, CEPSTRUM = 32, 20  # bands of 250 Hz, and coefficients of their cosine transform
 QUEFRENCIES = 32  # of the cepstrum that are envelope; finer is pitch
 COARSE = 8  # bands of 1 kHz in which the fine structure is described
-MOST_FRAMES = 160  # whose fine structure is looked at, from all of the speech
+MOST_FRAMES = 160  # whose fine structure is measured, evenly from all of the speech
 AUDIBLE = 35.0  # dB below the loudest frame: what is quieter is not looked at
 LAGS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 60)  # samples of a pitch period
 VOICED = 0.4  # of the whitened autocorrelation at the pitch's lag
-FURTHEST = 6.0  # standard deviations beyond which a figure is no further off
+FURTHEST = 6.0  # standard deviations at which a figure is clipped
 
 
 @dataclass(frozen=True)
@@ -59,29 +60,13 @@ class Classifier:
         return 0.5 + 0.5 * np.tanh(0.5 * self.logit(figures))
 
 
-@dataclass(frozen=True)
-class Disguise:
-    """Whether a recording is disguised, and how that is known."""
-
-    by: Literal["mark", "option", "detector"] | None  # None: nothing speaks for it
-    method: str | None  # of `anonymise`, where it is known
-    probability: float  # the classifier's, whatever the mark says
-    version: str | None = None  # of speech2face, in the mark
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For JSON."""
-        probability = round(self.probability, 3)
-        return {"by": self.by, "method": self.method, "probability": probability}
-
-
 PLAIN = Disguise(None, None, 0.0)
 
 
 def find_disguise(
     speech: np.ndarray, tags: Mapping[str, str], stated: bool = False, method: str | None = None
 ) -> Disguise:
-    """Speech (n,) at 16 kHz, 0.5 s or longer, and its file's tags → what is known of it.
+    """Speech (n,) at 16 kHz, 0.5 s or longer, and its file's tags → whether it is disguised.
 
     `stated`: the user says that it is disguised, and perhaps by which `method`, which counts for
     more than a mark that names another. Takes about 15 ms.
@@ -122,11 +107,11 @@ def describe(samples: np.ndarray) -> np.ndarray:
     """Speech float32 (n,) at 16 kHz, 0.5 s or longer → figures (F,), whatever its level."""
     frames = sliding_window_view(samples, FRAME)[::HOP].astype(np.float64)
     energies = (frames**2).sum(1)
-    heard = energies > energies.max() * 10 ** (-AUDIBLE / 10)
+    audible = energies > energies.max() * 10 ** (-AUDIBLE / 10)
     spectra = np.fft.rfft(frames * np.hanning(FRAME))
     power = np.abs(spectra) ** 2
-    power += 1e-9 * power[heard].mean()
-    chosen = np.flatnonzero(heard)
+    power += 1e-9 * power[audible].mean()
+    chosen = np.flatnonzero(audible)
     chosen = chosen[:: -(-len(chosen) // MOST_FRAMES)]
     logarithm = np.log(power[chosen])
     cepstrum = np.fft.irfft(logarithm)
@@ -134,7 +119,7 @@ def describe(samples: np.ndarray) -> np.ndarray:
     envelope = np.fft.rfft(cepstrum).real
     return np.concatenate(
         [
-            _describe_envelope(power, heard),
+            _describe_envelope(power, audible),
             _describe_fine_structure(logarithm - envelope),
             _describe_excitation(spectra[chosen], cepstrum),
             _describe_wave(samples, frames[chosen]),
@@ -142,16 +127,16 @@ def describe(samples: np.ndarray) -> np.ndarray:
     )
 
 
-def _describe_envelope(power: np.ndarray, heard: np.ndarray) -> np.ndarray:
+def _describe_envelope(power: np.ndarray, audible: np.ndarray) -> np.ndarray:
     """Means of the cepstrum, and deviations of it and of its first two differences."""
     bands = np.log(power[:, 1:].reshape(len(power), BANDS, -1).mean(2))
     angles = np.pi / BANDS * np.outer(np.arange(BANDS) + 0.5, np.arange(1, CEPSTRUM + 1))
     cepstrum = bands @ np.cos(angles) * np.sqrt(2 / BANDS)
     steps = cepstrum[2:] - cepstrum[:-2]
     bends = cepstrum[2:] - 2 * cepstrum[1:-1] + cepstrum[:-2]
-    inner = heard[1:-1]
-    spread = [np.log(x.std(0) + 1e-3) for x in (cepstrum[heard], steps[inner], bends[inner])]
-    return np.concatenate([cepstrum[heard].mean(0), *spread])
+    inner = audible[1:-1]
+    spread = [np.log(x.std(0) + 1e-3) for x in (cepstrum[audible], steps[inner], bends[inner])]
+    return np.concatenate([cepstrum[audible].mean(0), *spread])
 
 
 def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
@@ -170,7 +155,10 @@ def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
         low, middle, high = np.quantile(pitch[voiced], [0.25, 0.5, 0.75])
         course = [middle, high - low]
     else:
-        course = [7.3, 0.3]  # about what voices have: no pitch is told by its share
+        course = [
+            7.3,
+            0.3,
+        ]  # about what voices have; the share of voiced frames says that there is no pitch
     return np.array(
         [
             *np.log(variance),

@@ -1,10 +1,10 @@
-"""How `Calibration` is found: where true faces are stated to stand, beside where they stand.
+"""Fits a `Calibration`: where true faces are stated to stand, beside where they stand.
 
 The numbers d, a, b and c are chosen so that in every condition (clips that are whole, cut short,
 noisy, over a telephone) true faces stand on average at the place that is stated. The stated place
-of a clip depends on those numbers by its κ alone, so it is looked up for a few κ, and the rest is
+of a clip depends on those numbers by its κ alone, so it is tabulated for a few κ, and the rest is
 least squares. Where true faces stand is measured by the score that evaluation and attackers use.
-What is told of people of one fold is always by numbers found on the others.
+People of one fold are always judged by numbers fitted to the others.
 
 Sex and age are lines in the space of faces, fitted to labelled photographs.
 """
@@ -12,7 +12,8 @@ Sex and age are lines in the space of faces, fitted to labelled photographs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,17 +23,17 @@ from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.leakage_estimate import (
     Calibration,
     Waveform,
-    foresee_ranks,
+    evidence_weight,
     rank_bits,
-    weigh,
+    simulate_ranks,
 )
 
-UNHEARD = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 2.0, 4.0)  # 1 / κ − 1 at which places are known
+UNHEARD = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.2, 2.0, 4.0)  # 1 / κ − 1 at which places are tabulated
 FIT_DRAWS, CHECK_DRAWS = 100, 300  # of where a face may stand, for each clip
 FIRST_GUESS = (0.1, 0.05, 1.0, 0.1)  # of d, a, b and c
 STEP = 1e-3  # of a guess, to see which way is better
 GROUPS = 5  # of clips, of equal size, by what is stated of them
-SHARES = (0.1, 0.5, 0.9)  # of cases, for which it is stated among how many the face stands
+PER_CENT = (10, 50, 90)  # of cases, for which it is stated among how many the face stands
 LEAST = 1e-9  # squares of bits, where next to nothing is stated
 RIDGE = 10.0  # of the lines of sex and age, in units of the embeddings' variance
 NEWTON_STEPS = 25
@@ -40,9 +41,9 @@ NEWTON_STEPS = 25
 
 @dataclass(frozen=True)
 class Condition:
-    """Clips heard in one way, each by an encoder that had not met the speaker.
+    """Clips made worse in one way, each embedded by an encoder that had not met the speaker.
 
-    Embeddings are turned so that the prior is 1 in every direction; D of them.
+    Embeddings are whitened by the prior, which is 1 in each of D directions.
     """
 
     name: str
@@ -58,27 +59,28 @@ class Condition:
         """κ of each clip (n,)."""
         ranges = np.array([sound.range_db for sound in self.sounds])
         narrow = np.array([sound.narrow for sound in self.sounds], float)
-        return weigh(calibration, self.seconds, ranges, narrow)
+        return evidence_weight(calibration, self.seconds, ranges, narrow)
 
 
 @dataclass(frozen=True)
-class Gaps:
-    """How far stated places of a condition's clips are from those found."""
+class CalibrationResiduals:
+    """Stated places of a condition's clips less the places found."""
 
     condition: Condition
     at: np.ndarray  # (n, len(UNHEARD)) mean stated place less the place found, shares of the crowd
 
     @classmethod
-    def look_up(cls, condition: Condition) -> Gaps:
-        found = places_of(condition.ranks)
+    def tabulate(cls, condition: Condition) -> CalibrationResiduals:
+        places = places_of(condition.ranks)
         columns = [
-            foresee(condition, np.full(len(found), 1 / (1 + unheard)), FIT_DRAWS).mean(1) - found
+            simulate_places(condition, np.full(len(places), 1 / (1 + unheard)), FIT_DRAWS).mean(1)
+            - places
             for unheard in UNHEARD
         ]
         return cls(condition, np.array(columns).T)
 
-    def of(self, calibration: Calibration) -> np.ndarray:
-        """Of each clip (n,), by a line from one κ that was looked up to the next."""
+    def interpolate(self, calibration: Calibration) -> np.ndarray:
+        """Of each clip (n,), by a line from one κ of the table to the next."""
         unheard = 1 / self.condition.weights(calibration) - 1
         column = np.interp(unheard, UNHEARD, np.arange(len(UNHEARD)))
         left = np.minimum(column.astype(int), len(UNHEARD) - 2)
@@ -106,8 +108,12 @@ class Check:
     found_bits: Estimate
     stated_place: float  # mean
     found_place: Estimate
-    within: dict[str, Estimate]  # how often a face stood where so many cases were stated to
+    within: dict[int, Estimate]  # per cent of cases → how often a face stood where so many should
     groups: tuple[Group, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        within = {f"{share} %": asdict(estimate) for share, estimate in self.within.items()}
+        return asdict(self) | {"within": within}
 
 
 def places_of(ranks: Ranks) -> np.ndarray:
@@ -115,11 +121,11 @@ def places_of(ranks: Ranks) -> np.ndarray:
     return (ranks.rank - 1) / (ranks.gallery - 1)
 
 
-def foresee(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
-    """Where true faces are stated to stand (n, draws), see `disclosure.foresee_ranks`."""
+def simulate_places(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
+    """Where true faces are stated to stand (n, draws), see `simulate_ranks`."""
     return np.array(
         [
-            foresee_ranks(weight * mean, 1 - weight * share, row, draws)
+            simulate_ranks(weight * mean, 1 - weight * share, row, draws)
             for row, (weight, mean, share) in enumerate(
                 zip(weights, condition.means, condition.shares, strict=True)
             )
@@ -127,25 +133,27 @@ def foresee(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray
     )
 
 
-def fit_weights(gaps: Sequence[Gaps], without: int | None = None) -> Calibration:
+def fit_weights(
+    residuals: Sequence[CalibrationResiduals], without: int | None = None
+) -> Calibration:
     """d, a, b and c, from all people or all but those of a fold."""
     from scipy.optimize import least_squares
 
     def off(numbers: np.ndarray) -> list[float]:
         tried = Calibration(*numbers)
-        return [one.of(tried)[one.condition.fold != without].mean() for one in gaps]
+        return [one.interpolate(tried)[one.condition.fold != without].mean() for one in residuals]
 
-    found = least_squares(off, FIRST_GUESS, bounds=(0, np.inf), x_scale=FIRST_GUESS, diff_step=STEP)
-    doubt, shortness, noise, narrow = (round(float(number), 4) for number in found.x)
+    fit = least_squares(off, FIRST_GUESS, bounds=(0, np.inf), x_scale=FIRST_GUESS, diff_step=STEP)
+    doubt, shortness, noise, narrow = (round(float(number), 4) for number in fit.x)
     return Calibration(doubt, shortness, noise, narrow)
 
 
-def weigh_by_folds(gaps: Sequence[Gaps]) -> list[np.ndarray]:
-    """κ of each condition's clips (n,), each fold's by numbers found on the others."""
-    weights = [np.empty(len(one.condition.fold)) for one in gaps]
-    for fold in np.unique(gaps[0].condition.fold):
-        calibration = fit_weights(gaps, int(fold))
-        for one, kept in zip(gaps, weights, strict=True):
+def cross_fit_weights(residuals: Sequence[CalibrationResiduals]) -> list[np.ndarray]:
+    """κ of each condition's clips (n,), each fold's by numbers fitted to the others."""
+    weights = [np.empty(len(one.condition.fold)) for one in residuals]
+    for fold in np.unique(residuals[0].condition.fold):
+        calibration = fit_weights(residuals, int(fold))
+        for one, kept in zip(residuals, weights, strict=True):
             own = one.condition.fold == fold
             kept[own] = one.condition.weights(calibration)[own]
     return weights
@@ -153,7 +161,7 @@ def weigh_by_folds(gaps: Sequence[Gaps]) -> list[np.ndarray]:
 
 def check_statements(condition: Condition, weights: np.ndarray) -> Check:
     """What is stated of clips whose κ are `weights` (n,), and what is found."""
-    stood, stated = places_of(condition.ranks), foresee(condition, weights, CHECK_DRAWS)
+    stood, stated = places_of(condition.ranks), simulate_places(condition, weights, CHECK_DRAWS)
     ranks, people = condition.ranks, condition.people
     order = np.argsort([rank_bits(row) for row in stated], kind="stable")
     return Check(
@@ -162,10 +170,10 @@ def check_statements(condition: Condition, weights: np.ndarray) -> Check:
         float(stated.mean()),
         bootstrap_people(stood, people),
         {
-            f"{100 * share:.0f} %": bootstrap_people(
-                (stood <= np.quantile(stated, share, axis=1)).astype(float), people
+            per_cent: bootstrap_people(
+                (stood <= np.quantile(stated, per_cent / 100, axis=1)).astype(float), people
             )
-            for share in SHARES
+            for per_cent in PER_CENT
         },
         tuple(
             Group(rank_bits(stated[rows].ravel()), _count_bits(ranks, people, rows))

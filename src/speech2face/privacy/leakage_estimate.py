@@ -1,19 +1,19 @@
 """What one recording discloses of its speaker's face, in bits and in words.
 
-The encoder's Gaussian for a voice stands beside that of everybody's faces, the prior. It foretells
+The encoder's Gaussian for a voice stands beside that of everybody's faces, the prior. It predicts
 at which place the true face stands among strangers who are sorted by likelihood ratio; how far
 that place is from chance is what the voice discloses, in bits, as
 metrics/rank_disclosure.py measures it of many people. One more bit halves the crowd in which a
 person hides.
 
 The encoder knows how long a clip is, but not how noisy, and states too much of very short ones. So
-what it has heard is weighed by a number from 0 to 1, κ = 1 / (1 + d + a / seconds + b / range + c):
+its evidence is weighted by a number from 0 to 1, κ = 1 / (1 + d + a / seconds + b / range + c):
 d is how much surer the encoder is than it should be, the range that of loud over quiet in the clip,
 as a ratio, and c counts where nothing is heard above 4 kHz. `Calibration` holds these numbers,
 fitted on people whom the encoder had not met (fit_calibration.py).
 
 Sex is a yes or no whose probability the voice changes, age a line in the space of faces; what the
-voice tells of them alone comes first, the rest is everything else. Neither is ever told itself.
+voice says of them alone comes first, the rest is everything else. Neither is ever printed itself.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from speech2face.metrics.gaussians import stated_bits
 from speech2face.weights import FILES, Model
 
 STRANGERS = 1000
-DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are foreseen
-LENGTHS = (0.5, 1.0, 2.0)  # seconds at which the model tells its spread of faces
+DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are simulated
+LENGTHS = (0.5, 1.0, 2.0)  # seconds at which the model's covariance is read
 FILE = "disclosure.json"  # in a model's folder
 BINS = 20  # of the places of true faces, as in metrics/rank_disclosure.py
 LEAST = 1e-3  # of a direction's variance that a voice has to explain to count
@@ -58,25 +58,25 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Spread:
+class FaceCovariance:
     """The covariances (D, D) of all faces, and of what an endless clip explains of them."""
 
     prior: np.ndarray
     explained: np.ndarray
-    half_seconds: float  # length at which half of the explained part is heard
+    half_gain_seconds: float  # length at which half of the explained part is heard
 
     def gain(self, seconds: float) -> float:
-        return seconds / (seconds + self.half_seconds)
+        return seconds / (seconds + self.half_gain_seconds)
 
     @cached_property
-    def turned(self) -> tuple[np.ndarray, np.ndarray]:
-        """`turn_to_prior` of it, once: OpenBLAS spreads it over threads that wait for each other
+    def whitening(self) -> tuple[np.ndarray, np.ndarray]:
+        """`whiten_by_prior` of it, once: OpenBLAS runs it on threads that wait for each other
         for up to a second where other processes keep the cores busy."""
-        return turn_to_prior(self)
+        return whiten_by_prior(self)
 
 
 @dataclass(frozen=True)
-class Statement:
+class LeakageEstimate:
     """What a Gaussian says of one face beyond the prior. Bits, and shares of a crowd."""
 
     bits: float
@@ -88,7 +88,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Waveform:
-    """What of a sound, beside its length, changes how much can be heard in it."""
+    """Properties of a sound, beside its length, that change how much can be heard in it."""
 
     range_db: float
     narrow: bool
@@ -103,16 +103,16 @@ def read_calibration(model: Model) -> Calibration:
     if not path.is_file():
         return Calibration()
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        axes = {k: tuple(told[k]) for k in ("sex_axis", "age_axis") if k in told}
-        found = Calibration(**(told | axes))
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        axes = {k: tuple(stored[k]) for k in ("sex_axis", "age_axis") if k in stored}
+        calibration = Calibration(**(stored | axes))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a calibration ({error}).") from None
-    return found if found.encoder == model.card.sha256[FILES[0]] else Calibration()
+    return calibration if calibration.encoder == model.card.sha256[FILES[0]] else Calibration()
 
 
-def learn_spread(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> Spread:
-    """What a model takes for the spread of faces, from its covariances at three lengths.
+def infer_face_covariance(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> FaceCovariance:
+    """A model's covariances of faces, from what it gives at three lengths.
 
     `encode`: speech (1, samples) → mean, covariance (1, D, D) and more. The covariance of t seconds
     is prior − g(t) explained with g = t / (t + half), so two differences give the half, and then
@@ -131,7 +131,7 @@ def learn_spread(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> Spre
     half = (t - ratio * s) / (ratio - 1)
     gains = [length / (length + half) for length in LENGTHS]
     explained = (short - long) / (gains[2] - gains[0])
-    return Spread(long + gains[2] * explained, explained, float(half))
+    return FaceCovariance(long + gains[2] * explained, explained, float(half))
 
 
 def measure_sound(samples: np.ndarray) -> Waveform:
@@ -145,7 +145,7 @@ def measure_sound(samples: np.ndarray) -> Waveform:
     return Waveform(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
 
 
-def weigh(
+def evidence_weight(
     calibration: Calibration,
     seconds: np.ndarray,
     range_db: np.ndarray,
@@ -157,34 +157,34 @@ def weigh(
     return 1 / (1 + unheard)
 
 
-def weigh_one(calibration: Calibration, seconds: float, sound: Waveform) -> float:
+def evidence_weight_of_clip(calibration: Calibration, seconds: float, sound: Waveform) -> float:
     """κ of a clip."""
     values = (np.array([v], float) for v in (seconds, sound.range_db, sound.narrow))
-    return float(weigh(calibration, *values)[0])
+    return float(evidence_weight(calibration, *values)[0])
 
 
-def temper(
-    mean: np.ndarray, average: np.ndarray, spread: Spread, seconds: float, weight: float
+def shrink_to_prior(
+    mean: np.ndarray, average: np.ndarray, faces: FaceCovariance, seconds: float, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A model's mean (D,) → what is stated: mean less average, and covariance (D, D).
 
-    Where less was heard than the model thinks, both fall back to the prior.
+    The smaller the weight κ, the nearer both are to the prior.
     """
-    covariance = spread.prior - weight * spread.gain(seconds) * spread.explained
+    covariance = faces.prior - weight * faces.gain(seconds) * faces.explained
     return weight * (mean.astype(np.float64) - average), covariance
 
 
-def turn_to_prior(spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+def whiten_by_prior(faces: FaceCovariance) -> tuple[np.ndarray, np.ndarray]:
     """Matrix (D, D) to multiply rows by, and the explained share of each direction (D,).
 
     Afterwards the prior is 1 in every direction, and the explained part lies along them.
     """
-    root = np.linalg.inv(np.linalg.cholesky(spread.prior))
-    shares, turn = np.linalg.eigh(root @ spread.explained @ root.T)
+    root = np.linalg.inv(np.linalg.cholesky(faces.prior))
+    shares, turn = np.linalg.eigh(root @ faces.explained @ root.T)
     return root.T @ turn, np.clip(shares, 0, 0.999)
 
 
-def foresee_ranks(
+def simulate_ranks(
     mean: np.ndarray,
     variance: np.ndarray,
     seed: int = 0,
@@ -192,12 +192,12 @@ def foresee_ranks(
 ) -> np.ndarray:
     """Where the true face may stand among strangers, by likelihood ratio: shares (draws,), 0 first.
 
-    Mean less average and variance (D,), turned to the prior. Drawn from what is stated.
+    Mean less average and variance (D,), whitened by the prior. Drawn from the stated Gaussian.
     """
-    told = variance < 1 - LEAST  # of the other directions the voice says next to nothing
-    if not told.any():
+    explained = variance < 1 - LEAST  # of the other directions the voice says next to nothing
+    if not explained.any():
         return (np.arange(draws) + 0.5) / draws
-    mean, variance = mean[told], np.maximum(variance[told], 1e-6)
+    mean, variance = mean[explained], np.maximum(variance[explained], 1e-6)
     strangers, noise = _draw(seed, draws, len(mean))
     speakers = mean + np.sqrt(variance) * noise
 
@@ -230,50 +230,55 @@ def rank_bits(shares: np.ndarray) -> float:
 
 
 def average_bits(
-    spread: Spread, seconds: float, calibration: Calibration, sound: Waveform, voices: int = 24
+    faces: FaceCovariance,
+    seconds: float,
+    calibration: Calibration,
+    sound: Waveform,
+    voices: int = 24,
 ) -> float:
-    """What voices disclose on average in so many seconds: the mean of made-up ones."""
-    _, shares = spread.turned
-    known = weigh_one(calibration, seconds, sound) * spread.gain(seconds) * shares
+    """What voices disclose on average in so many seconds: the mean of random ones."""
+    _, shares = faces.whitening
+    weight = evidence_weight_of_clip(calibration, seconds, sound)
+    explained = weight * faces.gain(seconds) * shares
     rng = np.random.default_rng(0)
-    means = np.sqrt(known) * rng.standard_normal((voices, len(shares)))
-    places = [foresee_ranks(mean, 1 - known, 1, 1000) for mean in means]
+    means = np.sqrt(explained) * rng.standard_normal((voices, len(shares)))
+    places = [simulate_ranks(mean, 1 - explained, 1, 1000) for mean in means]
     return float(np.mean([rank_bits(shares) for shares in places]))
 
 
-def state(
+def estimate_leakage(
     mean: np.ndarray,
     average: np.ndarray,
-    spread: Spread,
+    faces: FaceCovariance,
     seconds: float,
     sound: Waveform,
     calibration: Calibration,
     seed: int = 0,
-) -> Statement:
+) -> LeakageEstimate:
     """A model's mean and average (D,) of a clip of so many seconds → what they say."""
-    weight = weigh_one(calibration, seconds, sound)
-    apart, covariance = temper(mean, average, spread, seconds, weight)
-    axes, shares = spread.turned
-    variance = 1 - weight * spread.gain(seconds) * shares
-    places = foresee_ranks(apart @ axes, variance, seed)
+    weight = evidence_weight_of_clip(calibration, seconds, sound)
+    apart, covariance = shrink_to_prior(mean, average, faces, seconds, weight)
+    axes, shares = faces.whitening
+    variance = 1 - weight * faces.gain(seconds) * shares
+    places = simulate_ranks(apart @ axes, variance, seed)
     sex = age = None
     if calibration.sex_axis:
-        sex = _bits_of_sex(apart, covariance, average, spread, calibration)
+        sex = _bits_of_sex(apart, covariance, average, faces, calibration)
         lines = np.array([calibration.sex_axis, calibration.age_axis])
         both, alone = (
-            stated_bits(a @ apart, a @ covariance @ a.T, np.zeros(len(a)), a @ spread.prior @ a.T)
+            stated_bits(a @ apart, a @ covariance @ a.T, np.zeros(len(a)), a @ faces.prior @ a.T)
             for a in (lines, lines[:1])
         )
         age = both - alone
     ranks = tuple(float(q) for q in np.quantile(places, [0.1, 0.5, 0.9]))
-    return Statement(rank_bits(places), sex, age, float(places.mean()), ranks)
+    return LeakageEstimate(rank_bits(places), sex, age, float(places.mean()), ranks)
 
 
 def _bits_of_sex(
     apart: np.ndarray,
     covariance: np.ndarray,
     average: np.ndarray,
-    spread: Spread,
+    faces: FaceCovariance,
     calibration: Calibration,
 ) -> float:
     """Divergence of the probability of a sex, the voice heard, from that of everybody, bits."""
@@ -284,7 +289,7 @@ def _bits_of_sex(
         # The mean of a logistic function over a Gaussian (MacKay 1992).
         return 1 / (1 + np.exp(-mean / np.sqrt(1 + np.pi * variance / 8)))
 
-    known = probability(centre + float(axis @ apart), float(axis @ covariance @ axis))
-    before = probability(centre, float(axis @ spread.prior @ axis))
-    cases = ((known, before), (1 - known, 1 - before))
+    after = probability(centre + float(axis @ apart), float(axis @ covariance @ axis))
+    before = probability(centre, float(axis @ faces.prior @ axis))
+    cases = ((after, before), (1 - after, 1 - before))
     return float(sum(p * np.log2(p / q) for p, q in cases if p > 0))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from speech2face.media import SAMPLE_RATE, AudioStream
+from speech2face.metrics.audit_results import PairMatch
 
 FRAME = SAMPLE_RATE // 50  # samples, 20 ms
 SHORTEST = 25  # frames, half a second, that are compared at all
@@ -60,16 +61,16 @@ def correlate_courses(one: np.ndarray, other: np.ndarray) -> float:
 def _correlate(one: np.ndarray, other: np.ndarray) -> float:
     """Two courses (k,) → the greatest correlation where either starts up to a second later."""
     one, other, length = one - one.mean(), other - other.mean(), len(one)
-    reach, found = min(SHIFT, length // 4), []
+    reach, correlations = min(SHIFT, length // 4), []
     for shift in range(-reach, reach + 1):
         a = one[max(0, shift) : length + min(0, shift)]
         b = other[max(0, -shift) : length - max(0, shift)]
-        found.append(float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum() + 1e-9)))
-    return max(found)
+        correlations.append(float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum() + 1e-9)))
+    return max(correlations)
 
 
-def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> dict[str, Any]:
-    """Are they the same speech? `same` is None where that cannot be known.
+def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> PairMatch:
+    """Whether they are of the same speech.
 
     Pauses before and after the speech do not count. `own_pace`: of a method that speaks the words
     anew; only durations can be compared then.
@@ -82,11 +83,8 @@ def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) 
         same = None
     if not 1 / PACE <= ratio <= PACE:
         same = False
-    return {
-        "same": same,
-        "correlation": round(correlation, 2),
-        "seconds": [round(original.seconds, 2), round(disguised.seconds, 2)],
-    }
+    seconds = (round(original.seconds, 2), round(disguised.seconds, 2))
+    return PairMatch(same, round(correlation, 2), seconds)
 
 
 def _trim(levels: np.ndarray) -> np.ndarray:

@@ -23,9 +23,9 @@ from speech2face.face_drawing import check_hair
 from speech2face.media.stream import LONGEST
 from speech2face.pictures import MOST_STRENGTH, SIZES
 from speech2face.serving.error_responses import answer_request
-from speech2face.serving.inference import Heard, Task, load_listener
+from speech2face.serving.inference import InferenceResult, InferenceTask, load_inference
 from speech2face.serving.limits import Limits
-from speech2face.serving.middleware import Figures, Watch
+from speech2face.serving.middleware import Metrics, RequestObserver
 from speech2face.serving.origins import Origins
 from speech2face.serving.schemas import (
     PNG,
@@ -38,10 +38,10 @@ from speech2face.serving.schemas import (
     ModelFacts,
     Models,
 )
-from speech2face.serving.uploads import Inbox, receive
+from speech2face.serving.uploads import UploadBudget, receive
 from speech2face.serving.websocket import ROUTE as STREAM
-from speech2face.serving.websocket import Streams, face_of
-from speech2face.serving.worker_pool import Crew
+from speech2face.serving.websocket import Streams, format_face
+from speech2face.serving.worker_pool import WorkerPool
 from speech2face.weights import Model
 
 WEB = Path(__file__).parent / "web"
@@ -79,29 +79,29 @@ Track = Annotated[int | None, Query(ge=1, description="Sound track of a file.")]
 
 
 def make_app(
-    model: Model, limits: Limits, origins: Origins, give_up: Callable[[Speech2FaceError], None]
+    model: Model, limits: Limits, origins: Origins, on_fatal: Callable[[Speech2FaceError], None]
 ) -> FastAPI:
     """The service of one model. Its workers start with it and end with it.
 
-    `origins` says which pages may open streams; `give_up` is called with the reason where no worker
-    can be started.
+    `origins` says which pages may open streams; `on_fatal` is called with the reason where no
+    worker can be started.
     """
-    figures, inbox = Figures(ROUTES), Inbox(limits)
-    crew = Crew(
-        functools.partial(load_listener, str(model.folder), limits.listened),
+    request_metrics, budget = Metrics(ROUTES), UploadBudget(limits)
+    pool = WorkerPool(
+        functools.partial(load_inference, str(model.folder), limits.listened),
         limits,
-        lambda reason: figures.replaced.labels(reason).inc(),
-        give_up,
+        lambda reason: request_metrics.replaced.labels(reason).inc(),
+        on_fatal,
     )
-    streams = Streams(crew, inbox, limits, figures, origins)
+    streams = Streams(pool, budget, limits, request_metrics, origins)
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        crew.start()
+        pool.start()
         try:
             yield
         finally:
-            await crew.stop()
+            await pool.stop()
 
     app = FastAPI(
         title="speech2face",
@@ -114,7 +114,7 @@ def make_app(
         servers=[{"url": "."}],  # of /openapi.json: right behind a proxy that adds a prefix too
         dependencies=[Depends(_refuse_unknown_parameters)],
     )
-    app.add_middleware(Watch, figures=figures, paths=PATHS)
+    app.add_middleware(RequestObserver, metrics=request_metrics, paths=PATHS)
 
     async def answer(connection: HTTPConnection, error: Exception) -> Response | None:
         if isinstance(connection, WebSocket):
@@ -129,14 +129,14 @@ def make_app(
     ):
         app.add_exception_handler(kind, answer)  # type: ignore[arg-type]  # may be for sockets
 
-    async def hear(request: Request, **wanted: Any) -> Heard:
+    async def infer(request: Request, **wanted: Any) -> InferenceResult:
         start, end = wanted["start"], wanted["end"]
         if end is not None and end <= start:
             raise UsageError(f"to is {end:g} s; it must lie after from, {start:g} s.")
-        crew.check_room()
-        with inbox.open(limits.body) as letter:
-            await receive(request, letter, limits)
-            return await crew.do(Task(**wanted), letter.file)
+        pool.check_room()
+        with budget.open(limits.body) as buffer:
+            await receive(request, buffer, limits)
+            return await pool.submit(InferenceTask(**wanted), buffer.file)
 
     @app.post(
         "/v1/reconstruct",
@@ -163,7 +163,7 @@ def make_app(
         """
         check_hair(hair, seed, model.card.hair_shapes)
         as_picture = _wants_picture(request)
-        heard = await hear(
+        result = await infer(
             request,
             size=size,
             samples=0 if as_picture else samples,
@@ -177,10 +177,10 @@ def make_app(
         )
         if as_picture:
             headers = {"Vary": "Accept"}
-            if heard.facts["warnings"]:
-                headers["Speech2Face-Warnings"] = json.dumps(heard.facts["warnings"])
-            return Response(heard.pictures[0], headers=headers, media_type="image/png")
-        return _as_json(face_of(heard))
+            if result.fields["warnings"]:
+                headers["Speech2Face-Warnings"] = json.dumps(result.fields["warnings"])
+            return Response(result.pictures[0], headers=headers, media_type="image/png")
+        return _as_json(format_face(result))
 
     @app.post("/v1/embed", response_model=Embedding, responses=PROBLEMS, openapi_extra=RECORDING)
     async def embed(
@@ -192,8 +192,8 @@ def make_app(
     ) -> Response:
         """The Gaussian over face embeddings that a recording suggests."""
         part = {"start": start, "end": end, "track": track}
-        heard = await hear(request, wanted="embedding", covariance=covariance, **part)
-        return _as_json(heard.facts)
+        result = await infer(request, wanted="embedding", covariance=covariance, **part)
+        return _as_json(result.fields)
 
     @app.get("/v1/models", response_model=Models)
     async def models() -> Response:
@@ -212,13 +212,13 @@ def make_app(
     @app.get("/readyz", response_model=Health, responses={503: PROBLEMS[503]})
     async def readyz() -> Response:
         """A model is loaded and the queue is not full."""
-        if not crew.ready:
+        if not pool.ready:
             raise BusyError("not ready: no model is loaded yet, or the queue is full.")
         return _as_json({"status": "ready"})
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        text = figures.show(crew, streams.open, inbox.held)
+        text = request_metrics.render(pool, streams.open, budget.held)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get(STREAM, include_in_schema=False)
@@ -237,7 +237,7 @@ def make_app(
         hair: Hair = "typical",
     ) -> None:
         check_hair(hair, seed, model.card.hair_shapes)
-        task = Task(
+        task = InferenceTask(
             size=size, samples=samples, seed=seed, style=style, strength=strength, hair=hair
         )
         await streams.serve(socket, task)
@@ -269,11 +269,11 @@ def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
     no_socket = path == STREAM and connection.scope["type"] == "http"  # all it gives is the reason
     if path not in API or no_socket:
         return
-    known = [field.alias for field in connection.scope["route"].dependant.query_params]
+    parameters = [field.alias for field in connection.scope["route"].dependant.query_params]
     given = [name for name, _ in connection.query_params.multi_items()]
     for name in given:
-        if name not in known:
-            takes = f"takes {', '.join(known)}" if known else "takes no parameters"
+        if name not in parameters:
+            takes = f"takes {', '.join(parameters)}" if parameters else "takes no parameters"
             raise UsageError(f"{ascii(name[:50])[1:-1]}: no such parameter; {path} {takes}.")
         if given.count(name) > 1:
             raise UsageError(f"{name}: given {given.count(name)} times; give it once.")
@@ -284,5 +284,5 @@ def _wants_picture(request: Request) -> bool:
     return "image/png" in accept and "application/json" not in accept
 
 
-def _as_json(facts: Any) -> Response:
-    return Response(json.dumps(facts), media_type="application/json")
+def _as_json(content: Any) -> Response:
+    return Response(json.dumps(content), media_type="application/json")

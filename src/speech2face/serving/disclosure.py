@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from speech2face.errors import ModelError
-from speech2face.privacy.audit_recording import state_voice, tell
+from speech2face.privacy.audit_recording import audit_voice
 from speech2face.privacy.disguise_detection import find_disguise
-from speech2face.privacy.leakage_estimate import Calibration, Spread, learn_spread, read_calibration
+from speech2face.privacy.leakage_estimate import (
+    Calibration,
+    FaceCovariance,
+    infer_face_covariance,
+    read_calibration,
+)
+from speech2face.reports.audit_text import format_disclosure
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -17,37 +23,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Confidence:
+class DisclosureEstimator:
     """What a model needs to know of itself to say it."""
 
     calibration: Calibration
-    spread: Spread
+    faces: FaceCovariance
 
-    def of(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
-        """The facts of `answers.Confidence` on a voice and its file's tags; about 30 ms."""
+    def estimate(self, voice: VoiceEmbedding, tags: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of `schemas.Confidence` on a voice and its file's tags; about 30 ms."""
         disguise = find_disguise(voice.speech.samples, tags)
-        facts = state_voice(voice, self.spread, self.calibration, disguise)
-        sentences = tell(facts)
-        bits = facts["bits"] or dict.fromkeys(("value", "low", "high"))
+        audit = audit_voice(voice, self.faces, self.calibration, disguise)
+        sentences = list(format_disclosure(audit).values())
+        bits = audit.bits
         return {
-            "bits": _round(bits["value"]),
-            "low": _round(bits["low"]),
-            "high": _round(bits["high"]),
-            "disguised": facts["disguised"],
-            "calibrated_on": facts["calibrated_on"],
+            "bits": _round(bits and bits.value),
+            "low": _round(bits and bits.low),
+            "high": _round(bits and bits.high),
+            "disguised": disguise.as_json(),
+            "calibrated_on": audit.calibrated_on,
             "words": " ".join(sentences[:3]),
             "notes": sentences[3:],
         }
 
 
-def load_confidence(network: Speech2Face, model: Model) -> Confidence | None:
+def load_estimator(network: Speech2Face, model: Model) -> DisclosureEstimator | None:
     """None where the model's covariance does not depend on length.
 
     Raises ModelError where its calibration cannot be read.
     """
     calibration = read_calibration(model)
     try:
-        return Confidence(calibration, learn_spread(network.encode))
+        return DisclosureEstimator(calibration, infer_face_covariance(network.encode))
     except ModelError:
         return None
 

@@ -40,7 +40,7 @@ def describe_problem(error: Exception) -> dict[str, Any]:
         status = HTTPStatus(error.status_code)
         return _problem("about:blank", status.phrase, status, str(error.detail), 2)
     if isinstance(error, ValidationException):
-        error = UsageError(_tell_wrong_field(error))
+        error = UsageError(_describe_wrong_field(error))
     if not isinstance(error, Speech2FaceError):
         error = Speech2FaceError("the server failed on this; it is not your fault.")
     plain = type(error) is Speech2FaceError
@@ -96,7 +96,7 @@ def _problem(kind: str, title: str, status: int, detail: str, code: int) -> dict
     return {"type": kind, "title": title, "status": status, "detail": detail, "code": code}
 
 
-def _tell_wrong_field(error: ValidationException) -> str:
+def _describe_wrong_field(error: ValidationException) -> str:
     first = error.errors()[0]
     name = first["loc"][-1]
     return f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}."

@@ -15,7 +15,7 @@ from PIL import Image
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source
 from speech2face.pictures import NOTICE, encode_png
-from speech2face.serving.disclosure import Confidence, load_confidence
+from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.speech import find_speech
 from speech2face.weights import find_model
 
@@ -26,11 +26,11 @@ BLOCK_SECONDS = 32.0  # as `find_speech` listens
 
 
 @dataclass(frozen=True)
-class Task:
+class InferenceTask:
     """What is wanted of a recording."""
 
     rate: int | None = None  # Hz, of float32 samples; None: it is a media file
-    wanted: Literal["face", "embedding", "look"] = "face"
+    wanted: Literal["face", "embedding", "preview"] = "face"
     covariance: bool = False
     samples: int = 0
     seed: int = 0
@@ -41,7 +41,7 @@ class Task:
     start: float = 0.0  # s of the recording, from which it is listened to
     end: float | None = None  # s, up to which it is
     track: int | None = None  # of the file's sound tracks, from 1
-    least_seconds: float = 0.0  # of speech; a look at less draws nothing
+    least_seconds: float = 0.0  # of speech; a preview of less draws nothing
 
     def source(self, sound: bytes) -> Source:
         """The recording, as `media` takes it."""
@@ -51,37 +51,39 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What came of it: facts that JSON can hold, and pictures as PNG, the mean's first."""
+class InferenceResult:
+    """What came of it: fields that JSON can hold, and pictures as PNG, the mean's first."""
 
-    facts: dict[str, Any]
+    fields: dict[str, Any]
     pictures: tuple[bytes, ...] = ()
 
 
-def load_listener(folder: str, listened: float) -> Callable[[Task, bytes], Heard]:
+def load_inference(
+    folder: str, listened: float
+) -> Callable[[InferenceTask, bytes], InferenceResult]:
     """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
     from speech2face.reconstruct import load
 
     network = load(folder, threads=1)
-    confidence = load_confidence(network, find_model(folder))
+    estimator = load_estimator(network, find_model(folder))
     with suppress(NoSpeechError):
         find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
     mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
     _encode(Image.fromarray(network.decode(mean)[0][0]), "")
-    return functools.partial(listen, network, confidence, listened)
+    return functools.partial(infer, network, estimator, listened)
 
 
-def listen(
+def infer(
     network: Speech2Face,
-    confidence: Confidence | None,
+    estimator: DisclosureEstimator | None,
     listened: float,
-    task: Task,
+    task: InferenceTask,
     sound: bytes,
-) -> Heard:
+) -> InferenceResult:
     """At most `listened` seconds of a recording → what the task wants of it.
 
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
-    A look raises neither of the first two: what has come so far need not be whole.
+    A preview raises neither of the first two: what has come so far need not be whole.
     """
     stream = BoundedStream(
         task.source(sound), listened, start=task.start, end=task.end, track=task.track
@@ -89,18 +91,19 @@ def listen(
     try:
         speech = find_speech(stream)
     except (NoSpeechError, UnreadableMediaError) as error:
-        if task.wanted != "look":
+        if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")
             raise type(error)("; ".join([reason, *stream.cut_note])) from None
-        return Heard({"analysed_seconds": round(stream.seconds, 3), "speech_seconds": 0.0})
-    facts = speech.to_json()
-    if task.wanted == "look" and speech.speech_seconds < task.least_seconds:
-        return Heard(facts)
+        seconds = round(stream.seconds, 3)
+        return InferenceResult({"analysed_seconds": seconds, "speech_seconds": 0.0})
+    fields = speech.as_json()
+    if task.wanted == "preview" and speech.speech_seconds < task.least_seconds:
+        return InferenceResult(fields)
     if task.wanted == "embedding":
         voice = network.embed(speech)
-        facts |= {"mean": voice.mean.tolist(), "prior_mean": voice.prior_mean.tolist()}
-        facts["covariance"] = voice.covariance.tolist() if task.covariance else None
-        return Heard(facts | _facts_of(voice, confidence, stream.tags))
+        fields |= {"mean": voice.mean.tolist(), "prior_mean": voice.prior_mean.tolist()}
+        fields["covariance"] = voice.covariance.tolist() if task.covariance else None
+        return InferenceResult(fields | _describe_voice(voice, estimator, stream.tags))
     face = network.reconstruct(
         speech,
         samples=task.samples,
@@ -110,15 +113,15 @@ def listen(
         strength=task.strength,
         hair=task.hair,
     )
-    facts |= {"strength": face.strength, "hair": face.hair}
+    fields |= {"strength": face.strength, "hair": face.hair}
     pictures = tuple(
         _encode(picture, network.card.name, comment)
         for picture, comment in zip((face.image, *face.samples), face.comments, strict=True)
     )
-    if task.wanted == "look":
-        confidence = None  # a look has to be quick
-    return Heard(
-        facts | _facts_of(face.voice, confidence, stream.tags) | {"notice": NOTICE}, pictures
+    if task.wanted == "preview":
+        estimator = None  # a preview has to be quick
+    return InferenceResult(
+        fields | _describe_voice(face.voice, estimator, stream.tags) | {"notice": NOTICE}, pictures
     )
 
 
@@ -149,10 +152,10 @@ class BoundedStream(AudioStream):
             if len(block) > left:
                 after = f" after {self.start:g} s" if self.start else ""
                 self.cut_note = (f"only the first {self._longest:g} s{after} were listened to",)
-            heard = block[:left]
-            self.seconds += len(heard) / SAMPLE_RATE
-            if heard.size:
-                yield heard
+            kept = block[:left]
+            self.seconds += len(kept) / SAMPLE_RATE
+            if kept.size:
+                yield kept
             if self.cut_note:
                 return
 
@@ -161,11 +164,11 @@ class BoundedStream(AudioStream):
         return super().warnings + self.cut_note
 
 
-def _facts_of(
-    voice: VoiceEmbedding, confidence: Confidence | None, tags: Mapping[str, str]
+def _describe_voice(
+    voice: VoiceEmbedding, estimator: DisclosureEstimator | None, tags: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
-        "confidence": confidence.of(voice, tags) if confidence else None,
+        "confidence": estimator.estimate(voice, tags) if estimator else None,
         "model": voice.model,
     }
 

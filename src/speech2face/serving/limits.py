@@ -43,7 +43,7 @@ class Limits:
     stream: int = 16 * MIB  # of one stream
     streaming: float = 120.0  # from a stream's start to its end
     silence: float = 15.0  # between two chunks of a stream
-    look: float = 0.5  # between two looks at a stream
+    preview: float = 0.5  # between two previews of a stream
 
     connections: int = 1000  # open at a time, of all kinds
     stopping: float = 25.0  # for what is in flight when the server is told to stop

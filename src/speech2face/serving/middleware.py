@@ -1,4 +1,4 @@
-"""Around every request: figures for Prometheus, a line in the log, headers that make it safe.
+"""Around every request: metrics for Prometheus, a line in the log, headers that make it safe.
 
 A line has method, path, status, seconds and the bytes of the answer. What was sent, where from, and
 under which name is written nowhere: a path that is not one of the server's own may be the name of
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from speech2face.serving.error_responses import answer_problem
 from speech2face.serving.logs import describe_failure, log_failure
-from speech2face.serving.worker_pool import Crew
+from speech2face.serving.worker_pool import WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ HEADERS = {
 RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-class Figures:
+class Metrics:
     """What /metrics shows. Each server has its own. Of paths, only `routes` are told apart."""
 
     def __init__(self, routes: set[str]) -> None:
@@ -73,16 +73,16 @@ class Figures:
             )
         }
 
-    def show(self, crew: Crew, streams: int, held: int) -> bytes:
+    def render(self, pool: WorkerPool, streams: int, held: int) -> bytes:
         """The text of /metrics."""
         from prometheus_client import generate_latest
 
-        now = (crew.waiting, crew.working, crew.staff, streams, held)
+        now = (pool.waiting, pool.working, pool.size, streams, held)
         for gauge, value in zip(self._gauges.values(), now, strict=True):
             gauge.set(value)
         return generate_latest(self.registry)
 
-    def note(self, method: str, path: str, status: int, seconds: float, size: int) -> None:
+    def record(self, method: str, path: str, status: int, seconds: float, size: int) -> None:
         """One request is over, answered with `size` bytes: counted, timed, a line in the log.
 
         `path` is one of the server's own, or UNKNOWN.
@@ -97,11 +97,11 @@ class Figures:
         log.log(level, "%s %s %d %.3f s %d bytes", method, path, status, seconds, size)
 
 
-class Watch:
+class RequestObserver:
     """ASGI middleware that does it, and answers HEAD as GET; `paths` are the server's own."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, paths: set[str]) -> None:
-        self._app, self._figures, self._paths = app, figures, paths
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: set[str]) -> None:
+        self._app, self._metrics, self._paths = app, metrics, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -133,4 +133,4 @@ class Watch:
             if path not in self._paths:
                 log.debug("asked for %s", ascii(scope["raw_path"].decode("latin-1")))
                 path = UNKNOWN
-            self._figures.note(method, path, status, time.monotonic() - begun, size)
+            self._metrics.record(method, path, status, time.monotonic() - begun, size)

@@ -1,4 +1,7 @@
-"""A form (multipart/form-data) with one part, the recording, which is passed on as it comes."""
+"""A form (multipart/form-data) with one part, the recording, which is passed on as it comes.
+
+Starlette's `request.form()` writes files over 1 MB to a disk, and takes a form cut off for empty.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Confidence(BaseModel):
     notes: list[str] = Field(description="What else is to be known of it, a sentence each.")
 
 
-class Facts(BaseModel):
+class RecordingResult(BaseModel):
     """What an answer rests on."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +63,7 @@ class Facts(BaseModel):
     warnings: list[str] = Field(description="What is wrong with the sound.", examples=[[]])
 
 
-class Face(Facts):
+class Face(RecordingResult):
     """The face that a voice suggests."""
 
     image: str = Field(description="PNG, base64: the face at `strength`.", examples=["iVBORw0K…"])
@@ -73,7 +73,7 @@ class Face(Facts):
     notice: str = Field(description="Show it beside the picture.")
 
 
-class Embedding(Facts):
+class Embedding(RecordingResult):
     """The Gaussian over face embeddings."""
 
     mean: list[float]

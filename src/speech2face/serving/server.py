@@ -61,7 +61,7 @@ def serve(
         server.should_exit = True
 
     server = _Server(configure(make_app(model, limits, origins, stop_with), limits))
-    url = _name(listener)
+    url = _format_url(listener)
     print(url, flush=True)
     log.info(
         "speech2face %s serves the model %s at %s (process %d, workers to come: %d)",
@@ -130,7 +130,7 @@ def _is_loopback(listener: socket.socket) -> bool:
     return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def _name(listener: socket.socket) -> str:
+def _format_url(listener: socket.socket) -> str:
     """A URL that can be opened on this machine."""
     taken, port = listener.getsockname()[:2]
     host = str({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(taken, taken))

@@ -24,7 +24,7 @@ from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.multipart import Form
 
 
-class Inbox:
+class UploadBudget:
     """What is in memory of all requests and streams, which together are bounded as well."""
 
     def __init__(self, limits: Limits) -> None:
@@ -32,50 +32,50 @@ class Inbox:
         self._limits = limits
 
     @contextmanager
-    def open(self, most: int) -> Iterator[Letter]:
+    def open(self, most: int) -> Iterator[UploadBuffer]:
         """A recording that comes in pieces, at most `most` bytes; forgotten at the end."""
-        letter = Letter(self, most)
+        buffer = UploadBuffer(self, most)
         try:
-            yield letter
+            yield buffer
         finally:
-            letter.clear()
-            letter.close()
+            buffer.clear()
+            buffer.close()
 
-    def take(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Raises BusyError where the memory is full."""
         if self.held + size > self._limits.held:
             raise BusyError("the server holds as much as it can; try again in a few seconds.")
         self.held += size
 
 
-class Letter:
+class UploadBuffer:
     """One recording, as far as it has come. `file` is its descriptor."""
 
-    def __init__(self, inbox: Inbox, most: int) -> None:
+    def __init__(self, budget: UploadBudget, most: int) -> None:
         self.size = 0
         self.file = os.memfd_create("recording")
-        self._inbox, self._most = inbox, most
+        self._budget, self._most = budget, most
 
     def add(self, piece: bytes) -> bool:
-        """False where the piece does not fit any more. Raises BusyError as `Inbox.take`."""
+        """False where the piece does not fit any more. Raises BusyError as the budget does."""
         if self.size + len(piece) > self._most:
             return False
-        self._inbox.take(len(piece))
+        self._budget.reserve(len(piece))
         os.pwrite(self.file, piece, self.size)
         self.size += len(piece)
         return True
 
     def clear(self) -> None:
         os.ftruncate(self.file, 0)
-        self._inbox.held -= self.size
+        self._budget.held -= self.size
         self.size = 0
 
     def close(self) -> None:
         os.close(self.file)
 
 
-async def receive(request: Request, letter: Letter, limits: Limits) -> None:
-    """The recording in a request, its body or the part `file` of a form, into the letter.
+async def receive(request: Request, buffer: UploadBuffer, limits: Limits) -> None:
+    """The recording in a request, its body or the part `file` of a form, into the buffer.
 
     Raises TooLargeError, TooSlowError, UsageError, UnreadableMediaError where it is packed, and
     BusyError where the memory is full.
@@ -90,7 +90,7 @@ async def receive(request: Request, letter: Letter, limits: Limits) -> None:
     if announced.isdecimal() and int(announced) > 2 * limits.body:
         raise too_large
     kind = request.headers.get("content-type", "")
-    form = Form(kind, letter.add) if kind.lower().startswith("multipart/form-data") else None
+    form = Form(kind, buffer.add) if kind.lower().startswith("multipart/form-data") else None
     size = 0
     try:
         async with asyncio.timeout(limits.arrival):
@@ -101,11 +101,11 @@ async def receive(request: Request, letter: Letter, limits: Limits) -> None:
                 # A small overrun is read to its end: browsers take an answer that comes before
                 # for a broken connection.
                 if size > limits.body:
-                    letter.clear()
+                    buffer.clear()
                 elif form:
                     form.write(chunk)
                 else:
-                    letter.add(chunk)
+                    buffer.add(chunk)
     except TimeoutError:
         raise TooSlowError(f"the recording did not arrive in {limits.arrival:g} s.") from None
     except ClientDisconnect:

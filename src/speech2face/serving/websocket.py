@@ -1,9 +1,9 @@
 """/v1/stream: someone speaks, and the face follows.
 
-All that has come so far is looked at again and again, one look at a time, and never is more than
-one waiting: however fast sound comes, a socket keeps at most one worker busy. The detector hears a
-second of sound in two milliseconds, so starting anew each time costs less than keeping a state
-in a process that may be lost.
+Previews are drawn of all that has come so far, one at a time, and never is more than one waiting:
+however fast sound comes, a socket keeps at most one worker busy. The detector hears a second of
+sound in one millisecond, so starting anew each time costs less than keeping a state in a process
+that may be lost.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.media import SAMPLE_RATES
 from speech2face.serving.error_responses import describe_problem
-from speech2face.serving.inference import Heard, Task
+from speech2face.serving.inference import InferenceResult, InferenceTask
 from speech2face.serving.limits import Limits
 from speech2face.serving.logs import describe_failure, log_failure
-from speech2face.serving.middleware import Figures
+from speech2face.serving.middleware import Metrics
 from speech2face.serving.origins import Origins
-from speech2face.serving.uploads import Inbox, Letter
-from speech2face.serving.worker_pool import Crew
+from speech2face.serving.uploads import UploadBudget, UploadBuffer
+from speech2face.serving.worker_pool import WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -46,40 +46,40 @@ BETTER_SECONDS = 1.0  # of more speech make a face worth drawing again
 class Streams:
     """All sockets of a server."""
 
-    crew: Crew
-    inbox: Inbox
+    pool: WorkerPool
+    budget: UploadBudget
     limits: Limits
-    figures: Figures
+    metrics: Metrics
     origins: Origins
     open: int = 0
 
-    async def serve(self, socket: WebSocket, task: Task) -> None:
+    async def serve(self, socket: WebSocket, task: InferenceTask) -> None:
         """One socket, from its opening to its end. `task` says how faces are drawn."""
-        if not await self._let_in(socket):
+        if not await self._accept(socket):
             return
-        begun, status, line = time.monotonic(), 200, _Line(socket)
+        begun, status, connection = time.monotonic(), 200, _Connection(socket)
         self.open += 1
         try:
             if self.open > self.limits.sockets:
                 raise BusyError("too many streams are open; try again in a few seconds.")
-            with self.inbox.open(self.limits.stream) as letter:
-                done = await _Stream(line, task, letter, self.crew, self.limits).run()
-                await line.end(done, status)
+            with self.budget.open(self.limits.stream) as buffer:
+                done = await _Stream(connection, task, buffer, self.pool, self.limits).run()
+                await connection.end(done, status)
         except WebSocketDisconnect:
             status = 499  # the client went away
         except Exception as error:
             if not isinstance(error, Speech2FaceError):
                 log_failure(log, "a stream failed", describe_failure(error))
-            status = await line.end_with(error)
+            status = await connection.end_with(error)
         finally:
             self.open -= 1
-            self.figures.note("GET", ROUTE, status, time.monotonic() - begun, line.sent)
+            self.metrics.record("GET", ROUTE, status, time.monotonic() - begun, connection.sent)
 
     async def refuse(self, socket: WebSocket, error: Exception) -> None:
         """A socket that was asked for wrongly, by a parameter that is not known, say."""
-        if await self._let_in(socket):
-            line = _Line(socket)
-            self.figures.note("GET", ROUTE, await line.end_with(error), 0, line.sent)
+        if await self._accept(socket):
+            connection = _Connection(socket)
+            self.metrics.record("GET", ROUTE, await connection.end_with(error), 0, connection.sent)
 
     def explain(self, headers: Headers) -> HTTPException:
         """Why a request with these headers gets no stream: its page may not, or it is no socket.
@@ -93,21 +93,28 @@ class Streams:
             log.warning("a stream was asked for without Upgrade: %s.", NO_UPGRADE)
         return HTTPException(426, f"no stream was opened: {NO_UPGRADE}.", {"Upgrade": "websocket"})
 
-    async def _let_in(self, socket: WebSocket) -> bool:
+    async def _accept(self, socket: WebSocket) -> bool:
         origin = socket.headers.get("origin")
         if not (reason := self.origins.explain_refusal(origin, socket.headers)):
             await socket.accept()
             return True
         log.warning("a stream is refused: %s.", reason)
         await socket.close(AGAINST_POLICY)  # before it is accepted: 403
-        self.figures.note("GET", ROUTE, 403, 0, 0)
+        self.metrics.record("GET", ROUTE, 403, 0, 0)
         return False
 
 
 class _Stream:
-    def __init__(self, line: _Line, task: Task, letter: Letter, crew: Crew, limits: Limits) -> None:
-        self._line, self._task, self._letter = line, task, letter
-        self._crew, self._limits = crew, limits
+    def __init__(
+        self,
+        connection: _Connection,
+        task: InferenceTask,
+        buffer: UploadBuffer,
+        pool: WorkerPool,
+        limits: Limits,
+    ) -> None:
+        self._connection, self._task, self._buffer = connection, task, buffer
+        self._pool, self._limits = pool, limits
         self._drawn_seconds = 0.0  # of speech that the last face was drawn from
         self._notes: list[str] = []
 
@@ -115,24 +122,24 @@ class _Stream:
         """From the first message to the last, which it gives."""
         await self._begin()
         reading = asyncio.create_task(self._read())
-        looked = 0
+        previewed = 0
         try:
             while not reading.done():
-                await asyncio.wait({reading}, timeout=self._limits.look)
-                if not reading.done() and self._letter.size > looked:
-                    looked = self._letter.size
-                    await self._look()
+                await asyncio.wait({reading}, timeout=self._limits.preview)
+                if not reading.done() and self._buffer.size > previewed:
+                    previewed = self._buffer.size
+                    await self._preview()
             reading.result()
         finally:
             reading.cancel()
-        heard = await self._crew.do(self._task, self._letter.file)
-        heard.facts["warnings"] += self._notes
-        return {"type": "done", **face_of(heard)}
+        result = await self._pool.submit(self._task, self._buffer.file)
+        result.fields["warnings"] += self._notes
+        return {"type": "done", **format_face(result)}
 
     async def _begin(self) -> None:
         try:
             async with asyncio.timeout(self._limits.silence):
-                start = _read_words(await self._line.receive())
+                start = _parse_message(await self._connection.receive())
         except TimeoutError:
             raise UsageError('no start came; send {"type": "start", …} first.') from None
         if start.get("type") != "start" or start.get("format") not in ("pcm", "webm"):
@@ -150,57 +157,58 @@ class _Stream:
             async with asyncio.timeout(self._limits.streaming):
                 while True:
                     async with asyncio.timeout(self._limits.silence):
-                        message = await self._line.receive()
+                        message = await self._connection.receive()
                     if (chunk := message.get("bytes")) is not None:  # recorders send empty ones too
-                        if not self._letter.add(chunk):
+                        if not self._buffer.add(chunk):
                             self._notes.append("the stream grew too large: its end was not heard")
                             return
-                    elif _read_words(message).get("type") == "end":
+                    elif _parse_message(message).get("type") == "end":
                         return
                     else:
                         raise UsageError("a stream takes chunks of sound, then type end.")
         except TimeoutError:
             self._notes.append("the stream took too long: its end was not heard")
 
-    async def _look(self) -> None:
+    async def _preview(self) -> None:
         task = replace(
             self._task,
-            wanted="look",
+            wanted="preview",
             samples=0,
             least_seconds=self._drawn_seconds + BETTER_SECONDS,
         )
         try:
-            heard = await self._crew.do(task, self._letter.file)
-        except BusyError:  # the next look will do
+            result = await self._pool.submit(task, self._buffer.file)
+        except BusyError:  # the next preview will do
             return
-        lengths = {name: heard.facts[name] for name in ("analysed_seconds", "speech_seconds")}
-        await self._line.send({"type": "heard", **lengths})
-        if heard.pictures:
-            self._drawn_seconds = lengths["speech_seconds"]
-            face = face_of(heard)
+        names = ("analysed_seconds", "speech_seconds")
+        progress = {name: result.fields[name] for name in names}
+        await self._connection.send({"type": "heard", **progress})
+        if result.pictures:
+            self._drawn_seconds = progress["speech_seconds"]
+            face = format_face(result)
             del face["samples"], face["confidence"]
-            await self._line.send({"type": "face", **face})
+            await self._connection.send({"type": "face", **face})
 
 
-def face_of(heard: Heard) -> dict[str, Any]:
+def format_face(result: InferenceResult) -> dict[str, Any]:
     """The answer of /v1/reconstruct."""
-    image, *samples = (base64.b64encode(picture).decode() for picture in heard.pictures)
-    return {"image": image, "samples": samples, **heard.facts}
+    image, *samples = (base64.b64encode(picture).decode() for picture in result.pictures)
+    return {"image": image, "samples": samples, **result.fields}
 
 
-def _read_words(message: Any) -> dict[str, Any]:
+def _parse_message(message: Any) -> dict[str, Any]:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     try:
-        words = json.loads(message.get("text") or "")
+        content = json.loads(message.get("text") or "")
     except (ValueError, RecursionError):  # brackets within brackets, thousands deep
-        words = None
-    if not isinstance(words, dict):
+        content = None
+    if not isinstance(content, dict):
         raise UsageError("a message that is not sound is a JSON object.")
-    return words
+    return content
 
 
-class _Line:
+class _Connection:
     """A socket that was accepted; `sent` counts the bytes of messages to the client."""
 
     def __init__(self, socket: WebSocket) -> None:
@@ -210,9 +218,9 @@ class _Line:
     async def receive(self) -> Any:
         return await self._socket.receive()
 
-    async def send(self, words: dict[str, Any]) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
         """Raises WebSocketDisconnect where nobody takes it."""
-        text = json.dumps(words)
+        text = json.dumps(message)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(text)
@@ -220,11 +228,11 @@ class _Line:
             raise WebSocketDisconnect(1006) from None
         self.sent += len(text)
 
-    async def end(self, words: dict[str, Any], status: int) -> None:
+    async def end(self, message: dict[str, Any], status: int) -> None:
         """The last message. Nobody may be there any more to take it."""
         code = 1000 if status == 200 else CLOSE_CODES.get(status, AGAINST_POLICY)
         try:
-            await self.send(words)
+            await self.send(message)
             await self._socket.close(code)
         except (WebSocketDisconnect, RuntimeError):
             pass
@@ -232,6 +240,6 @@ class _Line:
     async def end_with(self, error: Exception) -> int:
         """The last message is a problem, whose status is given back."""
         problem = describe_problem(error)
-        words = {**problem, "problem": problem["type"], "type": "error"}
-        await self.end(words, problem["status"])
+        message = {**problem, "problem": problem["type"], "type": "error"}
+        await self.end(message, problem["status"])
         return problem["status"]

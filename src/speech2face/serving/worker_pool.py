@@ -1,9 +1,9 @@
 """Processes that work on what strangers send: bounded, watched, and replaced when lost.
 
 A recording can crash a decoder, keep it busy for hours, or make it ask for all memory there is.
-So each is worked on in a process of its own accord, with limits that the system enforces. One
-process works on one task at a time; when it dies or takes too long, only that task is lost, and
-another process takes its place. (`concurrent.futures` gives up the whole pool instead.)
+So each runs in its own process, with limits that the system enforces. A process has one task at a
+time; when it dies or takes too long, only that task is lost, and another process takes its place.
+(`concurrent.futures` gives up the whole pool instead, and Pebble 5.2 when an idle process dies.)
 """
 
 from __future__ import annotations
@@ -32,29 +32,30 @@ START_SECONDS = 120.0  # a cold disk and a busy machine
 START_TRIES = 3  # until it is believed that no process can be started
 
 
-class Crew:
+class WorkerPool:
     """`limits.workers` processes, and the queue of those who wait for one.
 
     `prepare` is called once in each process and gives the function that does the work; both have
-    to be importable there. `lost` is told the reason whenever a process had to be replaced, and
-    `give_up` where not even the first can be started.
+    to be importable there. `on_worker_lost` is called with the reason whenever a process had to be
+    replaced, and `on_fatal` where not even the first can be started.
     """
 
     def __init__(
         self,
         prepare: Callable[[], Work],
         limits: Limits,
-        lost: Callable[[str], None],
-        give_up: Callable[[Speech2FaceError], None],
+        on_worker_lost: Callable[[str], None],
+        on_fatal: Callable[[Speech2FaceError], None],
     ) -> None:
         self.waiting = 0
         self.working = 0
-        self._prepare, self._limits, self._lost, self._give_up = prepare, limits, lost, give_up
+        self._prepare, self._limits = prepare, limits
+        self._on_worker_lost, self._on_fatal = on_worker_lost, on_fatal
         self._failed_starts: int | None = 0  # None once one has succeeded
-        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
-        self._workers: set[Worker] = set()
-        self._hiring: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(2 * limits.workers, "crew")
+        self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
+        self._workers: set[WorkerProcess] = set()
+        self._spawning: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(2 * limits.workers, "worker-pool")
 
     @property
     def ready(self) -> bool:
@@ -62,7 +63,7 @@ class Crew:
         return bool(self._workers) and not self.full
 
     @property
-    def staff(self) -> int:
+    def size(self) -> int:
         """Processes that are ready or at work."""
         return len(self._workers)
 
@@ -71,15 +72,15 @@ class Crew:
         return self._idle.empty() and self.waiting >= self._limits.queue
 
     def start(self) -> None:
-        """Begin to start the processes; tasks may be given at once, and wait."""
+        """Begin to start the processes; tasks may be submitted at once, and wait."""
         # They are the parallelism: threads of numpy's own would spin in one another's way.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         for _ in range(self._limits.workers):
-            self._hire()
+            self._spawn()
 
     async def stop(self) -> None:
         """End all processes, whatever they are doing."""
-        for task in self._hiring:
+        for task in self._spawning:
             task.cancel()
         for worker in self._workers:
             worker.end()
@@ -90,34 +91,34 @@ class Crew:
         if self.full:
             raise BusyError("the queue is full; try again in a few seconds.")
 
-    async def do(self, task: Any, file: int) -> Any:
+    async def submit(self, task: Any, file: int) -> Any:
         """What the work makes of `task` and of what lies in `file`, an open descriptor.
 
         Raises what it raises; BusyError where the queue is full or the time is up; and
         UnreadableMediaError where the task brought the process down.
         """
         self.check_room()
-        worker = await self._next()
+        worker = await self._take_idle()
         self.working += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, worker.exchange, task, file)
+            return await loop.run_in_executor(self._threads, worker.call, task, file)
         except asyncio.CancelledError:
-            worker.fate = "cancelled"
+            worker.exit_reason = "cancelled"
             raise
         finally:
             self.working -= 1
-            if worker.fate:
+            if worker.exit_reason:
                 self._replace(worker)
             else:
                 self._idle.put_nowait(worker)
 
-    async def _next(self) -> Worker:
+    async def _take_idle(self) -> WorkerProcess:
         self.waiting += 1
         try:
             async with asyncio.timeout(self._limits.waiting):
                 while not (worker := await self._idle.get()).alive:
-                    worker.fate = "died idle"
+                    worker.exit_reason = "died idle"
                     self._replace(worker)
                 return worker
         except TimeoutError:
@@ -125,34 +126,34 @@ class Crew:
         finally:
             self.waiting -= 1
 
-    def _replace(self, worker: Worker) -> None:
-        log.warning("worker %d is replaced: %s", worker.pid, worker.fate)
-        self._lost(worker.fate)
+    def _replace(self, worker: WorkerProcess) -> None:
+        log.warning("worker %d is replaced: %s", worker.pid, worker.exit_reason)
+        self._on_worker_lost(worker.exit_reason)
         self._workers.discard(worker)
         worker.end()
-        self._hire()
+        self._spawn()
 
-    def _hire(self) -> None:
+    def _spawn(self) -> None:
         task = asyncio.create_task(self._start_worker())
-        self._hiring.add(task)
-        task.add_done_callback(self._hiring.discard)
+        self._spawning.add(task)
+        task.add_done_callback(self._spawning.discard)
 
     async def _start_worker(self) -> None:
         loop, pause = asyncio.get_running_loop(), 1.0
         while True:
-            worker = Worker(self._prepare, self._limits)
+            worker = WorkerProcess(self._prepare, self._limits)
             try:
                 await loop.run_in_executor(self._threads, worker.wait_until_ready)
                 self._workers.add(worker)
                 self._idle.put_nowait(worker)
                 self._failed_starts = None
                 log.info(
-                    "worker %d is ready, %d of %d", worker.pid, self.staff, self._limits.workers
+                    "worker %d is ready, %d of %d", worker.pid, self.size, self._limits.workers
                 )
                 return
             except Speech2FaceError as failure:
-                if self._is_hopeless(failure):
-                    return self._give_up(failure)
+                if self._is_fatal(failure):
+                    return self._on_fatal(failure)
                 log.error("worker %d: %s Another is tried in %g s.", worker.pid, failure, pause)
             finally:
                 if worker not in self._workers:
@@ -160,22 +161,22 @@ class Crew:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 60.0)
 
-    def _is_hopeless(self, failure: Speech2FaceError) -> bool:
+    def _is_fatal(self, failure: Speech2FaceError) -> bool:
         if self._failed_starts is None:
             return False
         self._failed_starts += 1
         return isinstance(failure, ModelError) or self._failed_starts >= START_TRIES
 
 
-class Worker:
-    """One process and the wire to it. `fate` says why it is of no more use; empty while it is."""
+class WorkerProcess:
+    """One process and the connection to it. `exit_reason` says why it has to be replaced, if so."""
 
     def __init__(self, prepare: Callable[[], Work], limits: Limits) -> None:
         context = get_context("spawn")
-        self.fate = ""
+        self.exit_reason = ""
         self._limits = limits
-        self._wire, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(theirs, prepare, limits), daemon=True)
+        self._connection, child_end = context.Pipe()
+        self._process = context.Process(target=_run, args=(child_end, prepare, limits), daemon=True)
         # Ctrl-C and systemd's SIGTERM go to all processes at once: they are for the server, which
         # ends this one when all is answered. What is blocked stays so in the new process.
         resource_tracker.ensure_running()  # starting it would unblock them again
@@ -184,7 +185,7 @@ class Worker:
             self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+        child_end.close()
 
     @property
     def pid(self) -> int:
@@ -197,29 +198,31 @@ class Worker:
     def wait_until_ready(self) -> None:
         """Raises Speech2FaceError where it will not be."""
         try:
-            told = self._wire.recv() if self._wire.poll(START_SECONDS) else "it took too long"
+            started = self._connection.poll(START_SECONDS)
+            problem = self._connection.recv() if started else "it took too long"
         except (EOFError, OSError):
-            told = "it died"
-        if isinstance(told, Speech2FaceError):
-            raise told
-        if isinstance(told, tuple):
-            log.error("worker %d: %s", self.pid, told[0])
-            told = f"{told[0].splitlines()[-1].partition(':')[0]}: {told[1]}"
-        if told:
-            raise Speech2FaceError(f"a worker did not start ({told}).")
+            problem = "it died"
+        if isinstance(problem, Speech2FaceError):
+            raise problem
+        if isinstance(problem, tuple):
+            trace, words = problem
+            log.error("worker %d: %s", self.pid, trace)
+            problem = f"{trace.splitlines()[-1].partition(':')[0]}: {words}"
+        if problem:
+            raise Speech2FaceError(f"a worker did not start ({problem}).")
 
-    def exchange(self, task: Any, file: int) -> Any:
-        """Blocks until the work is done, or the process dead. Raises as `Crew.do` says."""
+    def call(self, task: Any, file: int) -> Any:
+        """Blocks until the work is done, or the process dead. Raises as `submit` says."""
         try:
-            self._wire.send(task)
-            send_handle(self._wire, file, self._process.pid)
-            if not self._wire.poll(self._limits.working):
-                self.fate = "time"
+            self._connection.send(task)
+            send_handle(self._connection, file, self._process.pid)
+            if not self._connection.poll(self._limits.working):
+                self.exit_reason = "time"
                 raise BusyError(
                     f"this took longer than {self._limits.working:g} s; try again later, or "
                     "give a shorter recording."
                 )
-            self.fate, answer, failure = self._wire.recv()
+            self.exit_reason, answer, failure = self._connection.recv()
         except (EOFError, OSError):
             raise self._explain_death() from None
         if failure:
@@ -232,44 +235,44 @@ class Worker:
         """Kill the process and wait for the system to take it away."""
         self._process.kill()
         self._process.join()
-        self._wire.close()
+        self._connection.close()
 
     def _explain_death(self) -> Speech2FaceError:
         self._process.join(5)
-        ended = -(self._process.exitcode or 0)
-        if ended == signal.SIGXCPU:
-            self.fate = "processor time"
+        signal_number = -(self._process.exitcode or 0)
+        if signal_number == signal.SIGXCPU:
+            self.exit_reason = "processor time"
             return UnreadableMediaError(
                 f"the recording takes more than {self._limits.processor} s of processor time; "
                 "give a shorter recording, in wav or flac"
             )
-        if ended in (signal.SIGKILL, signal.SIGTERM):  # the system was short of memory, say
-            self.fate = "killed"
+        if signal_number in (signal.SIGKILL, signal.SIGTERM):  # the system was short of memory, say
+            self.exit_reason = "killed"
             return BusyError("the work was stopped from outside; try again in a few seconds.")
-        self.fate = "crash"
+        self.exit_reason = "crash"
         return UnreadableMediaError(
             "the recording brought its decoder down; give wav, flac, mp3, ogg, m4a or webm"
         )
 
 
-def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
-    """What a process does: tasks in, answers out, until the other end of the wire is closed."""
+def _run(connection: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
+    """What a process does: tasks in, answers out, until the connection is closed."""
     try:
         work = prepare()
     except Speech2FaceError as error:
-        return wire.send(error)
+        return connection.send(error)
     except Exception as error:
-        return wire.send(describe_failure(error))
+        return connection.send(describe_failure(error))
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold a recording
     _limit(resource.RLIMIT_FSIZE, 0)  # nothing is written, by whomever
     _limit(resource.RLIMIT_DATA, limits.memory)
-    wire.send("")  # ready
-    fate = ""
-    while not fate:
+    connection.send("")  # ready
+    exit_reason = ""
+    while not exit_reason:
         failure = None
         try:
-            task = wire.recv()
-            file = recv_handle(wire)
+            task = connection.recv()
+            file = recv_handle(connection)
         except (EOFError, OSError):
             return
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -279,14 +282,14 @@ def _run(wire: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
         except Speech2FaceError as error:
             answer = error
         except MemoryError:
-            fate, answer = "memory", _too_big(limits)
+            exit_reason, answer = "memory", _too_big(limits)
         except Exception as error:
             if "alloc" in str(error):  # as ONNX Runtime puts it
-                fate, answer = "memory", _too_big(limits)
+                exit_reason, answer = "memory", _too_big(limits)
             else:
                 failure = describe_failure(error)  # for the server's log: nothing is written here
                 answer = Speech2FaceError("the server failed on this; it is not your fault.")
-        wire.send((fate, answer, failure))
+        connection.send((exit_reason, answer, failure))
         task = answer = None
 
 

@@ -1,7 +1,7 @@
-"""Clips, and crops of them, as the speaker networks hear them.
+"""Features of clips, and of crops of them, by the speaker networks.
 
-Tuning moves no layer below CAM++'s blocks. What comes out of the layers below, and of GE2E, is
-kept: a network that is being tuned, or was, hears from there on.
+Tuning changes no layer below CAM++'s blocks. The outputs of these frozen layers, and of GE2E, are
+kept: a network that is being tuned, or was, starts from them.
 """
 
 from __future__ import annotations
@@ -23,67 +23,71 @@ from speech2face.networks.speaker_encoder import SpeakerEncoder
 from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 
-BATCH = 16  # excerpts of one length that the networks hear at once
+BATCH = 16  # excerpts of one length in a batch of the networks
 FRAMES_A_SECOND = 50  # of what CAM++'s blocks are given
 TOGETHER = 50  # batches in a file of the cache
 
 
 @dataclass(frozen=True)
-class Begun:
-    """Excerpts as the layers hear them that tuning leaves alone; M in all."""
+class FrozenOutputs:
+    """Outputs of the layers that tuning leaves as they are, for M excerpts."""
 
-    entered: list[np.ndarray]  # M of float32 (128, time), 50 a second: as CAM++'s blocks get it
+    entered: list[
+        np.ndarray
+    ]  # M of float32 (128, time), 50 a second: what CAM++'s blocks are given
     ge2e: np.ndarray  # (M, 256)
     key: str  # which sounds, by which networks
 
-    def take(self, rows: np.ndarray) -> Begun:
+    def take(self, rows: np.ndarray) -> FrozenOutputs:
         """Those of these rows, whole numbers."""
         entered = [self.entered[row] for row in rows]
-        return Begun(entered, self.ge2e[rows], hash_key(self.key, rows.tolist()))
+        return FrozenOutputs(entered, self.ge2e[rows], hash_key(self.key, rows.tolist()))
 
 
 @dataclass(frozen=True)
-class HeardClips:
-    """Clips that were heard: what the speaker networks make of them and of crops."""
+class ClipFeatures:
+    """Features that the speaker networks extract from clips and from crops of them."""
 
     voices: Voices  # N
     features: np.ndarray  # (M, 448), whole clips first
     seconds: np.ndarray  # (M,)
     clip: np.ndarray  # (M,) the clip of each row
-    begun: Begun | None = None  # where networks are to be tuned on them
+    frozen: FrozenOutputs | None = None  # where networks are to be tuned on them
 
     @property
     def whole(self) -> np.ndarray:
         return np.arange(len(self.clip)) < len(self.voices)
 
-    def take(self, clips: np.ndarray) -> HeardClips:
+    def take(self, clips: np.ndarray) -> ClipFeatures:
         """These clips, whole numbers (n,), and the crops of them."""
         place = np.full(len(self.voices), -1)
         place[clips] = np.arange(len(clips))
         rows = np.concatenate([clips, np.flatnonzero(~self.whole & (place[self.clip] >= 0))])
-        return HeardClips(
+        return ClipFeatures(
             self.voices.take(clips),
             self.features[rows],
             self.seconds[rows],
             place[self.clip[rows]],
-            self.begun and self.begun.take(rows),
+            self.frozen and self.frozen.take(rows),
         )
 
-    def hear_again(self, speaker: SpeakerEncoder, cache: Path, show: Show) -> HeardClips:
-        """The same by tuned networks. Raises ValueError where nothing was begun."""
-        if not (begun := self.begun):
-            raise ValueError("to hear clips again, hear them with keep=True")
+    def extract_again(self, speaker: SpeakerEncoder, cache: Path, show: Show) -> ClipFeatures:
+        """The same by tuned networks. Raises ValueError without outputs of frozen layers."""
+        if not (frozen := self.frozen):
+            raise ValueError("features are extracted again only of clips extracted with keep=True")
 
-        def hear(rows: list[int]) -> dict[str, Tensor]:
-            entered = torch.from_numpy(np.stack([begun.entered[row] for row in rows]))
-            return {"features": speaker.finish(entered, torch.from_numpy(begun.ge2e[rows]))}
+        def extract(rows: list[int]) -> dict[str, Tensor]:
+            entered = torch.from_numpy(np.stack([frozen.entered[row] for row in rows]))
+            return {"features": speaker.finish(entered, torch.from_numpy(frozen.ge2e[rows]))}
 
-        folder = cache / f"features-{hash_key(begun.key, hash_weights(speaker))}"
-        heard = _hear_batches(_batch([e.shape[1] for e in begun.entered]), hear, folder, show)
-        return replace(self, features=np.array(heard["features"]))
+        folder = cache / f"features-{hash_key(frozen.key, hash_weights(speaker))}"
+        outputs = _extract_batches(
+            _batch([e.shape[1] for e in frozen.entered]), extract, folder, show
+        )
+        return replace(self, features=np.array(outputs["features"]))
 
 
-def hear_clips(
+def extract_features(
     speaker: SpeakerEncoder,
     voices: Voices,
     crop_seconds: Sequence[float],
@@ -91,28 +95,32 @@ def hear_clips(
     cache: Path,
     show: Show,
     keep: bool = False,
-) -> HeardClips:
+) -> ClipFeatures:
     """Each clip, and of each that is longer one crop at each of the lengths, from anywhere.
 
-    With `keep` the clips can be heard again by tuned networks, and take 26 kB more for a second.
+    With `keep` tuned networks can extract features again, for 26 kB more a second.
     Finished ones stay in the folder `cache`, and a run that was stopped goes on.
     """
     excerpts, clip = cut_clips(voices.speech, crop_seconds, seed)
 
-    def hear(rows: list[int]) -> dict[str, Tensor]:
+    def extract(rows: list[int]) -> dict[str, Tensor]:
         entered, ge2e = speaker.begin(_stack(excerpts, rows))
-        begun = {"entered": entered, "ge2e": ge2e} if keep else {}
-        return {"features": speaker.finish(entered, ge2e)} | begun
+        frozen = {"entered": entered, "ge2e": ge2e} if keep else {}
+        return {"features": speaker.finish(entered, ge2e)} | frozen
 
     key = hash_key(hash_speech(excerpts), hash_weights(speaker), keep)
-    heard = _hear_batches(_batch([len(e) for e in excerpts]), hear, cache / f"voices-{key}", show)
-    begun = Begun(heard["entered"], np.array(heard["ge2e"]), key) if keep else None
+    outputs = _extract_batches(
+        _batch([len(e) for e in excerpts]), extract, cache / f"voices-{key}", show
+    )
+    frozen = FrozenOutputs(outputs["entered"], np.array(outputs["ge2e"]), key) if keep else None
     seconds = np.array([len(excerpt) / SAMPLE_RATE for excerpt in excerpts])
-    return HeardClips(voices, np.array(heard["features"]), seconds, clip, begun)
+    return ClipFeatures(voices, np.array(outputs["features"]), seconds, clip, frozen)
 
 
-def hear_speech(speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: Show) -> np.ndarray:
-    """Features (n, 448) of whole sounds, of which nothing is kept."""
+def extract_speech_features(
+    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: Show
+) -> np.ndarray:
+    """Features (n, 448) of whole sounds; nothing is kept on disk."""
     features: dict[int, np.ndarray] = {}
     for rows in _batch([len(samples) for samples in speech]):
         with torch.inference_mode():
@@ -158,15 +166,15 @@ def _stack(sounds: Sequence[np.ndarray], rows: list[int]) -> Tensor:
     return torch.from_numpy(np.stack([sounds[row] for row in rows]))
 
 
-def _hear_batches(
+def _extract_batches(
     batches: Sequence[list[int]],
-    hear: Callable[[list[int]], dict[str, Tensor]],
+    extract: Callable[[list[int]], dict[str, Tensor]],
     folder: Path,
     show: Show,
 ) -> dict[str, list[np.ndarray]]:
-    """What `hear` makes of the rows of each batch, by name, in the order of rows."""
+    """What `extract` gives for the rows of each batch, by name, in the order of rows."""
     total, done = sum(map(len, batches)), 0
-    heard: dict[str, dict[int, np.ndarray]] = {}
+    outputs: dict[str, dict[int, np.ndarray]] = {}
     for start in range(0, len(batches), TOGETHER):
         part = batches[start : start + TOGETHER]
 
@@ -175,12 +183,12 @@ def _hear_batches(
                 return {
                     f"{name} {i}": tensor.numpy()
                     for i, rows in enumerate(part)
-                    for name, tensor in hear(rows).items()
+                    for name, tensor in extract(rows).items()
                 }
 
         for label, values in keep_arrays(folder / f"{start:06}.npz", compute).items():
             name, i = label.split()
-            heard.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
+            outputs.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
         done += sum(map(len, part))
         show("embedding voices", done, total, "")
-    return {name: [rows[row] for row in range(total)] for name, rows in heard.items()}
+    return {name: [rows[row] for row in range(total)] for name, rows in outputs.items()}

@@ -49,7 +49,7 @@ class Processes:
         """Whether this is the one that writes."""
         return self.rank == 0
 
-    def spread(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """The module with gradients, and on GPUs batch normalisation, over all processes.
 
         On a CPU every process normalises its own part, and rank 0's statistics are kept.
@@ -67,13 +67,13 @@ class Processes:
             values /= self.count
         return values
 
-    def share(self, values: Tensor) -> Tensor:
+    def broadcast(self, values: Tensor) -> Tensor:
         """What rank 0 has, on every rank; in place."""
         if self.count > 1:
             dist.broadcast(values, src=0)
         return values
 
-    def ask_first(self, work: Callable[[], T]) -> T:
+    def run_on_rank_zero(self, work: Callable[[], T]) -> T:
         """What rank 0's work gives, or the error of ours that it raises, on every rank."""
         if self.count == 1:
             return work()
@@ -94,7 +94,7 @@ class Processes:
             dist.barrier()
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
 def need_one_process(what: str) -> None:
@@ -109,14 +109,14 @@ def _count() -> int:
 
 @contextmanager
 def join_processes(device: str = "cpu") -> Iterator[Processes]:
-    """The processes that torchrun started, joined while inside; `ALONE` if it did not.
+    """The processes that torchrun started, joined while inside; `SINGLE_PROCESS` if it did not.
 
     With `device` "cuda" each gets a GPU of its own, which then is torch's current one. Raises
     UsageError where there is none for it.
     """
     count = _count()
     if count == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     if device == "cuda":
         own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))

@@ -17,7 +17,7 @@ from speech2face.provenance import DataIdentity, claim_run, describe
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.distributed import join_processes, need_one_process
 from speech2face.training.end_to_end import EndToEndRecipe, LossWeights, train_end_to_end
-from speech2face.training.loop import Running
+from speech2face.training.loop import RunOptions
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
     identify_start,
@@ -65,8 +65,8 @@ def train(
         if not processes.first:
             show = _show_nothing
         count = processes.count
-        processes.ask_first(lambda: claim_encoder_run(folder, recipe, data, options, count))
-        source = stream or processes.ask_first(  # pairs are heard once, for all processes
+        processes.run_on_rank_zero(lambda: claim_encoder_run(folder, recipe, data, options, count))
+        source = stream or processes.run_on_rank_zero(  # pairs are heard once, for all processes
             lambda: load_voices(data, recipe.face_encoder, cache, show)
         )
         path = train_end_to_end(
@@ -77,7 +77,7 @@ def train(
             speaker=options.speaker,
             decoder=decoder,
             recogniser=recogniser,
-            running=Running(
+            options=RunOptions(
                 checkpoint_seconds=60 * options.checkpoint_minutes,
                 compile=options.compile,
                 channels_last=options.channels_last,

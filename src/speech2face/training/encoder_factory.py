@@ -44,7 +44,7 @@ def make_network(network: Network, seed: int = 0) -> nn.Module:
 
 
 def load_encoder(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The encoder of a weights file, ready to listen, and the facts of its making.
+    """The encoder of a weights file, ready to run, and the facts of its making.
 
     Raises ModelError where the file is none, or of another network.
     """

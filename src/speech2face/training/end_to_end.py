@@ -32,14 +32,14 @@ from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.training.batches import HeldBatches, Source, StreamedBatches, average_face
 from speech2face.training.checkpoint import hash_weights, save_weights
-from speech2face.training.distributed import ALONE, Processes
+from speech2face.training.distributed import SINGLE_PROCESS, Processes
 from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
-from speech2face.training.loop import LoopConfig, Running, fit, show_steps
+from speech2face.training.loop import LoopConfig, RunOptions, fit, report_progress
 from speech2face.training.shard_dataset import Augmentation, Batch, Reading, crop
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
-    listen,
     load_speaker,
+    prepare_clips,
     set_head,
     solve,
 )
@@ -202,8 +202,8 @@ def train_end_to_end(
     speaker: Path | None = None,
     decoder: nn.Linear | None = None,
     recogniser: nn.Linear | None = None,
-    running: Running | None = None,
-    processes: Processes = ALONE,
+    options: RunOptions | None = None,
+    processes: Processes = SINGLE_PROCESS,
     device: str = "cpu",
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors.
@@ -228,7 +228,9 @@ def train_end_to_end(
     if recipe.start:
         space = {"network": recipe.network, "face_encoder": recipe.face_encoder}
         start, cache = replace(recipe.start, **space), folder / "cache"
-        network = processes.ask_first(lambda: _listen(start, train, speaker, cache, show))
+        network = processes.run_on_rank_zero(
+            lambda: _prepare_start(start, train, speaker, cache, show)
+        )
     else:
         network = make_network(recipe.network, recipe.seed)
     facts: dict[str, Any] = {
@@ -246,8 +248,8 @@ def train_end_to_end(
         _say_always(network, average)
     if recipe.balanced:
         task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
-    show_step = show_steps(show, "training the voice encoder")
-    fit(task, recipe.loop, folder / "end-to-end", facts, show_step, running, processes)
+    report = report_progress(show, "training the voice encoder")
+    fit(task, recipe.loop, folder / "end-to-end", facts, report, options, processes)
     path = folder / "voice_encoder.safetensors"
     if processes.first:
         # Only here, not where a resumed run compares its facts: another machine balances to other
@@ -288,14 +290,14 @@ def _open(train: Voices | Path, reading: Reading, workers: int) -> Source:
     return HeldBatches(train, reading)
 
 
-def _listen(
+def _prepare_start(
     start: VoiceEncoderRecipe, train: Voices | Path, speaker: Path | None, cache: Path, show: Show
 ) -> nn.Module:
     """Pretrained speaker networks, and a head that is solved for the training side."""
     if isinstance(train, Path):
         train = read_voices(train, start.face_encoder, show, most=MOST_HEARD)
     network = load_speaker(start, speaker)
-    clips = listen(start, network, train, cache, show)
+    clips = prepare_clips(start, network, train, cache, show)
     set_head(network, solve(start, clips, np.ones(len(train), bool)))
     return network
 

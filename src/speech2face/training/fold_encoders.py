@@ -15,7 +15,7 @@ from speech2face.console import Show
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.checkpoint import hash_weights
-from speech2face.training.clip_features import HeardClips, hear_speech
+from speech2face.training.clip_features import ClipFeatures, extract_speech_features
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.voice_encoder import VoiceEncoderRecipe, load_speaker, tune
 
@@ -27,7 +27,7 @@ class FoldEncoder:
     recipe: VoiceEncoderRecipe
     network: VoiceEncoder
     head: HeadSolution
-    clips: HeardClips  # all, with the features that this network extracts
+    clips: ClipFeatures  # all, with the features that this network extracts
     folder: Path
 
     def predict(
@@ -46,7 +46,7 @@ class FoldEncoder:
         def extract() -> dict[str, np.ndarray]:
             speech = load_speech()
             return {
-                "features": hear_speech(self.network.speaker, speech, show),
+                "features": extract_speech_features(self.network.speaker, speech, show),
                 "seconds": np.array([len(samples) / SAMPLE_RATE for samples in speech]),
             }
 
@@ -58,7 +58,7 @@ class FoldEncoder:
 def train_fold_encoder(
     recipe: VoiceEncoderRecipe,
     speaker: Path | None,
-    clips: HeardClips,
+    clips: ClipFeatures,
     held_out: np.ndarray,
     folder: Path,
     fold: Mapping[str, Any],

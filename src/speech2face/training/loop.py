@@ -1,7 +1,7 @@
 """The training loop: every gradient step of the project is taken here.
 
 A task gives a network, a batch for each step and its losses; the loop steps, logs, validates,
-saves and goes on where it was, on one process or many (`processes`). Batches depend on the step
+saves and goes on where it was, on one process or many (distributed.py). Batches depend on the step
 alone, so a resumed run follows the same curve.
 """
 
@@ -24,9 +24,14 @@ from torch import Tensor, nn
 from speech2face.console import Show
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import TrainingState, load_weights, save_weights
-from speech2face.training.distributed import ALONE, Processes, hold_gradients, watch_signals
+from speech2face.training.distributed import (
+    SINGLE_PROCESS,
+    Processes,
+    hold_gradients,
+    watch_signals,
+)
 from speech2face.training.metric_logger import write_curve
-from speech2face.training.throughput import Pacemaker
+from speech2face.training.throughput import ThroughputMeter
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +64,13 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
-class Running:
-    """How a run is made, which leaves its curve as it is, but for rounding."""
+class RunOptions:
+    """How to run: none of it changes the learning curve, but for rounding."""
 
     checkpoint_seconds: float = 120.0
-    log_every: int = 10  # steps; a short run has ten rows all the same
-    compile: bool = False  # of networks that the task calls as a whole
-    channels_last: bool = False  # in memory: faster where networks convolve pictures
+    log_every: int = 10  # steps; at least ten rows a run
+    compile: bool = False  # torch.compile: slower start, faster steps
+    channels_last: bool = False  # memory format: faster for two-dimensional convolutions
 
 
 class Task(Protocol):
@@ -107,19 +112,19 @@ class StepReport:
     peak_share: float | None = None  # of what the GPU can do, 0 … 1; None on a CPU
 
 
-def show_steps(show: Show, what: str) -> Callable[[StepReport], None]:
-    """Shows a run's losses, its pace and the time left, in a line."""
+def report_progress(show: Show, what: str) -> Callable[[StepReport], None]:
+    """Shows a run's losses, its throughput and the time left, in a line."""
 
-    def show_step(report: StepReport) -> None:
-        words = [f"{name} {loss:.3f}" for name, loss in report.losses.items()]
-        if report.clips_per_second:
-            words.append(f"{report.clips_per_second:.1f} clips/s")
-        if report.peak_share:
-            words.append(f"{report.peak_share:.0%} of the peak")
-        words.append(f"{timedelta(seconds=round(report.seconds_left))} left")
-        show(what, report.step, report.steps, "  ".join(words))
+    def report(progress: StepReport) -> None:
+        words = [f"{name} {loss:.3f}" for name, loss in progress.losses.items()]
+        if progress.clips_per_second:
+            words.append(f"{progress.clips_per_second:.1f} clips/s")
+        if progress.peak_share:
+            words.append(f"{progress.peak_share:.0%} of the peak")
+        words.append(f"{timedelta(seconds=round(progress.seconds_left))} left")
+        show(what, progress.step, progress.steps, "  ".join(words))
 
-    return show_step
+    return report
 
 
 def fit(
@@ -128,8 +133,8 @@ def fit(
     folder: Path,
     facts: dict[str, Any],
     show: Callable[[StepReport], None] | None = None,
-    running: Running | None = None,
-    processes: Processes = ALONE,
+    options: RunOptions | None = None,
+    processes: Processes = SINGLE_PROCESS,
 ) -> None:
     """Train `task.network` to the last step and leave the averaged weights in it.
 
@@ -139,9 +144,9 @@ def fit(
     the run ends when patience does. SIGINT and SIGTERM save and raise Interrupted. A loss or
     gradient that is not finite stops with ModelError; the checkpoint before it stays.
     """
-    running = running or Running()
+    options = options or RunOptions()
     network = task.network
-    if running.channels_last:
+    if options.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimiser = make_optimiser(network, config)
     state = TrainingState(network, optimiser)
@@ -152,13 +157,13 @@ def fit(
     if path.is_file():
         state.load(path, facts)
         log.info("going on at step %d of %s", state.step, path)
-    if running.compile:
+    if options.compile:
         network.compile()
     network.train()
-    losses_of = processes.spread(_Losses(task))
+    losses_of = processes.wrap_ddp(_Losses(task))
     clips = getattr(task, "clips", 0) * config.accumulate * processes.count
-    pacemaker = Pacemaker(device, torch.bfloat16 if config.bfloat16 else torch.float32, clips)
-    log_every = max(1, min(running.log_every, config.steps // 10))
+    meter = ThroughputMeter(device, torch.bfloat16 if config.bfloat16 else torch.float32, clips)
+    log_every = max(1, min(options.log_every, config.steps // 10))
     first, saved = state.step, time.monotonic()
 
     with ExitStack() as stack:
@@ -169,7 +174,7 @@ def fit(
         while not _is_over(state, config):
             step = state.step
             optimiser.zero_grad()
-            losses = _add_gradients(task, losses_of, step, config, processes.rank, pacemaker)
+            losses = _add_gradients(task, losses_of, step, config, processes.rank, meter)
             norm = nn.utils.clip_grad_norm_(state.trained.values(), config.clip)
             flag = norm.new_tensor(float(stopped()))
             *values, norm, stopping = processes.mean(
@@ -191,14 +196,17 @@ def fit(
                 figures = _validate(cast(ValidatedTask, task), state, best, facts, processes)
             over = _is_over(state, config)
             if curve and (step % log_every == 0 or over or figures):
-                pace = pacemaker.look(state.step - first)
-                speed = {"clips_per_second": pace.clips_per_second, "peak_share": pace.peak_share}
+                throughput = meter.measure(state.step - first)
+                speed = {
+                    "clips_per_second": throughput.clips_per_second,
+                    "peak_share": throughput.peak_share,
+                }
                 numbers = {"learning_rate": rate, "gradient_norm": norm}
                 curve.add(step, {**row, **numbers, **figures}, speed)
                 if show:
-                    left = 0.0 if over else pace.seconds_a_step * (config.steps - state.step)
+                    left = 0.0 if over else throughput.seconds_a_step * (config.steps - state.step)
                     show(StepReport(state.step, config.steps, row, left, **speed))
-            late = time.monotonic() - saved > running.checkpoint_seconds
+            late = time.monotonic() - saved > options.checkpoint_seconds
             if curve and (over or stopping or late):
                 curve.flush()
                 state.save(path, facts)
@@ -212,7 +220,7 @@ def fit(
     else:
         state.take_averages()
     for buffer in network.buffers():
-        processes.share(buffer)
+        processes.broadcast(buffer)
     network.eval()
 
 
@@ -229,7 +237,7 @@ class _Losses(nn.Module):
 
 
 def make_optimiser(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    """AdamW; of the factors for a parameter that of the longest prefix holds."""
+    """AdamW; the longest matching name prefix sets a parameter's learning-rate factor."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -272,7 +280,7 @@ def _add_gradients(
     step: int,
     config: LoopConfig,
     rank: int,
-    pacemaker: Pacemaker,
+    meter: ThroughputMeter,
 ) -> dict[str, Tensor]:
     """Sum the gradients of a step's batches up, and give this process's mean losses."""
     device = next(losses_of.parameters()).device.type
@@ -286,7 +294,7 @@ def _add_gradients(
             # Torch's generator on CPUs hears the lower 32 bits of a seed.
             torch.manual_seed(config.seed * 1_000_003 + number + rank * 2_654_435_761)
             batch = task.batch(number, np.random.default_rng((config.seed, number)))
-            with pacemaker.counting(config.accumulate):
+            with meter.counting(config.accumulate):
                 with torch.autocast(device, torch.bfloat16, enabled=config.bfloat16):
                     losses = losses_of(batch)
                 total = torch.stack(list(losses.values())).sum()
@@ -313,9 +321,7 @@ def _validate(
             if value.item() < state.best:
                 place = {"step": state.step, "validation": figures}
                 save_weights(path, state.network.state_dict(), {**facts, **place})
-    value = processes.share(value).item()
-    if value < state.best:
-        state.best, state.waited = value, 0
-    else:
-        state.waited += 1
+    figure = processes.broadcast(value).item()
+    better = figure < state.best
+    state.best, state.waited = (figure, 0) if better else (state.best, state.waited + 1)
     return {f"validation/{name}": figure for name, figure in figures.items()}

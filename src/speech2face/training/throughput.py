@@ -17,15 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Over the steps since the last look."""
+class Throughput:
+    """How fast the steps since the last measurement went."""
 
     seconds_a_step: float
     clips_per_second: float | None  # of all processes; None if the task does not count clips
     peak_share: float | None  # 0 … 1, of one process on its own device; None on a CPU
 
 
-class Pacemaker:
+class ThroughputMeter:
     """Counts a step's operations once and its time again and again."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype, clips: int | None = None) -> None:
@@ -45,12 +45,12 @@ class Pacemaker:
             yield
         self._operations = times * counter.get_total_flops()
 
-    def look(self, step: int) -> Pace:
-        """The pace of the steps since the last look, of `step` that were taken in this run."""
+    def measure(self, step: int) -> Throughput:
+        """Throughput since the last call; `step` counts the steps of this run so far."""
         now = time.monotonic()
         a_step = (now - self._then) / (step - self._step)
         self._then, self._step = now, step
-        return Pace(
+        return Throughput(
             a_step,
             self._clips / a_step if self._clips else None,
             self._operations / a_step / self._peak if self._peak and self._operations else None,

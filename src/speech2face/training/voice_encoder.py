@@ -24,9 +24,9 @@ from speech2face.networks.speaker_encoder import load_speaker_encoder
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
-from speech2face.training.clip_features import FRAMES_A_SECOND, HeardClips, hear_clips
+from speech2face.training.clip_features import FRAMES_A_SECOND, ClipFeatures, extract_features
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
-from speech2face.training.loop import LoopConfig, fit, show_steps
+from speech2face.training.loop import LoopConfig, fit, report_progress
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.untuned_weights import unpack_untuned
 from speech2face.weights import UNTUNED, find_model, hash_file
@@ -58,16 +58,16 @@ class VoiceEncoderRecipe:
             )
 
 
-def listen(
+def prepare_clips(
     recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
-) -> HeardClips:
-    """What the speaker networks make of each clip and of crops of it.
+) -> ClipFeatures:
+    """Features of each clip and of crops of it, by the recipe's speaker networks.
 
     Raises UsageError where there are too few clips to train.
     """
     if len(voices) < 2 * recipe.head.inner_folds:
         raise UsageError(f"only {len(voices)} clips have both speech and a face: too few to train.")
-    return hear_clips(
+    return extract_features(
         network.speaker,
         voices,
         recipe.crop_seconds,
@@ -111,7 +111,7 @@ def identify_start(speaker: Path | None = None) -> str:
     return hash_file(speaker)[:16]
 
 
-def solve(recipe: VoiceEncoderRecipe, clips: HeardClips, chosen: np.ndarray) -> HeadSolution:
+def solve(recipe: VoiceEncoderRecipe, clips: ClipFeatures, chosen: np.ndarray) -> HeadSolution:
     """The head for the frozen networks, from the clips that are chosen (N,) bool."""
     rows = chosen[clips.clip]
     people = [clips.voices.people[i] for i in clips.clip[rows]]
@@ -135,7 +135,7 @@ def train_voice_encoder(
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
-    clips = listen(recipe, network, voices, cache, show)
+    clips = prepare_clips(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
     facts = {
         "network": "voice_encoder",
@@ -161,12 +161,12 @@ def train_voice_encoder(
 def tune(
     recipe: VoiceEncoderRecipe,
     network: VoiceEncoder,
-    clips: HeardClips,
+    clips: ClipFeatures,
     chosen: np.ndarray,
     folder: Path,
     facts: dict[str, Any],
     show: Show,
-) -> tuple[HeadSolution, HeardClips]:
+) -> tuple[HeadSolution, ClipFeatures]:
     """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
 
     Where the recipe asks for it `network` is tuned on the chosen clips first, in place.
@@ -176,9 +176,9 @@ def tune(
         return head, clips
     set_head(network, head)
     task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
-    show_step = show_steps(show, "tuning the voice encoder")
-    fit(task, recipe.tuning, folder / "tuning", facts, show_step)
-    tuned = clips.hear_again(network.speaker, folder, show)
+    report = report_progress(show, "tuning the voice encoder")
+    fit(task, recipe.tuning, folder / "tuning", facts, report)
+    tuned = clips.extract_again(network.speaker, folder, show)
     return solve(recipe, tuned, chosen), tuned
 
 
@@ -210,7 +210,7 @@ class TuningTask:
         self,
         recipe: VoiceEncoderRecipe,
         network: VoiceEncoder,
-        clips: HeardClips,
+        clips: ClipFeatures,
         chosen: np.ndarray,
     ) -> None:
         self.network = network
@@ -222,18 +222,18 @@ class TuningTask:
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """What CAM++'s blocks are given (B, 128, time), GE2E's (B, 256), and faces (B, D)."""
-        begun = self._clips.begun
-        assert begun
+        frozen = self._clips.frozen
+        assert frozen
         time = round(self._recipe.tuning_seconds * FRAMES_A_SECOND)
         rows = rng.choice(self._chosen, self._recipe.tuning_batch, replace=False)
         crops = []
         for row in rows:
-            entered = begun.entered[row]
+            entered = frozen.entered[row]
             entered = np.tile(entered, -(-time // entered.shape[1]))  # a short clip is repeated
             start = rng.integers(entered.shape[1] - time + 1)
             crops.append(entered[:, start : start + time])
         faces = self._clips.voices.faces[rows]
-        return torch.tensor(np.array(crops)), torch.tensor(begun.ge2e[rows]), torch.tensor(faces)
+        return torch.tensor(np.array(crops)), torch.tensor(frozen.ge2e[rows]), torch.tensor(faces)
 
     def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         entered, ge2e, faces = batch
@@ -256,7 +256,7 @@ def load_untuned(path: Path) -> dict[str, Tensor]:
 
 
 def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
-    """The released network of a weights file, ready to listen, and the facts of its making.
+    """The released network of a weights file, ready to run, and the facts of its making.
 
     Raises ModelError where the file is none, or of another network.
     """

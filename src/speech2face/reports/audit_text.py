@@ -1,0 +1,32 @@
+"""Audits as plain text, for the terminal and for answers over HTTP."""
+
+from __future__ import annotations
+
+from speech2face.metrics.audit_results import (
+    MethodAttack,
+    OriginalAudit,
+    PopulationAudit,
+    VoiceAudit,
+)
+from speech2face.reports.render import render_blocks, render_page
+
+
+def format_disclosure(voice: VoiceAudit, original: OriginalAudit | None = None) -> dict[str, str]:
+    """What a voice gives away, in sentences, by what each is about; the first three always are."""
+    template = "disguised_disclosure.txt" if voice.disguised.by else "disclosure.txt"
+    return render_blocks(template, voice=voice, original=original)
+
+
+def format_remains(attack: MethodAttack | None, words_lost: float | None) -> str:
+    """What an anonymiser leaves to whoever knows it, for people who have just used it.
+
+    `attack` is None for a method that was not attacked; `words_lost` a share, where it is known.
+    """
+    (sentence,) = render_blocks("method_remains.txt", attack=attack, words_lost=words_lost).values()
+    return sentence
+
+
+def format_population(audit: PopulationAudit) -> str:
+    """The table that decides, of a population under attack."""
+    rows = [("unchanged", audit.before), *audit.decisive().items()]
+    return render_page("population.txt", audit=audit, rows=rows).rstrip("\n")

@@ -1,0 +1,65 @@
+"""Pages and texts from the templates of this package (Jinja2).
+
+Templates hold the words for people; what fills them are dataclasses, or the same as JSON holds it.
+In templates that end in .html all values are escaped; what is markup already, such as a plot,
+comes as `Markup`. A value that a template names and nobody gave is an error.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speech2face.files import write_atomically
+from speech2face.pictures import check_place
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A template, as "audit.html", filled with `values` → HTML."""
+    return environment().get_template(template).render(values)
+
+
+def render_blocks(template: str, **values: Any) -> dict[str, str]:
+    """The blocks of a text template, as "audit.txt", that are not empty → text by their names.
+
+    White space, line ends too, becomes single spaces.
+    """
+    blocks = environment().get_template(template)
+    texts = {
+        name: " ".join("".join(block(blocks.new_context(values))).split())
+        for name, block in blocks.blocks.items()
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
+def write_page(page: str, path: Path, force: bool = False) -> None:
+    """Write HTML, whole or not at all.
+
+    Raises UsageError where the file exists (without `force`) or its place is none for a file, and
+    StorageError where the disk is full or fails.
+    """
+    check_place(path, force)
+    with write_atomically(path) as file:
+        file.write(page.encode())
+
+
+@cache
+def environment() -> Environment:
+    """Where the templates are found, and what they may call."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    from speech2face.reports.formats import FILTERS
+
+    made = Environment(
+        loader=PackageLoader("speech2face.reports"),
+        autoescape=select_autoescape(("html", "svg"), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= FILTERS
+    return made

@@ -1,0 +1,334 @@
+"""The pages: whole, without scripts, without names, whatever was found."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speech2face.metrics.audit_results import (
+    DECISIVE,
+    AttackMetrics,
+    AttackResult,
+    BitsByCause,
+    CurvePoint,
+    Disguise,
+    FaceAndVoice,
+    MethodAudit,
+    OriginalAudit,
+    PairMatch,
+    PopulationAudit,
+    RecordingAudit,
+    StatedBits,
+    VoiceAudit,
+    read_population_audit,
+)
+from speech2face.metrics.intervals import Estimate
+from speech2face.privacy.attackers import ATTACKERS
+from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
+from speech2face.reports.audit_page import draw_recording
+from speech2face.reports.audit_text import format_disclosure, format_population
+from speech2face.reports.population_page import draw_population
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+VOICE = VoiceAudit(
+    model="a<b",
+    calibrated_on=775,
+    speech_seconds=6.3,
+    analysed_seconds=7.0,
+    segments=[(0.1, 6.4)],
+    warnings=(),
+    range_db=40.0,
+    noisy=False,
+    telephone=False,
+    weight=0.9,
+    disguised=Disguise(None, None, 0.01),
+    population=None,
+    bits=StatedBits(1.6, 1.4, 1.8),
+    bits_if_plain=None,
+    parts=BitsByCause(0.8, 0.1, 0.7),
+    strangers=1000,
+    mean_place=160,
+    places={10: 12, 50: 95, 90: 420},
+)
+UNKNOWN = BitsByCause(None, None, None)
+
+
+def recording(*curve: CurvePoint, **voice: Any) -> RecordingAudit:
+    return RecordingAudit(
+        version="1",
+        voice=replace(VOICE, **voice),
+        curve=curve or (CurvePoint(0.5, 0.7), CurvePoint(6.3, 1.6)),
+        average_voice=tuple(CurvePoint(t, 1.5) for t in (0.5, 3, 10)),
+        original=None,
+    )
+
+
+def disguised(
+    by: Any = "mark", method: str | None = "whisper", original: OriginalAudit | None = None
+) -> RecordingAudit:
+    audit = recording(
+        disguised=Disguise(by, method, 0.9),
+        population=find_attack(method),
+        bits=None,
+        bits_if_plain=1.6,
+        parts=UNKNOWN,
+        mean_place=None,
+        places=None,
+    )
+    return replace(audit, curve=(), average_voice=(), original=original)
+
+
+def original(
+    method: str | None, same: bool | None = True, sounds_disguised: bool = False
+) -> OriginalAudit:
+    bits = StatedBits(2.0, 1.7, 2.3)
+    pair = PairMatch(same, 0.97, (5.0, 5.1))
+    return OriginalAudit(bits, (), sounds_disguised, pair, state_bits_left(bits, method))
+
+
+def sentences_of(audit: RecordingAudit) -> list[str]:
+    return list(format_disclosure(audit.voice, audit.original).values())
+
+
+def estimate(value: float) -> Estimate:
+    return Estimate(value, value - 0.1, value + 0.1)
+
+
+def attacked(bits: float, error: float) -> AttackResult:
+    of_people = tuple(bits + k / 10 - 1 for k in range(21))
+    metrics = AttackMetrics(
+        100,
+        110,
+        20.0,
+        estimate(bits),
+        estimate(bits),
+        (1.0, 2.0),
+        3.0,
+        of_people,
+        estimate(0.7),
+        estimate(error),
+        estimate(0.4),
+    )
+    return AttackResult(metrics, metrics, estimate(1.2 - bits))
+
+
+def population(*methods: str, left: float = 0.3, error: float = 0.15) -> PopulationAudit:
+    before = attacked(1.2, 0.02)
+    return PopulationAudit(
+        version="1",
+        people=100,
+        clips=110,
+        speakers=50,
+        folds=5,
+        seed=0,
+        before=FaceAndVoice(before.face, before.voice),
+        methods={
+            name: MethodAudit(0.1 * number, {a: attacked(left, error) for a in ATTACKERS})
+            for number, name in enumerate(methods)
+        },
+        left_out={"slow": "not <installed>"},
+        clips_left_out={"pairs": 0, "voices": 0},
+        provenance=None,
+    )
+
+
+class Reader(HTMLParser):
+    """Counts tags that are opened and not closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        pass
+
+
+def check(page: str) -> None:
+    assert Reader(page).open == []
+    assert not re.search(r"<script|https?://|src=|<img|url\(", page)
+    assert not re.search(r"\bnan\b|None\b(?! of)", page.split("</style>")[1])
+
+
+def test_a_recordings_page_says_its_figures():
+    page = draw_recording(recording())
+    check(page)
+    assert "a&lt;b" in page
+    for words in ("1.6", "1.4 to 1.8", "at place 160 on average", "At least 56 % of that"):
+        assert words in page
+    assert "10 bits would single out one person of 1,000" in page
+    assert "<code>speech2face audit --pairs</code>" in page
+    assert "everything else, 0.7 bits" in page
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        {"parts": UNKNOWN, "calibrated_on": 0, "bits": StatedBits(1.6, None, None)},
+        {"bits": StatedBits(0.0, 0.0, 0.0), "parts": BitsByCause(0, 0, 0), "noisy": True},
+        {"mean_place": 1},
+        {"places": {10: 1, 50: 1, 90: 1}, "telephone": True},
+    ],
+)
+def test_odd_figures_are_drawn_too(voice: dict[str, Any]):
+    check(draw_recording(recording(**voice)))
+    check(draw_recording(recording(CurvePoint(0.5, 9.0), **voice)))
+
+
+def test_a_model_that_was_not_calibrated_gives_no_interval():
+    audit = recording(calibrated_on=0, bits=StatedBits(1.6, None, None))
+    sentences = sentences_of(audit)
+    assert sentences[0].endswith("about 1.6 bits of the speaker's face.")
+    assert any("speech2face calibrate" in sentence for sentence in sentences)
+    page = draw_recording(audit)
+    assert "which was not checked" in page
+    assert "Its statements may be too great." in page
+
+
+def test_json_keeps_its_documented_names():
+    stored = json.loads(json.dumps(recording().as_json()))
+    assert stored["places"] == {"10 %": 12, "50 %": 95, "90 %": 420}
+    assert stored["parts"] == {"sex": 0.8, "age": 0.1, "everything else": 0.7}
+    assert stored["disguised"] == {"by": None, "method": None, "probability": 0.01}
+    assert stored["curve"][0] == {"seconds": 0.5, "bits": 0.7}
+    stored = json.loads(json.dumps(disguised(original=original("whisper")).as_json()))
+    assert stored["original"]["pair"] == {"same": True, "correlation": 0.97, "seconds": [5.0, 5.1]}
+    assert set(stored["original"]["bits_left"]) == {"value", "low", "high", "bound"}
+    assert set(stored["population"]["face_bits"]["after"]) == {"value", "low", "high"}
+    assert (stored["bits"], stored["bits_if_plain"]) == (None, 1.6)
+
+
+@pytest.mark.parametrize(
+    ("by", "method", "words"),
+    [
+        ("mark", "whisper", "The file's mark says that this is a disguised voice, made by the met"),
+        ("mark", "command", "made by another program"),
+        ("mark", "several", "disguised more than once"),
+        ("option", None, "You say that this is a disguised voice."),
+        ("detector", None, "sounds like a disguised voice: it carries no mark"),
+    ],
+)
+def test_of_a_disguised_voice_no_bits_are_stated(by: str, method: str | None, words: str):
+    audit = disguised(by, method)
+    sentences = sentences_of(audit)
+    page = draw_recording(audit)
+    check(page)
+    assert words in sentences[0]
+    assert "cannot be stated" in sentences[1]
+    assert "cannot be stated" in page
+    assert "1.6" not in " ".join(sentences) + page.split("</style>")[1]
+    measured = method == "whisper"
+    assert ("about half (55 %)" in page) == ("What attackers found" in page) == measured
+    assert ("was not measured" in page) != measured
+
+
+def test_beside_its_original_an_estimate_or_a_bound_is_stated():
+    audit = disguised(original=original("whisper"))
+    sentences = " ".join(sentences_of(audit))
+    assert "The original discloses about 2.0 bits of the speaker's face (1.7 to 2.3)." in sentences
+    assert "would still get about 1.1 of these bits (0.9 to 1.3)" in sentences
+    check(draw_recording(audit))
+    audit = disguised("option", None, original(None))
+    assert "at most as much of it as of the original: 2.3 bits" in " ".join(sentences_of(audit))
+    page = draw_recording(audit)
+    check(page)
+    assert "≤ 2.3" in page
+
+
+@pytest.mark.parametrize(
+    ("same", "words"), [(False, "do not seem to be"), (None, "could not be checked")]
+)
+def test_recordings_that_do_not_belong_together_are_named(same: bool | None, words: str):
+    audit = disguised(original=original("whisper", same))
+    assert words in " ".join(sentences_of(audit))
+    check(draw_recording(audit))
+
+
+@pytest.mark.parametrize(("same", "sounds_disguised"), [(False, False), (True, True)])
+def test_no_figure_heads_the_page_where_the_original_is_in_doubt(
+    same: bool, sounds_disguised: bool
+):
+    page = draw_recording(disguised(original=original("whisper", same, sounds_disguised)))
+    check(page)
+    assert '<p class="figure">?' in page
+
+
+def test_what_is_next_to_nothing_is_not_said_to_be_none():
+    audit = disguised(method="resynthesis", original=original("resynthesis", same=None))
+    sentences = " ".join(sentences_of(audit))
+    assert "next to nothing of them, less than 0.05 bits" in sentences
+    page = draw_recording(audit)
+    check(page)
+    assert "&lt; 0.05" in page
+
+
+@pytest.mark.parametrize("methods", [(), ("one",), ("one", "two", "three", "four")])
+def test_a_populations_page(methods: tuple[str, ...]):
+    audit = population(*methods)
+    page = draw_population(audit)
+    check(page)
+    assert "not &lt;installed&gt;" in page
+    for method in methods:
+        assert page.count(f'<th colspan="6">{method}</th>') == 1
+        assert method in format_population(audit)
+
+
+def test_a_population_is_read_back_as_it_was_written():
+    audit = population("one", "two")
+    stored = json.loads(json.dumps(audit.as_json()))
+    assert json.dumps(read_population_audit(stored).as_json()) == json.dumps(stored)
+    released = json.loads((BENCHMARKS / "audit.json").read_text())["attack"]
+    again = json.loads(json.dumps(read_population_audit(released).as_json()))
+    assert {name: again[name] for name in released} == released
+    check(draw_population(read_population_audit(released)))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(0.1, "still finds"), (0.3, "sometimes finds"), (0.45, "hardly finds")]
+)
+def test_how_surely_speakers_are_found_is_said(error: float, words: str):
+    page = draw_population(population("one", error=error))
+    assert f"A verifier {words} the speaker" in page
+    assert ("Do not rely on one" in page) == (error < 0.2)
+
+
+def test_only_the_decisive_attacker_judges_a_method():
+    audit = population("one", "two")
+    one = audit.methods["one"]
+    hidden = {name: attacked(0.0, 0.5) for name in one.attackers if name != DECISIVE}
+    lucky = MethodAudit(one.cost, {**one.attackers, **hidden})
+    better = MethodAudit(one.cost, {a: attacked(0.2, 0.3) for a in ATTACKERS})
+    page = draw_population(replace(audit, methods={"one": lucky, "two": better}))
+    assert "two hides the most: 83 %" in page
+
+
+def test_names_beside_points_stay_inside_and_cover_no_point():
+    names = ("one", "two", "three", "four")
+    page = draw_population(population(*names))
+    drawing = page.split("Words lost, and bits left")[2].split("</figure>")[0]
+    points = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
+    assert len(points) == 1 + len(names)
+    for name in names:
+        (place,) = re.findall(rf'<text x="([\d.]+)"[^>]*anchor="(\w+)">{name}<', drawing)
+        start = float(place[0]) - (7 * len(name) if place[1] == "end" else 0)
+        assert start >= 0
+        assert start + 7 * len(name) <= 620
+        assert not any(start < x < start + 7 * len(name) for x in points)
+
+
+def test_a_method_that_hides_nothing_is_not_praised():
+    assert "hides the most: 75 %" in draw_population(population("one"))
+    assert "None of the methods" in draw_population(population("one", left=1.19))
