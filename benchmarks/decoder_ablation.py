@@ -22,7 +22,7 @@ import torch
 from speech2face.console import ProgressBars
 from speech2face.data.pair_sets import read_sets
 from speech2face.data.pairs import read_photographs
-from speech2face.evaluation.decoder_reconstruction import report_copies
+from speech2face.evaluation.decoder_reconstruction import measure_reconstruction
 from speech2face.face_drawing import CERTAIN
 from speech2face.provenance import hide_folders
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
@@ -71,27 +71,27 @@ def main() -> None:
             names = ["embedding", "hair", "turn"], ["picture", "landmarks"]
             batch = ({0: "batch"},) * 3
             export_onnx(decoder, onnx, inputs, *names, batch, {})
-            report_copies(onnx, few, run, show, cache=cache)
+            measure_reconstruction(onnx, few, run, show, cache=cache)
         rows[name] = json.loads((run / "copies.json").read_text())
         made = rows[name]["provenance"]
         made["command"] = hide_folders(made["command"])
-        print(tell(name, rows[name]), flush=True)
+        print(format_row(name, rows[name]), flush=True)
     if given.write:
         facts = json.loads(STORED.read_text()) | {"layers": rows}
         STORED.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def tell(name: str, facts: dict[str, Any]) -> str:
+def format_row(name: str, facts: dict[str, Any]) -> str:
     """One row of the table in docs/decoder.md."""
-    two_way, looks = facts["two_way"]["all"], facts["age_sex"]
+    two_way, agreement = facts["two_way"]["everybody"]["figures"], facts["age_sex"]
     cells = [
         name,
-        *(f"{two_way[judge]['value']:.3f}" for judge in ("sface", "dlib")),
+        *(f"{two_way[rater]['value']:.3f}" for rater in ("sface", "dlib")),
         f"{facts['detected']:.3f}",
         f"{facts['nose']['drawn']:.3f}",
-        f"{facts['sharpness']['drawn']:.0f}",
-        f"{looks['years_apart']:.1f}",
-        f"{looks['same_sex']:.3f}",
+        f"{facts['sharpness']['face']['drawn']:.0f}",
+        f"{agreement['years_apart']:.1f}",
+        f"{agreement['same_sex']:.3f}",
     ]
     return f"| {' | '.join(cells)} |"
 

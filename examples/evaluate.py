@@ -35,8 +35,9 @@ def main(folder: Path = HERE.parent / "out" / "train") -> None:
 
     report = json.loads((out / "report.json").read_text())
     print(f"{report['people']} people, {report['clips']} clips")
-    for name, figure in report["two_way"]["everybody"].items():
-        print(f"two-way, {name}: {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
+    for rater, figure in report["two_way"]["everybody"]["pictures"].items():
+        interval = f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+        print(f"two-way, {rater}: {figure['value']:.3f} {interval}")
     print(out / "report.html")
 
 

@@ -379,7 +379,7 @@ def test_what_the_parts_of_the_encoder_are_worth_is_what_was_measured():
 
 
 def test_what_strength_gains_and_costs_is_what_was_measured():
-    drawn = json.loads((ROOT / "benchmarks" / "pairs.json").read_text())["strengths"]["drawn"]
+    drawn = json.loads((ROOT / "benchmarks" / "pairs.json").read_text())["strengths"]["pictures"]
     page = (ROOT / "docs" / "decoder.md").read_text()
     table = page.partition("<!-- strengths -->")[2].partition("<!-- /strengths -->")[0]
     number = r"−?\d*\.\d+"

@@ -39,7 +39,8 @@ def test_the_transcript_of_the_start_is_what_the_doctor_prints() -> None:
     """Versions are those of constraints.txt; no package of an extra is installed there."""
     page = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
     transcript = page.split("$ speech2face doctor\n")[1].split("```")[0].splitlines()
-    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M))
+    written = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower()
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", written, re.M))
     core = [requirement.name for requirement in read_requirements()]
     assert transcript[1] == "✓ " + ", ".join(f"{name} {pins[name]}" for name in core)
     missing = [line for line in transcript if "extra" in line]

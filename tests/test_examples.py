@@ -102,9 +102,9 @@ def test_own_pairs_are_trained_on_and_evaluated(tmp_path):
     command, people, *figures, page = succeed("evaluate.py", tmp_path)
     assert command.startswith(f"$ speech2face evaluate pairs {tmp_path / 'pairs'}")
     assert people == "8 people, 16 clips"
-    told = dict(line.split(": ") for line in figures)
-    for judge in ("sface", "dlib"):
-        value, low, high = map(float, re.findall(r"\d\.\d+", told[f"two-way, pictures, {judge}"]))
+    printed = dict(line.split(": ") for line in figures)
+    for rater in ("sface", "dlib"):
+        value, low, high = map(float, re.findall(r"\d\.\d+", printed[f"two-way, {rater}"]))
         assert 0.5 < low < value < high  # of faces drawn by the model that draws the pictures
     assert Path(page).is_file()
 

@@ -23,7 +23,11 @@ from speech2face.extras import (
 ROOT = Path(__file__).parents[1]
 TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WRITTEN = TABLE["optional-dependencies"]
-NAME = re.compile(r"[\w-]+")
+
+
+def name_package(line: str) -> str:
+    """The name in a requirement, as the metadata of an installed package writes it."""
+    return re.split(r"[^\w-]", line)[0].replace("_", "-").lower()
 
 
 def hold(extra: str) -> set[str]:
@@ -33,7 +37,7 @@ def hold(extra: str) -> set[str]:
         if parts := re.fullmatch(r"speech2face\[(.*)\]", line):
             packages = packages.union(*map(hold, parts[1].split(",")))
         else:
-            packages.add(NAME.match(line)[0].replace("_", "-"))
+            packages.add(name_package(line))
     return packages
 
 
@@ -43,7 +47,7 @@ def test_what_an_extra_holds_is_read_from_the_installed_package(extra: str) -> N
 
 
 def test_what_the_package_itself_needs_is_read_as_well() -> None:
-    needed = {NAME.match(line)[0] for line in TABLE["dependencies"]}
+    needed = set(map(name_package, TABLE["dependencies"]))
     assert {requirement.name for requirement in read_requirements()} == needed
 
 

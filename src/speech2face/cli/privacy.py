@@ -277,10 +277,10 @@ def _audit_population(
 
     chosen = [load_anonymiser(name) for name in dict.fromkeys(methods or ANONYMISERS)]
     need_extras("train")
-    from speech2face.evaluation.report import write_report
     from speech2face.privacy.audit_population import PopulationAuditor
     from speech2face.reports.audit_text import format_population
     from speech2face.reports.population_page import draw_population
+    from speech2face.reports.render import write_report
 
     with ProgressBars() as show:
         auditor = PopulationAuditor(pairs, voices, out / "cache", show, seed)

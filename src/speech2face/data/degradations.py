@@ -151,17 +151,17 @@ Degradation = Callable[[np.ndarray, int], np.ndarray]
 
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
     {
-        "noise 20 dB": lambda sound, seed: add_noise(sound, 20, seed),
-        "noise 10 dB": lambda sound, seed: add_noise(sound, 10, seed),
-        "noise 0 dB": lambda sound, seed: add_noise(sound, 0, seed),
-        "white noise 10 dB": lambda sound, seed: add_noise(sound, 10, seed, "white"),
-        "babble 10 dB": lambda sound, seed: add_noise(sound, 10, seed, "speech"),
+        "noise_20_db": lambda sound, seed: add_noise(sound, 20, seed),
+        "noise_10_db": lambda sound, seed: add_noise(sound, 10, seed),
+        "noise_0_db": lambda sound, seed: add_noise(sound, 0, seed),
+        "white_noise_10_db": lambda sound, seed: add_noise(sound, 10, seed, "white"),
+        "babble_10_db": lambda sound, seed: add_noise(sound, 10, seed, "speech"),
         "telephone": lambda sound, _: telephone(sound),
-        "mp3 32 kbit/s": lambda sound, _: encode_and_decode(sound, "mp3", 32),
-        "opus 12 kbit/s": lambda sound, _: encode_and_decode(sound, "opus", 12),
-        "reverberation 0.6 s": lambda sound, seed: reverberate(sound, 0.6, 0, seed),
-        "clipping 10 %": lambda sound, _: overload(sound, 0.1),
-        "gain -30 dB": lambda sound, _: change_gain(sound, -30),
+        "mp3_32_kbps": lambda sound, _: encode_and_decode(sound, "mp3", 32),
+        "opus_12_kbps": lambda sound, _: encode_and_decode(sound, "opus", 12),
+        "reverberation_600_ms": lambda sound, seed: reverberate(sound, 0.6, 0, seed),
+        "clipping_10_percent": lambda sound, _: overload(sound, 0.1),
+        "gain_minus_30_db": lambda sound, _: change_gain(sound, -30),
     }
 )
 """Name → function of sound, float32 (n,) at 16 kHz, and seed → sound of the same length."""

@@ -49,11 +49,6 @@ class Sample:
     """Embeddings (D,) by recognisers that tell who is the same person, but for the set's own."""
     mean: np.ndarray | None = None  # float32 (D,), over good frames of the video; None of a picture
 
-    @property
-    def steadiest(self) -> np.ndarray:
-        """(D,) the mean over frames where there is one, else the embedding of the one picture."""
-        return self.embedding if self.mean is None else self.mean
-
     def embeddings(self, face_encoder: str) -> dict[str, np.ndarray]:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""
         return {face_encoder: self.embedding, **self.further}

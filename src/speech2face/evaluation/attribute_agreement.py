@@ -27,34 +27,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.errors import UsageError
+from speech2face.metrics.evaluation_results import (
+    AgeAgreement,
+    AgeSexAgreement,
+    AttributeAgreement,
+    LabelAgreement,
+)
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.metrics.rank_disclosure import mutual_information
 
 AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
-SEXES = ("Female", "Male")
-
-
-@dataclass(frozen=True)
-class LabelAgreement:
-    """How the labels of two sets of pictures agree; see the module for the figures."""
-
-    classes: tuple[str, ...]
-    confusion: np.ndarray  # (K, K) pictures: rows true, columns predicted
-    accuracy: Estimate
-    balanced_accuracy: Estimate
-    majority: Estimate
-    information: Estimate
-
-
-@dataclass(frozen=True)
-class AgeAgreement:
-    """How the ages of two sets of pictures agree."""
-
-    bands: LabelAgreement  # its accuracy is the share in the same band
-    within_one: Estimate  # share in the same band or the next
-    within_one_by_best: Estimate  # the same, of saying always the band that is best at it
-    years_apart: Estimate
-    years_apart_at_median: Estimate  # of saying the median age always
+SEXES = ("female", "male")
 
 
 def compare_labels(
@@ -116,9 +99,9 @@ def compare_ages(
     )
 
 
-def compare_judged(
+def compare_age_and_sex(
     drawn: np.ndarray, original: np.ndarray, people: np.ndarray, seed: int = 0
-) -> tuple[AgeAgreement, LabelAgreement]:
+) -> AttributeAgreement:
     """What `AgeSexJudge` says of two pictures of each clip (n, 2) → agreement of age and of sex.
 
     Rows with NaN on either side, where no face was found, are left out.
@@ -126,7 +109,7 @@ def compare_judged(
     both = np.isfinite(drawn).all(1) & np.isfinite(original).all(1)
     drawn, original, people = drawn[both], original[both], people[both]
     drawn_sex, sex = (np.array(SEXES)[np.int8(words[:, 1] > 0.5)] for words in (drawn, original))
-    return (
+    return AttributeAgreement(
         compare_ages(drawn[:, 0], original[:, 0], people, seed),
         compare_labels(drawn_sex, sex, SEXES, people, seed),
     )
@@ -134,7 +117,7 @@ def compare_judged(
 
 def compare_age_sex(
     drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
-) -> dict[str, float | None]:
+) -> AgeSexAgreement:
     """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
 
     Ages in years, sexes as the share that is the same; beside them what one would get who drew
@@ -146,14 +129,14 @@ def compare_age_sex(
     male = original[both, 1] > 0.5
     labels = np.array([gender.lower() for gender in genders])[both]
     right = (male == (labels == "male"))[np.isin(labels, ("male", "female"))]
-    return {
-        "years_apart": float(abs(older).mean()),
-        "years_apart_at_median": float(abs(ages - np.median(ages)).mean()),
-        "years_older": float(older.mean()),
-        "same_sex": float(((drawn[both, 1] > 0.5) == male).mean()),
-        "same_sex_by_majority": float(max(male.mean(), 1 - male.mean())),
-        "judge_right": float(right.mean()) if len(right) else None,
-    }
+    return AgeSexAgreement(
+        years_apart=float(abs(older).mean()),
+        years_apart_at_median=float(abs(ages - np.median(ages)).mean()),
+        years_older=float(older.mean()),
+        same_sex=float(((drawn[both, 1] > 0.5) == male).mean()),
+        same_sex_by_majority=float(max(male.mean(), 1 - male.mean())),
+        judge_right=float(right.mean()) if len(right) else None,
+    )
 
 
 def judge_clips(drawn: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

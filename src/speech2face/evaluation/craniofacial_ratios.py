@@ -20,12 +20,13 @@ mean      of r over all thirteen, of clips of which all are known; two systems a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.metrics.correlation import mean_pearson
+from speech2face.metrics.evaluation_results import Correlation
 from speech2face.metrics.intervals import Estimate, bootstrap_statistic
 
 # Landmark → points of the mesh: on the middle line the mean of those named, else on the image's
@@ -72,32 +73,22 @@ class LandmarkDistances:
 
 
 DEFINITIONS: dict[str, Callable[[LandmarkDistances], np.ndarray]] = {
-    "upper lip height": lambda d: d("sn", "sto") / d("ex", "ex"),
-    "lateral upper lip heights": lambda d: d("sbal", "ls'") / d("ex", "ex"),
-    "jaw width": lambda d: d("go", "go") / d("ex", "ex"),
-    "nose height": lambda d: d("n", "sn") / d("ex", "ex"),
-    "nose width": lambda d: d("al", "al") / d("ex", "ex"),
-    "labio-oral region": lambda d: d("ch", "ch") / d("ex", "ex"),
-    "mandibular index": lambda d: d("sto", "gn") / d("go", "go"),
-    "intercanthal index": lambda d: d("en", "en") / d("ex", "ex"),
-    "nasal index": lambda d: d("al", "al") / d("n", "sn"),
-    "vermilion height index": lambda d: d("ls", "sto") / d("sto", "li"),
-    "mouth–face width index": lambda d: d("ch", "ch") / d("zy", "zy"),
-    "nose area": lambda d: d.area("n", "al", "sn") / d("ex", "ex") ** 2,
-    "philtrum width": lambda d: d("cph", "cph") / d("ex", "ex"),
+    "upper_lip_height": lambda d: d("sn", "sto") / d("ex", "ex"),
+    "lateral_upper_lip_heights": lambda d: d("sbal", "ls'") / d("ex", "ex"),
+    "jaw_width": lambda d: d("go", "go") / d("ex", "ex"),
+    "nose_height": lambda d: d("n", "sn") / d("ex", "ex"),
+    "nose_width": lambda d: d("al", "al") / d("ex", "ex"),
+    "labio_oral_region": lambda d: d("ch", "ch") / d("ex", "ex"),
+    "mandibular_index": lambda d: d("sto", "gn") / d("go", "go"),
+    "intercanthal_index": lambda d: d("en", "en") / d("ex", "ex"),
+    "nasal_index": lambda d: d("al", "al") / d("n", "sn"),
+    "vermilion_height_index": lambda d: d("ls", "sto") / d("sto", "li"),
+    "mouth_face_width_index": lambda d: d("ch", "ch") / d("zy", "zy"),
+    "nose_area": lambda d: d.area("n", "al", "sn") / d("ex", "ex") ** 2,
+    "philtrum_width": lambda d: d("cph", "cph") / d("ex", "ex"),
 }
 RATIOS = tuple(DEFINITIONS)
-MEAN = "mean over ratios"
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """How one ratio of two sets of faces goes together, or all of them on average."""
-
-    n: int  # clips of which both sides are known
-    r: Estimate | None  # None where it is not defined: a side does not vary
-    shuffled: Estimate | None  # mean over shifts and the range of 95 % of them; None as for r
-    within: dict[str, Correlation] = field(default_factory=dict)  # by sex
+MEAN = "mean"  # beside the ratios: the mean of r over all of them
 
 
 def measure_ratios(mesh: np.ndarray) -> np.ndarray:
@@ -135,7 +126,7 @@ def correlate_ratios(
         raise UsageError(f"{len(sex)} labels of sex for {len(people)} clips.")
     columns_of = {name: [column] for column, name in enumerate(RATIOS)}
     columns_of[MEAN] = list(range(len(RATIOS)))
-    told = {}
+    correlations = {}
     for name, columns in columns_of.items():
         one, other = a[:, columns], b[:, columns]
         known = (np.isfinite(one) & np.isfinite(other)).all(1)
@@ -144,8 +135,8 @@ def correlate_ratios(
             str(label): _correlate(one[rows], other[rows], people[rows], seed, {})
             for label, rows in rows_of.items()
         }
-        told[name] = _correlate(one[known], other[known], people[known], seed, within)
-    return told
+        correlations[name] = _correlate(one[known], other[known], people[known], seed, within)
+    return correlations
 
 
 def compare_ratios(

@@ -1,4 +1,4 @@
-"""Manner: does the predicted face stay when a person speaks in another emotion?
+"""Does the predicted face stay the same when a person speaks in another emotion?
 
 On RAVDESS (Livingstone and Russo, PLOS ONE 2018): actors who say the same sentences in several
 emotions; none of them plays a part in training. A folder of it holds audio/ with its own
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.raters import embed_pictures
 from speech2face.inputs import SUFFIXES
+from speech2face.metrics.evaluation_results import EmotionRobustness
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
 from speech2face.speech import find_speech
@@ -48,20 +48,6 @@ EMOTIONS = {
 FIELDS = 7  # of a file's name
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How far the face stays; n clips of so many actors."""
-
-    actors: int
-    clips: int
-    same_emotion: Estimate  # cosine, one actor
-    other_emotion: Estimate  # cosine, one actor
-    strangers: Estimate  # cosine, two actors of one sex in one emotion
-    nearer: Estimate
-    two_way: dict[str, Estimate]  # by emotion
-    two_way_same_sex: dict[str, Estimate]
-
-
 def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
     """Clips (n) with the face of each one's actor, and their emotions (n,)."""
     pictures = find_files(folder / "face", PICTURES)
@@ -79,14 +65,14 @@ def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
     return pairs, np.array(emotions)
 
 
-def measure_manner(
+def measure_emotion_robustness(
     folder: Path, encoder: FoldEncoder, face_encoder: str, cache: Path, seed: int, show: Show
-) -> Manner:
-    """What an encoder, who met none of them, makes of the actors in `folder`."""
+) -> EmotionRobustness:
+    """Predicted faces of the actors in `folder`, of whom the fold's encoder met none."""
     pairs, emotions = read_actors(folder)
     speech = find_all_speech(pairs)
-    heard = [place for place, samples in enumerate(speech) if samples is not None]
-    pairs, emotions = [pairs[place] for place in heard], emotions[heard]
+    spoken = [place for place, samples in enumerate(speech) if samples is not None]
+    pairs, emotions = [pairs[place] for place in spoken], emotions[spoken]
     if len({pair.person for pair in pairs}) < 2:
         raise UsageError(f"{folder}: needs recordings of two actors or more in which one speaks.")
     actors = np.array([pair.person for pair in pairs])
@@ -112,10 +98,10 @@ def measure_manner(
             for emotion in dict.fromkeys(emotions)
         }
 
-    return Manner(
+    return EmotionRobustness(
         len(set(actors)),
         len(pairs),
-        *compare_manners(means - encoder.head.average, actors, emotions, sex, seed),
+        *compare_emotions(means - encoder.head.average, actors, emotions, sex, seed),
         matched(None),
         matched(same_label(sex, sex_of_face)),
     )
@@ -133,7 +119,7 @@ def find_all_speech(pairs: Sequence[Pair]) -> list[np.ndarray | None]:
     return found
 
 
-def compare_manners(
+def compare_emotions(
     means: np.ndarray, actors: np.ndarray, emotions: np.ndarray, sex: np.ndarray, seed: int = 0
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     """Centred means (n, D), actor, emotion and sex of each (n,) → three cosines, and nearer."""

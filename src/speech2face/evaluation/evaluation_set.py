@@ -1,4 +1,4 @@
-"""Who is measured: clips, the pictures that systems made of them, and the folds they stand in.
+"""What is evaluated: clips, the pictures that systems drew of them, and their folds.
 
 A system need not have a picture of every clip: then its figures are of those it has, among the
 same faces as everybody's.
@@ -19,14 +19,14 @@ from speech2face.evaluation.cross_validation import MEASURED, DrawnFolds
 
 
 @dataclass(frozen=True)
-class Subjects:
+class EvaluationSet:
     """N clips and the pictures that were made of them; there is none where no file is."""
 
     pairs: list[Pair]
     people: np.ndarray  # (N,) str
     fold: np.ndarray  # (N,)
     systems: dict[str, list[Path]]  # from the voice
-    copies: dict[str, list[Path]]  # from the true face, by the system's name
+    oracle_pictures: dict[str, list[Path]]  # from the true face, by the system's name
     left_out: list[Pair]
 
     @property
@@ -40,36 +40,36 @@ class Subjects:
         return np.array([pair.set for pair in self.pairs])
 
 
-def subjects_of(drawn: DrawnFolds) -> Subjects:
+def gather_folds(drawn: DrawnFolds) -> EvaluationSet:
     """What the folds drew, and the published pictures of clips that have one."""
-    systems, copies = {"voice": drawn.pictures[MEASURED]}, {"voice": drawn.copies}
-    _add_published(drawn.pairs, systems, copies)
-    return Subjects(drawn.pairs, drawn.people, drawn.fold, systems, copies, drawn.left_out)
+    systems, oracle = {"voice": drawn.pictures[MEASURED]}, {"voice": drawn.copies}
+    _add_published(drawn.pairs, systems, oracle)
+    return EvaluationSet(drawn.pairs, drawn.people, drawn.fold, systems, oracle, drawn.left_out)
 
 
-def find_pictures(pairs: Sequence[Pair], folder: Path, folds: int, seed: int) -> Subjects:
+def find_pictures(pairs: Sequence[Pair], folder: Path, folds: int, seed: int) -> EvaluationSet:
     """Pictures CLIP.png or CLIP.jpg made elsewhere, among the same people as by folds."""
-    made: list[Path] = []
+    pictures: list[Path] = []
     for pair in pairs:
         names = [folder / f"{pair.clip}.{ending}" for ending in ("png", "jpg")]
-        found = next((path for path in names if path.is_file()), None)
-        if not found:
+        picture = next((path for path in names if path.is_file()), None)
+        if not picture:
             raise UsageError(f"{folder}: holds no picture {pair.clip}.png, nor .jpg.")
-        made.append(found)
+        pictures.append(picture)
     people = np.array([p.person for p in pairs])
-    systems: dict[str, list[Path]] = {"pictures": made}
-    copies: dict[str, list[Path]] = {}
-    _add_published(pairs, systems, copies)
-    if "published" in copies:
-        copies["pictures"] = copies["published"]
+    systems: dict[str, list[Path]] = {"pictures": pictures}
+    oracle: dict[str, list[Path]] = {}
+    _add_published(pairs, systems, oracle)
+    if "published" in oracle:
+        oracle["pictures"] = oracle["published"]
     fold = split_people(list(people), folds, seed)
-    return Subjects(list(pairs), people, fold, systems, copies, [])
+    return EvaluationSet(list(pairs), people, fold, systems, oracle, [])
 
 
 def _add_published(
-    pairs: Sequence[Pair], systems: dict[str, list[Path]], copies: dict[str, list[Path]]
+    pairs: Sequence[Pair], systems: dict[str, list[Path]], oracle: dict[str, list[Path]]
 ) -> None:
     if any(p.published.is_file() for p in pairs):
         systems["published"] = [p.published for p in pairs]
         if any(p.canonical.is_file() for p in pairs):
-            copies["published"] = [p.canonical for p in pairs]
+            oracle["published"] = [p.canonical for p in pairs]

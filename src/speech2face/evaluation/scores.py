@@ -33,24 +33,28 @@ class Scores:
 
 
 def score_pictures(
-    made: np.ndarray, true: np.ndarray, has: np.ndarray, people: np.ndarray, fold: np.ndarray
+    predicted: np.ndarray,
+    true: np.ndarray,
+    has_picture: np.ndarray,
+    people: np.ndarray,
+    fold: np.ndarray,
 ) -> Scores:
     """Centred cosines within folds (N,) of embeddings (N, D) of pictures and true faces.
 
-    A row of NaN is one in which no face is found. `has` (N,) says of which clips of people (N,)
-    there is a picture. Raises UsageError where fewer than two true faces are found.
+    A row of NaN is one in which no face is found. `has_picture` (N,) says of which clips
+    of people (N,) there is a picture. Raises UsageError where fewer than two true faces are found.
     """
     known = np.isfinite(true[:, 0])
     if known.sum() < 2:
         raise UsageError("a face is found in fewer than two clips' true faces.")
-    probes, rows = np.flatnonzero(known & has), np.flatnonzero(known)
-    made, true = made[probes], true[rows]
-    found = np.isfinite(made[:, 0])
+    probes, rows = np.flatnonzero(known & has_picture), np.flatnonzero(known)
+    predicted, true = predicted[probes], true[rows]
+    found = np.isfinite(predicted[:, 0])
     matrix = np.full((len(probes), len(rows)), LOST)
     matrix[people[probes][:, None] == people[rows]] = 2 * LOST
     for k in np.unique(fold):
         seen = np.flatnonzero(found & (fold[probes] == k))
         faces = np.flatnonzero(fold[rows] == k)
         if len(seen) > 1:
-            matrix[np.ix_(seen, faces)] = centred_cosine(made[seen], true[faces])
+            matrix[np.ix_(seen, faces)] = centred_cosine(predicted[seen], true[faces])
     return Scores(matrix, probes, rows)

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.evaluation.attribute_agreement import judge_clips
-from speech2face.evaluation.raters import JudgedPictures
+from speech2face.evaluation.raters import RatedPictures
 from speech2face.evaluation.scores import score_pictures
+from speech2face.metrics.evaluation_results import DrawnAge, DrawnPictures
 from speech2face.metrics.fairness import Group, compare_groups
 from speech2face.metrics.intervals import (
     Estimate,
@@ -34,80 +35,58 @@ from speech2face.metrics.intervals import (
 from speech2face.metrics.similarity import measure_alikeness
 
 OLD = 60.0  # years
-STRATA = ("everybody", "same sex")
+MATCHED = ("everybody", "same_sex")  # strata
 
 
 @dataclass(frozen=True)
 class TrueFaces:
-    """The faces of N clips, and what is known of them."""
+    """The faces of N clips, and their labels."""
 
-    judged: JudgedPictures
+    rated: RatedPictures
     people: np.ndarray  # (N,) str
     strata: Mapping[str, np.ndarray]  # labels (N,) of whom one is told apart from, "" for nobody
-    group: np.ndarray  # (N,) by the probe; "" where it was not asked
-
-
-@dataclass(frozen=True)
-class DrawnAge:
-    """Ages of pictures beside those of the true faces. Years, but for the first."""
-
-    correlation: Estimate
-    bias: Estimate
-    bias_of_old: Estimate | None  # of people judged over `OLD`, if there are any
-    spread: Estimate
-    true_spread: Estimate
-    spread_share: Estimate  # of the true one
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What one system's pictures are like, or ours at one strength."""
-
-    people: int
-    clips: int
-    undetected: int  # pictures in which no face is found
-    alikeness: dict[str, Estimate]  # by recogniser
-    two_way: dict[str, dict[str, Estimate]]  # by stratum, then recogniser
-    age: DrawnAge | None
-    sex: Estimate | None
-    groups: dict[str, Group]
+    group: np.ndarray  # (N,) by the probe; "" where there is none
 
 
 def measure_drawn(
-    made: JudgedPictures,
-    has: np.ndarray,
+    predicted: RatedPictures,
+    has_picture: np.ndarray,
     group: np.ndarray,
     true: TrueFaces,
     *,
+    system: str,
+    strength: float | None = None,
     seed: int = 0,
     draws: int = 1000,
-) -> Drawn:
+) -> DrawnPictures:
     """Pictures of N clips, of which clips there are any (N,), their group (N,) by the probe, ""
-    where it was not asked → what they are like beside the true faces."""
+    without one → what they are like beside the true faces. Of `system` at `strength`."""
     people, strata = true.people, true.strata
-    alikeness = liken_people(made, people, strata, seed=seed, draws=draws)
-    two_way: dict[str, dict[str, Estimate]] = {name: {} for name in STRATA if name in strata}
-    for judge, embeddings in made.embeddings.items():
-        faces = true.judged.embeddings[judge]
-        scores = score_pictures(embeddings, faces, has, people, strata["everybody"])
+    alikeness = measure_people_alikeness(predicted, people, strata, seed=seed, draws=draws)
+    two_way: dict[str, dict[str, Estimate]] = {name: {} for name in MATCHED if name in strata}
+    for rater, embeddings in predicted.embeddings.items():
+        faces = true.rated.embeddings[rater]
+        scores = score_pictures(embeddings, faces, has_picture, people, strata["everybody"])
         for name, wins in two_way.items():
             won = scores.match(people, strata[name])
-            wins[judge] = bootstrap_known(won, people, seed)
-    same_sex, _ = judge_clips(made.age_sex, true.judged.age_sex)
+            wins[rater] = bootstrap_known(won, people, seed)
+    same_sex, _ = judge_clips(predicted.age_sex, true.rated.age_sex)
     judged = np.isfinite(same_sex)
     grouped = (group != "") & (true.group != "")
     drawn_so = np.where(grouped, group == true.group, np.nan)
     groups: dict[str, Group] = {}
     if grouped.any():
-        groups = compare_groups(drawn_so, people, {"group": true.group}, seed).groups
+        groups = compare_groups(drawn_so, people, {"group": true.group}, seed).groups["group"]
     age = None
     if judged.any():
-        ages = made.age_sex[judged, 0], true.judged.age_sex[judged, 0]
+        ages = predicted.age_sex[judged, 0], true.rated.age_sex[judged, 0]
         age = compare_drawn_ages(*ages, people[judged], seed=seed, draws=draws)
-    return Drawn(
-        len(np.unique(people[has])),
-        int(has.sum()),
-        int((has & ~made.found).sum()),
+    return DrawnPictures(
+        system,
+        strength,
+        len(np.unique(people[has_picture])),
+        int(has_picture.sum()),
+        int((has_picture & ~predicted.found).sum()),
         alikeness,
         two_way,
         age,
@@ -116,8 +95,8 @@ def measure_drawn(
     )
 
 
-def liken_people(
-    faces: JudgedPictures,
+def measure_people_alikeness(
+    faces: RatedPictures,
     people: np.ndarray,
     strata: Mapping[str, np.ndarray],
     *,
@@ -125,13 +104,13 @@ def liken_people(
     draws: int = 1000,
 ) -> dict[str, Estimate]:
     """Alikeness of two people of one fold and sex, by recogniser; of none without judged sexes."""
-    if "same sex" not in strata:
+    if "same_sex" not in strata:
         return {}
-    told = {
-        judge: measure_alikeness(embeddings, people, strata["same sex"], seed=seed, draws=draws)
-        for judge, embeddings in faces.embeddings.items()
+    alikeness = {
+        rater: measure_alikeness(embeddings, people, strata["same_sex"], seed=seed, draws=draws)
+        for rater, embeddings in faces.embeddings.items()
     }
-    return {judge: estimate for judge, estimate in told.items() if estimate}
+    return {rater: estimate for rater, estimate in alikeness.items() if estimate}
 
 
 def compare_drawn_ages(

@@ -1,7 +1,7 @@
 """A model on a public list of trials: its voices and faces embedded, the trials scored.
 
 A recording without speech and a picture without a face stand at the mean of all others, so that
-every trial with them is a tie; how many there are is told.
+every trial with them is a tie; how many there are is reported.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def score_list(
 ) -> ListScores:
     """Score the list at `path`, its files beneath `root`. `folder` keeps embeddings."""
     trials = read_trials(path, root, right)
-    check_people(trials, people)  # before anything is heard
+    check_people(trials, people)  # before anything is embedded
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
     voices = embed_voices([root / f for f in spoken], model, folder / "cache", show)
@@ -115,20 +115,21 @@ def embed_voices(
     return keep_rows(path, [hash_file(path) for path in recordings], compute, show, "voices")
 
 
-def tell_scores(told: ListScores) -> str:
+def format_scores(result: ListScores) -> str:
     """In a few lines."""
     lines = [
-        f"{told.trials} trials, {told.voices} recordings ({told.without_speech} without speech), "
-        f"{told.faces} pictures ({told.without_a_face} without a face); "
+        f"{result.trials} trials, {result.voices} recordings "
+        f"({result.without_speech} without speech), "
+        f"{result.faces} pictures ({result.without_a_face} without a face); "
         "95 % intervals over people; chance .500"
     ]
-    if isinstance(told.scores, PairScores):
+    if isinstance(result.scores, PairScores):
         lines += [
-            f"  area under the ROC  {told.scores.auc}",
-            f"  equal error rate    {told.scores.eer}",
+            f"  area under the ROC  {result.scores.auc}",
+            f"  equal error rate    {result.scores.eer}",
         ]
     else:
-        lines.append(f"  right of two        {told.scores.accuracy}")
+        lines.append(f"  right of two        {result.scores.accuracy}")
     return "\n".join(lines)
 
 

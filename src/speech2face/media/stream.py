@@ -30,6 +30,7 @@ from speech2face.media.completeness import (
     find_stated_seconds,
 )
 from speech2face.media.downmix import Downmixer
+from speech2face.media.ogg_chains import split_links
 from speech2face.media.opening import (
     Source,
     describe_source,
@@ -38,7 +39,6 @@ from speech2face.media.opening import (
     unreadable,
 )
 from speech2face.media.rates import SAMPLE_RATE, check_rate
-from speech2face.media.urls import split_links
 from speech2face.read_ahead import read_ahead
 from speech2face.validation import check_seconds, check_whole
 

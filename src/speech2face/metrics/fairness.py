@@ -27,12 +27,18 @@ class Group:
 
 
 @dataclass(frozen=True)
+class GroupName:
+    kind: str  # of label: sex, age
+    label: str
+
+
+@dataclass(frozen=True)
 class Fairness:
-    """A figure by groups, named as 'sex Female'."""
+    """A figure of everybody and of each group."""
 
     everybody: Estimate
-    groups: dict[str, Group]
-    worst: str | None  # None where no group is large enough
+    groups: dict[str, dict[str, Group]]  # by kind of label, and label
+    worst: GroupName | None  # None where no group is large enough
 
 
 def compare_groups(
@@ -43,13 +49,18 @@ def compare_groups(
     The empty label is no group.
     """
     known = np.isfinite(figures)
-    groups = {}
+    groups: dict[str, dict[str, Group]] = {}
     for kind, values in labels.items():
         for value in sorted(set(values[known]) - {""}):
             rows = known & (values == value)
             count = len(np.unique(people[rows]))
             estimate = bootstrap_people(figures[rows], people[rows], seed)
-            groups[f"{kind} {value}"] = Group(count, int(rows.sum()), estimate)
-    large = [name for name, group in groups.items() if group.people >= FEWEST]
-    worst = min(large, key=lambda name: groups[name].figure.value, default=None)
+            groups.setdefault(kind, {})[str(value)] = Group(count, int(rows.sum()), estimate)
+    large = {
+        GroupName(kind, label): group.figure.value
+        for kind, by_label in groups.items()
+        for label, group in by_label.items()
+        if group.people >= FEWEST
+    }
+    worst = min(large, key=lambda name: large[name], default=None)
     return Fairness(bootstrap_people(figures[known], people[known], seed), groups, worst)

@@ -72,7 +72,7 @@ def anonymise_recording(
 def _disguise(
     pieces: Iterable[np.ndarray], anonymiser: Anonymiser, seed: int, silenced: list[float]
 ) -> Iterator[np.ndarray]:
-    """Pieces in another voice; `silenced` is told where those begin (s) of which nothing is left"""
+    """Pieces in another voice; to `silenced` are added the starts, s, of those that fell silent."""
     start = 0.0
     for piece in pieces:
         changed = anonymiser(piece, seed)

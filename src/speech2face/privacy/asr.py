@@ -1,8 +1,8 @@
-"""Speech becomes words: Moonshine Tiny, a small recogniser of English.
+"""Speech recognition: Moonshine Tiny, a small recogniser of English.
 
 Jeffries et al., "Moonshine: Speech recognition for live transcription and voice commands", 2024;
-27 M parameters, MIT. Its weights came with the package moonshine-voice up to 0.0.59; the files are
-found and run by ONNX Runtime, the package is not imported.
+27 M parameters, MIT. Its weights came with the package moonshine-voice up to 0.0.59; ONNX Runtime
+runs its files, the package is not imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from speech2face.runtime import Session, open_session
 
 PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
 START, END = 1, 2  # tokens
-LAYERS, HEADS, WIDTH = 6, 8, 36
+HEADS, WIDTH = 8, 36
 TOKENS_A_SECOND = 6.5  # more than anyone speaks: beyond it the network repeats itself
 LEAST = SAMPLE_RATE // 2  # samples it is given at least
 
@@ -38,11 +38,12 @@ def recognise(samples: np.ndarray) -> str:
 
     Raises ModelError where the recogniser is not installed.
     """
-    heard = [_hear(piece) for piece in cut_pieces([samples])]
-    return " ".join(words for words in heard if words)
+    texts = [_transcribe(piece) for piece in cut_pieces([samples])]
+    return " ".join(text for text in texts if text)
 
 
-def _hear(samples: np.ndarray) -> str:
+def _transcribe(samples: np.ndarray) -> str:
+    """The words of a piece (n,) of at most 20 s."""
     from speech2face.speech import find_speech
 
     networks = _load_networks()
@@ -94,10 +95,10 @@ def _spell(vocabulary: tuple[bytes, ...], tokens: list[int]) -> str:
 
 @functools.cache
 def _load_networks() -> _Networks:
-    found = find_spec(PACKAGE)
-    folder = Path(*(found.submodule_search_locations or ())[:1], FOLDER) if found else Path()
+    spec = find_spec(PACKAGE)
+    folder = Path(*(spec.submodule_search_locations or ())[:1], FOLDER) if spec else Path()
     paths = [folder / f"{name}.ort" for name in ("encoder_model", "decoder_model_merged")]
-    if not found or not all(path.is_file() for path in paths):
+    if not spec or not all(path.is_file() for path in paths):
         raise ModelError(
             "the speech recogniser is not installed: pip install 'speech2face[audit]' "
             "(moonshine-voice 0.0.59)."

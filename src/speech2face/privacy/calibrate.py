@@ -64,7 +64,13 @@ from speech2face.weights import FILES, Model
 
 FOLDS = 5
 LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long
-DEGRADED = ("noise 20 dB", "noise 10 dB", "noise 0 dB", "telephone", "reverberation 0.6 s")
+DEGRADED = {  # condition: what is done to the sound, of `DEGRADATIONS`
+    "noise 20 dB": "noise_20_db",
+    "noise 10 dB": "noise_10_db",
+    "noise 0 dB": "noise_0_db",
+    "telephone": "telephone",
+    "reverberation 0.6 s": "reverberation_600_ms",
+}
 LEAST_CLIPS = 20  # without which a condition is left out
 PHOTOGRAPHS = 3_000  # labelled, at most, that teach the lines of sex and age
 
@@ -104,8 +110,8 @@ class HeldOut:
         clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []
         for k in range(folds):
-            run, facts = folder / f"fold{k}", {"fold": k, "folds": folds}
-            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, facts, show))
+            run, which = folder / f"fold{k}", {"fold": k, "folds": folds}
+            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, which, show))
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
@@ -114,7 +120,7 @@ class HeldOut:
         seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
         ways |= {f"{t:g} s": (seconds >= t, _cut_to(t)) for t in LENGTHS}
-        ways |= {name: (seconds > 0, DEGRADATIONS[name]) for name in DEGRADED}
+        ways |= {name: (seconds > 0, DEGRADATIONS[change]) for name, change in DEGRADED.items()}
         conditions = []
         for place, (name, (chosen, change)) in enumerate(ways.items(), 1):
             if chosen.sum() >= LEAST_CLIPS:

@@ -45,7 +45,7 @@ def find_mark(tags: Mapping[str, str]) -> Mark | None:
 
     Marks of different methods are one of `SEVERAL`.
     """
-    marks = [Mark(*found) for text in tags.values() for found in _PATTERN.findall(text)]
+    marks = [Mark(*groups) for text in tags.values() for groups in _PATTERN.findall(text)]
     if len({mark.method for mark in marks}) > 1:
         return Mark(marks[0].version, SEVERAL)
     return marks[0] if marks else None

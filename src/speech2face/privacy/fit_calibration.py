@@ -186,7 +186,7 @@ def check_statements(condition: Condition, weights: np.ndarray) -> Check:
 def standard_error(checks: Sequence[Check]) -> float:
     """How far bits that are stated of a voice are off, as a share of them.
 
-    By groups, but for what chance adds there, and by who was heard.
+    By groups, but for what chance adds there, and by whose voices were measured.
     """
     groups = [group for check in checks for group in check.groups]
     missed = sum((g.found.value - g.stated) ** 2 - _chance(g.found) ** 2 for g in groups)

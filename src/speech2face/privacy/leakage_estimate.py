@@ -9,7 +9,7 @@ person hides.
 The encoder knows how long a clip is, but not how noisy, and states too much of very short ones. So
 its evidence is weighted by a number from 0 to 1, κ = 1 / (1 + d + a / seconds + b / range + c):
 d is how much surer the encoder is than it should be, the range that of loud over quiet in the clip,
-as a ratio, and c counts where nothing is heard above 4 kHz. `Calibration` holds these numbers,
+as a ratio, and c counts where there is no sound above 4 kHz. `Calibration` holds these numbers,
 fitted on people whom the encoder had not met (fit_calibration.py).
 
 Sex is a yes or no whose probability the voice changes, age a line in the space of faces; what the
@@ -63,7 +63,7 @@ class FaceCovariance:
 
     prior: np.ndarray
     explained: np.ndarray
-    half_gain_seconds: float  # length at which half of the explained part is heard
+    half_gain_seconds: float  # length of clip that explains half of it
 
     def gain(self, seconds: float) -> float:
         return seconds / (seconds + self.half_gain_seconds)
@@ -281,7 +281,7 @@ def _bits_of_sex(
     faces: FaceCovariance,
     calibration: Calibration,
 ) -> float:
-    """Divergence of the probability of a sex, the voice heard, from that of everybody, bits."""
+    """Divergence of the probability of a sex, given the voice, from that of everybody, bits."""
     axis = np.array(calibration.sex_axis)
     centre = float(axis @ average) + calibration.sex_offset
 

@@ -1,9 +1,9 @@
-"""What anonymising costs those who listen: words that are no longer understood.
+"""Words that are no longer understood after anonymising.
 
-The listener is a small recogniser (asr.py), which is less forgiving than people. With a
-text at hand its word error rate is the measure. Without, what it hears is compared with what it
-heard in the original: a proxy, which forgives what it misheard twice in the same way, and counts
-as lost what it only now hears rightly.
+The listener is a small recogniser (asr.py), which is less forgiving than people. Where the text is
+known its word error rate is the measure. Where it is not, the words recognised in the result are
+compared with those recognised in the original: a proxy, which forgives the same error in both and
+counts as lost what is recognised rightly only in the result.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ class WordErrors:
     words: int
 
 
-def count_errors(said: str, heard: str) -> WordErrors:
-    """The least number of words to change, put in or leave out to get from `said` to `heard`.
+def count_errors(reference: str, hypothesis: str) -> WordErrors:
+    """The least number of words to change, put in or leave out to get from one to the other.
 
     Case and punctuation do not count.
     """
-    reference, hypothesis = find_words(said), find_words(heard)
-    costs = list(range(len(hypothesis) + 1))
-    for row, word in enumerate(reference, 1):
+    spoken, recognised = find_words(reference), find_words(hypothesis)
+    costs = list(range(len(recognised) + 1))
+    for row, word in enumerate(spoken, 1):
         diagonal, costs[0] = costs[0], row
-        for column, other in enumerate(hypothesis, 1):
+        for column, other in enumerate(recognised, 1):
             changed = diagonal + (word != other)
             diagonal = costs[column]
             costs[column] = min(changed, diagonal + 1, costs[column - 1] + 1)
-    return WordErrors(costs[-1], len(reference))
+    return WordErrors(costs[-1], len(spoken))
 
 
 def find_words(text: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Plots as SVG: lines with bands, dots with intervals, and tables of counts.
 
-Colours come from the page (`--ink`, `--line`, `--faint`, `--s0` … `--s4`), so they follow its light
-or dark mode. Series are told apart by the shape of their marks as well. A value that is None is
-left out.
+Colours come from the stylesheet, templates/report.css (`--ink`, `--line`, `--faint`, `--s0` to
+`--s4`), so they follow its light or dark mode. Series are told apart by the shape of their marks,
+too. A value that is None is left out.
 """
 
 from __future__ import annotations
@@ -16,15 +16,6 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 44  # margins of a plot with axes
 ROW, STEP = 20, 6  # least height of a line of dots, and what each dot of it takes
 NAMES = 210  # width of the names beside dots
 MARKS = 5  # kinds of marks
-
-# What plots and the pages around them are coloured with, by day and by night.
-COLOURS = """
-:root{color-scheme:light dark;--ground:#fff;--ink:#1d2329;--soft:#5b6570;--line:#e3e6ea;
---faint:#8a939d;--panel:#f6f7f9;--s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#b4589a;--s4:#7a6a00}
-@media (prefers-color-scheme:dark){:root{--ground:#14181c;--ink:#e7eaee;--soft:#a3adb8;
---line:#2b3138;--faint:#7f8a95;--panel:#1c2127;--s0:#56b4e9;--s1:#f08c4a;--s2:#35c79a;
---s3:#e08fc6;--s4:#d9cc55}}
-"""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ comes as `Markup`. A value that a template names and nobody gave is an error.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,3 +65,12 @@ def environment() -> Environment:
     )
     made.filters |= FILTERS
     return made
+
+
+def write_report(plain: Mapping[str, Any], folder: Path, page: str) -> None:
+    """report.json and report.html in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"report.json": json.dumps(plain, indent=2) + "\n", "report.html": page}
+    for name, text in texts.items():
+        with write_atomically(folder / name) as file:
+            file.write(text.encode())

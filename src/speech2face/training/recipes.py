@@ -38,15 +38,6 @@ def face_decoder() -> FaceDecoderRecipe:
     return FaceDecoderRecipe(name="face-decoder", network=FaceDecoderConfig())
 
 
-def face_decoder_256() -> FaceDecoderRecipe:
-    """The same at 256 pixels. Not released.
-
-    speech2face train face-decoder --pairs pairs --out runs/256 --recipe 256
-    """
-    network = FaceDecoderConfig(size=256, colour=64, energy=32, warp_grid=64)
-    return FaceDecoderRecipe(name="face-decoder-256", network=network)
-
-
 def face_decoder_debug() -> FaceDecoderRecipe:
     """Seconds on a handful of pictures: shows that everything runs, draws nothing of worth."""
     network = FaceDecoderConfig(size=64, colour=16, energy=8, warp_grid=16)
@@ -160,16 +151,6 @@ def attentive() -> EndToEndRecipe:
     )
 
 
-def regression() -> EndToEndRecipe:
-    """The same by distance alone: what the contrastive loss is to be measured against.
-
-    speech2face train voice-encoder --recipe regression --pairs set --out runs/regression
-
-    Meant for many clips; not run whole yet. Shortened as `attentive` was: .669 [.652, .686].
-    """
-    return replace(attentive(), name="regression", weights=LossWeights(distance=1.0))
-
-
 def contrastive() -> EndToEndRecipe:
     """The released network, all of it tuned: by its likelihood, and to tell faces apart.
 
@@ -231,13 +212,11 @@ END_TO_END: Mapping[str, Callable[[], EndToEndRecipe]] = {
     "paper": paper,
     "paper-pairs": paper_pairs,
     "attentive": attentive,
-    "regression": regression,
     "contrastive": contrastive,
     "end-to-end-debug": end_to_end_debug,
 }
 FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "default": face_decoder,
-    "256": face_decoder_256,
     "debug": face_decoder_debug,
 }
 
