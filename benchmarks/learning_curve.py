@@ -31,6 +31,7 @@ from speech2face.console import ProgressBars, Show
 from speech2face.data.pair_sets import join_people, read_sets
 from speech2face.data.voices import hear_pairs
 from speech2face.evaluation.cross_validation import deal_folds
+from speech2face.files import write_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
 from speech2face.metrics.matching import two_way
 from speech2face.training.clip_features import ClipFeatures
@@ -132,9 +133,8 @@ def learn(
             ratios = answer["ratios"]
     else:
         _, ratios = ROWS[name](Fold(part, fold[rows] == k, folder, folder, show))
-    partial = folder / f"part-{KEPT}"
-    np.save(partial, two_way(ratios, people[fold == k]))
-    partial.replace(folder / KEPT)
+    with write_atomically(folder / KEPT) as file:
+        np.save(file, two_way(ratios, people[fold == k]))
 
 
 def choose_people(people: np.ndarray, share: float, draw: int) -> np.ndarray:

@@ -20,7 +20,6 @@ table of docs/data.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -46,6 +45,7 @@ from speech2face.data.pairs import Pair, Photograph, read_photographs
 from speech2face.evaluation.emotion_robustness import read_actors
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.photographs import load_image
+from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
 STORED, TOLD_APART = HERE / "same_person.json", HERE / "different_people.csv"
@@ -203,11 +203,11 @@ def join_photographs(folder: Path, cache: Path, show: Show) -> dict[str, Any]:
 
 def find_told_apart(photographs: list[Photograph], found: Candidates) -> np.ndarray:
     """Which pairs (n,) were taken for two people by who looked at them."""
-    with TOLD_APART.open(newline="") as file:
-        apart = {frozenset((row["image"], row["other"])) for row in csv.DictReader(file)}
+    rows = read_table(TOLD_APART, ("image", "other"))
+    apart = {frozenset((row["image"], row["other"])) for row in rows}
     names = [p.path.name for p in photographs]
-    rows = zip(found.first, found.second, strict=True)
-    return np.array([frozenset((names[i], names[j])) in apart for i, j in rows])
+    places = zip(found.first, found.second, strict=True)
+    return np.array([frozenset((names[i], names[j])) in apart for i, j in places])
 
 
 def join_strangers(looks: Looks, people: np.ndarray) -> dict[str, Any]:
@@ -265,12 +265,9 @@ def find_candidates(looks: Looks) -> Candidates:
 
 
 def _look(paths: list[Path], cache: Path, show: Show) -> Looks:
-    def told(done: int, total: int) -> None:
-        show("measuring faces", done, total, "")
-
     found: dict[str, np.ndarray] = {}
     for name in RECOGNISERS:
-        measured = measure_faces(paths, name, cache, told, also=RECOGNISERS)
+        measured = measure_faces(paths, name, cache, show, also=RECOGNISERS)
         found[name] = np.full((len(paths), 128), np.nan, np.float32)
         found[name][measured.index] = measured.embeddings
     return Looks.gather(found, len(paths))

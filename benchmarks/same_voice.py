@@ -60,7 +60,7 @@ def main() -> None:
     features, voices = SpeakerFeatures(), {}
     for row in sorted({*first[chosen].tolist(), *second[chosen].tolist()}):
         try:
-            voices[row] = features.hear(hear(clips[row].audio)[0])
+            voices[row] = features.embed(hear(clips[row].audio)[0])
         except NoSpeechError:
             continue
     heard = np.array(

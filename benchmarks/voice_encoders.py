@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from speech2face.array_cache import write_arrays
 from speech2face.console import ProgressBars, Show
 from speech2face.data.pair_sets import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
@@ -427,12 +428,10 @@ def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
     fold = Fold(crowd.clips, crowd.fold == k, crowd.decoders[k], folder, show, crowd.first)
     shown, ratios = ROWS[name](fold)
     network, _ = load_face_decoder(fold.decoder)
-    wanted = dict(zip(np.flatnonzero(fold.test).tolist(), np.float32(shown), strict=True))
-    places = draw_faces(network, hash_file(fold.decoder), wanted, crowd.pairs, folder, "voice")
-    pictures = np.array([str(path.relative_to(folder)) for path in places.values()])
-    partial = folder / f"part-{KEPT}"
-    np.savez(partial, shown=shown, ratios=ratios, pictures=pictures)
-    partial.replace(folder / KEPT)
+    names = [crowd.pairs[i].clip for i in np.flatnonzero(fold.test)]
+    places = draw_faces(network, hash_file(fold.decoder), shown, names, folder, "voice")
+    pictures = np.array([str(path.relative_to(folder)) for path in places])
+    write_arrays(folder / KEPT, {"shown": shown, "ratios": ratios, "pictures": pictures})
 
 
 def find_folder(name: str, k: int, out: Path) -> Path:

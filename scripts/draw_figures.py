@@ -108,9 +108,9 @@ def draw_gaussian(model: Speech2Face) -> None:
     """
     voices = [model.embed(path) for path in sorted(EXAMPLES.glob("*.flac"))]
     voice = model.embed(EXAMPLES / f"{VOICE}.flac")
-    offsets = np.array([v.mean - v.average for v in voices])
+    offsets = np.array([v.mean - v.prior_mean for v in voices])
     axes = np.linalg.svd(offsets, full_matrices=False)[2][:2]  # (2, 128)
-    mean = axes @ (voice.mean - voice.average)
+    mean = axes @ (voice.mean - voice.prior_mean)
     axes *= np.sign(mean)[:, None]
     mean = np.abs(mean)
     people, heard = (axes @ c @ axes.T for c in (covariance_of_people(), voice.covariance))
@@ -120,9 +120,9 @@ def draw_gaussian(model: Speech2Face) -> None:
         return centre + scale * point * (1, -1)
 
     def face(point: np.ndarray) -> Image.Image:
-        embedding = voice.average + point @ axes
+        embedding = voice.prior_mean + point @ axes
         if point is mean:
-            embedding = voice.shown
+            embedding = voice.decoded_embedding
         return Image.fromarray(model.decode(embedding[None])[0][0])
 
     dots = np.random.default_rng(1).multivariate_normal([0, 0], people, 400)
@@ -163,7 +163,7 @@ def covariance_of_people() -> np.ndarray:
 def draw_decoder(model: Speech2Face) -> None:
     """Landmarks and texture drawn apart, the warp, and the face."""
     voice = model.embed(EXAMPLES / f"{SHAPED}.flac")
-    shown = torch.tensor(voice.shown)[None]
+    shown = torch.tensor(voice.decoded_embedding)[None]
     path = find_model().face_decoder
     decoder = FaceDecoder(FaceDecoderConfig(), None, *count_hair(path))
     load_onnx_weights(decoder, path)

@@ -240,7 +240,7 @@ def test_from_to_and_the_seconds_that_were_used(tmp_path: Path) -> None:
     done = succeed("embed", path, *part)
     (row,) = read_rows(done)
     assert done.stderr == ""
-    assert row["heard_seconds"] == 5.5
+    assert row["analysed_seconds"] == 5.5
     assert 3 <= row["segments"][0][0] < row["segments"][-1][1] <= 8.5
     first = "0:{:04.1f}–0:{:04.1f}".format(*row["segments"][0])
     used = f"{path}: used {row['speech_seconds']:.1f} s of speech: {first}"

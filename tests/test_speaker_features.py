@@ -16,13 +16,13 @@ def test_a_voice_is_nearer_to_itself_than_to_others():
     halves = []
     for name in ("emma", "george", "michael"):
         speech = load_audio(str(EXAMPLES / f"{name}.flac")).samples
-        halves.append([features.hear(part) for part in np.array_split(speech, 2)])
+        halves.append([features.embed(part) for part in np.array_split(speech, 2)])
     first, second = np.array(halves).transpose(1, 0, 2)
     assert first.shape == (3, CAMPPLUS)
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
     alike = first @ second.T
     assert (alike.diagonal() > alike.max(0, where=~np.eye(3, dtype=bool), initial=-1)).all()
-    assert features.hear(np.ones(100, np.float32)).shape == (CAMPPLUS,)
+    assert features.embed(np.ones(100, np.float32)).shape == (CAMPPLUS,)
 
 
 def test_an_encoder_without_speaker_networks_is_refused(tmp_path):

@@ -32,13 +32,13 @@ class SpeakerFeatures:
         nodes = {name: node for node in graph.graph.node for name in node.input}
         if READER not in nodes:
             raise ModelError(f"{path}: a voice encoder without speaker networks")
-        heard = nodes[READER].input[0]
+        features = nodes[READER].input[0]
         del graph.graph.output[:]
-        told = onnx.helper.make_tensor_value_info(heard, onnx.TensorProto.FLOAT, None)
-        graph.graph.output.append(told)
+        output = onnx.helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, None)
+        graph.graph.output.append(output)
         self._session = open_model(graph)
 
-    def hear(self, speech: np.ndarray) -> np.ndarray:
+    def embed(self, speech: np.ndarray) -> np.ndarray:
         """Speech (n,) at 16 kHz → embedding of the speaker (192,), of length 1."""
         if len(speech) < SHORTEST:
             speech = np.resize(speech, SHORTEST)

@@ -59,7 +59,7 @@ def test_entries_come_back_and_a_torn_line_does_not(entries, data, tmp_path_fact
     assert show(read_ledger(path)) == show(whole)
     repair_ledger(path, lambda entry: True)
     assert path.stat().st_size == ends[len(whole)]
-    assert not path.with_name("ledger.jsonl.part").exists()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_void_entries_are_taken_out(entries, tmp_path):

@@ -1,6 +1,7 @@
 """Shards: what goes in comes out, the same bytes every time, and kills cost nothing."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -191,7 +192,7 @@ def test_killed_at_any_change_of_the_disk(monkeypatch, tmp_path):
         folder = tmp_path / str(number)
         left = number
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr("os.replace", count_down(os.replace))
             patched.setattr(Path, "unlink", count_down(Path.unlink))
             patched.setattr("shutil.rmtree", count_down(shutil.rmtree))
             patched.setattr(shards, "append_entry", count_down(shards.append_entry))
@@ -280,7 +281,7 @@ def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkey
         shutil.copytree(made.folder, folder)
         left = number
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr("os.replace", count_down(os.replace))
             patched.setattr(Path, "unlink", count_down(Path.unlink))
             try:
                 grow(folder)
@@ -439,7 +440,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
     unlike = iter(np.eye(99))
-    monkeypatch.setattr(shards.SpeakerFeatures, "hear", lambda *_: next(unlike))
+    monkeypatch.setattr(shards.SpeakerFeatures, "embed", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],

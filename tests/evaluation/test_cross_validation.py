@@ -62,7 +62,7 @@ class Spies:
 
         monkeypatch.setattr(cross_validation, "draw_faces", draw_faces)
 
-    def measure(self, paths, encoder, cache, show=None, also=()):
+    def measure(self, paths, encoder, cache, show=None, also=(), **_):
         """In place of `measure_faces`: one number of an embedding stands out, the person's."""
         cache.mkdir(parents=True, exist_ok=True)
         person = {path: p.person for p in self.pairs for path in (p.face, p.canonical)}

@@ -21,13 +21,13 @@ def die() -> None:
 
 
 def main(folder: Path, place: str) -> None:
-    replace, read = Path.replace, Path.read_bytes
+    replace, read = os.replace, Path.read_bytes
     pieces = 0
 
-    def replace_or_die(path: Path, target: Path) -> Path:
+    def replace_or_die(path: Path, target: Path) -> None:
         if place == "index" and target.name == "index.json":
             die()
-        return replace(path, target)
+        replace(path, target)
 
     def read_or_die(path: Path) -> bytes:
         nonlocal pieces
@@ -36,7 +36,7 @@ def main(folder: Path, place: str) -> None:
             die()
         return read(path)
 
-    Path.replace, Path.read_bytes = replace_or_die, read_or_die
+    os.replace, Path.read_bytes = replace_or_die, read_or_die
     outcomes = make_outcomes(COUNT)
     if place != "nowhere":
         outcomes.reverse()  # nor does the order of arrival matter

@@ -91,7 +91,7 @@ class MadeUp:
         """No face will be found in a picture."""
         self._looks[path] = None
 
-    def _measure(self, paths, recogniser, cache, show=None):
+    def _measure(self, paths, recogniser, cache, show=None, **_):
         rows = [(i, looks) for i, path in enumerate(paths) if (looks := self._looks[path])]
         return MeasuredFaces(
             np.array([i for i, _ in rows]),

@@ -35,7 +35,7 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
     voice_encoder_frozen,
 )
-from speech2face.weights import FILES, Model, find_model, write_card
+from speech2face.weights import FILES, Model, find_model, save_card
 
 SECONDS = 1.0  # of speech, of each clip
 
@@ -53,7 +53,7 @@ def make_model(folder: Path, recipe: Any, data: str = "abc") -> Model:
     folder.mkdir()
     for name in FILES:
         shutil.copy(released.folder / name, folder)
-    write_card(folder, replace(released.card, name="mine", sha256=sha256, facts=facts))
+    save_card(folder, replace(released.card, name="mine", sha256=sha256, facts=facts))
     return find_model(str(folder))
 
 

@@ -15,8 +15,8 @@ from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
 from speech2face.training.loop import (
     LoopConfig,
-    Progress,
     RunOptions,
+    StepReport,
     _schedule,
     fit,
     report_progress,
@@ -185,8 +185,8 @@ def test_progress_counts_to_the_last_step(tmp_path):
 def test_progress_is_told_in_a_line():
     told = []
     report = report_progress(lambda *words: told.append(words), "learning")
-    report(Progress(3, 9, {"a": 0.5, "b": 2}, 3700.4))
-    gpu = Progress(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
+    report(StepReport(3, 9, {"a": 0.5, "b": 2}, 3700.4))
+    gpu = StepReport(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
     report(gpu)
     assert told == [
         ("learning", 3, 9, "a 0.500  b 2.000  1:01:40 left"),

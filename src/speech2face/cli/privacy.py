@@ -26,7 +26,7 @@ from speech2face.extras import how_to_install, need_extras
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
-    from speech2face.batch import Progress
+    from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
 
 
@@ -109,7 +109,7 @@ def anonymise(
             f"{how_to_install('audit')}."
         )
 
-    def disguise(item: Input, progress: Progress) -> dict[str, Any]:
+    def disguise(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
         path = outputs[item.name]
         if skip_existing and os.path.isfile(path):

@@ -22,6 +22,7 @@ import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import UsageError
+from speech2face.files import write_atomically
 
 YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
@@ -106,17 +107,10 @@ def read_ledger(path: Path) -> Iterator[Entry]:
 
 def repair_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
     """Remove a line that a kill cut off, and entries for which `holds` is false."""
-    repaired, lines = path.with_name(f"{path.name}.part"), 0
-    with path.open("rb") as file, repaired.open("wb") as output:
+    with path.open("rb") as file, write_atomically(path) as repaired:
         for number, line in enumerate(file, 1):
             if line.endswith(b"\n") and holds(_parse(line, f"{path}: line {number}")):
-                output.write(line)
-            else:
-                lines += 1
-    if lines:
-        repaired.replace(path)
-    else:
-        repaired.unlink()
+                repaired.write(line)
 
 
 def summarise(entries: Iterable[Entry]) -> Summary:

@@ -119,11 +119,11 @@ def embed_faces(
     for name in dict.fromkeys(pairs[i].set for i in order):
         rows = [i for i in order if pairs[i].set == name]
 
-        def told(count: int, _: int, before: int = done) -> None:
-            show("measuring faces", before + count, len(pairs), "")
+        def show_all(stage: str, count: int, _: int, words: str, before: int = done) -> None:
+            show(stage, before + count, len(pairs), words)
 
         paths = [pairs[i].face for i in rows]
-        measured = measure_faces(paths, face_encoder, cache, told, also=also)
+        measured = measure_faces(paths, face_encoder, cache, show_all, also=also)
         if faces is None:
             faces = np.full((len(pairs), measured.embeddings.shape[1]), np.nan, np.float32)
         faces[np.array(rows)[measured.index]] = measured.embeddings

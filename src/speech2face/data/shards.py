@@ -27,7 +27,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain, groupby
@@ -38,6 +38,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from speech2face.console import Show
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -52,6 +53,7 @@ from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
+from speech2face.files import remove_partials, write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.speaker_features import SpeakerFeatures
 from speech2face.weights import hash_file
@@ -62,9 +64,6 @@ RETIRED = {"clips"}  # facts of sets that earlier versions began
 MOST_DEATHS = 2  # of this process on one clip, before the clip is refused
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
-
-Show = Callable[[int, int], None]
-"""Told how many shards of how many are done."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +191,7 @@ class Spool:
         self._finished: set[str] = set()
         self._lock = _lock(folder)
         try:
+            remove_partials(folder)  # nobody else writes here now
             self._open()
         except BaseException:
             self.close()
@@ -325,7 +325,7 @@ class Spool:
             for number, shard in enumerate(plan["shards"], 1):
                 self._write_shard(self._folder / shard["name"], shard["pieces"])
                 if show:
-                    show(number, len(plan["shards"]))
+                    show("packing", number, len(plan["shards"]), "")
             plan["shards"] = [self._measure(shard) for shard in plan["shards"]]
             index = to_json(plan, indent=1) + "\n"
             _write(self._folder / INDEX, [index.encode()], lasting=True)
@@ -571,7 +571,7 @@ class _Hearing:
                 name = next(name for name in tar.getnames() if name.endswith(".flac"))
                 file = tar.extractfile(name)
                 assert file
-                self._heard[row] = self._features.hear(load_audio(file.read()).samples)
+                self._heard[row] = self._features.embed(load_audio(file.read()).samples)
         return self._heard[row]
 
 
@@ -609,14 +609,8 @@ def _list_merged(names: Mapping[str, str]) -> list[list[str]]:
 
 
 def _write(path: Path, blocks: Iterable[bytes], lasting: bool = False) -> None:
-    """Write beside `path`, then rename; what is `lasting` is on the disk before it is renamed."""
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as file:
+    with write_atomically(path, lasting=lasting) as file:
         file.writelines(blocks)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _lock(folder: Path) -> int:

@@ -32,7 +32,7 @@ from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
-from speech2face.provenance import DataIdentity, join_identities, tell_data
+from speech2face.provenance import DataIdentity, describe_data, join_identities
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Voices:
     @property
     def origin(self) -> dict[str, Any]:
         """What weights say of their data."""
-        return tell_data(self.data, self.sets)
+        return describe_data(self.data, self.sets)
 
     def take(self, rows: np.ndarray) -> Voices:
         """The clips of these rows, whole numbers (M,)."""

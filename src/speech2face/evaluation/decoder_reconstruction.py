@@ -139,7 +139,9 @@ def measure_reconstruction(
     )
     with write_atomically(folder / "copies.json") as file:
         file.write((json.dumps(asdict(report), indent=2) + "\n").encode())
-    _sheet([p.path for p in chosen], pictures).save(folder / "sheet.png")
+    sheet = _sheet([p.path for p in chosen], pictures)
+    with write_atomically(folder / "sheet.png") as file:
+        sheet.save(file, "PNG")
     return report
 
 

@@ -133,10 +133,10 @@ class AudioStream:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was wrong with the sound decoded so far, a sentence each."""
-        found = [*self._notes, *self._mixer.warnings]
+        notes = [*self._notes, *self._mixer.warnings]
         if abs(self._offset) > 0.05:
-            found.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")
-        return tuple(found)
+            notes.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")
+        return tuple(notes)
 
     def _cut(self, pieces: Generator[np.ndarray]) -> Iterator[np.ndarray]:
         """The part from `start` to `end` of sound at 16 kHz; nothing after it is decoded."""

@@ -211,7 +211,7 @@ def _make_sample(
         eyes_open=view.eyes_open,
         sharpness=view.sharpness,
         face_pixels=view.face_pixels,
-        speech_seconds=speech.seconds,
+        speech_seconds=speech.speech_seconds,
         agreement=evidence.agreement,
         lag=evidence.lag,
         inside=view.inside,

@@ -108,7 +108,7 @@ def prepare(
         for done, (entry, piece) in enumerate(_run(found.todo, stages, workers, spool), kept + 1):
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
-        index = spool.pack(lambda done, total: show("packing", done, total, ""))
+        index = spool.pack(show)
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
     card = format_data_card(

@@ -280,12 +280,7 @@ def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[
             f"{folder / 'faces.csv'}: needs photographs with age, and with gender Female and Male."
         )
     years = np.array([_middle_of(p.age, folder) for p in photographs])
-    measured = measure_faces(
-        [p.path for p in photographs],
-        face_encoder,
-        cache,
-        lambda done, total: show("measuring faces", done, total, ""),
-    )
+    measured = measure_faces([p.path for p in photographs], face_encoder, cache, show)
     male = np.array([p.gender == "Male" for p in photographs])
     rows = measured.index
     axis, offset, age = fit_axes(measured.embeddings.astype(np.float64), male[rows], years[rows])

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speech2face.array_cache import keep_arrays
 from speech2face.console import Show
 from speech2face.data.voices import Voices
-from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder
 from speech2face.provenance import hash_key
@@ -173,25 +173,22 @@ def _extract_batches(
     show: Show,
 ) -> dict[str, list[np.ndarray]]:
     """What `extract` gives for the rows of each batch, by name, in the order of rows."""
-    folder.mkdir(parents=True, exist_ok=True)
     total, done = sum(map(len, batches)), 0
     outputs: dict[str, dict[int, np.ndarray]] = {}
     for start in range(0, len(batches), TOGETHER):
         part = batches[start : start + TOGETHER]
-        path = folder / f"{start:06}.npz"
-        if not path.is_file():
+
+        def compute(part: Sequence[list[int]] = part) -> dict[str, np.ndarray]:
             with torch.inference_mode():
-                made = {
+                return {
                     f"{name} {i}": tensor.numpy()
                     for i, rows in enumerate(part)
                     for name, tensor in extract(rows).items()
                 }
-            with write_atomically(path) as file:
-                np.savez(file, **made)  # pyright: ignore[reportArgumentType]
-        with np.load(path) as data:
-            for label, values in data.items():
-                name, i = label.split()
-                outputs.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
+
+        for label, values in keep_arrays(folder / f"{start:06}.npz", compute).items():
+            name, i = label.split()
+            outputs.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
         done += sum(map(len, part))
         show("embedding voices", done, total, "")
     return {name: [rows[row] for row in range(total)] for name, rows in outputs.items()}

@@ -34,7 +34,7 @@ from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
-from speech2face.provenance import claim_run, describe, tell_data
+from speech2face.provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.hair_choice import solve_chances
 from speech2face.training.ridge import solve_ridge
@@ -81,7 +81,7 @@ def train_face_decoder(
         "network": "face_decoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        **tell_data(met.digest, met.sets),
+        **describe_data(met.digest, met.sets),
         "people": met.people,
         "clips": met.clips,
         "version": __version__,
@@ -253,10 +253,7 @@ def draw_face(network: FaceDecoder, embedding: np.ndarray) -> np.ndarray:
 def _measure(
     pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
 ) -> MeasuredFaces:
-    def told(done: int, total: int) -> None:
-        show(f"measuring {what}", done, total, "")
-
-    return measure_faces(pictures, recipe.face_encoder, cache, told)
+    return measure_faces(pictures, recipe.face_encoder, cache, show, stage=f"measuring {what}")
 
 
 def _add_views(targets: Targets, drawn: MeasuredFaces, faces: MeasuredFaces) -> Targets:
