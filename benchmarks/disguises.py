@@ -41,18 +41,18 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
-from speech2face.data.pair_sets import join_people, read_sets
+from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.errors import NoSpeechError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people
+from speech2face.model_folders import ASSETS
 from speech2face.privacy import disguise_detection
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.disguise_detection import FILE, Classifier, standardise
-from speech2face.reports.formats import format_estimate
+from speech2face.reports.number_words import format_estimate
 from speech2face.speech import find_speech
 from speech2face.tables import read_table
-from speech2face.weights import ASSETS
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

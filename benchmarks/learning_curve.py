@@ -28,8 +28,8 @@ import numpy as np
 from scipy.stats import norm
 
 from speech2face.console import ProgressBars, Show
-from speech2face.data.pair_sets import join_people, read_sets
-from speech2face.data.voices import hear_pairs
+from speech2face.data.merge_pairs import join_people, read_sets
+from speech2face.data.voice_encoder_data import hear_pairs
 from speech2face.evaluation.cross_validation import deal_folds
 from speech2face.files import write_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people

@@ -32,7 +32,9 @@ from scipy.stats import chi2
 
 from speech2face.console import ProgressBars, Show
 from speech2face.data.face_unwarping import measure_faces
-from speech2face.data.near_duplicates import (
+from speech2face.data.merge_pairs import look_at, read_sets
+from speech2face.data.pairs import Pair, Photograph, read_photographs
+from speech2face.data.split_leaks import (
     DLIB_ALONE,
     RECOGNISERS,
     SAME,
@@ -40,8 +42,6 @@ from speech2face.data.near_duplicates import (
     Looks,
     measure_likeness,
 )
-from speech2face.data.pair_sets import look_at, read_sets
-from speech2face.data.pairs import Pair, Photograph, read_photographs
 from speech2face.evaluation.emotion_robustness import read_actors
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.photographs import load_image

@@ -30,20 +30,25 @@ from torch import Tensor, nn
 
 from speech2face.array_cache import write_arrays
 from speech2face.console import ProgressBars, Show
-from speech2face.data.pair_sets import join_people, name_sets, read_sets
+from speech2face.data.merge_pairs import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people, split_shares
-from speech2face.data.voices import Voices, hear_pairs
+from speech2face.data.voice_encoder_data import Voices, hear_pairs
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
+from speech2face.model_folders import hash_file
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.encoder_factory import load_encoder
-from speech2face.training.end_to_end import EndToEndRecipe, LossWeights, train_end_to_end
+from speech2face.training.end_to_end_voice_encoder import (
+    EndToEndRecipe,
+    LossWeights,
+    train_end_to_end,
+)
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.loop import RunOptions, fit, report_progress
@@ -64,7 +69,6 @@ from speech2face.training.voice_encoder import (
     set_head,
     solve,
 )
-from speech2face.weights import hash_file
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "voice_encoders.json"

@@ -23,12 +23,12 @@ from torch import nn
 
 import speech2face
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.model_folders import find_model
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.reconstruct import Speech2Face
 from speech2face.training.onnx_export import load_onnx_weights
-from speech2face.weights import find_model
 
 HERE = Path(__file__).resolve().parents[1]
 FIGURES, EXAMPLES = HERE / "docs" / "figures", HERE / "examples"

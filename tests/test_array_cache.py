@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speech2face import provenance
+from speech2face import run_provenance
 from speech2face.array_cache import (
     ROWS_AT_ONCE,
     find_place,
@@ -46,7 +46,7 @@ def test_the_place_is_another_for_another_key(
     places |= {find_place(tmp_path, "voices", *keys[0])}
     assert len(places) == len(keys) + 1
     assert find_place(tmp_path, "faces", *keys[0]) in places
-    monkeypatch.setattr(provenance, "__version__", "another")
+    monkeypatch.setattr(run_provenance, "__version__", "another")
     assert find_place(tmp_path, "faces", *keys[0]) not in places
 
 

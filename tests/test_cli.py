@@ -25,7 +25,7 @@ from helpers.sounds import RATE, encode, example_speech, noise
 from speech2face import __version__
 from speech2face.cli import commands
 from speech2face.cli.help_pages import describe_parameter
-from speech2face.weights import find_model
+from speech2face.model_folders import find_model
 
 AS_ROOT = os.geteuid() == 0
 

@@ -17,8 +17,8 @@ import pytest
 import speech2face
 from speech2face import Speech2Face
 from speech2face.errors import ModelError
+from speech2face.model_folders import find_model, save_card
 from speech2face.runtime import Session, limit_blas_threads
-from speech2face.weights import find_model, save_card
 
 SPEECH = np.random.default_rng(0).normal(size=(1, 16_000)).astype(np.float32)
 

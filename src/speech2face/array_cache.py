@@ -14,7 +14,7 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.files import write_atomically
-from speech2face.provenance import hash_key
+from speech2face.run_provenance import hash_key
 
 Arrays = dict[str, np.ndarray]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speech2face.face_traits import (
+from speech2face.cartoon_traits import (
     BROWS,
     EYES,
     LIPS,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speech2face.check_numbers import check_whole
 from speech2face.errors import UsageError
-from speech2face.validation import check_whole
 
 if TYPE_CHECKING:
     from speech2face.runtime import Session

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speech2face.cartoon import draw_cartoon
+from speech2face.check_numbers import check_rows, check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import check_hair, draw_faces
 from speech2face.media import Source
+from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import Speech, find_speech
-from speech2face.validation import check_rows, check_whole
-from speech2face.weights import ASSETS, Model, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image

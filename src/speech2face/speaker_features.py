@@ -12,8 +12,8 @@ import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
-from speech2face.onnx_graphs import open_model
-from speech2face.weights import find_model
+from speech2face.model_folders import find_model
+from speech2face.onnx_rewriting import open_model
 
 READER = "head.linear.weight"  # of the layer that reads a face off what is heard
 CAMPPLUS = 192  # numbers of the first network's embedding, which come first

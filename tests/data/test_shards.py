@@ -40,7 +40,7 @@ from speech2face.data.shards import (
     read_index,
     verify_shards,
 )
-from speech2face.data.voices import read_voices
+from speech2face.data.voice_encoder_data import read_voices
 from speech2face.errors import UsageError
 
 COUNT = 20

@@ -6,7 +6,7 @@ import soundfile
 
 from helpers.synthetic_pairs import make_pairs
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
-from speech2face.data import pair_sets
+from speech2face.data import merge_pairs
 from speech2face.data.face_unwarping import LANDMARKS, MeasuredFaces
 from speech2face.data.pairs import read_pairs
 from speech2face.errors import UsageError
@@ -31,7 +31,7 @@ class Spies:
         self.twins: tuple[str, str] | None = None  # people with one face, to the recogniser
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
-        for module in (pair_sets, face_decoder):
+        for module in (merge_pairs, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
         solve, solve_decoder = voice_encoder.solve_head, face_decoder.solve
         batch = voice_encoder.TuningTask.batch

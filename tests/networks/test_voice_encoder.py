@@ -9,11 +9,11 @@ from jaxtyping import Float, jaxtyped
 from torch import nn
 
 from helpers.numeric_voice import make_voice
+from speech2face.model_folders import find_model
 from speech2face.networks.voice_encoder import OLD_NAMES, GaussianHead, VoiceEncoder
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import load_speaker
-from speech2face.weights import find_model
 
 
 def fill(head: GaussianHead, seed: int = 0) -> GaussianHead:

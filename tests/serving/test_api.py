@@ -23,6 +23,7 @@ from PIL import Image
 import speech2face
 from helpers.service import COMMAND, Service, start_service
 from helpers.sounds import RATE, encode, noise
+from speech2face.model_folders import find_model, hash_file
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
@@ -31,7 +32,6 @@ from speech2face.reports.audit_text import format_disclosure
 from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.schemas import Embedding, Face, Models
-from speech2face.weights import find_model, hash_file
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 

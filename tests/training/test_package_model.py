@@ -16,13 +16,14 @@ import torch
 from helpers.tiny_networks import TINY
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import draw_faces
+from speech2face.model_folders import FILES, UNTUNED, find_model, hash_file
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.reconstruct import load
 from speech2face.training import package_model
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.encoder_factory import KINDS, make_network
-from speech2face.training.end_to_end import EndToEndRecipe
+from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.onnx_export import export_onnx
 from speech2face.training.package_model import export_model
@@ -33,7 +34,6 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
 )
 from speech2face.training.untuned_weights import unpack_untuned
-from speech2face.weights import FILES, UNTUNED, find_model, hash_file
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,10 +18,10 @@ from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs, save_recogniser
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from helpers.train_commands import read_log, succeed
+from speech2face.model_folders import find_model
 from speech2face.training import recipes
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
-from speech2face.weights import find_model
 
 
 @pytest.fixture(scope="module")

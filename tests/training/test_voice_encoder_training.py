@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
+from speech2face.model_folders import UNTUNED, Model, find_model
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training import voice_encoder
 from speech2face.training.checkpoint import save_weights
@@ -22,7 +23,6 @@ from speech2face.training.voice_encoder import (
     prepare_clips,
     set_head,
 )
-from speech2face.weights import UNTUNED, Model, find_model
 
 RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5,))
 

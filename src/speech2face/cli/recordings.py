@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speech2face.cli.arguments import check_skipping, find_inputs, parse_part
 from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
+from speech2face.cli.parse_arguments import check_skipping, find_inputs, parse_part
 from speech2face.console import complain
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads

@@ -48,15 +48,15 @@ from speech2face.data.ledger import (
     repair_ledger,
     to_json,
 )
-from speech2face.data.near_duplicates import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
+from speech2face.data.split_leaks import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
 from speech2face.files import remove_partials, write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.model_folders import hash_file
 from speech2face.speaker_features import SpeakerFeatures
-from speech2face.weights import hash_file
 
 INDEX, LEDGER, SPOOL = "index.json", "ledger.jsonl", ".spool"
 PLAN, FACTS, VOID, STARTED = "plan.json", "facts.json", "void.json", "started.json"  # in the spool

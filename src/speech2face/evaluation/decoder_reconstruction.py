@@ -27,7 +27,7 @@ from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.pairs import PICTURES, Photograph, find_files, identify_photographs
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.attribute_agreement import compare_age_sex, judge_clips
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.sharpness import PARTS, measure_sharpness
 from speech2face.face_detection import FaceDetector
 from speech2face.face_drawing import draw_faces
@@ -42,11 +42,11 @@ from speech2face.metrics.evaluation_results import (
 )
 from speech2face.metrics.fairness import GroupName, compare_groups
 from speech2face.metrics.matching import centred_cosine, two_way
+from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
 from speech2face.pictures import write_png
-from speech2face.provenance import describe, hash_key
+from speech2face.run_provenance import describe, hash_key
 from speech2face.runtime import open_session
-from speech2face.weights import hash_file
 
 BATCH = 8  # faces drawn at a time
 SHEET = 60  # photographs on the sheet

@@ -23,15 +23,15 @@ import numpy as np
 from speech2face.console import Show
 from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.inputs import SUFFIXES
 from speech2face.metrics.evaluation_results import EmotionRobustness
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
+from speech2face.model_folders import hash_file
 from speech2face.speech import find_speech
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import log_likelihood_ratios
-from speech2face.weights import hash_file
 
 log = logging.getLogger(__name__)
 

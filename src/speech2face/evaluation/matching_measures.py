@@ -8,9 +8,9 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.evaluation.attribute_agreement import SEXES
-from speech2face.evaluation.rated_set import RatedSet, join_labels
-from speech2face.evaluation.raters import RatedPictures
-from speech2face.evaluation.scores import LOST, Scores
+from speech2face.evaluation.face_scores import LOST, Scores
+from speech2face.evaluation.rated_pictures import RatedSet, join_labels
+from speech2face.evaluation.rating_networks import RatedPictures
 from speech2face.evaluation.system_differences import subtract_wins
 from speech2face.metrics.evaluation_results import (
     RECOGNISERS,

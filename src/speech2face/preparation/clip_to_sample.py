@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from speech2face.data.near_duplicates import find_recognisers
 from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.split_leaks import find_recognisers
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import (

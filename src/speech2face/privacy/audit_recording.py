@@ -24,6 +24,7 @@ from speech2face.metrics.audit_results import (
     StatedBits,
     VoiceAudit,
 )
+from speech2face.model_folders import Model, hash_file
 from speech2face.privacy.disguise_detection import PLAIN, find_disguise
 from speech2face.privacy.disguise_mark import find_mark
 from speech2face.privacy.leakage_estimate import (
@@ -40,10 +41,9 @@ from speech2face.privacy.leakage_estimate import (
 )
 from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
-from speech2face.provenance import describe, hash_rows
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+from speech2face.run_provenance import describe, hash_rows
 from speech2face.speech import find_speech
-from speech2face.weights import Model, hash_file
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %

@@ -14,10 +14,10 @@ from PIL import Image
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.model_folders import find_model
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.speech import find_speech
-from speech2face.weights import find_model
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from speech2face.array_cache import keep_arrays
 from speech2face.console import Show
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder
-from speech2face.provenance import hash_key
+from speech2face.run_provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 
 BATCH = 16  # excerpts of one length in a batch of the networks

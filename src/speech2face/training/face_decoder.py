@@ -34,7 +34,7 @@ from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
-from speech2face.provenance import claim_run, describe, describe_data
+from speech2face.run_provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.hair_choice import solve_chances
 from speech2face.training.ridge import solve_ridge

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
-from speech2face.networks.attention_pooling import AttentiveEncoderConfig
+from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.encoder_factory import fit_size
-from speech2face.training.end_to_end import EndToEndRecipe, LossWeights
+from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig

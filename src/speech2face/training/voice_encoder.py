@@ -16,20 +16,20 @@ from torch import Tensor, nn
 
 from speech2face import __version__
 from speech2face.console import Show
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
+from speech2face.model_folders import UNTUNED, find_model, hash_file
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.speaker_encoder import load_speaker_encoder, read_config
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.provenance import hash_rows
+from speech2face.run_provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.clip_features import FRAMES_A_SECOND, ClipFeatures, extract_features
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, fit, report_progress
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.untuned_weights import unpack_untuned
-from speech2face.weights import UNTUNED, find_model, hash_file
 
 BLOCKS = tuple(f"campplus.{part}." for part in ("blocks", "transitions", "exit", "embed"))
 LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))

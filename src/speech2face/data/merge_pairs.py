@@ -2,7 +2,7 @@
 
 Two sets may call different clips or people the same: such names carry the digest of their set,
 `bob~3fa9c2d1`. One person may be in two sets, under whatever names: whose faces are the same (see
-near_duplicates.py) is one person. Within a set its table says who is who. Nothing depends on the
+split_leaks.py) is one person. Within a set its table says who is who. Nothing depends on the
 order in which sets are given, nor on where they lie.
 """
 
@@ -18,15 +18,15 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.face_unwarping import measure_faces
-from speech2face.data.near_duplicates import (
+from speech2face.data.pairs import Pair, identify_pairs, read_pairs
+from speech2face.data.shards import INDEX
+from speech2face.data.split_leaks import (
     Looks,
     compare_faces,
     find_recognisers,
     name_some,
     tell_doubtful,
 )
-from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
 from speech2face.data.splits import merge_people
 from speech2face.errors import UsageError
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from speech2face.errors import ModelError
-from speech2face.reconstruct import load
-from speech2face.weights import (
+from speech2face.model_folders import (
     FILES,
     UNTUNED,
     Card,
@@ -22,6 +21,7 @@ from speech2face.weights import (
     model_names,
     save_card,
 )
+from speech2face.reconstruct import load
 
 
 @pytest.fixture

@@ -23,12 +23,13 @@ from speech2face.console import Show
 from speech2face.data.degradations import DEGRADATIONS
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_photographs
-from speech2face.data.voices import Voices, identify_data, load_voices
+from speech2face.data.voice_encoder_data import Voices, identify_data, load_voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.retrieval import rank_matches
+from speech2face.model_folders import FILES, Model
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.privacy.attackers import FoldedPairs
 from speech2face.privacy.fit_calibration import (
@@ -48,8 +49,8 @@ from speech2face.privacy.leakage_estimate import (
     measure_sound,
     whiten_by_prior,
 )
-from speech2face.provenance import claim_run, describe
-from speech2face.reports.formats import format_estimate
+from speech2face.reports.number_words import format_estimate
+from speech2face.run_provenance import claim_run, describe
 from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
 from speech2face.training.gaussian_head import HeadConfig, log_likelihood_ratios
 from speech2face.training.loop import LoopConfig
@@ -60,7 +61,6 @@ from speech2face.training.voice_encoder import (
     load_speaker,
     prepare_clips,
 )
-from speech2face.weights import FILES, Model
 
 FOLDS = 5
 LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long

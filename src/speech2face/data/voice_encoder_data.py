@@ -18,8 +18,7 @@ import numpy as np
 
 from speech2face.console import Show
 from speech2face.data.face_unwarping import explain_face
-from speech2face.data.near_duplicates import Looks
-from speech2face.data.pair_sets import (
+from speech2face.data.merge_pairs import (
     KINDS,
     embed_faces,
     look_at,
@@ -30,9 +29,10 @@ from speech2face.data.pair_sets import (
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
+from speech2face.data.split_leaks import Looks
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
-from speech2face.provenance import DataIdentity, describe_data, join_identities
+from speech2face.run_provenance import DataIdentity, describe_data, join_identities
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def load_voices(
 
 
 def join_voices(sets: Sequence[Voices]) -> Voices:
-    """Several sets as one, see pair_sets.py for names; a single set is itself."""
+    """Several sets as one, see merge_pairs.py for names; a single set is itself."""
     if len(sets) == 1:
         return sets[0]
     digests = [one.data for one in sets]
@@ -153,7 +153,7 @@ def hear_pairs(
 ) -> Voices:
     """Find the speech of each clip and the embedding of its face.
 
-    With `recognise` also what tells who is the same person, see near_duplicates.py.
+    With `recognise` also what tells who is the same person, see split_leaks.py.
 
     A clip whose sound or face cannot be read, is silent or shorter than 0.5 s, or in which no face
     is found, is left out, and a warning says which and why. What was measured of faces is kept in

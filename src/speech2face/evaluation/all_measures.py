@@ -32,8 +32,8 @@ from speech2face.evaluation.picture_measures import (
     measure_groups,
     measure_strengths,
 )
-from speech2face.evaluation.rated_set import RatedSet
-from speech2face.evaluation.raters import AGE_SEX, LANDMARKS
+from speech2face.evaluation.rated_pictures import RatedSet
+from speech2face.evaluation.rating_networks import AGE_SEX, LANDMARKS
 from speech2face.evaluation.robustness import measure_lengths, measure_robustness
 from speech2face.evaluation.system_differences import (
     measure_paired_differences,
@@ -46,7 +46,7 @@ from speech2face.metrics.evaluation_results import (
     EvaluationReport,
     Raters,
 )
-from speech2face.provenance import Provenance
+from speech2face.run_provenance import Provenance
 
 
 def run_benchmark(

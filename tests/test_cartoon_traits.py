@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.drawn_person import BLACK, BLOND, DARK, LIGHT, WHITE, Person
-from speech2face.face_traits import BROWS, EYES, LIPS, NOSE, RISE, FaceTraits, read_face
+from speech2face.cartoon_traits import BROWS, EYES, LIPS, NOSE, RISE, FaceTraits, read_face
 
 MIDDLE = (176, 124, 96)
 

@@ -17,11 +17,12 @@ from helpers.command import run
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
-from speech2face.data.near_duplicates import Looks
 from speech2face.data.pairs import read_pairs
-from speech2face.data.voices import Voices, identify_data
+from speech2face.data.split_leaks import Looks
+from speech2face.data.voice_encoder_data import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
-from speech2face.privacy.calibrate import (
+from speech2face.model_folders import FILES, Model, find_model, save_card
+from speech2face.privacy.calibrate_model import (
     HeldOut,
     calibrate,
     read_axes,
@@ -35,7 +36,6 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
     voice_encoder_frozen,
 )
-from speech2face.weights import FILES, Model, find_model, save_card
 
 SECONDS = 1.0  # of speech, of each clip
 

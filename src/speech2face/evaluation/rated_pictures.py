@@ -21,13 +21,13 @@ from speech2face.data.pairs import Photograph
 from speech2face.evaluation.attribute_agreement import AGE_BANDS, SEXES, GroupProbe, age_band
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import EvaluationSet
-from speech2face.evaluation.raters import (
+from speech2face.evaluation.face_scores import Scores, score_pictures
+from speech2face.evaluation.rating_networks import (
     RatedPictures,
     embed_pictures,
     name_recognisers,
     rate_pictures,
 )
-from speech2face.evaluation.scores import Scores, score_pictures
 from speech2face.metrics.evaluation_results import (
     COMPARISONS,
     RECOGNISERS,

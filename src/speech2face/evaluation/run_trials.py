@@ -16,7 +16,7 @@ import numpy as np
 from speech2face.array_cache import find_place, keep_rows
 from speech2face.console import Show
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.verification_trials import (
     PairScores,
     PairTrial,
@@ -28,9 +28,9 @@ from speech2face.evaluation.verification_trials import (
     score_pairs,
     score_triplets,
 )
-from speech2face.provenance import Provenance, describe, hash_rows
+from speech2face.model_folders import hash_file
 from speech2face.reconstruct import Speech2Face
-from speech2face.weights import hash_file
+from speech2face.run_provenance import Provenance, describe, hash_rows
 
 log = logging.getLogger(__name__)
 
