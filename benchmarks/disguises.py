@@ -33,7 +33,7 @@ from scipy.optimize import minimize
 from audit import write_between
 from speech2face import __version__
 from speech2face.array_cache import keep_arrays, write_arrays
-from speech2face.console import ProgressBars, Show
+from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.degradations import (
     add_noise,
     encode_and_decode,
@@ -148,7 +148,9 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
     return order
 
 
-def hear(clips: list[tuple[str, str, Path]], cache: Path, show: Show) -> tuple[Sounds, str]:
+def hear(
+    clips: list[tuple[str, str, Path]], cache: Path, show: ProgressCallback
+) -> tuple[Sounds, str]:
     rows: list[tuple[np.ndarray, str, str, str]] = []
     digest = hashlib.sha256()
     for number, (name, person, path) in enumerate(clips, 1):

@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 from scipy.stats import chi2
 
-from speech2face.console import ProgressBars, Show
+from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.merge_pairs import look_at, read_sets
 from speech2face.data.pairs import Pair, Photograph, read_photographs
@@ -110,7 +110,7 @@ def main() -> None:
         write_table(draw_table(facts))
 
 
-def measure(given: argparse.Namespace, show: Show) -> dict[str, Any]:
+def measure(given: argparse.Namespace, show: ProgressCallback) -> dict[str, Any]:
     cache = given.out / "cache"
     pairs = read_sets(given.pairs)
     clips = look_at(pairs, cache, show)
@@ -147,7 +147,9 @@ def miss_clips(pairs: list[Pair], looks: Looks) -> dict[str, Any]:
     return told
 
 
-def miss_copies(pairs: list[Pair], looks: Looks, out: Path, show: Show) -> dict[str, Any]:
+def miss_copies(
+    pairs: list[Pair], looks: Looks, out: Path, show: ProgressCallback
+) -> dict[str, Any]:
     """Altered copies that each rule takes for another person than the picture."""
     first = {pair.person: i for i, pair in reversed([*enumerate(pairs)])}
     seen = [i for i in first.values() if np.isfinite(looks.dlib[i, 0])]
@@ -181,7 +183,7 @@ def _miss(
     }
 
 
-def join_photographs(folder: Path, cache: Path, show: Show) -> dict[str, Any]:
+def join_photographs(folder: Path, cache: Path, show: ProgressCallback) -> dict[str, Any]:
     """What each rule joins of strangers' photographs: of all, and within each group."""
     every = read_photographs(folder)
     order = np.random.default_rng(0).permutation(len(every))[:PHOTOGRAPHS]
@@ -264,7 +266,7 @@ def find_candidates(looks: Looks) -> Candidates:
     return Candidates(first.astype(int), second.astype(int), cosine, distance)
 
 
-def _look(paths: list[Path], cache: Path, show: Show) -> Looks:
+def _look(paths: list[Path], cache: Path, show: ProgressCallback) -> Looks:
     found: dict[str, np.ndarray] = {}
     for name in RECOGNISERS:
         measured = measure_faces(paths, name, cache, show, also=RECOGNISERS)

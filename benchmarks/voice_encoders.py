@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from speech2face.array_cache import write_arrays
-from speech2face.console import ProgressBars, Show
+from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.merge_pairs import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people, split_shares
@@ -89,7 +89,7 @@ class Fold:
     test: np.ndarray  # (N,) bool
     decoder: Path  # weights of the face decoder that met nobody of the test either
     folder: Path
-    show: Show
+    show: ProgressCallback
     first: np.ndarray | None = None  # (N,) bool: in the first set, where several are given
 
     @property
@@ -406,7 +406,7 @@ class Crowd:
         return np.array(self.clips.voices.people)
 
 
-def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
+def gather(folders: list[Path], out: Path, show: ProgressCallback) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
@@ -423,7 +423,7 @@ def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     return Crowd(kept, clips, dealt[rows], decoders, np.array([p.set == name for p in kept]))
 
 
-def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
+def answer(name: str, crowd: Crowd, k: int, out: Path, show: ProgressCallback) -> None:
     """Make a row's encoder of a fold, and keep what it says of the people it has not met."""
     folder = find_folder(name, k, out)
     if (folder / KEPT).is_file():
@@ -454,7 +454,7 @@ class Matching:
 
 
 def compare(
-    crowd: Crowd, out: Path, against: str, show: Show, only: str | None = None
+    crowd: Crowd, out: Path, against: str, show: ProgressCallback, only: str | None = None
 ) -> dict[str, Matching]:
     """All rows of which all folds are there, and what they gain on one of them.
 

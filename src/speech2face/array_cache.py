@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.files import write_atomically
 from speech2face.run_provenance import hash_key
 
@@ -57,7 +57,7 @@ def keep_rows(
     path: Path,
     keys: Sequence[str],
     compute: Callable[[int], Sequence[float] | np.ndarray | None],
-    show: Show,
+    show: ProgressCallback,
     stage: str,
 ) -> np.ndarray:
     """A row of D numbers for each of N keys → (N, D); NaN where `compute` gives None.

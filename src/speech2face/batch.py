@@ -13,7 +13,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from speech2face.console import ProgressBars, Show, complain
+from speech2face.console import ProgressBars, ProgressCallback, complain
 from speech2face.errors import BatchError, Speech2FaceError
 from speech2face.inputs import Input
 
@@ -70,7 +70,7 @@ def run_each(
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
 
 
-def show_reading(show: Show, item: Input, done: int, total: int) -> ReadingProgress:
+def show_reading(show: ProgressCallback, item: Input, done: int, total: int) -> ReadingProgress:
     """Shows at a terminal how far a long recording was read."""
     began = monotonic()
 

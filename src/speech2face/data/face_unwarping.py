@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.array_cache import find_place, read_arrays, write_arrays
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.face_detection import LEAST_FACE, FaceDetector
@@ -74,7 +74,7 @@ def measure_faces(
     paths: Sequence[Path],
     face_encoder: str,
     cache: Path,
-    show: Show | None = None,
+    show: ProgressCallback | None = None,
     workers: int | None = None,
     also: Sequence[str] = (),
     stage: str = "measuring faces",

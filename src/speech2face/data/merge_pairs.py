@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
 from speech2face.data.shards import INDEX
@@ -65,7 +65,7 @@ def read_sets(folders: Sequence[Path]) -> list[Pair]:
     return sorted(joined, key=lambda pair: pair.clip)
 
 
-def join_people(pairs: Sequence[Pair], cache: Path, show: Show) -> list[Pair]:
+def join_people(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> list[Pair]:
     """The same pairs, in which people of several sets whose faces are the same have one name.
 
     What was measured of faces is kept in `cache`. Pairs of one set are left as they are.
@@ -96,7 +96,7 @@ def merge_names(
     return names
 
 
-def look_at(pairs: Sequence[Pair], cache: Path, show: Show) -> Looks:
+def look_at(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> Looks:
     """Embed the largest face of each photograph, to tell who is the same person."""
     known = find_recognisers()
     seen = {name: embed_faces(pairs, name, cache, show, also=known) for name in known}
@@ -104,7 +104,11 @@ def look_at(pairs: Sequence[Pair], cache: Path, show: Show) -> Looks:
 
 
 def embed_faces(
-    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, also: Sequence[str] = ()
+    pairs: Sequence[Pair],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    also: Sequence[str] = (),
 ) -> np.ndarray:
     """Embeddings of the largest face of each photograph (N, D); NaN where none is found.
 

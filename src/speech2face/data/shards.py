@@ -38,7 +38,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.ledger import (
     Entry,
     append_entry,
@@ -315,7 +315,7 @@ class Spool:
         deaths.pop(name_key(clip), None)
         _write(path, [to_json(deaths).encode()])
 
-    def pack(self, show: Show | None = None) -> Index:
+    def pack(self, show: ProgressCallback | None = None) -> Index:
         """Make shards and index of what was kept. Raises UsageError where nothing was."""
         if not (self._folder / INDEX).is_file():
             plan_file = self._spool / PLAN

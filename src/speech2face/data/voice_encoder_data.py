@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import explain_face
 from speech2face.data.merge_pairs import (
     KINDS,
@@ -81,7 +81,11 @@ class Voices:
 
 
 def load_voices(
-    folders: Sequence[Path], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+    folders: Sequence[Path],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    recognise: bool = False,
 ) -> Voices:
     """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
 
@@ -149,7 +153,11 @@ def _identify_set(folder: Path) -> DataIdentity:
 
 
 def hear_pairs(
-    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+    pairs: Sequence[Pair],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    recognise: bool = False,
 ) -> Voices:
     """Find the speech of each clip and the embedding of its face.
 
@@ -200,7 +208,11 @@ def hear_pairs(
 
 
 def read_voices(
-    folder: Path, face_encoder: str, show: Show, split: str = "train", most: int | None = None
+    folder: Path,
+    face_encoder: str,
+    show: ProgressCallback,
+    split: str = "train",
+    most: int | None = None,
 ) -> Voices:
     """A side of a set, or the first `most` clips that lie in its shards.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.merge_pairs import join_people
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.split_leaks import check_folds
@@ -66,7 +66,7 @@ def draw_by_folds(
     folder: Path,
     folds: int,
     seed: int,
-    show: Show,
+    show: ProgressCallback,
     speaker: Path | None = None,
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.

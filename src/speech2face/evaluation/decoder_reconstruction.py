@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.pairs import PICTURES, Photograph, find_files, identify_photographs
 from speech2face.errors import ModelError, UsageError
@@ -65,7 +65,7 @@ def measure_reconstruction(
     decoder: Path,
     photographs: Sequence[Photograph],
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     seed: int = 0,
     beside: Sequence[Path] = (),
     face_encoder: str = "dlib",
@@ -146,7 +146,7 @@ def measure_reconstruction(
 
 
 def draw_copies(
-    decoder: Path, embeddings: np.ndarray, pictures: Sequence[Path], show: Show
+    decoder: Path, embeddings: np.ndarray, pictures: Sequence[Path], show: ProgressCallback
 ) -> None:
     """Draw the face at each embedding (N, D) into its file; files that exist are left alone."""
     session = open_session(decoder)
@@ -195,7 +195,7 @@ def group_figures(
 
 
 def measure_pictures(
-    pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, what: str
+    pictures: Sequence[Path], judge: AgeSexJudge | None, show: ProgressCallback, what: str
 ) -> PictureMeasures:
     """Detection, sharpness and, with a judge, age and sex of the largest face of each picture."""
     detector, count = FaceDetector(), len(pictures)

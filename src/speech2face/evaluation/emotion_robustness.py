@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
@@ -66,7 +66,12 @@ def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
 
 
 def measure_emotion_robustness(
-    folder: Path, encoder: FoldEncoder, face_encoder: str, cache: Path, seed: int, show: Show
+    folder: Path,
+    encoder: FoldEncoder,
+    face_encoder: str,
+    cache: Path,
+    seed: int,
+    show: ProgressCallback,
 ) -> EmotionRobustness:
     """Predicted faces of the actors in `folder`, of whom the fold's encoder met none."""
     pairs, emotions = read_actors(folder)

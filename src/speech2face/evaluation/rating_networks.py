@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.array_cache import find_place, keep_rows
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.face_unwarping import MeasuredFaces, measure_faces
 from speech2face.errors import UnreadableMediaError, UsageError
@@ -72,7 +72,7 @@ def rate_pictures(
     pictures: Sequence[Path],
     judge: AgeSexJudge | None,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     what: str,
     recognisers: Mapping[str, str],
 ) -> RatedPictures:
@@ -100,7 +100,7 @@ def rate_pictures(
 
 
 def embed_pictures(
-    pictures: Sequence[Path], recogniser: str, cache: Path, show: Show, what: str
+    pictures: Sequence[Path], recogniser: str, cache: Path, show: ProgressCallback, what: str
 ) -> MeasuredFaces:
     """The largest face of each picture, one row each; of NaN where none is found."""
     stage = f"{what} by {Path(recogniser).stem}"
@@ -114,7 +114,7 @@ def embed_pictures(
 
 
 def rate_age_sex(
-    pictures: Sequence[Path], judge: AgeSexJudge, cache: Path, show: Show, what: str
+    pictures: Sequence[Path], judge: AgeSexJudge, cache: Path, show: ProgressCallback, what: str
 ) -> np.ndarray:
     """Age in years and probability of male (N, 2), kept in `cache` by the pictures' content."""
     detector = remember(FaceDetector)  # made where there is something to judge

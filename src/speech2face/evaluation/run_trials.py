@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.array_cache import find_place, keep_rows
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.verification_trials import (
@@ -53,7 +53,7 @@ def score_list(
     root: Path,
     model: Speech2Face,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     right: int | None = None,
     people: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -98,7 +98,7 @@ def score_list(
 
 
 def embed_voices(
-    recordings: Sequence[Path], model: Speech2Face, cache: Path, show: Show
+    recordings: Sequence[Path], model: Speech2Face, cache: Path, show: ProgressCallback
 ) -> np.ndarray:
     """Means (N, D), NaN where nobody speaks, kept in `cache` by content and model."""
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import find_judge
 from speech2face.data.ledger import (
     Entry,
@@ -78,7 +78,7 @@ def prepare(
     clips: Sequence[Clip],
     stages: Stages,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     packing: Packing | None = None,
     workers: Workers | None = None,
     piece_seconds: float | None = None,
@@ -125,7 +125,7 @@ def prepare(
     return summarise(entries)
 
 
-def judge_looks(index: Index, show: Show) -> np.ndarray | None:
+def judge_looks(index: Index, show: ProgressCallback) -> np.ndarray | None:
     """Age and probability of male (n, 2) of faces of a set; None without the judge.
 
     The first ones of each side: as clips lie in the order of a hash, that is by lot.

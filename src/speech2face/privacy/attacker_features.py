@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speech2face.array_cache import find_place, keep_arrays
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import LEAST_SECONDS
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.checkpoint import hash_weights
@@ -67,7 +67,7 @@ def extract_attacker_features(
     anonymise: Anonymise | None,
     recordings: Sequence[Recording],
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     seed: int = 0,
 ) -> AttackerFeatures:
     """Embeddings of recordings, anonymised unless `anonymise` is None, by `network.speaker`.

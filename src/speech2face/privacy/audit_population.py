@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import choose_file, find_files, hear
 from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import identify_data, load_voices
@@ -63,7 +63,7 @@ class PopulationAuditor:
         pairs: Sequence[Path],
         voices: Path | None,
         cache: Path,
-        show: Show,
+        show: ProgressCallback,
         seed: int = 0,
         folds: int = FOLDS,
         draws: int = DRAWS,

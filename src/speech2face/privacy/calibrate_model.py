@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.degradations import DEGRADATIONS
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_photographs
@@ -93,7 +93,7 @@ class HeldOut:
         recipe: VoiceEncoderRecipe,
         voices: Voices,
         folder: Path,
-        show: Show,
+        show: ProgressCallback,
         speaker: Path | None = None,
         folds: int = FOLDS,
     ) -> HeldOut:
@@ -115,7 +115,7 @@ class HeldOut:
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
-    def embed_conditions(self, show: Show) -> list[Condition]:
+    def embed_conditions(self, show: ProgressCallback) -> list[Condition]:
         """Clips whole, cut short, and made worse; conditions of too few clips are left out."""
         seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
@@ -128,7 +128,9 @@ class HeldOut:
             show("embedding", place, len(ways), name)
         return conditions
 
-    def _embed(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
+    def _embed(
+        self, name: str, rows: np.ndarray, change: Change, show: ProgressCallback
+    ) -> Condition:
         """Clips (n,) by number, after `change`."""
         voices, fold, people = self.voices, self.fold[rows], np.array(self.voices.people)
         sounds = [change(voices.speech[i], int(i)) for i in rows]
@@ -198,7 +200,7 @@ def calibrate(
     data: Sequence[Path],
     faces: Path | None,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     speaker: Path | None = None,
 ) -> tuple[Calibration, CalibrationReport]:
     """The numbers of a model, and what is stated and found by them.
@@ -268,7 +270,9 @@ def read_recipe(model: Model) -> VoiceEncoderRecipe:
     )
 
 
-def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[str, Any]:
+def read_axes(
+    folder: Path, face_encoder: str, cache: Path, show: ProgressCallback
+) -> dict[str, Any]:
     """The lines of sex and age, as `Calibration` has them, from labelled photographs.
 
     Raises UsageError where photographs of either sex, or their ages, are missing.

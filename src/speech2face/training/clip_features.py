@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from speech2face.array_cache import keep_arrays
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder
@@ -71,7 +71,9 @@ class ClipFeatures:
             self.frozen and self.frozen.take(rows),
         )
 
-    def extract_again(self, speaker: SpeakerEncoder, cache: Path, show: Show) -> ClipFeatures:
+    def extract_again(
+        self, speaker: SpeakerEncoder, cache: Path, show: ProgressCallback
+    ) -> ClipFeatures:
         """The same by tuned networks. Raises ValueError without outputs of frozen layers."""
         if not (frozen := self.frozen):
             raise ValueError("features are extracted again only of clips extracted with keep=True")
@@ -93,7 +95,7 @@ def extract_features(
     crop_seconds: Sequence[float],
     seed: int,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     keep: bool = False,
 ) -> ClipFeatures:
     """Each clip, and of each that is longer one crop at each of the lengths, from anywhere.
@@ -118,7 +120,7 @@ def extract_features(
 
 
 def extract_speech_features(
-    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: Show
+    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: ProgressCallback
 ) -> np.ndarray:
     """Features (n, 448) of whole sounds; nothing is kept on disk."""
     features: dict[int, np.ndarray] = {}
@@ -170,7 +172,7 @@ def _extract_batches(
     batches: Sequence[list[int]],
     extract: Callable[[list[int]], dict[str, Tensor]],
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
 ) -> dict[str, list[np.ndarray]]:
     """What `extract` gives for the rows of each batch, by name, in the order of rows."""
     total, done = sum(map(len, batches)), 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.shards import INDEX
 from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import UsageError
@@ -48,7 +48,7 @@ def train(
     data: Sequence[Path],
     folder: Path,
     options: Options,
-    show: Show,
+    show: ProgressCallback,
 ) -> Path | None:
     """Train on folders of pairs and sets of shards; the weights' path, on the first process.
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.bald_heads import uncover_skin
 from speech2face.data.decoder_data import Targets, build_targets, frame
 from speech2face.data.face_unwarping import (
@@ -65,7 +65,7 @@ def train_face_decoder(
     pairs: Sequence[Pair],
     folder: Path,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     without: Collection[str] = (),
 ) -> Path:
     """Solve for a decoder; returns `folder`/face_decoder.safetensors.
@@ -251,7 +251,11 @@ def draw_face(network: FaceDecoder, embedding: np.ndarray) -> np.ndarray:
 
 
 def _measure(
-    pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
+    pictures: Sequence[Path],
+    recipe: FaceDecoderRecipe,
+    cache: Path,
+    show: ProgressCallback,
+    what: str,
 ) -> MeasuredFaces:
     return measure_faces(pictures, recipe.face_encoder, cache, show, stage=f"measuring {what}")
 

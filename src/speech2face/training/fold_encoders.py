@@ -11,7 +11,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.array_cache import find_place, keep_arrays
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.checkpoint import hash_weights
@@ -35,7 +35,7 @@ class FoldEncoder:
         clips: Sequence[str],
         load_speech: Callable[[], list[np.ndarray]],
         name: str,
-        show: Show,
+        show: ProgressCallback,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Clips (n,) by name, or changed versions of them → means (n, D), seconds (n,).
 
@@ -62,7 +62,7 @@ def train_fold_encoder(
     held_out: np.ndarray,
     folder: Path,
     fold: Mapping[str, Any],
-    show: Show,
+    show: ProgressCallback,
 ) -> FoldEncoder:
     """The encoder of one fold, trained on all clips but those `held_out` (N,) bool.
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import TrainingState, load_weights, save_weights
 from speech2face.training.distributed import (
@@ -112,7 +112,7 @@ class StepReport:
     peak_share: float | None = None  # of what the GPU can do, 0 … 1; None on a CPU
 
 
-def report_progress(show: Show, what: str) -> Callable[[StepReport], None]:
+def report_progress(show: ProgressCallback, what: str) -> Callable[[StepReport], None]:
     """Shows a run's losses, its throughput and the time left, in a line."""
 
     def report(progress: StepReport) -> None:

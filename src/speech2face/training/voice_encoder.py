@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
@@ -59,7 +59,11 @@ class VoiceEncoderRecipe:
 
 
 def prepare_clips(
-    recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
+    recipe: VoiceEncoderRecipe,
+    network: VoiceEncoder,
+    voices: Voices,
+    cache: Path,
+    show: ProgressCallback,
 ) -> ClipFeatures:
     """Features of each clip and of crops of it, by the recipe's speaker networks.
 
@@ -131,7 +135,7 @@ def train_voice_encoder(
     speaker: Path | None,
     folder: Path,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
@@ -165,7 +169,7 @@ def tune(
     chosen: np.ndarray,
     folder: Path,
     facts: dict[str, Any],
-    show: Show,
+    show: ProgressCallback,
 ) -> tuple[HeadSolution, ClipFeatures]:
     """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
 
