@@ -31,8 +31,9 @@ LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limi
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
-SHADE = 0.55  # of the hair behind the neck
-SHINE = 0.08  # of what light hair sends back, whatever its colour
+SHADE = 0.72  # of the hair behind the neck
+SHINE = 0.05  # of what hair sends back, whatever its colour
+CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
@@ -269,8 +270,9 @@ class FaceDecoder(nn.Module):
         def layer(planes: Tensor) -> Tensor:
             return planes.index_select(0, shape).unflatten(1, (1, size, size // 2))
 
-        own = self.hair_colours.index_select(0, colour)[:, :, None, None] + SHINE
-        hair = layer(self.hair_light) * own - SHINE
+        own = self.hair_colours.index_select(0, colour)[:, :, None, None]
+        light = layer(self.hair_light) - 1
+        hair = own + light * (own * (CALM - own) + SHINE)
         back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
         picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)

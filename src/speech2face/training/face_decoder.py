@@ -20,7 +20,7 @@ import torch
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
-from speech2face.data.heads import Heads, separate_heads
+from speech2face.data.heads import Heads, blur_half, separate_heads
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.skin import uncover_skin
 from speech2face.data.targets import Targets, build_targets, frame
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
+LOCAL = 0.25  # how much of the differences in colour from place to place is kept
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _solve_skin(
     light, colour = parts[..., 0], parts[..., 1:]
     few = (config.colour // 2, config.colour)
     colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
-    colour = colour.transpose(0, 3, 1, 2)
+    colour = _calm(colour, decoder.mean_shape.numpy()).transpose(0, 3, 1, 2)
     bands = (decoder.split_bands(torch.tensor(each)[None, None]) for each in light)
     energy = np.stack([decoder.measure_energy(band)[0].numpy() for band in bands])
     regress = _Ridge(targets.embeddings, decoder.average.numpy())
@@ -180,6 +181,30 @@ def _solve_skin(
         _put(middle, values.mean(0).ravel())
         _put(spread, values.std(0).ravel())
     _put(decoder.skin_cover, skin.cover)
+
+
+def _calm(colour: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
+    """Colours (N, C, C/2, 2) that differ from person to person in tone and about eyes and mouth as
+    they do, elsewhere less from place to place: far from the average these would be stains."""
+    few = colour.shape[1]
+    free = _features_mask(mean_shape, few)[..., None]
+    middle = colour.mean(0)
+    for row, own in enumerate(colour):
+        away = own - middle
+        wide = blur_half(away, 22.0)
+        colour[row] = middle + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
+    return colour
+
+
+def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """Where eyes and brows, and the mouth are, (S, S/2), softly."""
+    import cv2
+
+    mask = np.zeros((size, size), np.float32)
+    for of in (slice(17, 22), slice(22, 27), slice(36, 42), slice(42, 48), slice(48, 66)):
+        points = np.round(mean_shape[of] * size * 16).astype(np.int32)
+        cv2.fillConvexPoly(mask, cv2.convexHull(points), 1.0, cv2.LINE_8, 4)
+    return np.clip(2 * blur_half(mask[:, : size // 2], 3.0), 0, 1)
 
 
 def _solve_hair(
