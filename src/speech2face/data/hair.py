@@ -20,22 +20,23 @@ from speech2face.data.heads import (
     smooth_step,
     spread,
 )
-from speech2face.data.strands import END, LONG, SHORT, Style, draw_hair
+from speech2face.data.strands import LONG, SHORT, Style, draw_hair
 from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
 HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
+WIDEST = 0.365  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 HANGING = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
-CHROMA = 1.5  # of hair, over that of canonical pictures, which are pale
-GREY = 9.5  # CIE Lab: hair of less chroma is grey, and made greyer
+CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
+GREY = 0.19  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SHARED = 0.6  # of a hairline with others of its group
+SHARED = 0.8  # of a hairline with others of its group
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
-DOME_LONG = 0.365, 0.36
+DOME_LONG = 0.345, 0.35
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 
@@ -82,6 +83,7 @@ def find_shapes(heads: Heads) -> HairShapes:
     styles = _choose_styles(edges, groups[1:])
     fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, (edge, style) in enumerate(zip(edges, styles, strict=True), 1):
+        edge = _cut(edge, style.end)
         cover, light = draw_hair(edge, style, number)
         fronts.append(cover)
         backs.append(_fill(edge))
@@ -110,8 +112,8 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     lightness = np.array([lab[group == k, 0].mean() for k in kept])
     colours = np.stack([lab[group == k].mean(0) for k in kept])
     chroma = np.hypot(colours[:, 1], colours[:, 2])
-    grey = GREY * np.clip(lightness / 50, 0.5, 1.2)
-    colours[:, 1:] *= (CHROMA * smooth_step(0.5 + (chroma - grey) / 10) + 0.15)[:, None]
+    grey = GREY * np.clip(lightness, 25, 60)
+    colours[:, 1:] *= np.interp(chroma - grey, [-5, 5], CHROMA)[:, None]
     colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
 
@@ -193,6 +195,17 @@ def _choose_styles(edges: np.ndarray, groups: np.ndarray) -> list[Style]:
     ]
 
 
+def _cut(edge: np.ndarray, end: float) -> np.ndarray:
+    """An outline that ends below, with round corners, and comes in towards there."""
+    if end >= 1:
+        return edge
+    across, low = picture_grid(len(edge))
+    beside = (0.33 - 0.06 * smooth_step((low - 0.62) / 0.26) - across) * 224
+    edge, below = np.minimum(edge, beside), (end - low) * 224
+    corner = np.maximum(12 - np.abs(edge - below), 0) / 12
+    return blur_half(np.minimum(edge, below) - 3 * corner**2, 2.0)
+
+
 def _half_width(edge: np.ndarray) -> np.ndarray:
     """How far from the middle line the outline lies in each row, fractions of the picture (S,);
     -1 where there is no hair."""
@@ -236,9 +249,9 @@ def _close(edge: np.ndarray) -> np.ndarray:
     radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
     edge = np.minimum(edge, (1 - radius) * wide * 224)
     # Beside: within the picture, and short hair lets the ears free.
-    beside = (0.425 - across) * 224
+    beside = (WIDEST - across) * 224
     if not _is_long(edge):
-        beside -= smooth_step((down - 0.26) / 0.2) * (0.425 - WIDE_ABOVE_EAR) * 224
+        beside -= smooth_step((down - 0.26) / 0.2) * (WIDEST - WIDE_ABOVE_EAR) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
     edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 6.0 if _is_long(edge) else 2.4)
     return edge
@@ -252,7 +265,7 @@ def _fill(edge: np.ndarray) -> np.ndarray:
     if not _is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]
         behind = np.minimum(behind, np.minimum((low - top) * 224 - 4, (0.40 - down) * 224))
-    return blur_half(behind > 0, 1.5) * (1 - smooth_step((low - END) / (0.995 - END)))
+    return blur_half(behind > 0, 1.5)
 
 
 def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ from speech2face.data.heads import (
     smooth_step,
     spread,
 )
-from speech2face.data.strands import END
 from speech2face.data.targets import canvas_grid, picture_grid
 from speech2face.data.textures import oval_mask
 
@@ -59,10 +58,10 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
         kept = blur_half(visible[row] * (1 - below) * inside, 1.8)[..., None]
         sharp = own + sharpening * (own - blur_half(own, 224 / 90))
         colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
-    across, low = picture_grid(size)
+    across, _ = picture_grid(size)
     shoulders = np.maximum(across - 0.25, 0) / 0.25
-    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step((low - END) / (0.995 - END) + shoulders))
-    cover = 1 - (1 - _sigmoid((head - 0.8) / 0.6)) * (1 - bust)
+    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step(shoulders))
+    cover = 1 - (1 - _sigmoid((head - 0.8) / 0.45)) * (1 - bust)
     return Skin(colours, cover.astype(np.float32))
 
 

@@ -18,7 +18,6 @@ UNDER = 0.74  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
-END = 0.90  # from here to the picture's end long hair ends, as the bust does
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,17 @@ class Style:
     each: float  # how much strands do
     forward: bool = False  # towards the forehead, not away from it
     curl: float = 0.0  # how far strands turn, radians
+    end: float = 2.0  # where hair is cut off below, fractions of the picture
     receding: float = 1.5  # how far the hairline goes back at the temples
 
 
 STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.09)
 WAVY = replace(STRAIGHT, length=60, over=0.8, locks=0.08, curl=0.3)
-LONG = (STRAIGHT, WAVY)  # from the flattest hair to the fullest
+BOB = replace(STRAIGHT, length=60, end=0.865)
+LONG = (STRAIGHT, BOB, WAVY, STRAIGHT)  # from the flattest hair to the fullest
 BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.11, curl=0.25)
-CROP = Style(long=False, count=4.5, length=7, over=0.8, locks=0.05, each=0.12, forward=True, curl=0.4)
-CURLY = Style(long=False, count=4.0, length=8, over=0.7, locks=0.10, each=0.13, curl=1.6)
+CROP = replace(BACK, length=7, over=0.8, each=0.12, forward=True, curl=0.4)
+CURLY = replace(BACK, count=4.0, length=8, over=0.7, locks=0.10, each=0.13, curl=1.6)
 RECEDING = replace(CROP, forward=False, receding=7.0)
 SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
@@ -63,10 +64,12 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
     depth, inwards, along = _find_growth(edge)
     if not style.long:
         edge = _trim(style, edge, depth)
-    rough = (0.3 if style.long else 0.6) * _noise(random, edge, 3.5) + 0.2 * _noise(
-        random, edge, 1.2
-    )
+    rough = (0.3 if style.long else 0.6) * _noise(random, edge, 3.5)
+    rough = rough + 0.2 * _noise(random, edge, 1.2)
     edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
+    if not style.long:  # no hairline is straight; all go alike, as they hide what is a face's own
+        line = _noise(np.random.default_rng(1), edge, 5)
+        edge = edge + 1.4 * line * smooth_step((depth - 0.5) / 0.3)
     growth = along
     if not style.long:  # it grows away from the face or towards it, at the sides downwards
         turn = 1.41 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
@@ -74,9 +77,9 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
         growth = np.cos(turn)[..., None] * away + np.sin(turn)[..., None] * along
     turn = 0.14 * _noise(random, edge, 5) + 0.10 * _noise(random, edge, 12)
     turn = turn + style.curl * _noise(random, edge, 2.2 if style.curl > 1 else 4)
-    growth = _turn(growth, turn * smooth_step(aside / 0.06))
+    turned = _turn(growth, turn * smooth_step(aside / 0.06))
     locks = style.locks * _part_locks(random, style, depth)
-    strands = _grow(random, style, edge, growth, depth, locks)
+    strands = _grow(random, style, edge, turned, depth, locks)
     cover, light = _paint(strands, _cover_ground(style, edge, depth))
     cover = _fade(style, cover, depth)
     light = _even(light * _shine(edge, growth, locks), edge)
@@ -89,7 +92,8 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
     inner = smooth_step((depth - 0.4) / 0.2)
     temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
-    edge = edge + inner * (4 * np.exp(-((aside / 0.12) ** 2)) + (4 - 1.5 * style.receding) * temples)
+    middle = np.exp(-((aside / 0.12) ** 2))
+    edge = edge + inner * (4 * middle + (4 - 1.5 * style.receding) * temples)
     beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
     edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
     edge = edge - 4.5 * inner * smooth_step((down - 0.30) / 0.16)
@@ -173,7 +177,7 @@ def _grow(
     locks: np.ndarray,
 ) -> Strands:
     """Strands from all over the hair, fewer where the face begins, each along `growth` until it is
-    at its length or beyond the outline; the locks of long hair end at different heights."""
+    at its length or beyond the outline."""
     unit, steps = len(edge) / 224, int(style.length * 1.3)
     hair = np.argwhere(edge > 0.2)
     count = round(style.count * len(hair) / unit**2)
@@ -187,14 +191,11 @@ def _grow(
     over = style.over * random.exponential(1, count)
     lock = _look_up(locks, roots)
     lightness = 1 + lock + style.each * random.standard_normal(count)
-    low = 0.99 - 0.04 * random.exponential(1, count)
     paths, grown = np.empty((count, steps + 1, 2)), np.zeros(count, int)
     paths[:, 0], alive = roots, np.ones(count, bool)
     for step in range(1, steps + 1):
         place = paths[:, step - 1] + _look_up(growth, paths[:, step - 1])
         alive &= (step <= length) & (_look_up(edge, place) > -over)
-        if style.long:
-            alive &= place[:, 1] < 224 * low
         paths[:, step] = place
         grown[alive] = step
     return Strands(paths, grown, lightness)
@@ -216,14 +217,13 @@ def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Where hair is so thick that nothing is seen between the strands."""
-    (_, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    _, down = canvas_grid(len(edge))
     inset, soft = np.full(edge.shape, 1.2), np.full(edge.shape, 0.6)
     if not style.long:  # it is thinner towards the face, and more so before the ears
         thin = 4.5 + 1.5 * smooth_step((down - 0.28) / 0.14)
         inset += thin * smooth_step((depth - 0.3) / 0.3) + 2 * smooth_step((down - 0.40) / 0.1)
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
-    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
-    return solid * (1 - smooth_step((low - END) / (0.995 - END)))
+    return 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
 
 
 def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,14 +249,14 @@ def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _fade(style: Style, cover: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Softer where the forehead begins, and ending as the bust does."""
-    (_, low), (_, down) = picture_grid(len(cover)), canvas_grid(len(cover))
+    """Softer where the forehead begins."""
+    _, down = canvas_grid(len(cover))
     soft = smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
     soft *= 0.4 if style.long else 0.55
     cover = cover + soft * (blur_half(cover, 2.2) - cover)
     if not style.long:  # shaven sides
         cover = cover * (1 - 0.35 * smooth_step((down - 0.36) / 0.12))
-    return cover * (1 - smooth_step((low - END) / (0.995 - END)))
+    return cover
 
 
 def _cast_shadow(

@@ -35,6 +35,7 @@ SHADE = 0.72  # of the hair behind the neck
 SHINE = 0.05  # of what hair sends back, whatever its colour
 CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
+BUST = 0.89  # from here to the picture's end it fades, a fraction of its height
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -95,6 +96,7 @@ class FaceDecoder(nn.Module):
     narrows: Tensor
     folded_narrows: Tensor
     to_rgb: Tensor
+    bust: Tensor
 
     def __init__(
         self,
@@ -161,6 +163,7 @@ class FaceDecoder(nn.Module):
             "narrows": narrows,
             "folded_narrows": fold(narrows).mT,
             "to_rgb": torch.tensor(TO_RGB),
+            "bust": fade_out(size, BUST),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values.contiguous(), False)
@@ -276,12 +279,20 @@ class FaceDecoder(nn.Module):
         back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
         picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)
-        return picture + front * (hair - picture)
+        picture = picture + front * (hair - picture)
+        return 1 - self.bust * (1 - picture)
 
 
 def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:
     """Values (B, N) near `middle` (N,) as they are, those far from it within `reach` (N,)."""
     return middle + reach * torch.tanh((values - middle) / (reach + 1e-4))
+
+
+def fade_out(size: int, start: float) -> Tensor:
+    """How much is seen of each row of a picture that fades into the ground from `start`, a fraction
+    of it, to its end: (size, 1)."""
+    x = ((torch.arange(size)[:, None] + 0.5) / size - start).clamp(0) / (0.995 - start)
+    return 1 - x.clamp(max=1) ** 2 * (3 - 2 * x.clamp(max=1))
 
 
 def enlarging_matrix(old: int, new: int) -> Tensor:
