@@ -27,14 +27,14 @@ LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there ar
 SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
 HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
-WIDEST = 0.365  # half of it, of any hair
+WIDEST = 0.355  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 HANGING = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
-GREY = 0.19  # chroma of hair half grey, of its lightness, CIE Lab
+GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SHARED = 0.8  # of a hairline with others of its group
+SHARED = 0.6  # of a hairline with others of its group
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.345, 0.35
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
@@ -112,7 +112,7 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     lightness = np.array([lab[group == k, 0].mean() for k in kept])
     colours = np.stack([lab[group == k].mean(0) for k in kept])
     chroma = np.hypot(colours[:, 1], colours[:, 2])
-    grey = GREY * np.clip(lightness, 25, 60)
+    grey = GREY * np.clip(lightness, 25, 75)
     colours[:, 1:] *= np.interp(chroma - grey, [-5, 5], CHROMA)[:, None]
     colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
@@ -200,10 +200,10 @@ def _cut(edge: np.ndarray, end: float) -> np.ndarray:
     if end >= 1:
         return edge
     across, low = picture_grid(len(edge))
-    beside = (0.33 - 0.06 * smooth_step((low - 0.62) / 0.26) - across) * 224
+    beside = (0.315 - 0.025 * smooth_step((low - 0.66) / 0.2) - across) * 224
     edge, below = np.minimum(edge, beside), (end - low) * 224
-    corner = np.maximum(12 - np.abs(edge - below), 0) / 12
-    return blur_half(np.minimum(edge, below) - 3 * corner**2, 2.0)
+    corner = np.maximum(20 - np.abs(edge - below), 0) / 20
+    return blur_half(np.minimum(edge, below) - 5 * corner**2, 2.0)
 
 
 def _half_width(edge: np.ndarray) -> np.ndarray:
@@ -250,7 +250,9 @@ def _close(edge: np.ndarray) -> np.ndarray:
     edge = np.minimum(edge, (1 - radius) * wide * 224)
     # Beside: within the picture, and short hair lets the ears free.
     beside = (WIDEST - across) * 224
-    if not _is_long(edge):
+    if _is_long(edge):  # and long hair comes in as it falls
+        beside -= 0.06 * smooth_step((low - 0.55) / 0.45) * 224
+    else:
         beside -= smooth_step((down - 0.26) / 0.2) * (WIDEST - WIDE_ABOVE_EAR) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
     edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 6.0 if _is_long(edge) else 2.4)
