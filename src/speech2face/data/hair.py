@@ -283,4 +283,4 @@ def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
     mean = spread(mean[..., None], surely.mean(0))[..., 0]
     within = edge > 2
     light = mean / max(float(mean[within].mean()) if within.any() else 1.0, 1e-3)
-    return np.clip(1 + 0.7 * (light - 1), 0.7, 1.1)
+    return np.clip(1 + 0.6 * (light - 1), 0.8, 1.1)
