@@ -42,7 +42,7 @@ BOB = replace(STRAIGHT, length=60, end=0.865)
 LONG = (STRAIGHT, BOB, WAVY, STRAIGHT)  # from the flattest hair to the fullest
 BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.11, curl=0.25)
 CROP = replace(BACK, length=7, over=0.8, each=0.12, forward=True, curl=0.4)
-CURLY = replace(BACK, count=4.0, length=8, over=0.7, locks=0.06, each=0.13, curl=1.6)
+CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.13, curl=1.6)
 RECEDING = replace(CROP, forward=False, receding=7.0)
 SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
