@@ -20,7 +20,7 @@ import torch
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
-from speech2face.data.heads import Heads, separate_heads
+from speech2face.data.heads import Heads, blur_half, separate_heads
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.skin import uncover_skin
 from speech2face.data.targets import Targets, build_targets, frame
@@ -32,11 +32,12 @@ from speech2face.data.textures import (
     mirror_order,
 )
 from speech2face.errors import ModelError, UsageError
+from speech2face.face_traits import EYES, LIPS
 from speech2face.faces import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
 from speech2face.provenance import claim_run, describe, tell_data
 from speech2face.training.checkpoint import load_weights, save_weights
-from speech2face.training.hair_choice import solve_chances
+from speech2face.training.hair_choice import SURER, solve_chances
 from speech2face.training.ridge import solve_ridge
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
+SURER_COLOUR = 5.0, 1.6  # hair that is not the brows', or not of the age, looks dyed
+EVEN = 0.7  # how far the mean's colour is evened
+LOCAL = 0.4  # how much of the differences in colour from place to place is kept
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ def _solve_skin(
     light, colour = parts[..., 0], parts[..., 1:]
     few = (config.colour // 2, config.colour)
     colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
-    colour = colour.transpose(0, 3, 1, 2)
+    colour = _calm(colour, decoder.mean_shape.numpy()).transpose(0, 3, 1, 2)
     bands = (decoder.split_bands(torch.tensor(each)[None, None]) for each in light)
     energy = np.stack([decoder.measure_energy(band)[0].numpy() for band in bands])
     regress = _Ridge(targets.embeddings, decoder.average.numpy())
@@ -182,6 +186,35 @@ def _solve_skin(
     _put(decoder.skin_cover, skin.cover)
 
 
+def _calm(colour: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
+    """Colours (N, C, C/2, 2) that differ from person to person in tone, in eyes and in the mouth as
+    they do, elsewhere less from place to place: far from the average these would be stains. The
+    mean face, flushed about the nose, is evened, too."""
+    few = colour.shape[1]
+    free = _features_mask(mean_shape, few)[..., None]
+    middle, skin = colour.mean(0), 1 - free
+    even = blur_half(middle * skin, 10.0) / np.maximum(
+        blur_half(skin[..., 0], 10.0)[..., None], 1e-3
+    )
+    even = middle + EVEN * skin * (even - middle)
+    for row, own in enumerate(colour):
+        away = own - middle
+        wide = blur_half(away, 22.0)
+        colour[row] = even + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
+    return colour
+
+
+def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """Where eyes and mouth are, (S, S/2), softly."""
+    import cv2
+
+    mask = np.zeros((size, size), np.float32)
+    for of in (*EYES, LIPS):
+        points = np.round(mean_shape[of] * size * 16).astype(np.int32)
+        cv2.fillConvexPoly(mask, cv2.convexHull(points), 1.0, cv2.LINE_8, 4)
+    return np.clip(2 * blur_half(mask[:, : size // 2], 2.5), 0, 1)
+
+
 def _solve_hair(
     decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
@@ -190,8 +223,8 @@ def _solve_hair(
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)
     solved = [
-        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups)
-        for kinds in (shapes, colours)
+        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups, surer)
+        for kinds, surer in ((shapes, SURER), (colours, SURER_COLOUR))
     ]
     _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
     _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
