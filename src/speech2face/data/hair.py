@@ -24,10 +24,10 @@ from speech2face.data.strands import LONG, SHORT, Style, draw_hair
 from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
-SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
+SHAPES, COLOURS = 34, 9  # looked for; fewer are kept
 HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
-WIDEST = 0.355  # half of it, of any hair
+WIDEST = 0.320  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 HANGING = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
@@ -36,7 +36,8 @@ GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 0.6  # of a hairline with others of its group
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
-DOME_LONG = 0.345, 0.35
+DOME_LONG = 0.312, 0.335
+DOME_BACK = 0.276, 0.290
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 
@@ -83,10 +84,10 @@ def find_shapes(heads: Heads) -> HairShapes:
     styles = _choose_styles(edges, groups[1:])
     fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, (edge, style) in enumerate(zip(edges, styles, strict=True), 1):
-        edge = _cut(edge, style.end)
+        edge = _draw_back(edge) if style.behind else _cut(edge, style.end)
         cover, light = draw_hair(edge, style, number)
         fronts.append(cover)
-        backs.append(_fill(edge))
+        backs.append(_fill(edge, style.behind))
         lights.append(light * _light(heads, wearers[nearest[number - 1]], edge))
     front, back, light = (np.stack(of) for of in (fronts, backs, lights))
     return HairShapes(front, back, light, worn, groups)
@@ -206,6 +207,15 @@ def _cut(edge: np.ndarray, end: float) -> np.ndarray:
     return blur_half(np.minimum(edge, below) - 5 * corner**2, 2.0)
 
 
+def _draw_back(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same drawn back tightly over the head."""
+    across, low = picture_grid(len(edge))
+    wide, high = DOME_BACK
+    radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
+    tight = np.minimum((1 - radius) * wide, 0.46 - low) * 224
+    return np.minimum(edge, tight)
+
+
 def _half_width(edge: np.ndarray) -> np.ndarray:
     """How far from the middle line the outline lies in each row, fractions of the picture (S,);
     -1 where there is no hair."""
@@ -259,14 +269,16 @@ def _close(edge: np.ndarray) -> np.ndarray:
     return edge
 
 
-def _fill(edge: np.ndarray) -> np.ndarray:
+def _fill(edge: np.ndarray, width: float) -> np.ndarray:
     """What is seen of the hair behind: that of long hair behind face and neck, and of any hair
-    behind the scalp, so that no ground shines through between the strands."""
+    behind the scalp, so that no ground shines through between the strands; and of hair that is
+    drawn back what falls behind the neck, half its `width`, if any."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
     behind = (_half_width(edge)[:, None] - 0.018 - across) * 224
     if not _is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]
         behind = np.minimum(behind, np.minimum((low - top) * 224 - 4, (0.40 - down) * 224))
+        behind = np.maximum(behind, np.where(low > 0.5, (width - across) * 224, OUTSIDE))
     return blur_half(behind > 0, 1.5)
 
 

@@ -61,7 +61,7 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
     across, _ = picture_grid(size)
     shoulders = np.maximum(across - 0.25, 0) / 0.25
     bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step(shoulders))
-    cover = 1 - (1 - _sigmoid((head - 0.8) / 0.45)) * (1 - bust)
+    cover = 1 - (1 - _sigmoid((head - 0.8) / 0.38)) * (1 - bust)
     return Skin(colours, cover.astype(np.float32))
 
 
@@ -125,7 +125,7 @@ def _shade_ear(oval: np.ndarray) -> np.ndarray:
     rim = np.exp(-(((radius - 0.84) / 0.10) ** 2))
     crease = np.exp(-(((oval + 2.0) / 1.4) ** 2)) * np.exp(-((up / 1.0) ** 4))
     light = 0.99 - 0.30 * hollow - 0.20 * fold + 0.06 * ridge + 0.10 * rim - 0.18 * crease
-    light = blur_half(1 + within * (light - 1), 0.5)
+    light = blur_half(1 + within * (light - 1), 0.35)
     return light[..., None] * (1 + blur_half(within, 1.5)[..., None] * (np.array(EAR_TINT) - 1))
 
 
@@ -134,8 +134,8 @@ def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shading, lit from the front: darker to its sides and in the chin's shadow, and lighter along the
     muscles that run from behind the jaw to the breastbone."""
     (across, low), (_, down) = picture_grid(len(oval)), canvas_grid(len(oval))
-    slope = np.clip((low - 0.85) / 0.15, 0, 1)
-    width = 0.158 - 0.006 * np.clip((low - 0.76) / 0.09, 0, 1) + 0.40 * slope**1.6
+    slope = np.clip((low - 0.84) / 0.16, 0, 1)
+    width = 0.150 - 0.012 * np.clip((low - 0.74) / 0.11, 0, 1) + 0.34 * slope**1.8
     outline = np.minimum((width - across) * 224 / (1 + 2.6 * slope**0.6), (down - 0.6) * 224)
     shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 3), 0) / 8), 2)
     round_ = np.clip(across / np.minimum(width, 0.25), 0, 1) ** 4

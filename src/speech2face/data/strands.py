@@ -14,10 +14,11 @@ from speech2face.data.heads import blur_half, signed_distance, smooth_step
 from speech2face.data.targets import canvas_grid, picture_grid
 
 FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
-UNDER = 0.74  # how light hair is between the strands
+UNDER = 0.80  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
+SOFT = 0.5  # what strands are blurred by, pixels of 224
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,20 @@ class Style:
     curl: float = 0.0  # how far strands turn, radians
     end: float = 2.0  # where hair is cut off below, fractions of the picture
     receding: float = 1.5  # how far the hairline goes back at the temples
+    tucked: bool = False  # behind the ears
+    waves: float = 0.0  # of long hair's outlines, pixels of 224
+    behind: float = 0.0  # half the width of what falls behind the neck of hair drawn back
 
 
-STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.09)
-WAVY = replace(STRAIGHT, length=60, over=0.8, locks=0.08, curl=0.3)
+STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.06)
+WAVY = replace(STRAIGHT, length=60, over=0.8, locks=0.08, curl=0.3, waves=3.0)
 BOB = replace(STRAIGHT, length=60, end=0.865)
-LONG = (STRAIGHT, BOB, WAVY, STRAIGHT)  # from the flattest hair to the fullest
-BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.11, curl=0.25)
-CROP = replace(BACK, length=7, over=0.8, each=0.12, forward=True, curl=0.4)
-CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.13, curl=1.6)
+TUCKED = replace(STRAIGHT, tucked=True)
+BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.07, curl=0.25)
+TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.225)
+CROP = replace(BACK, length=7, over=0.8, each=0.08, forward=True, curl=0.4)
+CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.09, curl=1.6)
+LONG = (TIED, TUCKED, BOB, STRAIGHT, replace(WAVY, tucked=True), WAVY)  # flattest to fullest
 RECEDING = replace(CROP, forward=False, receding=7.0)
 SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
@@ -64,6 +70,8 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
     depth, inwards, along = _find_growth(edge)
     if not style.long:
         edge = _trim(style, edge, depth)
+    elif style.waves:
+        edge = edge + _wave(style, edge)
     rough = (0.3 if style.long else 0.6) * _noise(random, edge, 3.5)
     rough = rough + 0.2 * _noise(random, edge, 1.2)
     edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
@@ -82,7 +90,9 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
     strands = _grow(random, style, edge, turned, depth, locks)
     cover, light = _paint(strands, _cover_ground(style, edge, depth))
     cover = _fade(style, cover, depth)
-    light = _even(light * _shine(edge, growth, locks), edge)
+    if style.tucked:
+        cover = cover * (1 - _tuck(len(edge)))
+    light = _even(blur_half(light, SOFT) * _shine(edge, growth, locks), edge)
     return _cast_shadow(cover, light, depth)
 
 
@@ -97,7 +107,33 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
     edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
     edge = edge - 4.5 * inner * smooth_step((down - 0.30) / 0.16)
-    return blur_half(edge, 1.5) - 3 * smooth_step((down - 0.44) / 0.1)
+    edge = blur_half(edge, 1.5) - 3 * smooth_step((down - 0.44) / 0.1)
+    return np.maximum(edge, _lay_sideburn(len(edge)))
+
+
+def _lay_sideburn(size: int) -> np.ndarray:
+    """The outline of the hair between face and ear: a strip that runs out in a point."""
+    across, low = picture_grid(size)
+    half = 0.024 * smooth_step((0.57 - low) / 0.20)
+    middle = 0.233 - 0.5 * np.maximum(0.42 - low, 0)
+    strip = (half - np.abs(across - middle)) * 224
+    return np.where((low > 0.36) & (low < 0.57), strip, -30.0)
+
+
+def _tuck(size: int) -> np.ndarray:
+    """How surely hair that is tucked behind the ears is behind them: from the temples over the ears,
+    and down from there."""
+    across, low = picture_grid(size)
+    crisp = smooth_step((low - 0.355 - 1.0 * np.maximum(across - 0.2, 0)) / 0.02)
+    beside = smooth_step((across - 0.285) / 0.03)
+    return crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16)
+
+
+def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
+    """How far further out than `edge` the outlines of wavy hair lie, more so below."""
+    _, low = picture_grid(len(edge))
+    wave = np.sin(2 * np.pi * (low - 0.40) / 0.155)
+    return style.waves * wave * smooth_step((low - 0.42) / 0.2)
 
 
 # Growth ------------------------------------------------------------------------------------------

@@ -35,7 +35,9 @@ SHADE = 0.72  # of the hair behind the neck
 SHINE = 0.05  # of what hair sends back, whatever its colour
 CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
-BUST = 0.89  # from here to the picture's end it fades, a fraction of its height
+# A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
+# of the picture, and from which part of it.
+BUST, BUST_MIDDLE, FADING = (0.47, 0.425), 0.55, 0.74
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -163,7 +165,7 @@ class FaceDecoder(nn.Module):
             "narrows": narrows,
             "folded_narrows": fold(narrows).mT,
             "to_rgb": torch.tensor(TO_RGB),
-            "bust": fade_out(size, BUST),
+            "bust": fade_out(size),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values.contiguous(), False)
@@ -288,11 +290,14 @@ def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:
     return middle + reach * torch.tanh((values - middle) / (reach + 1e-4))
 
 
-def fade_out(size: int, start: float) -> Tensor:
-    """How much is seen of each row of a picture that fades into the ground from `start`, a fraction
-    of it, to its end: (size, 1)."""
-    x = ((torch.arange(size)[:, None] + 0.5) / size - start).clamp(0) / (0.995 - start)
-    return 1 - x.clamp(max=1) ** 2 * (3 - 2 * x.clamp(max=1))
+def fade_out(size: int) -> Tensor:
+    """How much is seen of the left half of a bust, which fades into the ground below: (size,
+    size/2)."""
+    line = (torch.arange(size) + 0.5) / size
+    low = (line - BUST_MIDDLE).clamp(min=0)[:, None] / BUST[1]
+    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / FADING).clamp(max=1)
+    x = ((torch.sqrt(low**2 + aside**2) - FADING) / (1 - FADING)).clamp(0, 1)
+    return 1 - x**2 * (3 - 2 * x)
 
 
 def enlarging_matrix(old: int, new: int) -> Tensor:
