@@ -20,7 +20,7 @@ from speech2face.data.heads import (
     smooth_step,
     spread,
 )
-from speech2face.data.strands import LONG, SHORT, Style, draw_hair
+from speech2face.data.strands import LONG, SHORT, STRAIGHT, Style, draw_hair
 from speech2face.data.targets import FRAME, canvas_grid, picture_grid
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
@@ -84,10 +84,13 @@ def find_shapes(heads: Heads) -> HairShapes:
     styles = _choose_styles(edges, groups[1:])
     fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
     for number, (edge, style) in enumerate(zip(edges, styles, strict=True), 1):
-        edge = _draw_back(edge) if style.behind else _cut(edge, style.end)
-        cover, light = draw_hair(edge, style, number)
+        edge = _cut(_tuck(edge) if style.tucked else edge, style.end)
+        backs.append(_fill(edge, style))
+        cover, light = draw_hair(_draw_back(edge) if style.behind else edge, style, number)
+        if style.behind:  # what falls behind the neck has strands of its own
+            below = smooth_step((picture_grid(size)[1] - 0.48) / 0.04)
+            light = light + below * (draw_hair(edge, STRAIGHT, number)[1] - light)
         fronts.append(cover)
-        backs.append(_fill(edge, style.behind))
         lights.append(light * _light(heads, wearers[nearest[number - 1]], edge))
     front, back, light = (np.stack(of) for of in (fronts, backs, lights))
     return HairShapes(front, back, light, worn, groups)
@@ -216,6 +219,14 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
     return np.minimum(edge, tight)
 
 
+def _tuck(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same behind the ears: little wider than these."""
+    across, low = picture_grid(len(edge))
+    beside = 0.306 - 0.03 * smooth_step((low - 0.5) / 0.4) - across
+    narrow = smooth_step((low - 0.28) / 0.12)
+    return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
+
+
 def _half_width(edge: np.ndarray) -> np.ndarray:
     """How far from the middle line the outline lies in each row, fractions of the picture (S,);
     -1 where there is no hair."""
@@ -269,16 +280,19 @@ def _close(edge: np.ndarray) -> np.ndarray:
     return edge
 
 
-def _fill(edge: np.ndarray, width: float) -> np.ndarray:
+def _fill(edge: np.ndarray, style: Style) -> np.ndarray:
     """What is seen of the hair behind: that of long hair behind face and neck, and of any hair
-    behind the scalp, so that no ground shines through between the strands; and of hair that is
-    drawn back what falls behind the neck, half its `width`, if any."""
+    behind the scalp, so that no ground shines through between the strands; but of hair that
+    is drawn back what falls behind the neck alone."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    behind = (_half_width(edge)[:, None] - 0.018 - across) * 224
+    inset = 0.004 if style.tucked else 0.018
+    behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not _is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]
         behind = np.minimum(behind, np.minimum((low - top) * 224 - 4, (0.40 - down) * 224))
-        behind = np.maximum(behind, np.where(low > 0.5, (width - across) * 224, OUTSIDE))
+    elif style.behind:
+        ends = style.behind - 0.05 * smooth_step((low - 0.6) / 0.4) - across
+        behind = np.minimum(np.minimum(behind, ends * 224), (low - 0.4) * 224)
     return blur_half(behind > 0, 1.5)
 
 

@@ -135,7 +135,7 @@ def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     muscles that run from behind the jaw to the breastbone."""
     (across, low), (_, down) = picture_grid(len(oval)), canvas_grid(len(oval))
     slope = np.clip((low - 0.84) / 0.16, 0, 1)
-    width = 0.150 - 0.012 * np.clip((low - 0.74) / 0.11, 0, 1) + 0.34 * slope**1.8
+    width = 0.150 - 0.012 * np.clip((low - 0.74) / 0.11, 0, 1) + 0.28 * slope**1.6
     outline = np.minimum((width - across) * 224 / (1 + 2.6 * slope**0.6), (down - 0.6) * 224)
     shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 3), 0) / 8), 2)
     round_ = np.clip(across / np.minimum(width, 0.25), 0, 1) ** 4

@@ -18,6 +18,7 @@ UNDER = 0.80  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
+SIDEBURN = 0.7  # how surely the hair before the ears covers the skin
 SOFT = 0.5  # what strands are blurred by, pixels of 224
 
 
@@ -37,18 +38,18 @@ class Style:
     receding: float = 1.5  # how far the hairline goes back at the temples
     tucked: bool = False  # behind the ears
     waves: float = 0.0  # of long hair's outlines, pixels of 224
-    behind: float = 0.0  # half the width of what falls behind the neck of hair drawn back
+    behind: float = 0.0  # half the width of what falls behind the neck, of hair drawn back
 
 
 STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.06)
-WAVY = replace(STRAIGHT, length=60, over=0.8, locks=0.08, curl=0.3, waves=3.0)
+WAVY = replace(STRAIGHT, length=60, over=0.4, locks=0.08, curl=0.3, waves=1.8)
 BOB = replace(STRAIGHT, length=60, end=0.865)
 TUCKED = replace(STRAIGHT, tucked=True)
 BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.07, curl=0.25)
-TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.225)
-CROP = replace(BACK, length=7, over=0.8, each=0.08, forward=True, curl=0.4)
+TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.265)
+CROP = replace(BACK, length=7, over=0.5, each=0.08, forward=True, curl=0.4)
 CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.09, curl=1.6)
-LONG = (TIED, TUCKED, BOB, STRAIGHT, replace(WAVY, tucked=True), WAVY)  # flattest to fullest
+LONG = (TIED, TUCKED, BOB, STRAIGHT, WAVY)  # from the flattest hair to the fullest
 RECEDING = replace(CROP, forward=False, receding=7.0)
 SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
@@ -72,8 +73,8 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
         edge = _trim(style, edge, depth)
     elif style.waves:
         edge = edge + _wave(style, edge)
-    rough = (0.3 if style.long else 0.6) * _noise(random, edge, 3.5)
-    rough = rough + 0.2 * _noise(random, edge, 1.2)
+    rough = (0.3 if style.long else 0.45) * _noise(random, edge, 3.5)
+    rough = rough + (0.08 if style.long else 0.2) * _noise(random, edge, 1.2)
     edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
     if not style.long:  # no hairline is straight; all go alike, as they hide what is a face's own
         line = _noise(np.random.default_rng(1), edge, 5)
@@ -114,17 +115,18 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _lay_sideburn(size: int) -> np.ndarray:
     """The outline of the hair between face and ear: a strip that runs out in a point."""
     across, low = picture_grid(size)
-    half = 0.024 * smooth_step((0.57 - low) / 0.20)
-    middle = 0.233 - 0.5 * np.maximum(0.42 - low, 0)
-    strip = (half - np.abs(across - middle)) * 224
-    return np.where((low > 0.36) & (low < 0.57), strip, -30.0)
+    half = 0.021 * smooth_step((0.56 - low) / 0.18)
+    middle = 0.240 - 0.014 * smooth_step((low - 0.39) / 0.12)
+    strip = np.minimum(half - np.abs(across - middle), low - 0.375) * 224
+    return np.where(low < 0.56, strip, -30.0)
 
 
 def _tuck(size: int) -> np.ndarray:
     """How surely hair that is tucked behind the ears is behind them: from the temples over the ears,
     and down from there."""
     across, low = picture_grid(size)
-    crisp = smooth_step((low - 0.355 - 1.0 * np.maximum(across - 0.2, 0)) / 0.02)
+    line = 0.30 + 1.25 * np.maximum(across - 0.165, 0)
+    crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
     beside = smooth_step((across - 0.285) / 0.03)
     return crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16)
 
@@ -132,7 +134,7 @@ def _tuck(size: int) -> np.ndarray:
 def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
     """How far further out than `edge` the outlines of wavy hair lie, more so below."""
     _, low = picture_grid(len(edge))
-    wave = np.sin(2 * np.pi * (low - 0.40) / 0.155)
+    wave = np.sin(2 * np.pi * (low - 0.40) / 0.18)
     return style.waves * wave * smooth_step((low - 0.42) / 0.2)
 
 
@@ -259,7 +261,12 @@ def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarr
         thin = 4.5 + 1.5 * smooth_step((down - 0.28) / 0.14)
         inset += thin * smooth_step((depth - 0.3) / 0.3) + 2 * smooth_step((down - 0.40) / 0.1)
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
-    return 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
+    ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
+    if not style.long:
+        strip = _lay_sideburn(len(edge))
+        strip = smooth_step((strip + 1) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
+        ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
+    return ground
 
 
 def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,14 +30,14 @@ from speech2face.networks.spline_warp import spline_basis, warp
 LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
-CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
+CONTRAST, LEAST_GAIN, MOST_GAIN = 1.0, 0.75, 2.4  # how far a band gets its energy, and its limits
 SHADE = 0.72  # of the hair behind the neck
 SHINE = 0.05  # of what hair sends back, whatever its colour
 CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 # A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
 # of the picture, and from which part of it.
-BUST, BUST_MIDDLE, FADING = (0.47, 0.425), 0.55, 0.74
+BUST, BUST_MIDDLE, FADING = (0.50, 0.45), 0.55, 0.66
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))

@@ -20,10 +20,10 @@ import torch
 from speech2face import __version__
 from speech2face.console import Show
 from speech2face.data.hair import HairColours, HairShapes, find_colours, find_shapes
-from speech2face.data.heads import Heads, blur_half, separate_heads
+from speech2face.data.heads import Heads, blur_half, separate_heads, smooth_step
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.skin import uncover_skin
-from speech2face.data.targets import Targets, build_targets, frame
+from speech2face.data.targets import Targets, build_targets, frame, picture_grid
 from speech2face.data.textures import (
     MeasuredFaces,
     explain_face,
@@ -45,8 +45,9 @@ log = logging.getLogger(__name__)
 KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
-SURER_COLOUR = 5.0, 1.6  # hair that is not the brows', or not of the age, looks dyed
+SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
 EVEN = 0.7  # how far the mean's colour is evened
+EVEN_BEARDS = 0.7  # how far lightness about the mouth is
 LOCAL = 0.4  # how much of the differences in colour from place to place is kept
 
 
@@ -58,7 +59,7 @@ class FaceDecoderRecipe:
     network: FaceDecoderConfig
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
-    sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
+    sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
     typical: float = 2.25  # how many times as far from the average as `shown` a typical face lies
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
@@ -167,7 +168,7 @@ def _solve_skin(
     config = decoder.config
     skin = uncover_skin(heads, decoder.mean_shape.numpy(), recipe.sharpening)
     parts = skin.colours @ np.linalg.inv(np.array(TO_RGB)).T.astype(np.float32)
-    light, colour = parts[..., 0], parts[..., 1:]
+    light, colour = _even_beards(parts[..., 0], decoder.mean_shape.numpy()), parts[..., 1:]
     few = (config.colour // 2, config.colour)
     colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
     colour = _calm(colour, decoder.mean_shape.numpy()).transpose(0, 3, 1, 2)
@@ -202,6 +203,21 @@ def _calm(colour: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
         wide = blur_half(away, 22.0)
         colour[row] = even + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
     return colour
+
+
+def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
+    """Lightness (N, S, S/2) whose coarse differences from person to person about the mouth are
+    nearer to one tone: a mean of beards would be a smear on the upper lip and under the mouth."""
+    across, low = picture_grid(light.shape[1])
+    mask = smooth_step((low - 0.595) / 0.02) * smooth_step((0.82 - low) / 0.04)
+    mask *= smooth_step((0.15 - across) / 0.04) * (1 - _features_mask(mean_shape, len(low)))
+    wide, middle = blur_half(mask, 14.0) + 1e-3, light.mean(0)
+    out = np.empty_like(light)
+    for row, own in enumerate(light):
+        away = own - middle
+        one_tone = blur_half(away * mask, 14.0) / wide
+        out[row] = own + EVEN_BEARDS * mask * (one_tone - blur_half(away, 3.0))
+    return out
 
 
 def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
