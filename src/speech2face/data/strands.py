@@ -93,7 +93,7 @@ def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np
     cover = _fade(style, cover, depth)
     if style.tucked:
         cover = cover * (1 - _tuck(len(edge)))
-    light = _even(blur_half(light, SOFT) * _shine(edge, growth, locks), edge)
+    light = _even(light * _shine(edge, growth, locks), edge)
     return _cast_shadow(cover, light, depth)
 
 
@@ -107,7 +107,7 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     edge = edge + inner * (4 * middle + (4 - 1.5 * style.receding) * temples)
     beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
     edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
-    edge = edge - 4.5 * inner * smooth_step((down - 0.30) / 0.16)
+    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
     edge = blur_half(edge, 1.5) - 3 * smooth_step((down - 0.44) / 0.1)
     return np.maximum(edge, _lay_sideburn(len(edge)))
 
@@ -115,8 +115,8 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _lay_sideburn(size: int) -> np.ndarray:
     """The outline of the hair between face and ear: a strip that runs out in a point."""
     across, low = picture_grid(size)
-    half = 0.021 * smooth_step((0.56 - low) / 0.18)
-    middle = 0.240 - 0.014 * smooth_step((low - 0.39) / 0.12)
+    half = 0.018 * smooth_step((0.57 - low) / 0.20)
+    middle = 0.243 - 0.018 * smooth_step((low - 0.38) / 0.14)
     strip = np.minimum(half - np.abs(across - middle), low - 0.375) * 224
     return np.where(low < 0.56, strip, -30.0)
 
@@ -227,6 +227,8 @@ def _grow(
     count = len(roots)
     length = style.length * random.uniform(0.5, 1.3, count)
     over = style.over * random.exponential(1, count)
+    if style.long:  # beside the face a single hair would be a line
+        over *= smooth_step((0.5 - _look_up(depth, roots)) / 0.2)
     lock = _look_up(locks, roots)
     lightness = 1 + lock + style.each * random.standard_normal(count)
     paths, grown = np.empty((count, steps + 1, 2)), np.zeros(count, int)
@@ -256,15 +258,15 @@ def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Where hair is so thick that nothing is seen between the strands."""
     _, down = canvas_grid(len(edge))
-    inset, soft = np.full(edge.shape, 1.2), np.full(edge.shape, 0.6)
+    inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
     if not style.long:  # it is thinner towards the face, and more so before the ears
-        thin = 4.5 + 1.5 * smooth_step((down - 0.28) / 0.14)
-        inset += thin * smooth_step((depth - 0.3) / 0.3) + 2 * smooth_step((down - 0.40) / 0.1)
+        thin = 4.5 - 1.5 * smooth_step((down - 0.28) / 0.14)
+        inset += thin * smooth_step((depth - 0.3) / 0.3)
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
     ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
     if not style.long:
         strip = _lay_sideburn(len(edge))
-        strip = smooth_step((strip + 1) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
+        strip = smooth_step((strip + 2) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
         ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
     return ground
 
@@ -288,7 +290,7 @@ def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray
         cv2.resize(plane.astype(np.float32), (half, size), interpolation=cv2.INTER_AREA)
         for plane in (cover, light)
     )
-    return cover / 255, light / 100
+    return blur_half(cover, SOFT) / 255, blur_half(light, SOFT) / 100
 
 
 def _fade(style: Style, cover: np.ndarray, depth: np.ndarray) -> np.ndarray:
