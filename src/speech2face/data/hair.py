@@ -34,7 +34,8 @@ LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SHARED = 0.6  # of a hairline with others of its group
+SHARED = 0.85  # of a hairline with others
+SHARED_BY_ALL = 0.5  # of these not with those of its group, but with all
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.312, 0.335
 DOME_BACK = 0.276, 0.290
@@ -179,12 +180,14 @@ def _is_long(edge: np.ndarray) -> bool:
 
 
 def _share_hairline(edges: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Outlines (K, S, S/2) whose hairlines are nearer to the mean of their group than they were:
+    """Outlines (K, S, S/2) whose hairlines are nearer to the mean than they were:
     what differs by chance near the face hides what does not."""
     across, low = picture_grid(edges.shape[1])
     radius = np.hypot(across / 0.27, np.minimum(low - 0.42, 0) / 0.27)
     share = SHARED * smooth_step((1.15 - radius) / 0.25) * smooth_step((0.6 - low) / 0.1)
     means = np.stack([edges[groups == group].mean(0) for group in groups])
+    everybody = np.mean([edges[groups == group].mean(0) for group in np.unique(groups)], axis=0)
+    means += SHARED_BY_ALL * (everybody - means)
     return edges + share * (means - edges)
 
 

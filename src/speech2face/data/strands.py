@@ -125,10 +125,11 @@ def _tuck(size: int) -> np.ndarray:
     """How surely hair that is tucked behind the ears is behind them: from the temples over the ears,
     and down from there."""
     across, low = picture_grid(size)
-    line = 0.30 + 1.25 * np.maximum(across - 0.165, 0)
+    aside = np.maximum(across - 0.16, 0)
+    line = 0.295 + 0.75 * aside + 4 * aside**2
     crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
     beside = smooth_step((across - 0.285) / 0.03)
-    return crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16)
+    return blur_half(crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16), 1.2)
 
 
 def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
@@ -266,7 +267,7 @@ def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarr
     ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
     if not style.long:
         strip = _lay_sideburn(len(edge))
-        strip = smooth_step((strip + 2) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
+        strip = smooth_step((strip + 2.5) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
         ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
     return ground
 

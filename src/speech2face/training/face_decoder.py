@@ -47,7 +47,7 @@ WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
 EVEN = 0.7  # how far the mean's colour is evened
-EVEN_BEARDS = 0.7  # how far lightness about the mouth is
+EVEN_BEARDS = 0.35  # how far lightness about the mouth is
 LOCAL = 0.4  # how much of the differences in colour from place to place is kept
 
 
