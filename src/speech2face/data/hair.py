@@ -27,7 +27,7 @@ LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there ar
 SHAPES, COLOURS = 34, 9  # looked for; fewer are kept
 HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
-WIDEST = 0.320  # half of it, of any hair
+WIDEST = 0.314  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
 HANGING = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
@@ -37,7 +37,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 0.85  # of a hairline with others
 SHARED_BY_ALL = 0.5  # of these not with those of its group, but with all
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
-DOME_LONG = 0.312, 0.335
+DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
@@ -187,19 +187,18 @@ def _share_hairline(edges: np.ndarray, groups: np.ndarray) -> np.ndarray:
     share = SHARED * smooth_step((1.15 - radius) / 0.25) * smooth_step((0.6 - low) / 0.1)
     means = np.stack([edges[groups == group].mean(0) for group in groups])
     everybody = np.mean([edges[groups == group].mean(0) for group in np.unique(groups)], axis=0)
-    means += SHARED_BY_ALL * (everybody - means)
+    means += SHARED_BY_ALL * smooth_step((0.48 - low) / 0.12) * (everybody - means)
     return edges + share * (means - edges)
 
 
 def _choose_styles(edges: np.ndarray, groups: np.ndarray) -> list[Style]:
-    """How each outline is drawn; of short hair the fullest otherwise than the flattest."""
-    full = np.argsort(np.argsort((edges > 0).mean((1, 2)) + 9 * (groups > 1)))
-    short = int((groups == 1).sum())
-    long = max(len(groups) - short, 1)
-    return [
-        LONG[(rank - short) * len(LONG) // long] if group > 1 else SHORT[rank * len(SHORT) // short]
-        for rank, group in zip(full, groups, strict=True)
-    ]
+    """How each outline is drawn; of a group the fullest otherwise than the flattest."""
+    fullness, styles = (edges > 0).mean((1, 2)), [SHORT[0]] * len(edges)
+    for group in np.unique(groups):
+        among, own = LONG if group > 1 else SHORT, np.flatnonzero(groups == group)
+        for rank, number in enumerate(own[np.argsort(fullness[own])]):
+            styles[number] = among[int((rank + 0.5) * len(among) / len(own))]
+    return styles
 
 
 def _cut(edge: np.ndarray, end: float) -> np.ndarray:

@@ -49,7 +49,7 @@ BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.07, 
 TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.265)
 CROP = replace(BACK, length=7, over=0.5, each=0.08, forward=True, curl=0.4)
 CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.09, curl=1.6)
-LONG = (TIED, TUCKED, BOB, STRAIGHT, WAVY)  # from the flattest hair to the fullest
+LONG = (TIED, TUCKED, STRAIGHT, BOB, WAVY)  # from the flattest hair to the fullest
 RECEDING = replace(CROP, forward=False, receding=7.0)
 SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
@@ -108,17 +108,18 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
     edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
     edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
-    edge = blur_half(edge, 1.5) - 3 * smooth_step((down - 0.44) / 0.1)
-    return np.maximum(edge, _lay_sideburn(len(edge)))
+    edge = blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
+    return np.maximum(edge, _lay_sideburn(edge))
 
 
-def _lay_sideburn(size: int) -> np.ndarray:
-    """The outline of the hair between face and ear: a strip that runs out in a point."""
-    across, low = picture_grid(size)
-    half = 0.018 * smooth_step((0.57 - low) / 0.20)
+def _lay_sideburn(edge: np.ndarray) -> np.ndarray:
+    """The outline of the hair between face and ear, where there is any: a strip that runs out in a
+    point."""
+    across, low = picture_grid(len(edge))
+    half = 0.018 * smooth_step((0.56 - low) / 0.19)
     middle = 0.243 - 0.018 * smooth_step((low - 0.38) / 0.14)
-    strip = np.minimum(half - np.abs(across - middle), low - 0.375) * 224
-    return np.where(low < 0.56, strip, -30.0)
+    strip = np.minimum(half - np.abs(across - middle), low - 0.34) * 224
+    return np.where((low < 0.55) & (edge > 0).any(), strip, -30.0)
 
 
 def _tuck(size: int) -> np.ndarray:
@@ -266,7 +267,7 @@ def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarr
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
     ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
     if not style.long:
-        strip = _lay_sideburn(len(edge))
+        strip = _lay_sideburn(edge)
         strip = smooth_step((strip + 2.5) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
         ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
     return ground

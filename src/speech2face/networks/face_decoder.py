@@ -30,7 +30,7 @@ from speech2face.networks.spline_warp import spline_basis, warp
 LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
-CONTRAST, LEAST_GAIN, MOST_GAIN = 1.0, 0.75, 2.4  # how far a band gets its energy, and its limits
+CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
 SHADE = 0.72  # of the hair behind the neck
 SHINE = 0.05  # of what hair sends back, whatever its colour
 CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
