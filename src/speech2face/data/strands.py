@@ -18,7 +18,7 @@ UNDER = 0.80  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
-SIDEBURN = 0.7  # how surely the hair before the ears covers the skin
+SIDEBURN = 0.9  # how surely the hair before the ears covers the skin
 SOFT = 0.5  # what strands are blurred by, pixels of 224
 
 
@@ -268,7 +268,7 @@ def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarr
     ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
     if not style.long:
         strip = _lay_sideburn(edge)
-        strip = smooth_step((strip + 2.5) / 4) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.15)
+        strip = smooth_step((strip + 2.5) / 3) * smooth_step((0.55 - picture_grid(len(edge))[1]) / 0.12)
         ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
     return ground
 
