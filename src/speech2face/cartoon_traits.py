@@ -136,7 +136,7 @@ def _read_hair(
     line = _smooth(_even(_median(_first(is_hair & (start[:, None] < _REACH)), 11)), 5)
     line = np.minimum(line, outer - 0.1 * unit)
     # Short hair leaves the ground beside the mouth white.
-    beside = landmarks[[12, 6]] + unit * np.array([[-0.42, 0], [0.42, 0]])
+    beside = landmarks[[12, 6]] + unit * np.array([[-0.17, 0], [0.17, 0]])
     short = bool(np.median(_look(pixels, beside).min(-1)) > _GROUND)
     edge = head if short else _smooth(np.maximum(outer, oval + 0.06 * unit), 4)
     line = _join(line, oval - 0.1 * unit * (ramp(-14, -2) if short else ramp(-30, 10)))

@@ -33,7 +33,7 @@ def face_decoder() -> FaceDecoderRecipe:
     speech2face train face-decoder --pairs pairs --pairs more --out runs/face-decoder
 
     Measuring 1,620 pictures 3 min, solving a minute. Faces drawn from voices, two-way by five folds
-    over 1,090 people: dlib .838 [.828, .848], SFace .655 [.639, .671].
+    over 1,090 people: dlib .836 [.826, .846], SFace .649 [.632, .665].
     """
     return FaceDecoderRecipe(name="face-decoder", network=FaceDecoderConfig())
 
