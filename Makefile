@@ -1,20 +1,26 @@
 # make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
-# make test    all tests          make lint    style, types, floors
+# make test    all tests but the slow ones, in minutes     make lint    style, types, floors
+# make test-all    these, then the slow ones: a browser, a proxy, a cluster, whole examples
 # make docs    builds the documentation into out/site, without torch; any warning is an error
 # make bench   latency of inference, on a machine that does nothing else
 
 PYTHON ?= python3
 INSTALL = -m pip install --quiet -c constraints.txt -e
+# One process a core of two, and one thread a process; a file's tests stay together.
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 # A small environment for those who write, unless the one for everything is there.
 DOCS = $(if $(wildcard .venv/installed),.venv,.venv-docs)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-all lint docs bench clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
 
 test: .venv/installed
-	.venv/bin/python -m pytest $(TEST_OPTIONS)
+	$(PYTEST) -m 'not slow' $(TEST_OPTIONS)
+
+test-all: test
+	$(PYTEST) -m slow $(TEST_OPTIONS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

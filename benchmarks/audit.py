@@ -21,15 +21,15 @@ from typing import Any
 from speech2face.console import ProgressBars
 from speech2face.metrics.audit_results import FaceAndVoice, PopulationAudit, read_population_audit
 from speech2face.metrics.intervals import Estimate
+from speech2face.model_folders import find_model
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.audit_population import PopulationAuditor
 from speech2face.privacy.audit_recording import SURE
-from speech2face.privacy.calibrate import calibrate, write_calibration
+from speech2face.privacy.calibrate_model import calibrate, write_calibration
 from speech2face.privacy.leakage_estimate import STRANGERS
-from speech2face.reports.formats import format_estimate
+from speech2face.reports.number_words import format_estimate
 from speech2face.reports.plots import Axis, Series, draw_lines
 from speech2face.reports.population_page import draw_face
-from speech2face.weights import find_model
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

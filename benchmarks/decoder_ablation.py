@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 from speech2face.console import ProgressBars
-from speech2face.data.pair_sets import read_sets
+from speech2face.data.merge_pairs import read_sets
 from speech2face.data.pairs import read_photographs
 from speech2face.evaluation.decoder_reconstruction import measure_reconstruction
 from speech2face.face_drawing import CERTAIN
-from speech2face.provenance import hide_folders
+from speech2face.run_provenance import hide_folders
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.onnx_export import export_onnx
 from speech2face.training.recipes import face_decoder

@@ -18,7 +18,6 @@ docs/privacy.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import inspect
 import json
@@ -33,7 +32,8 @@ from scipy.optimize import minimize
 
 from audit import write_between
 from speech2face import __version__
-from speech2face.console import ProgressBars, Show
+from speech2face.array_cache import keep_arrays, write_arrays
+from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.degradations import (
     add_noise,
     encode_and_decode,
@@ -41,17 +41,18 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
-from speech2face.data.pair_sets import join_people, read_sets
+from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.errors import NoSpeechError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people
+from speech2face.model_folders import ASSETS
 from speech2face.privacy import disguise_detection
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.disguise_detection import FILE, Classifier, standardise
-from speech2face.reports.formats import format_estimate
+from speech2face.reports.number_words import format_estimate
 from speech2face.speech import find_speech
-from speech2face.weights import ASSETS
+from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -131,8 +132,7 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
             if first[who] == clip
         ]
 
-    with (voices / "voices.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(voices / "voices.csv", ("clip", "speaker"))
     spoken = {r["clip"]: (r["speaker"], voices / "audio" / f"{r['clip']}.flac") for r in rows}
     rng = np.random.default_rng(0)
     many, few = choose({p.clip: (p.person, p.audio) for p in pairs}, "p"), choose(spoken, "v")
@@ -148,7 +148,9 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
     return order
 
 
-def hear(clips: list[tuple[str, str, Path]], cache: Path, show: Show) -> tuple[Sounds, str]:
+def hear(
+    clips: list[tuple[str, str, Path]], cache: Path, show: ProgressCallback
+) -> tuple[Sounds, str]:
     rows: list[tuple[np.ndarray, str, str, str]] = []
     digest = hashlib.sha256()
     for number, (name, person, path) in enumerate(clips, 1):
@@ -166,20 +168,20 @@ def describe_sounds(kept: Path) -> list[tuple[np.ndarray, str, str]]:
     """Figures, kind and channel of each sound in a file, kept until `describe` is another."""
     code = inspect.getsource(disguise_detection).partition("\ndef describe")[2]
     described = kept.with_suffix(f".{zlib.crc32(code.encode()):08x}.npz")
-    if not described.is_file():
+
+    def compute() -> dict[str, np.ndarray]:
         rows = []
         with np.load(kept) as stored:
             for i, (kind, channel) in enumerate(stored["names"]):
                 speech = stored[str(i)].astype(np.float32) / 32767
                 for samples, words in cut(speech, zlib.crc32(f"{kept.stem} {i}".encode())):
                     rows.append((disguise_detection.describe(samples), kind, channel + words))
-        figures, kinds, channels = (np.array(column) for column in zip(*rows, strict=True))
-        partial = kept.with_suffix(".part.npz")
-        np.savez(partial, figures=figures, kinds=kinds, channels=channels)
-        partial.rename(described)
-    with np.load(described) as stored:
-        columns = (stored["figures"], stored["kinds"].tolist(), stored["channels"].tolist())
-        return list(zip(*columns, strict=True))
+        columns = (np.array(column) for column in zip(*rows, strict=True))
+        return dict(zip(("figures", "kinds", "channels"), columns, strict=True))
+
+    stored = keep_arrays(described, compute)
+    columns = (stored["figures"], stored["kinds"].tolist(), stored["channels"].tolist())
+    return list(zip(*columns, strict=True))
 
 
 def make_sounds(name: str, person: str, path: Path, kept: Path) -> None:
@@ -214,9 +216,8 @@ def make_sounds(name: str, person: str, path: Path, kept: Path) -> None:
             continue
         arrays[str(len(names))] = np.round(speech.clip(-1, 1) * 32767).astype(np.int16)
         names.append((kind, channel))
-    partial = kept.with_suffix(".part.npz")
-    np.savez(partial, clip=name, person=person, names=np.array(names), **arrays)
-    partial.rename(kept)
+    known = {"clip": np.array(name), "person": np.array(person), "names": np.array(names)}
+    write_arrays(kept, known | arrays)
 
 
 def spoil(

@@ -104,8 +104,8 @@ def compare_encoders(folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from speech2face.media import load_audio
+    from speech2face.model_folders import find_model
     from speech2face.runtime import open_session
-    from speech2face.weights import find_model
 
     paths = {"released": find_model().voice_encoder, "paper": folder / "paper.onnx"}
     export_paper_encoder(paths["paper"])

@@ -27,10 +27,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from speech2face.console import ProgressBars, Show
-from speech2face.data.pair_sets import join_people, read_sets
-from speech2face.data.voices import hear_pairs
+from speech2face.console import ProgressBars, ProgressCallback
+from speech2face.data.merge_pairs import join_people, read_sets
+from speech2face.data.voice_encoder_data import hear_pairs
 from speech2face.evaluation.cross_validation import deal_folds
+from speech2face.files import write_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
 from speech2face.metrics.matching import two_way
 from speech2face.training.clip_features import ClipFeatures
@@ -94,7 +95,9 @@ def main() -> None:
         write_table(draw_table(curves), "learning curve")
 
 
-def gather(folders: list[Path], out: Path, show: Show) -> tuple[ClipFeatures, np.ndarray]:
+def gather(
+    folders: list[Path], out: Path, show: ProgressCallback
+) -> tuple[ClipFeatures, np.ndarray]:
     """Everybody, as the speaker networks hear them before tuning, and the fold of each clip.
 
     They are heard as by voice_encoders.py.
@@ -115,7 +118,7 @@ def learn(
     share: float,
     draw: int,
     out: Path,
-    show: Show,
+    show: ProgressCallback,
 ) -> None:
     """Learn a row from a share of the people of the other folds, and keep how the fold matches."""
     folder = find_part(name, k, share, draw, out)
@@ -132,9 +135,8 @@ def learn(
             ratios = answer["ratios"]
     else:
         _, ratios = ROWS[name](Fold(part, fold[rows] == k, folder, folder, show))
-    partial = folder / f"part-{KEPT}"
-    np.save(partial, two_way(ratios, people[fold == k]))
-    partial.replace(folder / KEPT)
+    with write_atomically(folder / KEPT) as file:
+        np.save(file, two_way(ratios, people[fold == k]))
 
 
 def choose_people(people: np.ndarray, share: float, draw: int) -> np.ndarray:

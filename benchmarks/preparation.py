@@ -29,9 +29,9 @@ from PIL import Image
 
 from latency import describe_machine
 from speech2face.data.ledger import Entry, Summary
-from speech2face.data.near_duplicates import Looks, compare_faces
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import Packing, Spool, encode_sample
+from speech2face.data.split_leaks import Looks, compare_faces
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources

@@ -20,7 +20,6 @@ table of docs/data.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -31,9 +30,11 @@ import cv2
 import numpy as np
 from scipy.stats import chi2
 
-from speech2face.console import ProgressBars, Show
+from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
-from speech2face.data.near_duplicates import (
+from speech2face.data.merge_pairs import look_at, read_sets
+from speech2face.data.pairs import Pair, Photograph, read_photographs
+from speech2face.data.split_leaks import (
     DLIB_ALONE,
     RECOGNISERS,
     SAME,
@@ -41,11 +42,10 @@ from speech2face.data.near_duplicates import (
     Looks,
     measure_likeness,
 )
-from speech2face.data.pair_sets import look_at, read_sets
-from speech2face.data.pairs import Pair, Photograph, read_photographs
 from speech2face.evaluation.emotion_robustness import read_actors
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.photographs import load_image
+from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
 STORED, TOLD_APART = HERE / "same_person.json", HERE / "different_people.csv"
@@ -110,7 +110,7 @@ def main() -> None:
         write_table(draw_table(facts))
 
 
-def measure(given: argparse.Namespace, show: Show) -> dict[str, Any]:
+def measure(given: argparse.Namespace, show: ProgressCallback) -> dict[str, Any]:
     cache = given.out / "cache"
     pairs = read_sets(given.pairs)
     clips = look_at(pairs, cache, show)
@@ -147,7 +147,9 @@ def miss_clips(pairs: list[Pair], looks: Looks) -> dict[str, Any]:
     return told
 
 
-def miss_copies(pairs: list[Pair], looks: Looks, out: Path, show: Show) -> dict[str, Any]:
+def miss_copies(
+    pairs: list[Pair], looks: Looks, out: Path, show: ProgressCallback
+) -> dict[str, Any]:
     """Altered copies that each rule takes for another person than the picture."""
     first = {pair.person: i for i, pair in reversed([*enumerate(pairs)])}
     seen = [i for i in first.values() if np.isfinite(looks.dlib[i, 0])]
@@ -181,7 +183,7 @@ def _miss(
     }
 
 
-def join_photographs(folder: Path, cache: Path, show: Show) -> dict[str, Any]:
+def join_photographs(folder: Path, cache: Path, show: ProgressCallback) -> dict[str, Any]:
     """What each rule joins of strangers' photographs: of all, and within each group."""
     every = read_photographs(folder)
     order = np.random.default_rng(0).permutation(len(every))[:PHOTOGRAPHS]
@@ -203,11 +205,11 @@ def join_photographs(folder: Path, cache: Path, show: Show) -> dict[str, Any]:
 
 def find_told_apart(photographs: list[Photograph], found: Candidates) -> np.ndarray:
     """Which pairs (n,) were taken for two people by who looked at them."""
-    with TOLD_APART.open(newline="") as file:
-        apart = {frozenset((row["image"], row["other"])) for row in csv.DictReader(file)}
+    rows = read_table(TOLD_APART, ("image", "other"))
+    apart = {frozenset((row["image"], row["other"])) for row in rows}
     names = [p.path.name for p in photographs]
-    rows = zip(found.first, found.second, strict=True)
-    return np.array([frozenset((names[i], names[j])) in apart for i, j in rows])
+    places = zip(found.first, found.second, strict=True)
+    return np.array([frozenset((names[i], names[j])) in apart for i, j in places])
 
 
 def join_strangers(looks: Looks, people: np.ndarray) -> dict[str, Any]:
@@ -264,13 +266,10 @@ def find_candidates(looks: Looks) -> Candidates:
     return Candidates(first.astype(int), second.astype(int), cosine, distance)
 
 
-def _look(paths: list[Path], cache: Path, show: Show) -> Looks:
-    def told(done: int, total: int) -> None:
-        show("measuring faces", done, total, "")
-
+def _look(paths: list[Path], cache: Path, show: ProgressCallback) -> Looks:
     found: dict[str, np.ndarray] = {}
     for name in RECOGNISERS:
-        measured = measure_faces(paths, name, cache, told, also=RECOGNISERS)
+        measured = measure_faces(paths, name, cache, show, also=RECOGNISERS)
         found[name] = np.full((len(paths), 128), np.nan, np.float32)
         found[name][measured.index] = measured.embeddings
     return Looks.gather(found, len(paths))

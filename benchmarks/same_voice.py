@@ -23,10 +23,10 @@ import numpy as np
 
 from latency import describe_machine
 from speech2face.console import ProgressBars
-from speech2face.data.near_duplicates import DOUBTFUL, SAME, measure_likeness
-from speech2face.data.pair_sets import look_at, read_sets
+from speech2face.data.merge_pairs import look_at, read_sets
 from speech2face.data.pairs import hear
 from speech2face.data.person_linking import NEARLY, SAME_VOICE
+from speech2face.data.split_leaks import DOUBTFUL, SAME, measure_likeness
 from speech2face.errors import NoSpeechError
 from speech2face.speaker_features import SpeakerFeatures
 
@@ -60,7 +60,7 @@ def main() -> None:
     features, voices = SpeakerFeatures(), {}
     for row in sorted({*first[chosen].tolist(), *second[chosen].tolist()}):
         try:
-            voices[row] = features.hear(hear(clips[row].audio)[0])
+            voices[row] = features.embed(hear(clips[row].audio)[0])
         except NoSpeechError:
             continue
     heard = np.array(

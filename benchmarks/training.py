@@ -45,9 +45,10 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from latency import processor_name
-from speech2face.data.ledger import tell
+from speech2face.data.ledger import make_entry
 from speech2face.data.samples import Quality, Sample, Source
 from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.paper_loss import PaperLoss
@@ -448,7 +449,7 @@ def make_shards(folder: Path, bounds: Bounds) -> None:
             source = Source(str(number), "", 0.0, bounds.seconds, str(number))
             embedding = rng.normal(size=4096).astype(np.float32)
             sample = Sample(source, speech, face, embedding, quality)
-            spool.add(tell(sample, {}), encode_sample(sample))
+            spool.add(make_entry(sample, {}), encode_sample(sample))
         spool.pack()
     index = json.loads((folder / INDEX).read_text())
     index["shards"] *= 1_000_000 // bounds.clips
@@ -511,9 +512,8 @@ def store(path: Path, device: str, found: dict[str, Any]) -> None:
     known = json.loads(path.read_text()) if path.is_file() else {}
     rounded = json.loads(json.dumps(found), parse_float=lambda text: float(f"{float(text):.4g}"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_name(f"{path.name}.part")
-    written.write_text(json.dumps(known | {device: rounded}, indent=2) + "\n")
-    written.replace(path)
+    with write_atomically(path) as file:
+        file.write((json.dumps(known | {device: rounded}, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

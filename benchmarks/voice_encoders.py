@@ -28,21 +28,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speech2face.console import ProgressBars, Show
-from speech2face.data.pair_sets import join_people, name_sets, read_sets
+from speech2face.array_cache import write_arrays
+from speech2face.console import ProgressBars, ProgressCallback
+from speech2face.data.merge_pairs import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people, split_shares
-from speech2face.data.voices import Voices, hear_pairs
+from speech2face.data.voice_encoder_data import Voices, hear_pairs
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
+from speech2face.model_folders import hash_file
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.encoder_factory import load_encoder
-from speech2face.training.end_to_end import EndToEndRecipe, LossWeights, train_end_to_end
+from speech2face.training.end_to_end_voice_encoder import (
+    EndToEndRecipe,
+    LossWeights,
+    train_end_to_end,
+)
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.loop import RunOptions, fit, report_progress
@@ -63,7 +69,6 @@ from speech2face.training.voice_encoder import (
     set_head,
     solve,
 )
-from speech2face.weights import hash_file
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "voice_encoders.json"
@@ -84,7 +89,7 @@ class Fold:
     test: np.ndarray  # (N,) bool
     decoder: Path  # weights of the face decoder that met nobody of the test either
     folder: Path
-    show: Show
+    show: ProgressCallback
     first: np.ndarray | None = None  # (N,) bool: in the first set, where several are given
 
     @property
@@ -401,7 +406,7 @@ class Crowd:
         return np.array(self.clips.voices.people)
 
 
-def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
+def gather(folders: list[Path], out: Path, show: ProgressCallback) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
@@ -418,7 +423,7 @@ def gather(folders: list[Path], out: Path, show: Show) -> Crowd:
     return Crowd(kept, clips, dealt[rows], decoders, np.array([p.set == name for p in kept]))
 
 
-def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
+def answer(name: str, crowd: Crowd, k: int, out: Path, show: ProgressCallback) -> None:
     """Make a row's encoder of a fold, and keep what it says of the people it has not met."""
     folder = find_folder(name, k, out)
     if (folder / KEPT).is_file():
@@ -427,12 +432,10 @@ def answer(name: str, crowd: Crowd, k: int, out: Path, show: Show) -> None:
     fold = Fold(crowd.clips, crowd.fold == k, crowd.decoders[k], folder, show, crowd.first)
     shown, ratios = ROWS[name](fold)
     network, _ = load_face_decoder(fold.decoder)
-    wanted = dict(zip(np.flatnonzero(fold.test).tolist(), np.float32(shown), strict=True))
-    places = draw_faces(network, hash_file(fold.decoder), wanted, crowd.pairs, folder, "voice")
-    pictures = np.array([str(path.relative_to(folder)) for path in places.values()])
-    partial = folder / f"part-{KEPT}"
-    np.savez(partial, shown=shown, ratios=ratios, pictures=pictures)
-    partial.replace(folder / KEPT)
+    names = [crowd.pairs[i].clip for i in np.flatnonzero(fold.test)]
+    places = draw_faces(network, hash_file(fold.decoder), shown, names, folder, "voice")
+    pictures = np.array([str(path.relative_to(folder)) for path in places])
+    write_arrays(folder / KEPT, {"shown": shown, "ratios": ratios, "pictures": pictures})
 
 
 def find_folder(name: str, k: int, out: Path) -> Path:
@@ -451,7 +454,7 @@ class Matching:
 
 
 def compare(
-    crowd: Crowd, out: Path, against: str, show: Show, only: str | None = None
+    crowd: Crowd, out: Path, against: str, show: ProgressCallback, only: str | None = None
 ) -> dict[str, Matching]:
     """All rows of which all folds are there, and what they gain on one of them.
 

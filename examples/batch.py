@@ -27,7 +27,7 @@ def main(folder: Path = HERE, out: Path = HERE.parent / "out" / "batch") -> None
         try:
             face = model.reconstruct(recording)
             write_png(face.image, out / picture, model.card.name, force=True)
-            row = (recording.name, picture, round(face.voice.speech.seconds, 2), "")
+            row = (recording.name, picture, round(face.voice.speech.speech_seconds, 2), "")
         except Speech2FaceError as error:  # one line for a person; its exit_code says which kind
             row = (recording.name, "", "", str(error))
         print(*row)

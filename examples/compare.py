@@ -38,7 +38,7 @@ def cosine(one: speech2face.VoiceEmbedding, other: speech2face.VoiceEmbedding) -
     All faces lie near each other in the recogniser's space: with the average left in, any two
     voices would be at .96 or more.
     """
-    a, b = one.mean - one.average, other.mean - other.average
+    a, b = one.mean - one.prior_mean, other.mean - other.prior_mean
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 

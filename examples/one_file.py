@@ -20,7 +20,8 @@ def main(recording: Path = HERE / "emma.flac", out: Path = HERE.parent / "out") 
     model = speech2face.load()
     face = model.reconstruct(recording, samples=3)
     speech = face.voice.speech
-    print(f"{recording.name}: {speech.seconds:.1f} s of speech in {speech.heard_seconds:.1f} s")
+    used, whole = speech.speech_seconds, speech.analysed_seconds
+    print(f"{recording.name}: {used:.1f} s of speech in {whole:.1f} s")
     for warning in face.warnings:
         print(f"careful: {warning}")
 

@@ -43,7 +43,7 @@ def main() -> None:
             pixels = model.decode(voice.at_strength(strength)[None])[0][0]
             strengths.append((f"{name}, {strength:g}", Image.fromarray(pixels)))
         for kind in ("none", *range(1, model.hair_shapes + 1)):
-            pixels = model.decode(voice.shown[None], hair=kind)[0][0]
+            pixels = model.decode(voice.decoded_embedding[None], hair=kind)[0][0]
             hair.append((str(kind), Image.fromarray(pixels)))
     save(contact_sheet(strengths, columns=2 * len(STRENGTHS)), "strengths", model)
     save(contact_sheet(hair, columns=1 + model.hair_shapes), "hair", model)
@@ -51,7 +51,7 @@ def main() -> None:
     steps = []
     for ends in BETWEEN:
         voices = [model.embed(EXAMPLES / f"{name}.flac") for name in ends]
-        first, last = (voice.shown for voice in voices)
+        first, last = (voice.decoded_embedding for voice in voices)
         line = np.linspace(0, 1, STEPS)[:, None]
         names = [ends[0], *[""] * (STEPS - 2), ends[1]]
         pictures, _ = model.decode((1 - line) * first + line * last)

@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from PIL import Image
+from torch import nn
 
 import speech2face
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.model_folders import find_model
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.pictures import write_png
 from speech2face.reconstruct import Speech2Face
 from speech2face.training.onnx_export import load_onnx_weights
-from speech2face.weights import find_model
 
 HERE = Path(__file__).resolve().parents[1]
 FIGURES, EXAMPLES = HERE / "docs" / "figures", HERE / "examples"
@@ -107,9 +108,9 @@ def draw_gaussian(model: Speech2Face) -> None:
     """
     voices = [model.embed(path) for path in sorted(EXAMPLES.glob("*.flac"))]
     voice = model.embed(EXAMPLES / f"{VOICE}.flac")
-    offsets = np.array([v.mean - v.average for v in voices])
+    offsets = np.array([v.mean - v.prior_mean for v in voices])
     axes = np.linalg.svd(offsets, full_matrices=False)[2][:2]  # (2, 128)
-    mean = axes @ (voice.mean - voice.average)
+    mean = axes @ (voice.mean - voice.prior_mean)
     axes *= np.sign(mean)[:, None]
     mean = np.abs(mean)
     people, heard = (axes @ c @ axes.T for c in (covariance_of_people(), voice.covariance))
@@ -119,9 +120,9 @@ def draw_gaussian(model: Speech2Face) -> None:
         return centre + scale * point * (1, -1)
 
     def face(point: np.ndarray) -> Image.Image:
-        embedding = voice.average + point @ axes
+        embedding = voice.prior_mean + point @ axes
         if point is mean:
-            embedding = voice.shown
+            embedding = voice.decoded_embedding
         return Image.fromarray(model.decode(embedding[None])[0][0])
 
     dots = np.random.default_rng(1).multivariate_normal([0, 0], people, 400)
@@ -154,15 +155,15 @@ def draw_gaussian(model: Speech2Face) -> None:
 
 def covariance_of_people() -> np.ndarray:
     """The spread of people's faces (128, 128): what voices explain of it, and what they do not."""
-    tensors = onnx.load(find_model().voice_encoder).graph.initializer
-    found = {tensor.name.removesuffix(".half"): numpy_helper.to_array(tensor) for tensor in tensors}
-    return (found["head.residual"] + found["head.explained"]).astype(np.float64)
+    head = VoiceEncoder().head
+    load_onnx_weights(nn.ModuleDict({"head": head}), find_model().voice_encoder)
+    return (head.residual_covariance + head.explained_covariance).numpy().astype(np.float64)
 
 
 def draw_decoder(model: Speech2Face) -> None:
     """Landmarks and texture drawn apart, the warp, and the face."""
     voice = model.embed(EXAMPLES / f"{SHAPED}.flac")
-    shown = torch.tensor(voice.shown)[None]
+    shown = torch.tensor(voice.decoded_embedding)[None]
     path = find_model().face_decoder
     decoder = FaceDecoder(FaceDecoderConfig(), None, *count_hair(path))
     load_onnx_weights(decoder, path)

@@ -12,7 +12,6 @@ was not fitted to: benchmarks/speaking_faces.py.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 from speech2face.data.samples import Source
@@ -22,6 +21,7 @@ from speech2face.preparation.lip_sync import ASSET, fit_synchrony
 from speech2face.preparation.mouth_tracking import Mouth
 from speech2face.preparation.sources import find_videos
 from speech2face.preparation.video import Sound, find_clip
+from speech2face.tables import read_table
 
 
 def main() -> None:
@@ -43,10 +43,10 @@ def main() -> None:
 
 def list_clips(table: Path, folders: list[Path]) -> list[tuple[Path, bool]]:
     """Each clip, and whether the face in view speaks."""
-    with table.open(newline="") as file:
-        rows = [
-            (table.parent / row["file"], row["speaks"] == "yes") for row in csv.DictReader(file)
-        ]
+    rows = [
+        (table.parent / row["file"], row["speaks"] == "yes")
+        for row in read_table(table, ("file", "speaks"))
+    ]
     return rows + [(path, True) for folder in folders for path in find_videos(folder).values()]
 
 

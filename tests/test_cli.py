@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -12,9 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import unittest.mock
 from collections.abc import Callable, Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +20,14 @@ import pytest
 import typer
 from PIL import Image
 
+from helpers.command import COMMAND, refuse, run, succeed
 from helpers.sounds import RATE, encode, example_speech, noise
-from speech2face import __version__, cli
+from speech2face import __version__
 from speech2face.cli import commands
 from speech2face.cli.help_pages import describe_parameter
-from speech2face.weights import find_model
+from speech2face.model_folders import find_model
 
-COMMAND = [sys.executable, "-W", "error", "-m", "speech2face"]
 AS_ROOT = os.geteuid() == 0
-
-
-def run(*arguments: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
-    """Run the command: in this process, or with options of `subprocess` in one of its own."""
-    if options:
-        command = [*COMMAND, *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, cwd=cwd, **options
-        )
-    called = ["speech2face", *map(str, arguments)]
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with (
-        chdir(cwd or Path.cwd()),
-        redirect_stdout(out),
-        redirect_stderr(err),
-        unittest.mock.patch("sys.argv", called),
-        pytest.raises(SystemExit) as end,
-    ):
-        cli.main()
-    texts = [os.fsdecode(stream.buffer.getvalue()) for stream in (out, err)]
-    return subprocess.CompletedProcess(called, end.value.code or 0, *texts)
-
-
-def succeed(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    done = run(*arguments, **options)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def refuse(exit_code: int, *arguments: object, **options) -> str:
-    """Run what must fail with this exit code and one line on stderr; gives the line."""
-    done = run(*arguments, **options)
-    assert done.returncode == exit_code, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("speech2face: ")
-    return line
 
 
 def read_rows(done: subprocess.CompletedProcess[str]) -> list[dict]:
@@ -280,7 +240,7 @@ def test_from_to_and_the_seconds_that_were_used(tmp_path: Path) -> None:
     done = succeed("embed", path, *part)
     (row,) = read_rows(done)
     assert done.stderr == ""
-    assert row["heard_seconds"] == 5.5
+    assert row["analysed_seconds"] == 5.5
     assert 3 <= row["segments"][0][0] < row["segments"][-1][1] <= 8.5
     first = "0:{:04.1f}–0:{:04.1f}".format(*row["segments"][0])
     used = f"{path}: used {row['speech_seconds']:.1f} s of speech: {first}"

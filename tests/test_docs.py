@@ -192,6 +192,7 @@ def test_commands_in_the_documents_are_known_with_their_options(page, line):
     assert {w.split("=")[0] for w in given} <= {*known, *GIVEN}, f"{page}: {line}"
 
 
+@pytest.mark.slow
 def test_the_python_of_the_documents_runs(tmp_path):
     """One page after the other, each as one program beside a recording."""
     shutil.copy(EXAMPLES / "emma.flac", tmp_path / "interview.m4a")  # by content, not by name
@@ -234,6 +235,7 @@ def test_what_the_documents_import_is_there(page, code):
                 assert hasattr(module, alias.name), f"{page}: {node.module}.{alias.name}"
 
 
+@pytest.mark.slow
 def test_the_transcript_of_the_start_is_what_is_printed(tmp_path):
     """Every command of the page that draws, one after the other, prints what stands there."""
     text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from speech2face import __version__, doctor, extras, media, weights
+from speech2face import __version__, doctor, extras, media, model_folders
 from speech2face.doctor import MEDIA_KINDS, examine
 from speech2face.extras import PURPOSES, read_requirements
 
@@ -53,7 +53,7 @@ def test_the_transcript_of_the_start_is_what_the_doctor_prints() -> None:
 
 
 def test_a_missing_model_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "ASSETS", tmp_path)
+    monkeypatch.setattr(model_folders, "ASSETS", tmp_path)
     assert "✗ no model came with the package; install it again." in printed(False)
 
 

@@ -48,6 +48,7 @@ def test_an_example_is_short_and_says_what_it_does(path):
     assert f"python examples/{path.name}" in said or "make " in said
 
 
+@pytest.mark.slow
 def test_one_file_becomes_a_face_and_three_more(tmp_path):
     shutil.copy(EXAMPLES / "george.flac", tmp_path / "my voice.flac")
     told, *pictures = succeed("one_file.py", tmp_path / "my voice.flac", tmp_path / "faces")
@@ -65,6 +66,7 @@ def test_a_file_that_is_no_recording_is_told_in_one_line(tmp_path):
     assert done.stderr == f"{tmp_path / 'no.wav'} does not exist; check the path\n"
 
 
+@pytest.mark.slow
 def test_a_batch_goes_on_after_a_bad_file(tmp_path):
     for name in ("bella", "omega"):
         shutil.copy(EXAMPLES / f"{name}.flac", tmp_path)
@@ -82,6 +84,7 @@ def test_a_batch_goes_on_after_a_bad_file(tmp_path):
         assert 4 < float(rows[name]["seconds"]) <= 10
 
 
+@pytest.mark.slow
 def test_two_recordings_are_compared():
     """Two women's voices nearly as near as one voice to itself: this is no verifier."""
     between, within = succeed("compare.py")
@@ -91,6 +94,7 @@ def test_two_recordings_are_compared():
     assert float(apart.split()[-1]) < -0.7
 
 
+@pytest.mark.slow
 @needs_training
 def test_own_pairs_are_trained_on_and_evaluated(tmp_path):
     lines = succeed("train.py", tmp_path)
@@ -109,6 +113,7 @@ def test_own_pairs_are_trained_on_and_evaluated(tmp_path):
     assert Path(page).is_file()
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     """Its cells as one program, in the folder it lies in."""
     cells = [c for c in json.loads(NOTEBOOK.read_text())["cells"] if c["cell_type"] == "code"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speech2face.errors import UsageError
-from speech2face.face_drawing import CERTAIN, Hair, check_hair, draw_faces
+from speech2face.face_drawing import CERTAIN, HairChoice, check_hair, draw_faces
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_no_other_hair_is_taken(given: Any) -> None:
 
 @pytest.mark.parametrize("given", ["none", 1, "1", "long"])
 def test_of_a_model_without_a_choice_hair_is_typical(given: Any) -> None:
-    assert check_hair("typical", 0, 0) == Hair()
+    assert check_hair("typical", 0, 0) == HairChoice()
     with pytest.raises(UsageError, match=r"^hair cannot be chosen with this model"):
         check_hair(given, 0, 0)
 
@@ -73,7 +73,7 @@ def test_a_decoder_is_given_what_it_takes(inputs: list[str]) -> None:
 def test_hair_that_is_chosen_is_certain_and_a_seed_turns_every_face_alike() -> None:
     decoder, embeddings = Decoder(["embedding", "hair", "turn"]), np.ones((3, 5), np.float32)
     turns = []
-    for hair in (Hair(2, 1), Hair(None, 1), Hair(None, 2)):
+    for hair in (HairChoice(2, 1), HairChoice(None, 1), HairChoice(None, 2)):
         draw_faces(decoder, embeddings, hair)  # type: ignore[arg-type]
         wanted = np.zeros((3, 6))
         wanted[:, 2] = CERTAIN if hair.shape else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech2face.errors import StorageError, UsageError
-from speech2face.files import write_atomically
+from speech2face.files import atomic_path, remove_partials, write_atomically
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -78,3 +78,38 @@ def test_a_failing_disk_is_the_systems_fault(
     with pytest.raises(StorageError, match=rf"face: cannot be written \({os.strerror(code)}\)"):
         write(tmp_path / "face")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_opens_files_by_name_writes_whole_files_too(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    with atomic_path(path) as partial:
+        partial.write_bytes(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_body_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"), atomic_path(tmp_path / "table"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_lasting_files_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    for lasting in (False, True):
+        with write_atomically(tmp_path / f"{lasting}", lasting=lasting) as file:
+            file.write(b"new")
+        assert (tmp_path / f"{lasting}").read_bytes() == b"new"
+        assert len(waited) == lasting
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("a.part", ".hidden", "set.tar")]
+    for path in (*kept, tmp_path / ".0a1b2c3d.part"):
+        path.touch()
+    remove_partials(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -28,7 +28,7 @@ def test_a_face_and_what_it_rests_on(face: Reconstruction, model: Speech2Face) -
     assert face.warnings == ()
     voice = face.voice
     assert voice.model == model.card.name
-    assert 4 < voice.speech.seconds < 6
+    assert 4 < voice.speech.speech_seconds < 6
     assert voice.mean.dtype == voice.covariance.dtype == np.float32
     assert voice.covariance.shape == (len(voice.mean),) * 2
     np.testing.assert_allclose(voice.covariance, voice.covariance.T, atol=1e-6)
@@ -65,7 +65,7 @@ def test_seeds(model: Speech2Face, recording: Path, face: Reconstruction) -> Non
     assert fewer.samples == face.samples[:1]
     other = model.reconstruct(recording, samples=3, seed=6)
     assert other.image != face.image  # the same face in other hair
-    assert np.array_equal(other.voice.shown, face.voice.shown)
+    assert np.array_equal(other.voice.decoded_embedding, face.voice.decoded_embedding)
     assert not set(map(_bytes, other.samples)) & set(map(_bytes, face.samples))
 
 
@@ -123,8 +123,8 @@ def test_refuses_wrong_arguments_in_one_line(
 def test_numbers_of_numpy_are_taken(model: Speech2Face, recording: Path) -> None:
     face = model.reconstruct(recording, size=np.int64(32), samples=np.int32(1), end=np.float32(3))
     assert face.samples[0].size == (32, 32)
-    assert face.voice.speech.heard_seconds == 3
-    assert model.embed(recording, end=float("inf")).speech.heard_seconds > 5
+    assert face.voice.speech.analysed_seconds == 3
+    assert model.embed(recording, end=float("inf")).speech.analysed_seconds > 5
 
 
 def test_refuses_wrong_arrays_in_one_line(model: Speech2Face, face: Reconstruction) -> None:
@@ -168,7 +168,7 @@ def test_a_part_of_a_recording(model: Speech2Face, recording: Path) -> None:
     face = model.reconstruct(recording, start=1, end=4, track=1)
     speech = face.voice.speech
     assert 1 <= speech.segments[0][0] < speech.segments[-1][1] <= 4
-    assert speech.heard_seconds == 3
+    assert speech.analysed_seconds == 3
     with pytest.raises(UsageError, match="go with a recording"):
         model.embed(speech, start=1)
     with pytest.raises(UsageError, match="no track 2"):
@@ -197,7 +197,7 @@ def test_waveforms_of_any_length_in_batches(model: Speech2Face) -> None:
 
 def test_the_face_is_drawn_where_the_voice_points(model: Speech2Face) -> None:
     drawn = model.reconstruct(EXAMPLES / "michael.flac")
-    pixels, _ = model.decode(drawn.voice.shown[None])
+    pixels, _ = model.decode(drawn.voice.decoded_embedding[None])
     np.testing.assert_array_equal(np.asarray(drawn.image), pixels[0])
 
 
@@ -205,9 +205,9 @@ def test_strength_goes_from_the_average_face_to_more_than_the_voices(
     model: Speech2Face, face: Reconstruction
 ) -> None:
     voice = face.voice
-    np.testing.assert_array_equal(voice.at_strength(0), voice.average)
-    np.testing.assert_array_equal(voice.at_strength(1), voice.shown)
-    farther = voice.average + 1.5 * (voice.shown - voice.average)
+    np.testing.assert_array_equal(voice.at_strength(0), voice.prior_mean)
+    np.testing.assert_array_equal(voice.at_strength(1), voice.decoded_embedding)
+    farther = voice.prior_mean + 1.5 * (voice.decoded_embedding - voice.prior_mean)
     np.testing.assert_allclose(voice.at_strength(1.5), farther, atol=1e-6)
     with pytest.raises(UsageError, match=r"^strength is a number from 0 to 1\.5, not 2\.$"):
         voice.at_strength(2)

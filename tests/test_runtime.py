@@ -17,8 +17,8 @@ import pytest
 import speech2face
 from speech2face import Speech2Face
 from speech2face.errors import ModelError
+from speech2face.model_folders import find_model, save_card
 from speech2face.runtime import Session, limit_blas_threads
-from speech2face.weights import find_model, write_card
 
 SPEECH = np.random.default_rng(0).normal(size=(1, 16_000)).astype(np.float32)
 
@@ -79,7 +79,7 @@ def test_a_pickle_and_a_copy_are_the_same_model(model: Speech2Face, tmp_path: Pa
         **card.sha256,
         "extra": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     }
-    write_card(folder, replace(card, sha256=more))
+    save_card(folder, replace(card, sha256=more))
     with pytest.raises(ModelError, match="not the one that was pickled"):
         pickle.loads(own)
     shutil.rmtree(folder)

@@ -17,20 +17,20 @@ def test_a_voice_is_nearer_to_itself_than_to_others():
     halves = []
     for name in ("emma", "george", "michael"):
         speech = load_audio(str(EXAMPLES / f"{name}.flac")).samples
-        halves.append([features.hear(part) for part in np.array_split(speech, 2)])
+        halves.append([features.embed(part) for part in np.array_split(speech, 2)])
     first, second = np.array(halves).transpose(1, 0, 2)
     assert first.shape == (3, 192)
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-5)
     alike = first @ second.T
     assert (alike.diagonal() > alike.max(0, where=~np.eye(3, dtype=bool), initial=-1)).all()
-    assert features.hear(np.ones(100, np.float32)).shape == (192,)
+    assert features.embed(np.ones(100, np.float32)).shape == (192,)
 
 
 def test_many_voices_at_once_are_what_each_is_alone():
     speech = load_audio(str(EXAMPLES / "emma.flac")).samples[:48_000].reshape(2, -1)
     features = SpeakerFeatures()
-    alone = np.stack([features.hear(one) for one in speech])
-    np.testing.assert_allclose(features.hear_many(speech), alone, atol=1e-5)
+    alone = np.stack([features.embed(one) for one in speech])
+    np.testing.assert_allclose(features.embed_batch(speech), alone, atol=1e-5)
 
 
 def test_the_speaker_network_alone_gives_what_the_whole_encoder_computes():
@@ -43,7 +43,7 @@ def test_the_speaker_network_alone_gives_what_the_whole_encoder_computes():
     speech = load_audio(str(EXAMPLES / "emma.flac")).samples[:32_000]
     session = import_runtime().InferenceSession(graph.SerializeToString())
     (whole,) = session.run([inner], {"waveform": speech[None]})
-    np.testing.assert_allclose(SpeakerFeatures().hear(speech), whole[0], atol=1e-5)
+    np.testing.assert_allclose(SpeakerFeatures().embed(speech), whole[0], atol=1e-5)
 
 
 def test_an_encoder_without_speaker_networks_is_refused(tmp_path):

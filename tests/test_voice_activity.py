@@ -13,9 +13,9 @@ from helpers.sounds import RATE, example_speech, noise, tones
 from speech2face import voice_activity
 from speech2face.errors import ModelError
 from speech2face.media import load_audio
+from speech2face.model_folders import ASSETS
 from speech2face.runtime import open_session
 from speech2face.voice_activity import CHUNK, STATE, detect_speech
-from speech2face.weights import ASSETS
 
 SPOKEN = 0.4  # probability
 

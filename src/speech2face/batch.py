@@ -13,14 +13,14 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from speech2face.console import ProgressBars, Show, complain
+from speech2face.console import ProgressBars, ProgressCallback, complain
 from speech2face.errors import BatchError, Speech2FaceError
 from speech2face.inputs import Input
 
 Row = dict[str, Any]
-Progress = Callable[[float], None]
+ReadingProgress = Callable[[float], None]
 """Called with how many seconds of a recording have been read."""
-Work = Callable[[Input, Progress], Row]
+Work = Callable[[Input, ReadingProgress], Row]
 """Does it to one input; the row it returns holds `warnings`, and `skipped` where nothing was
 to do."""
 
@@ -42,7 +42,7 @@ def run_each(
                 raise KeyboardInterrupt
             row: Row = {"input": item.name}
             try:
-                row |= _do(work, item, follow_reading(show, item, done - 1, len(inputs)))
+                row |= _do(work, item, show_reading(show, item, done - 1, len(inputs)))
                 row["error"] = None
             except Speech2FaceError as error:
                 if noted:
@@ -70,7 +70,7 @@ def run_each(
         raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
 
 
-def follow_reading(show: Show, item: Input, done: int, total: int) -> Progress:
+def show_reading(show: ProgressCallback, item: Input, done: int, total: int) -> ReadingProgress:
     """Shows at a terminal how far a long recording was read."""
     began = monotonic()
 
@@ -82,7 +82,7 @@ def follow_reading(show: Show, item: Input, done: int, total: int) -> Progress:
     return progress
 
 
-def _do(work: Work, item: Input, progress: Progress) -> Row:
+def _do(work: Work, item: Input, progress: ReadingProgress) -> Row:
     """`work(item, progress)`. Whatever goes wrong with it is an error of this input."""
     if item.error:
         raise item.error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speech2face.face_traits import (
+from speech2face.cartoon_traits import (
     BROWS,
     EYES,
     LIPS,
@@ -19,8 +19,8 @@ from speech2face.face_traits import (
     RAYS,
     RISE,
     TURN,
-    Face,
-    Hair,
+    FaceTraits,
+    HairTraits,
     mix,
     ramp,
     read_face,
@@ -58,7 +58,7 @@ def draw_cartoon(picture: Image, landmarks: np.ndarray, size: int | None = None)
     return pen.finish()
 
 
-def _draw_falling_hair(pen: _Pen, face: Face, hair: Hair) -> None:
+def _draw_falling_hair(pen: _Pen, face: FaceTraits, hair: HairTraits) -> None:
     """Behind the shoulders."""
     side = (hair.edge[:, None] * RAYS)[np.arange(135, 200, 8) % len(RAYS)]  # from the top
     wide, low = side[-1] + [0.02 * face.unit, 0.35 * face.unit]
@@ -72,7 +72,7 @@ def _draw_falling_hair(pen: _Pen, face: Face, hair: Hair) -> None:
     pen.fill(face.centre + box, mix(hair.colour, _DARK, 0.3))
 
 
-def _draw_hair(pen: _Pen, face: Face, hair: Hair) -> None:
+def _draw_hair(pen: _Pen, face: FaceTraits, hair: HairTraits) -> None:
     """Over the head: from the hairline out, down to the tips beside the face."""
     thick = hair.edge - hair.line
     if not hair.short:
@@ -90,7 +90,7 @@ def _draw_hair(pen: _Pen, face: Face, hair: Hair) -> None:
         pen.stroke(strand, 0.03 * face.unit, mix(hair.colour, _DARK, 0.22))
 
 
-def _draw_bust(pen: _Pen, face: Face) -> None:
+def _draw_bust(pen: _Pen, face: FaceTraits) -> None:
     left, chin, right = face.landmarks[[11, 9, 7]]
     wide = 0.45 * (right - left)[0] / face.unit
 
@@ -107,7 +107,7 @@ def _draw_bust(pen: _Pen, face: Face) -> None:
         pen.stroke(bone, 0.035 * face.unit, mix(low, _DARK, 0.14))
 
 
-def _draw_head(pen: _Pen, face: Face) -> None:
+def _draw_head(pen: _Pen, face: FaceTraits) -> None:
     shade = mix(face.skin, _DARK, 0.14)
     for number in (14, 4) if face.hair is None or face.hair.short else ():
         place = face.centre + 1.03 * (face.landmarks[number] - face.centre)
@@ -120,7 +120,7 @@ def _draw_head(pen: _Pen, face: Face) -> None:
         pen.fill(cheek + RAYS * [0.2, 0.13] * face.unit, mix(face.skin, _BLUSH, 0.13))
 
 
-def _draw_nose(pen: _Pen, face: Face) -> None:
+def _draw_nose(pen: _Pen, face: FaceTraits) -> None:
     def outline(numbers: list[int], right: list[float], down: list[float]) -> np.ndarray:
         """Near landmarks of the nose, by so many units."""
         return face.landmarks[NOSE][numbers] + face.unit * np.transpose([right, down])
@@ -135,7 +135,7 @@ def _draw_nose(pen: _Pen, face: Face) -> None:
         pen.stroke(_curve(nostril, closed=False), 0.04 * face.unit, dark)
 
 
-def _draw_beard(pen: _Pen, face: Face) -> None:
+def _draw_beard(pen: _Pen, face: FaceTraits) -> None:
     oval, nose, lips = (face.landmarks[part] for part in (OVAL, NOSE, LIPS))
     left, right = lips[[0, 6]] + face.unit * np.array([[-0.08, 0], [0.08, 0]])
     inner = (oval[[5, 13]] + lips[[6, 0]]) / 2
@@ -149,7 +149,7 @@ def _draw_beard(pen: _Pen, face: Face) -> None:
             pen.fill(_curve(np.stack(outline)), mix(face.skin, dark, 0.85 * strength))
 
 
-def _draw_age(pen: _Pen, face: Face) -> None:
+def _draw_age(pen: _Pen, face: FaceTraits) -> None:
     """Folds from nose to mouth, and lines below the eyes and, where those are deep, over them."""
     nose, lips = face.landmarks[NOSE], face.landmarks[LIPS]
     lines = [[(-0.5, -0.68), (0, -0.72), (0.5, -0.68)], [(-0.4, -0.84), (0, -0.88), (0.4, -0.84)]]
@@ -166,7 +166,7 @@ def _draw_age(pen: _Pen, face: Face) -> None:
         pen.stroke(_curve(line, closed=False), 0.035 * face.unit, colour)
 
 
-def _draw_lips(pen: _Pen, face: Face) -> None:
+def _draw_lips(pen: _Pen, face: FaceTraits) -> None:
     lips = face.landmarks[LIPS].copy()
     lips[[0, 6], 1] -= 0.04 * face.unit  # a friendly mouth
     lower, upper = lips[:7], lips[[0, 7, 8, 9, 10, 11, 6]]
@@ -176,7 +176,7 @@ def _draw_lips(pen: _Pen, face: Face) -> None:
     pen.stroke(_curve(middle, closed=False), 0.035 * face.unit, mix(face.lips, _DARK, 0.5))
 
 
-def _draw_eye(pen: _Pen, face: Face, eye: np.ndarray) -> None:
+def _draw_eye(pen: _Pen, face: FaceTraits, eye: np.ndarray) -> None:
     middle = eye.mean(0)
     eye = middle + (eye - middle) * [1.2, 1.8]  # wide awake
     upper, lower = _curve(eye[[0, 7, 6, 5, 4]], closed=False), _curve(eye[:5], closed=False)
@@ -192,7 +192,7 @@ def _draw_eye(pen: _Pen, face: Face, eye: np.ndarray) -> None:
     pen.stroke(crease[4:-4], 0.02 * face.unit, mix(face.skin, _DARK, 0.3))
 
 
-def _draw_brow(pen: _Pen, face: Face, brow: np.ndarray) -> None:
+def _draw_brow(pen: _Pen, face: FaceTraits, brow: np.ndarray) -> None:
     line = _curve(brow + face.unit * np.array([0, 0.07]), closed=False)
     along = np.linspace(0, 1, len(line))
     thick = np.interp(along, [0, 0.3, 0.6, 0.93, 0.98, 1], [0.1, 0.75, 1, 0.9, 0.7, 0.3])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-Show = Callable[[str, int, int, str], None]
+ProgressCallback = Callable[[str, int, int, str], None]
 """Called with what is done, how much of it, of how much, and a few words."""
 
 
@@ -66,7 +66,7 @@ def drop_output() -> None:
 class ProgressBars:
     """One bar for each stage, with the time left; a line now and then where there is no terminal.
 
-    Called as `Show` says.
+    Called as `ProgressCallback` says.
     """
 
     LINE_SECONDS = 20.0

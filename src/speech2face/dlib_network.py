@@ -56,10 +56,10 @@ def build_network(path: Path) -> ModelProto:
     weights = net.hold(net.take("fc_2", channels * LENGTH).reshape(channels, LENGTH))
     net.nodes.append(helper.make_node("MatMul", [value, weights], ["embedding"]))
     net.finish()
-    given = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])
-    told = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", LENGTH])
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])
+    embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", LENGTH])
     graph = helper.make_graph(
-        net.nodes, "dlib_face_recognition_resnet_v1", [given], [told], net.held
+        net.nodes, "dlib_face_recognition_resnet_v1", [picture], [embedding], net.held
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

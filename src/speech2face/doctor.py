@@ -198,7 +198,7 @@ def _speech_detector() -> Iterator[str]:
 
 
 def _models() -> Iterator[str]:
-    from speech2face.weights import find_model, model_names
+    from speech2face.model_folders import find_model, model_names
 
     if not model_names():
         raise ModelError("no model came with the package; install it again.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.face_encoders import find_package_file, import_opencv, import_package
-from speech2face.onnx_graphs import open_network
+from speech2face.onnx_rewriting import open_network
 
 SHORT_SIDE, LONG_SIDE = 224, 448  # px: the detector's look at a picture, at most. The released
 # weights were made from pictures of 224 px, and landmarks found at another scale differ.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speech2face.check_numbers import check_whole
 from speech2face.errors import UsageError
-from speech2face.validation import check_whole
 
 if TYPE_CHECKING:
     from speech2face.runtime import Session
@@ -18,7 +18,7 @@ CERTAIN = 1e4  # added to a logarithm of how likely hair is: no other kind comes
 
 
 @dataclass(frozen=True)
-class Hair:
+class HairChoice:
     """Which hair faces have: `shape` is None for the one that suits each face, 0 for no hair, else
     the number of a shape. `seed` 0 leaves a face its own hair, others give it another typical one.
     """
@@ -32,24 +32,24 @@ class Hair:
         return "typical" if self.shape is None else str(self.shape or "none")
 
 
-def check_hair(hair: Any, seed: Any, shapes: int) -> Hair:
+def check_hair(hair: Any, seed: Any, shapes: int) -> HairChoice:
     """`hair` is typical, none, or a number from 1 to `shapes`, as an int or as text; `seed` is 0 or
     more.
 
     Raises UsageError where they are not, or hair is a choice and the model has none (`shapes` 0).
     """
     seed = check_whole("seed", seed, 0)
-    known = {"typical": None, "none": 0} | {str(n): n for n in range(1, shapes + 1)}
+    choices = {"typical": None, "none": 0} | {str(n): n for n in range(1, shapes + 1)}
     name = hair if isinstance(hair, str) else _write_whole(hair)
     if not shapes and name != "typical":
         raise UsageError(
             f"hair cannot be chosen with this model, which has one kind: typical, not {hair!r:.60}."
         )
-    if name not in known:
+    if name not in choices:
         raise UsageError(
             f"hair is typical, none, or a number from 1 to {shapes}, not {hair!r:.60}."
         )
-    return Hair(known[name], seed)
+    return HairChoice(choices[name], seed)
 
 
 def _write_whole(number: Any) -> str:
@@ -61,21 +61,21 @@ def _write_whole(number: Any) -> str:
 
 
 def draw_faces(
-    decoder: Session, embeddings: np.ndarray, hair: Hair | None = None
+    decoder: Session, embeddings: np.ndarray, hair: HairChoice | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings float32 (B, D) → pictures (B, S, S, 3), uint8 RGB, and landmarks (B, K, 2).
 
     Decoders of versions up to 0.2 have no choice of hair.
     """
-    hair, count = hair or Hair(), len(embeddings)
-    given = {"embedding": embeddings}
+    hair, count = hair or HairChoice(), len(embeddings)
+    inputs = {"embedding": embeddings}
     for wanted in decoder.get_inputs()[1:]:
         row = np.zeros(int(wanted.shape[1]), np.float32)  # of each kind: none, shapes, colours
         if wanted.name == "hair" and hair.shape is not None:
             row[hair.shape] = CERTAIN
         if wanted.name == "turn" and hair.seed:
             row[:] = np.random.default_rng(hair.seed).uniform(0, 2, len(row))
-        given[wanted.name] = np.tile(row, (count, 1))
-    pixels, landmarks = (np.asarray(output) for output in decoder.run(None, given))
+        inputs[wanted.name] = np.tile(row, (count, 1))
+    pixels, landmarks = (np.asarray(output) for output in decoder.run(None, inputs))
     pictures = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     return pictures, landmarks

@@ -21,9 +21,9 @@ import numpy as np
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
-from speech2face.onnx_graphs import open_model, open_network
+from speech2face.model_folders import hash_file
+from speech2face.onnx_rewriting import open_model, open_network
 from speech2face.runtime import open_session
-from speech2face.weights import hash_file
 
 # Five-point templates as fractions of a square crop.
 # "dlib": where YuNet's points fall in dlib's own chips (150 px, padding 0.25), median of 139 faces.

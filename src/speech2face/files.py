@@ -15,6 +15,8 @@ from speech2face.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from av.error import FFmpegError
 
+PARTIAL = ".part"  # end of the name of a file that is not whole yet
+
 # What is wrong with the name or the folder that was asked for; all else is the system's fault.
 _WRONG_PLACE = {
     errno.EACCES,
@@ -29,30 +31,46 @@ _WRONG_PLACE = {
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """An open file, to be written in the body, that becomes `path` when the body ends.
+def atomic_path(path: Path, *, lasting: bool = True) -> Iterator[Path]:
+    """A new path beside `path`, to be written in the body, that becomes `path` when the body ends.
 
-    It lies in the folder of `path` under a short hidden name (its `name`), is brought to the disk
-    and then renamed; an existing `path` is replaced. Where the body fails or is interrupted,
-    nothing is left of it and `path` is as it was.
+    It has a short hidden name. What is `lasting` is brought to the disk before it is renamed, as a
+    power cut demands; many small files that can be made again are written faster without. An
+    existing `path` is replaced. Where the body fails or is interrupted, nothing is left of the new
+    file and `path` is as it was.
 
     Raises UsageError where `path` is no place for a file, and StorageError where the disk is full
     or fails. Errors of the body that concern other files pass through.
     """
-    partial = path.with_name(f".{secrets.token_hex(4)}.part")
+    partial = path.with_name(f".{secrets.token_hex(4)}{PARTIAL}")
     try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
+        if lasting:
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(partial, path)
-    except OSError as error:
-        if error.filename not in (None, str(partial)):
-            raise
-        raise cannot_write(path, error) from None
-    finally:
-        with suppress(OSError):  # mostly renamed by now
+    except BaseException as error:
+        with suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            raise cannot_write(path, error) from None
+        raise
+
+
+@contextmanager
+def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[BinaryIO]:
+    """The same for a body that writes to an open file."""
+    with atomic_path(path, lasting=lasting) as partial, partial.open("xb") as file:
+        yield file
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete what processes that were killed left half-written, for the only one who writes there.
+
+    Only in the folder itself, not below it.
+    """
+    for partial in folder.glob(f".*{PARTIAL}"):
+        partial.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError | FFmpegError) -> UsageError | StorageError:

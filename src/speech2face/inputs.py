@@ -58,15 +58,15 @@ def find_inputs(arguments: Sequence[str], own_ending: str = "") -> tuple[list[In
     and, with `own_ending`, files that end in it are left out. An argument without a recording
     becomes an `Input` with an error.
     """
-    found: dict[str, Input] = {}
+    unique: dict[str, Input] = {}
     repeated = set[str]()
     for argument in arguments:
         for item in _expand(argument, own_ending):
-            if item.identity in found:
+            if item.identity in unique:
                 repeated.add(item.identity)
             else:
-                found[item.identity] = item
-    return list(found.values()), len(repeated)
+                unique[item.identity] = item
+    return list(unique.values()), len(repeated)
 
 
 def _expand(argument: str, own_ending: str) -> Iterator[Input]:

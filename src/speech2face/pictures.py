@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from speech2face.check_numbers import check_number, check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
-from speech2face.validation import check_number, check_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speech2face.cartoon import draw_cartoon
+from speech2face.check_numbers import check_rows, check_whole
+from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import check_hair, draw_faces
 from speech2face.media import Source
+from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import Speech, find_speech
-from speech2face.validation import check_rows, check_whole
-from speech2face.weights import ASSETS, Model, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,25 +41,28 @@ class VoiceEmbedding:
     """What a voice says of a face: a Gaussian over embeddings of a face recogniser.
 
     `mean` and `covariance` are its own, and D is 128 for the model that comes with the package.
-    The mean lies nearer to `average`, the mean of all people's faces, than any person's face does;
-    `shown` lies as far from it as a typical face of such a voice. `speech` is what was chosen of
-    the recording, and `model` the name of the model.
+    The mean lies nearer to `prior_mean`, the mean of all people's faces, than any person's face
+    does; `decoded_embedding`, of which the face is drawn, lies as far from it as a typical face of
+    such a voice. `speech` is what was chosen of the recording, and `model` the name of the model.
     """
 
     mean: np.ndarray  # (D,) float32: the Gaussian's mean
     covariance: np.ndarray  # (D, D) float32: the Gaussian's covariance
-    average: np.ndarray  # (D,) float32: the mean of all people's faces
-    shown: np.ndarray  # (D,) float32: where a typical face of such a voice lies
+    prior_mean: np.ndarray  # (D,) float32: the mean of all people's faces
+    decoded_embedding: np.ndarray  # (D,) float32: where a typical face of such a voice lies
     speech: Speech  # what was used of the recording
     model: str  # the name of the model
 
+    average = renamed("VoiceEmbedding.average", "prior_mean")
+    shown = renamed("VoiceEmbedding.shown", "decoded_embedding")
+
     def at_strength(self, strength: float) -> np.ndarray:
         """The embedding (D,) float32 of the face at a strength: 0 is the average face, 1 a typical
-        one of such a voice (`shown`), and up to 1.5 more of the same.
+        one of such a voice (`decoded_embedding`), and up to 1.5 more of the same.
 
         Raises UsageError where `strength` is no number from 0 to 1.5.
         """
-        return _go_out(self.average, self.shown, check_strength(strength))
+        return _go_out(self.prior_mean, self.decoded_embedding, check_strength(strength))
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
         """Draw `count` faces that this voice may have → embeddings float32 (count, D).
@@ -156,14 +160,14 @@ class Speech2Face:
             )
         else:
             speech = source
-        mean, covariance, average, shown = (each[0] for each in self.encode(speech.samples[None]))
-        return VoiceEmbedding(mean, covariance, average, shown, speech, self.card.name)
+        mean, covariance, prior_mean, decoded = (x[0] for x in self.encode(speech.samples[None]))
+        return VoiceEmbedding(mean, covariance, prior_mean, decoded, speech, self.card.name)
 
     def encode(
         self, waveforms: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance
-        (B, D, D), the average face (B, D), and where a typical face of such a voice lies (B, D).
+        """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance (B, D, D),
+        prior mean (B, D) and decoded embedding (B, D), as in `VoiceEmbedding`.
 
         Raises UsageError where the numbers are of another shape, are not finite, or are less than
         0.1 s of sound.
@@ -172,9 +176,8 @@ class Speech2Face:
         if not len(speech):
             raise UsageError("waveforms is empty; give at least one.")
         outputs = self._encoder.run(None, {"waveform": speech})
-        mean, covariance, average, shown = (np.asarray(output) for output in outputs)
-        typical = _go_out(average, shown, self.card.typical)
-        return mean, covariance, average, typical
+        mean, covariance, prior_mean, unshrunk = (np.asarray(output) for output in outputs)
+        return mean, covariance, prior_mean, _go_out(prior_mean, unshrunk, self.card.typical)
 
     def decode(
         self, embeddings: np.ndarray, *, hair: str | int = "typical", seed: int = 0
@@ -254,9 +257,9 @@ def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
     return model
 
 
-def _go_out(average: np.ndarray, face: np.ndarray, times: float) -> np.ndarray:
-    """From the average towards a face, so many times as far: to the bit itself at 1."""
-    return np.float32(1 - times) * average + np.float32(times) * face
+def _go_out(start: np.ndarray, face: np.ndarray, times: float) -> np.ndarray:
+    """From the mean face towards another, so many times as far: to the bit itself at 1."""
+    return np.float32(1 - times) * start + np.float32(times) * face
 
 
 def _picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:

@@ -17,7 +17,7 @@ THREADS = 2  # more gains little on clips of seconds, and takes cores from other
 
 
 def import_runtime() -> Any:
-    """The module onnxruntime, which since 1.32 would report to its makers if it were not told."""
+    """The module onnxruntime, with its telemetry disabled (on by default since 1.32)."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
@@ -117,7 +117,7 @@ def _open(path: Path, threads: int, cut: Cut | None) -> Any:
 def _identify(path: Path) -> tuple[int, int, int, int] | None:
     """What changes when a file is replaced or written to; None where it is missing."""
     try:
-        facts = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

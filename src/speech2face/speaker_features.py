@@ -13,9 +13,9 @@ import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.model_folders import ASSETS, FILES
 from speech2face.network_cutting import Node, cut_network
 from speech2face.runtime import THREADS, open_session
-from speech2face.weights import ASSETS, FILES
 
 RELEASED = ASSETS / "default" / FILES[0]
 READER = "head.linear.weight"  # of the layer that reads a face off what is heard
@@ -31,18 +31,18 @@ class SpeakerFeatures:
         """Raises ModelError where the file is missing, or is an encoder of another kind."""
         self._session = open_session(voice_encoder, threads, _keep_campplus)
 
-    def hear(self, speech: np.ndarray) -> np.ndarray:
+    def embed(self, speech: np.ndarray) -> np.ndarray:
         """Speech (n,) at 16 kHz → embedding of the speaker (192,), of length 1."""
         if len(speech) < SHORTEST:
             speech = np.resize(speech, SHORTEST)
-        return self.hear_many(speech[None])[0]
+        return self.embed_batch(speech[None])[0]
 
-    def hear_many(self, speech: np.ndarray) -> np.ndarray:
+    def embed_batch(self, speech: np.ndarray) -> np.ndarray:
         """Speech (B, n) at 16 kHz, 0.5 s or longer → embeddings (B, 192), each of length 1."""
         waveforms = speech.astype(np.float32, copy=False)
         parts = np.array_split(waveforms, max(-(-len(waveforms) // BATCH), 1))
-        heard = [self._session.run(None, {"waveform": part})[0] for part in parts]
-        features = np.concatenate(heard)
+        embeddings = [self._session.run(None, {"waveform": part})[0] for part in parts]
+        features = np.concatenate(embeddings)
         return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
 
 

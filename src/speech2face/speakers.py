@@ -81,7 +81,7 @@ class SpeakerSearch:
         windows = sorted((window for _, window in self._windows), key=lambda w: w.start)
         if len(windows) < 2 * LEAST_WINDOWS:
             return _all_of_one(self._spans)
-        features = _hear(windows)
+        features = _embed(windows)
         centres = _find_centres(features, np.array([len(w.samples) >= FULL for w in windows]))
         timeline = _Timeline(self._spans, windows, features @ centres.T)
         while len(timeline.people) > 1 and timeline.seconds.min() < LEAST_SECONDS:
@@ -123,7 +123,7 @@ def _cut_windows(stretch: Stretch) -> list[Stretch]:
     return [stretch.part(first, first + WINDOW) for first in firsts]
 
 
-def _hear(windows: Sequence[Stretch]) -> np.ndarray:
+def _embed(windows: Sequence[Stretch]) -> np.ndarray:
     """The embedding of each: (n, 192), of length 1."""
     places = defaultdict(list)
     for place, window in enumerate(windows):
@@ -131,7 +131,7 @@ def _hear(windows: Sequence[Stretch]) -> np.ndarray:
     features = np.empty((len(windows), WIDTH), np.float32)
     for alike in places.values():
         sound = np.stack([windows[place].samples for place in alike])
-        features[alike] = open_speaker_features().hear_many(sound)
+        features[alike] = open_speaker_features().embed_batch(sound)
     return features
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
 from speech2face.speech_selection import Candidates, Stretch
@@ -25,14 +27,32 @@ SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called sil
 
 
 @dataclass(frozen=True)
-class Speech:
-    """What was chosen of a recording, and where it lies in it."""
+class SpeechFacts:
+    """What was used of a recording; Python, the commands' JSON and HTTP name it the same."""
+
+    speech_seconds: float  # of speech that was used
+    analysed_seconds: float  # of the recording, or of the part that was asked for
+    segments: list[tuple[float, float]]  # start and end in the recording, s, in time order
+    warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts by their names, times to a thousandth of a second."""
+        return {
+            "speech_seconds": round(self.speech_seconds, 3),
+            "analysed_seconds": round(self.analysed_seconds, 3),
+            "segments": [[round(start, 3), round(end, 3)] for start, end in self.segments],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Speech(SpeechFacts):
+    """The speech that was chosen of a recording, and where it lies in it."""
 
     samples: np.ndarray  # float32 (n,), 16 kHz, RMS -26 dBFS, peak at most 1
-    segments: list[tuple[float, float]]  # start and end in the recording, s, in time order
-    seconds: float  # of speech in `samples`
-    heard_seconds: float  # of the recording listened to
-    warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
+
+    seconds = renamed("Speech.seconds", "speech_seconds")
+    heard_seconds = renamed("Speech.heard_seconds", "analysed_seconds")
 
 
 def find_speech(
@@ -74,26 +94,26 @@ def find_speech(
         position += len(block)
         if progress:
             progress((position - first) / SAMPLE_RATE)
-    heard_seconds = (position - first) / SAMPLE_RATE
+    analysed_seconds = (position - first) / SAMPLE_RATE
     chosen = candidates.choose(max_seconds)
     seconds = sum(s.seconds for s in chosen)
     if seconds < min_seconds:
         raise NoSpeechError(
-            f"{stream.name}: {_reason(heard_seconds, loudest, seconds, min_seconds)}"
+            f"{stream.name}: {_reason(analysed_seconds, loudest, seconds, min_seconds)}"
         )
     return Speech(
-        samples=_level(_join(chosen)),
+        speech_seconds=seconds,
+        analysed_seconds=analysed_seconds,
         segments=_segments(chosen),
-        seconds=seconds,
-        heard_seconds=heard_seconds,
         warnings=stream.warnings,
+        samples=_level(_join(chosen)),
     )
 
 
-def _reason(heard: float, loudest: float, seconds: float, needed: float) -> str:
+def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:
     remedy = f"at least {needed:g} s of speech are needed"
-    if heard < needed:
-        return f"the recording lasts only {_floor(heard):.1f} s; {remedy}"
+    if analysed < needed:
+        return f"the recording lasts only {_floor(analysed):.1f} s; {remedy}"
     if loudest < SILENCE:
         return f"silence; {remedy}"
     if seconds == 0:

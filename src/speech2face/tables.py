@@ -110,10 +110,10 @@ def read_lines(path: Path, separators: str = SEPARATORS) -> list[tuple[int, list
     """
     text = _read_text(path)
     first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-    told = len(first.rstrip()) == 5 and first.lower().startswith("sep=")  # Excel's
-    separator = first[4] if told else next((s for s in separators if s in first.strip()), ",")
+    declared = len(first.rstrip()) == 5 and first.lower().startswith("sep=")  # Excel's
+    separator = first[4] if declared else next((s for s in separators if s in first.strip()), ",")
     lines = list(_parse(path, text, separator))
-    return lines[1:] if told else lines
+    return lines[1:] if declared else lines
 
 
 def _parse(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -34,11 +34,11 @@ def format_time(seconds: float, decimals: int = 1) -> str:
 
 
 def describe_part(
-    seconds: float, segments: list[tuple[float, float]], start: float, heard: float
+    seconds: float, segments: list[tuple[float, float]], start: float, analysed: float
 ) -> str:
-    """What was used of a recording that was listened to for `heard` seconds from `start` on."""
+    """What was used of a recording that was analysed for `analysed` seconds from `start` on."""
     used = ", ".join(f"{format_time(a)}–{format_time(b)}" for a, b in segments)
-    whole = format_time(heard, 1 if heard < 60 else 0)
+    whole = format_time(analysed, 1 if analysed < 60 else 0)
     if start:
-        whole = f"{format_time(start)}–{format_time(start + heard)}"
+        whole = f"{format_time(start)}–{format_time(start + analysed)}"
     return f"used {seconds:.1f} s of speech: {used} (of {whole})"

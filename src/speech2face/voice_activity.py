@@ -14,9 +14,9 @@ from contextlib import closing
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from speech2face.model_folders import ASSETS
 from speech2face.read_ahead import read_ahead
 from speech2face.runtime import Session, open_session
-from speech2face.weights import ASSETS
 
 CHUNK = 512  # samples judged at a time, 32 ms
 CONTEXT = 64  # samples of the chunk before that are heard as well

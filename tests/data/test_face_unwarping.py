@@ -207,7 +207,7 @@ def test_faces_are_measured_by_chunks_that_are_kept(folder, monkeypatch):
     monkeypatch.setattr(face_unwarping, "CHUNK", 3)
     cache, told = folder / "cache", []
     first = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
-    assert told == [(3, 7), (6, 7), (7, 7)]
+    assert told == [("measuring faces", done, 7, "") for done in (3, 6, 7)]
     assert first.index.tolist() == [0, 2, 3, 4, 5]
     assert first.landmarks.shape == (5, 66, 2)
     assert first.embeddings.shape == (5, 128)
@@ -225,7 +225,7 @@ def test_faces_are_measured_by_chunks_that_are_kept(folder, monkeypatch):
     lost.write_bytes(lost.read_bytes()[:-1])  # damaged, which is as good as lost
     told.clear()
     again = measure_faces(paths, "sface", cache, lambda *x: told.append(x), workers=1)
-    assert told == [(7, 7)]
+    assert told == [("measuring faces", 7, 7, "")]
     assert [c for c in chunks if c.stat().st_mtime_ns != stamps[c]] == [lost]
     for name in ("index", "landmarks", "yaw", "embeddings"):
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))

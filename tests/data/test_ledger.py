@@ -13,12 +13,12 @@ from helpers.finished_samples import SECONDS, make_outcomes, make_sample
 from speech2face.data.ledger import (
     Entry,
     append_entry,
-    data_card,
-    describe,
-    heal_ledger,
+    format_data_card,
+    format_summary,
+    make_entry,
     read_ledger,
+    repair_ledger,
     summarise,
-    tell,
 )
 from speech2face.data.samples import Quality, Refusal, Source
 from speech2face.errors import UsageError
@@ -35,7 +35,7 @@ refused = st.builds(Entry, sources, st.none(), words, words, spent)
 
 @pytest.fixture
 def entries() -> list[Entry]:
-    return [tell(outcome, SECONDS) for outcome in make_outcomes(10)]
+    return [make_entry(outcome, SECONDS) for outcome in make_outcomes(10)]
 
 
 def show(entries: Iterable[Entry]) -> list[str]:
@@ -57,16 +57,16 @@ def test_entries_come_back_and_a_torn_line_does_not(entries, data, tmp_path_fact
     path.write_bytes(path.read_bytes()[:size])
     whole = [entry for entry, end in zip(entries, ends[1:], strict=True) if end <= size]
     assert show(read_ledger(path)) == show(whole)
-    heal_ledger(path, lambda entry: True)
+    repair_ledger(path, lambda entry: True)
     assert path.stat().st_size == ends[len(whole)]
-    assert not path.with_name("ledger.jsonl.part").exists()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_void_entries_are_taken_out(entries, tmp_path):
     path = tmp_path / "ledger.jsonl"
     for entry in entries:
         append_entry(path, entry)
-    heal_ledger(path, lambda entry: not entry.kept)
+    repair_ledger(path, lambda entry: not entry.kept)
     assert [entry.source for entry in read_ledger(path)] == [
         entry.source for entry in entries if not entry.kept
     ]
@@ -83,8 +83,8 @@ def test_a_false_line_is_named(entries, tmp_path):
 
 def test_what_stages_give_is_told():
     sample = make_sample(1)
-    assert tell(sample, SECONDS) == Entry(sample.source, sample.quality, seconds=SECONDS)
-    entry = tell(Refusal(sample.source, "decode", "cut off\n  after 3 s"), SECONDS)
+    assert make_entry(sample, SECONDS) == Entry(sample.source, sample.quality, seconds=SECONDS)
+    entry = make_entry(Refusal(sample.source, "decode", "cut off\n  after 3 s"), SECONDS)
     assert (entry.kept, entry.stage, entry.reason) == (False, "decode", "cut off after 3 s")
 
 
@@ -100,7 +100,7 @@ def test_known_figures(entries):
     assert summary.refused == {"detect": {"no face": 2}, "decode": {"empty": 1}}
     assert [*summary.refused] == ["detect", "decode"]  # most first
     assert summary.seconds == pytest.approx({"detect": 5.0, "decode": 3.0})
-    assert describe(summary).splitlines() == [
+    assert format_summary(summary).splitlines() == [
         "11 clips, 8 kept (72.7%): 0.00 hours of speech of 5 people",
         "refused at detect: no face (2)",
         "refused at decode: empty (1)",
@@ -111,14 +111,14 @@ def test_known_figures(entries):
 def test_nothing_is_summarised_and_carded():
     summary = summarise([])
     assert astuple(summary) == (0, 0, 0, 0.0, 0.0, {}, {})
-    assert describe(summary).startswith("0 clips, 0 kept (0.0%)")
-    assert "| clips | 0 of 0 (0.0%) |" in data_card("Nothing", [])
+    assert format_summary(summary).startswith("0 clips, 0 kept (0.0%)")
+    assert "| clips | 0 of 0 (0.0%) |" in format_data_card("Nothing", [])
 
 
 def test_the_card_tells_people_pose_length_and_reasons(entries):
     entries[4] = replace(entries[4], reason="one | two")
     sides = {"train": ["person 0", "person 1"], "test": ["person 2", "person 3", "person 4"]}
-    lines = data_card("Made up", iter(entries), sides).splitlines()
+    lines = format_data_card("Made up", iter(entries), sides).splitlines()
     assert lines[0] == "# Made up"
     for line in (
         "| people, by their names in the source | 5 |",
@@ -137,12 +137,12 @@ def test_the_card_tells_people_pose_length_and_reasons(entries):
 
 
 def test_the_card_tells_how_many_were_trusted(entries):
-    assert "trusted" not in data_card("a set", entries)
+    assert "trusted" not in format_data_card("a set", entries)
     trusted = [
         replace(one, quality=one.quality and replace(one.quality, trusted=True)) for one in entries
     ]
     kept = sum(one.kept for one in entries)
-    assert f"who is seen, not tested | {kept} |" in data_card("a set", trusted)
+    assert f"who is seen, not tested | {kept} |" in format_data_card("a set", trusted)
 
 
 def test_a_line_of_an_earlier_version_is_read(entries, tmp_path):
@@ -163,6 +163,6 @@ def test_a_line_of_an_earlier_version_is_read(entries, tmp_path):
 def test_only_the_commonest_reasons_are_listed(entries):
     source = entries[0].source
     many = [Entry(source, None, "detect", f"reason {i // 2}") for i in range(26)]
-    card = data_card("Many", many)
+    card = format_data_card("Many", many)
     assert "| 2 | detect | reason 0 |" in card
     assert card.endswith("| 6 | | for other reasons |\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech2face.data.near_duplicates import DOUBTFUL, SAME, Looks
 from speech2face.data.person_linking import NEARLY, SAME_VOICE, join_names
+from speech2face.data.split_leaks import DOUBTFUL, SAME, Looks
 
 CLIPS = ["clip a", "clip b", "clip c"]
 PEOPLE = ["a", "b", "c"]

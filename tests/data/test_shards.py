@@ -1,6 +1,7 @@
 """Shards: what goes in comes out, the same bytes every time, and kills cost nothing."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import HELPERS
+from helpers import killed_set, processes
 from helpers.finished_samples import (
     FACTS,
     PACKING,
@@ -26,7 +27,7 @@ from helpers.finished_samples import (
     read_bytes,
 )
 from speech2face.data import shards
-from speech2face.data.ledger import data_card, read_ledger, summarise, tell
+from speech2face.data.ledger import format_data_card, make_entry, read_ledger, summarise
 from speech2face.data.samples import Sample
 from speech2face.data.shard_reader import read_samples, read_side
 from speech2face.data.shards import (
@@ -39,7 +40,7 @@ from speech2face.data.shards import (
     read_index,
     verify_shards,
 )
-from speech2face.data.voices import read_voices
+from speech2face.data.voice_encoder_data import read_voices
 from speech2face.errors import UsageError
 
 COUNT = 20
@@ -161,15 +162,13 @@ def test_shards_have_their_size(tmp_path):
 
 @pytest.mark.parametrize("places", [("spool 5", "line", "spool 2"), ("shard", "index"), ("index",)])
 def test_killed_and_begun_again_gives_the_same_bytes(places, finished, tmp_path):
-    script = HELPERS / "killed_set.py"
     left = []
     for place in (*places, "nowhere"):
-        done = subprocess.run(
-            [sys.executable, script, tmp_path / "set", place], capture_output=True, text=True
-        )
-        expected = 0 if place == "nowhere" else -signal.SIGKILL
-        assert done.returncode == expected, done.stderr
-        left.append(int(done.stdout or -1))
+        codes, printed, errors = processes.start(killed_set.main, tmp_path / "set", place).finish()
+        assert codes == [0 if place == "nowhere" else -signal.SIGKILL], errors
+        left.append(int(printed))
+    assert COUNT == left[0] >= left[-1]
+    assert left == sorted(left, reverse=True)
     assert read_bytes(tmp_path / "set") == read_bytes(finished)
     assert summarise(read_ledger(tmp_path / "set" / "ledger.jsonl")).clips == COUNT
 
@@ -193,7 +192,7 @@ def test_killed_at_any_change_of_the_disk(monkeypatch, tmp_path):
         folder = tmp_path / str(number)
         left = number
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr("os.replace", count_down(os.replace))
             patched.setattr(Path, "unlink", count_down(Path.unlink))
             patched.setattr("shutil.rmtree", count_down(shutil.rmtree))
             patched.setattr(shards, "append_entry", count_down(shards.append_entry))
@@ -282,7 +281,7 @@ def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkey
         shutil.copytree(made.folder, folder)
         left = number
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", count_down(Path.replace))
+            patched.setattr("os.replace", count_down(os.replace))
             patched.setattr(Path, "unlink", count_down(Path.unlink))
             try:
                 grow(folder)
@@ -370,7 +369,7 @@ def test_nothing_kept_and_too_few_people(tmp_path):
         Spool(tmp_path / "wrong") as spool,
         pytest.raises(ValueError, match="belongs to a clip that is kept"),
     ):
-        spool.add(tell(make_sample(0), SECONDS))
+        spool.add(make_entry(make_sample(0), SECONDS))
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
@@ -441,7 +440,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
     unlike = iter(np.eye(99))
-    monkeypatch.setattr(shards.SpeakerFeatures, "hear", lambda *_: next(unlike))
+    monkeypatch.setattr(shards.SpeakerFeatures, "embed", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],
@@ -454,7 +453,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
         assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
-    card = data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
+    card = format_data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
     assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card
 

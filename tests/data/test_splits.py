@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech2face.data.near_duplicates import Looks, compare_faces
+from speech2face.data.split_leaks import Looks, compare_faces
 from speech2face.data.splits import merge_people, read_shares, split_people, split_shares
 from speech2face.errors import UsageError
 

@@ -5,14 +5,15 @@ import pytest
 import soundfile
 
 from helpers.synthetic_pairs import make_pairs
-from speech2face.data import pair_sets
+from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
+from speech2face.data import merge_pairs
 from speech2face.data.face_unwarping import LANDMARKS, MeasuredFaces
 from speech2face.data.pairs import read_pairs
 from speech2face.errors import UsageError
 from speech2face.evaluation import cross_validation
 from speech2face.evaluation.cross_validation import draw_by_folds
 from speech2face.training import face_decoder, voice_encoder
-from speech2face.training.recipes import face_decoder_debug, voice_encoder_debug
+from speech2face.training.recipes import face_decoder_debug
 
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
 
@@ -22,6 +23,7 @@ class Spies:
 
     def __init__(self, folder, monkeypatch):
         self.pairs = read_pairs(make_pairs(folder, clips=2, faces=False))
+        self.speaker = save_tiny_speaker(folder / "speaker.safetensors")
         first = self.pairs[0]
         soundfile.write(first.audio, np.zeros(4_800), 16_000)  # too short: left out
         self.faceless = self.pairs[5]
@@ -29,7 +31,7 @@ class Spies:
         self.twins: tuple[str, str] | None = None  # people with one face, to the recogniser
         self.met: list[tuple[str, set[str]]] = []  # of each training: its kind, its people
         self.folds: list[list[tuple[str, set[str]]]] = []  # the same, by fold
-        for module in (pair_sets, face_decoder):
+        for module in (merge_pairs, face_decoder):
             monkeypatch.setattr(module, "measure_faces", self.measure)
         solve, solve_decoder = voice_encoder.solve_head, face_decoder.solve
         batch = voice_encoder.TuningTask.batch
@@ -60,7 +62,7 @@ class Spies:
 
         monkeypatch.setattr(cross_validation, "draw_faces", draw_faces)
 
-    def measure(self, paths, encoder, cache, show=None, also=()):
+    def measure(self, paths, encoder, cache, show=None, also=(), **_):
         """In place of `measure_faces`: one number of an embedding stands out, the person's."""
         cache.mkdir(parents=True, exist_ok=True)
         person = {path: p.person for p in self.pairs for path in (p.face, p.canonical)}
@@ -87,8 +89,8 @@ class Spies:
             self.met = []
 
     def draw(self, folder, folds=2, seed=0):
-        recipes = voice_encoder_debug(), face_decoder_debug()
-        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show)
+        recipes = tiny_debug_recipe(), face_decoder_debug()
+        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show, self.speaker)
 
 
 @pytest.fixture

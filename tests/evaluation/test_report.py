@@ -18,10 +18,10 @@ from helpers.synthetic_evaluation import MadeUp, make_actors, make_folds
 from speech2face import cli
 from speech2face.errors import UsageError
 from speech2face.evaluation import robustness
-from speech2face.evaluation.benchmark import run_benchmark
+from speech2face.evaluation.all_measures import run_benchmark
 from speech2face.evaluation.evaluation_set import EvaluationSet, gather_folds
 from speech2face.evaluation.model_card import END, START, check_card, write_card
-from speech2face.evaluation.rated_set import Resampling, rate_set
+from speech2face.evaluation.rated_pictures import Resampling, rate_set
 from speech2face.evaluation.report import (
     from_plain,
     make_gallery,
@@ -31,7 +31,6 @@ from speech2face.evaluation.report import (
 from speech2face.metrics.evaluation_results import EvaluationReport, SetResult
 from speech2face.metrics.fairness import GroupName
 from speech2face.metrics.intervals import Estimate
-from speech2face.provenance import describe
 from speech2face.reports.evaluation_page import draw_page
 from speech2face.reports.evaluation_tables import (
     describe_strengths,
@@ -51,6 +50,7 @@ from speech2face.reports.evaluation_words import (
 )
 from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines, draw_matrix
 from speech2face.reports.render import write_report
+from speech2face.run_provenance import describe
 
 SIZE = Axis("size", 0, 10, (0, 5, 10))
 VOID = {"meta", "img", "br"}

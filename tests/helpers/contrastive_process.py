@@ -1,13 +1,8 @@
-"""One process of a few that share a contrastive loss, as a program.
-
-python contrastive_process.py RENDEZVOUS RANK RANKS OUT
-
-It writes loss and gradients, as DDP averages them
-"""
+"""One process of a few that share a contrastive loss; it writes loss and gradients, as DDP
+averages them."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -43,16 +38,13 @@ class Both(nn.Module):
         return contrastive_loss(voices, faces, people, AVERAGE, temperature=0.2)
 
 
-def main(rendezvous: str, rank: int, ranks: int, out: Path) -> None:
-    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=ranks)
+def main(folder: Path) -> None:
+    dist.init_process_group("gloo")
+    rank, ranks = dist.get_rank(), dist.get_world_size()
     model = DistributedDataParallel(Both())
     loss = model(*(rows.chunk(ranks)[rank] for rows in make_rows()))
     loss.backward()
     gradients = {n: p.grad for n, p in model.module.named_parameters() if p.grad is not None}
-    save_file({"loss": loss.detach(), **gradients}, out)
+    save_file({"loss": loss.detach(), **gradients}, folder / f"{rank}.safetensors")
     dist.barrier()  # who leaves first would break the other's wires
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

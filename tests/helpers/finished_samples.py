@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.data.ledger import tell
+from speech2face.data.ledger import make_entry
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 
@@ -54,7 +54,7 @@ def make_outcomes(count: int) -> list[Sample | Refusal]:
 def add(spool: Spool, outcomes: Iterable[Sample | Refusal]) -> None:
     for outcome in outcomes:
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        spool.add(tell(outcome, SECONDS), piece)
+        spool.add(make_entry(outcome, SECONDS), piece)
 
 
 def make_set(

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from speech2face.data.voices import Voices
-from speech2face.training.end_to_end import train_end_to_end
+from speech2face.data.voice_encoder_data import Voices
+from speech2face.training.end_to_end_voice_encoder import train_end_to_end
 from speech2face.training.recipes import end_to_end_debug
 
 GOLDEN = Path(__file__).with_name("golden_end_to_end.json")

@@ -1,17 +1,14 @@
-"""Makes a set as `prepare` would, and kills itself: `python killed_set.py DIR PLACE`.
+"""Makes a set as `prepare` would, and kills its process.
 
-PLACE is where: `spool 4` after so many finished clips, `line` within a line of the ledger, `shard`
-within the second shard, `index` before the index has its name, `nowhere`.
+`place` is where: `spool 4` after so many finished clips, `line` within a line of the ledger,
+`shard` within the second shard, `index` before the index has its name, `nowhere`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from helpers.finished_samples import FACTS, PACKING, add, make_outcomes
 from speech2face.data.shards import Spool
@@ -24,13 +21,13 @@ def die() -> None:
 
 
 def main(folder: Path, place: str) -> None:
-    replace, read = Path.replace, Path.read_bytes
+    replace, read = os.replace, Path.read_bytes
     pieces = 0
 
-    def replace_or_die(path: Path, target: Path) -> Path:
+    def replace_or_die(path: Path, target: Path) -> None:
         if place == "index" and target.name == "index.json":
             die()
-        return replace(path, target)
+        replace(path, target)
 
     def read_or_die(path: Path) -> bytes:
         nonlocal pieces
@@ -39,13 +36,13 @@ def main(folder: Path, place: str) -> None:
             die()
         return read(path)
 
-    Path.replace, Path.read_bytes = replace_or_die, read_or_die
+    os.replace, Path.read_bytes = replace_or_die, read_or_die
     outcomes = make_outcomes(COUNT)
     if place != "nowhere":
         outcomes.reverse()  # nor does the order of arrival matter
     with Spool(folder, PACKING, FACTS) as spool:
         todo = [outcome for outcome in outcomes if outcome.source.clip not in spool]
-        print(len(todo))
+        print(len(todo), flush=True)
         for number, outcome in enumerate(todo, 1):
             add(spool, [outcome, outcome])
             if place == f"spool {number}":
@@ -55,7 +52,3 @@ def main(folder: Path, place: str) -> None:
                 spool.ledger.write_bytes(line[:-30])
                 die()
         spool.pack()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,12 +1,11 @@
-"""`python killed_training.py STEP train voice-encoder …`: the command, killed after this step."""
+"""The command `train voice-encoder …`, killed after a step."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 
-from speech2face.cli import main
+from helpers import processes
 from speech2face.training.metric_logger import Curve
 
 
@@ -21,6 +20,6 @@ def die_at(last: int) -> None:
     Curve.add = add_or_die
 
 
-if __name__ == "__main__":
-    die_at(int(sys.argv.pop(1)))
-    main()
+def main(last: int, *arguments: object) -> None:
+    die_at(last)
+    processes.run_command(*arguments)

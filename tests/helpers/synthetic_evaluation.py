@@ -13,8 +13,8 @@ from PIL import Image
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people
-from speech2face.data.voices import Voices
-from speech2face.evaluation import emotion_robustness, rated_set, raters
+from speech2face.data.voice_encoder_data import Voices
+from speech2face.evaluation import emotion_robustness, rated_pictures, rating_networks
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.face_detection import Face
@@ -64,9 +64,9 @@ class MadeUp:
             pair.audio.parent.mkdir(parents=True, exist_ok=True)
             pair.audio.touch()
         self.paint("face", self.faces)
-        monkeypatch.setattr(raters, "measure_faces", self._measure)
-        monkeypatch.setattr(raters, "FaceDetector", lambda: self)
-        monkeypatch.setattr(rated_set, "find_judge", lambda: self)
+        monkeypatch.setattr(rating_networks, "measure_faces", self._measure)
+        monkeypatch.setattr(rating_networks, "FaceDetector", lambda: self)
+        monkeypatch.setattr(rated_pictures, "find_judge", lambda: self)
 
     def paint(self, kind: str, embeddings: np.ndarray, order: np.ndarray | None = None, end="jpg"):
         """Pictures of all clips with such embeddings; shape, age and sex of those in `order`."""
@@ -91,7 +91,7 @@ class MadeUp:
         """No face will be found in a picture."""
         self._looks[path] = None
 
-    def _measure(self, paths, recogniser, cache, show=None):
+    def _measure(self, paths, recogniser, cache, show=None, **_):
         rows = [(i, looks) for i, path in enumerate(paths) if (looks := self._looks[path])]
         return MeasuredFaces(
             np.array([i for i, _ in rows]),

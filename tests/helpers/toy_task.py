@@ -1,10 +1,6 @@
-"""A small task for the training loop, in this process or, as a program, in one of its own or two.
+"""A small task for the training loop, in this process or, as `main`, in one of its own or two.
 
-python toy_task.py FOLDER CHECKPOINT_SECONDS OPTIONS
-
-OPTIONS are those of `Toy`, as JSON; accumulate
-
-The program prints its rank, a batch's number and its own as it makes each batch, and a hash of the
+`main` prints its rank, a batch's number and its own as it makes each batch, and a hash of the
 weights when all is done.
 """
 
@@ -92,6 +88,7 @@ def read_log(folder: Path) -> dict[int, dict[str, float]]:
 
 
 def main(folder: Path, seconds: float, options: dict) -> None:
+    """`options` are those of `Toy`, and how many batches a step accumulates."""
     loop = replace(config(), accumulate=options.pop("accumulate", 1))
     with join_processes() as processes:
         task = Toy(tell=True, processes=processes, **options)
@@ -105,7 +102,3 @@ def main(folder: Path, seconds: float, options: dict) -> None:
         for tensor in task.weights().values():
             digest.update(tensor.numpy().tobytes())
     sys.stdout.write(f"{processes.rank} done {digest.hexdigest()}\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3]))

@@ -20,6 +20,7 @@ from speech2face.networks.face_decoder import (
     FaceDecoderConfig,
     blur_matrix,
     enlarging_matrix,
+    fade_out,
     fold,
     limit,
     narrowing_matrix,
@@ -141,6 +142,17 @@ def test_a_blur_keeps_an_even_plane_and_spreads_a_spot_by_its_width():
     torch.testing.assert_close(matrix.sum(1), torch.ones(101))
     spot = matrix[:, 50]
     assert float((spot * (torch.arange(101.0) - 50) ** 2).sum()) == pytest.approx(16, rel=0.01)
+
+
+def test_a_bust_fades_out_downwards_and_aside():
+    seen = fade_out(64)
+    assert seen.shape == (64, 32)
+    assert (seen[: int(0.55 * 64)] == 1).all()
+    assert (seen.diff(dim=0) <= 0).all()
+    assert (seen.diff(dim=1) >= 0).all()
+    assert seen[-1].max() < 0.01
+    steps = -seen[:, -1].diff()
+    assert steps.max() < 0.2  # no line
 
 
 def test_limits_leave_what_is_near_and_hold_what_is_far():

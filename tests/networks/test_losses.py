@@ -1,15 +1,12 @@
 """What is made small: known values, masks, and the Gaussian likelihood."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch.distributions import MultivariateNormal
 
-from helpers import HELPERS
+from helpers import contrastive_process, processes
 from helpers.contrastive_process import Both, make_rows
 from speech2face.networks.losses import (
     contrastive_loss,
@@ -98,20 +95,9 @@ def test_other_clips_of_the_same_person_are_no_wrong_answers():
 
 
 def test_processes_that_share_a_batch_learn_as_one(tmp_path):
-    program = HELPERS / "contrastive_process.py"
-    outs = [tmp_path / f"{rank}.safetensors" for rank in range(2)]
-    started = [
-        subprocess.Popen(
-            [sys.executable, program, tmp_path / "meeting", str(rank), "2", out],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank, out in enumerate(outs)
-    ]
-    for process in started:
-        _, complaint = process.communicate(timeout=120)
-        assert process.returncode == 0, complaint
-    first, second = (load_file(out) for out in outs)
+    codes, _, complaint = processes.start(contrastive_process.main, tmp_path, count=2).finish()
+    assert codes == [0, 0], complaint
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     one = Both()
     loss = one(*make_rows())
     loss.backward()

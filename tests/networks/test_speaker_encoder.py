@@ -96,6 +96,7 @@ def test_gradients_are_finite():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("seconds", [0.5, 0.51234, 1, 1.6, 2.4073, 3, 6, 7.7777, 10])
 def test_onnx_computes_the_same(encoder, session, seconds, batch):
@@ -106,6 +107,7 @@ def test_onnx_computes_the_same(encoder, session, seconds, batch):
     np.testing.assert_allclose(embeddings, embed(encoder, *clips), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_onnx_file_is_small_and_says_nothing_of_its_maker(exported):
     assert exported.stat().st_size < 19.5e6
     assert [file.name for file in exported.parent.iterdir()] == [exported.name]

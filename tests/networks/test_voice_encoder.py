@@ -6,25 +6,26 @@ import pytest
 import torch
 from beartype import beartype
 from jaxtyping import Float, jaxtyped
+from torch import nn
 
 from helpers.numeric_voice import make_voice
-from speech2face.networks.voice_encoder import GaussianHead, VoiceEncoder
+from speech2face.model_folders import find_model
+from speech2face.networks.voice_encoder import OLD_NAMES, GaussianHead, VoiceEncoder
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.recipes import voice_encoder_debug
 from speech2face.training.voice_encoder import load_speaker
-from speech2face.weights import find_model
 
 
 def fill(head: GaussianHead, seed: int = 0) -> GaussianHead:
     """A head with numbers in it, its covariances positive definite."""
     generator = torch.Generator().manual_seed(seed)
     size = len(head.average)
-    for name in ("residual", "explained"):
+    for name in ("residual_covariance", "explained_covariance"):
         factor = torch.randn(size, size, generator=generator) / size**0.5
         getattr(head, name).copy_(factor @ factor.T + 0.1 * torch.eye(size))
     head.average.copy_(torch.randn(size, generator=generator))
-    head.half_seconds.fill_(0.7)
-    head.stretch.copy_(3 * torch.eye(size))
+    head.half_gain_seconds.fill_(0.7)
+    head.unshrink.copy_(3 * torch.eye(size))
     return head.requires_grad_(False)
 
 
@@ -69,7 +70,7 @@ def test_seconds_are_counted_from_the_samples(encoder):
         mean, covariance, _, _ = encoder(waveform)
         head = encoder.head
         torch.testing.assert_close(mean, head.average + gain * head.linear(features))
-        wanted = head.residual + (1 - gain) * head.explained
+        wanted = head.residual_covariance + (1 - gain) * head.explained_covariance
         torch.testing.assert_close(covariance[0], wanted)
 
 
@@ -78,15 +79,26 @@ def test_a_head_that_hears_for_ever_and_one_that_just_begins():
     features = torch.randn(2, 6)
     mean, covariance = head(features, torch.tensor([1e9, 1e-9]))
     torch.testing.assert_close(mean[0], head.average + head.linear(features)[0])
-    torch.testing.assert_close(covariance[0], head.residual)
+    torch.testing.assert_close(covariance[0], head.residual_covariance)
     torch.testing.assert_close(mean[1], head.average)
-    torch.testing.assert_close(covariance[1], head.residual + head.explained)
+    torch.testing.assert_close(covariance[1], head.residual_covariance + head.explained_covariance)
 
 
 def test_a_new_head_knows_nothing_and_says_so():
     head = GaussianHead(6, 4)
     _, covariance = head(torch.randn(1, 6), torch.tensor([3.0]))
     torch.testing.assert_close(covariance[0], torch.eye(4))
+
+
+def test_a_head_reads_what_older_versions_called_its_tensors():
+    head, other = fill(GaussianHead(6, 4)), nn.ModuleDict({"head": GaussianHead(6, 4)})
+    older = {new: old for old, new in OLD_NAMES.items()}
+    tensors = {f"head.{older.get(name, name)}": value for name, value in head.state_dict().items()}
+    other.load_state_dict(tensors)
+    for name, value in head.state_dict().items():
+        assert torch.equal(other["head"].state_dict()[name], value), name
+    assert "head.stretch" in tensors  # the caller's own tensors stay as they are
+    assert not any(name.endswith("stretch") for name in other.state_dict())
 
 
 def test_the_released_encoder_hears_what_its_torch_twin_hears():

@@ -281,7 +281,7 @@ REASONS = {
     hostile_single_frame: "track: a single picture, not a video",
     hostile_noise: "speech: noise or music but no speech",
     hostile_nobody: "track: no face",
-    hostile_crowd: "speak: none of 3 faces speaks: the mouth is still",
+    hostile_crowd: "speak: none of 3 faces speaks: the mouth ",
     hostile_tiny: "track: no face",
     hostile_folder: "decode: a folder, not a file",
     hostile_absent: "decode: the file does not exist",

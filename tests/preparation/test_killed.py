@@ -79,6 +79,7 @@ def read_all(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in [*folder.glob("*.tar"), folder / "index.json"]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds Ray's workers in /proc")
 def test_three_kills_and_the_set_is_that_of_an_unbroken_run(table, tmp_path):
     pytest.importorskip("ray")

@@ -203,6 +203,7 @@ def test_a_clip_of_which_the_process_died_twice_is_refused(table, tmp_path, monk
     assert [*summary.refused] == ["worker"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own
 def test_workers_of_ray_make_the_same_set(table, made, tmp_path):
     pytest.importorskip("ray")

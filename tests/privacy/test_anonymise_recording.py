@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import av
@@ -15,6 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import command
 from helpers.sounds import RATE, example_speech, noise
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import load_audio
@@ -209,11 +210,7 @@ def test_channels_out_of_phase_are_disguised_too(tmp_path: Path) -> None:
 # The command
 
 
-def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face", "anonymise"]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
-    )
+run = partial(command.run, "anonymise")
 
 
 def test_the_command_gives_a_recording_another_voice(tmp_path: Path, recording: Path) -> None:
@@ -237,8 +234,8 @@ def test_the_command_takes_several_and_does_all_it_can(tmp_path: Path, recording
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no sound at all")
     out = tmp_path / "out"
-    command = f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{in}} {{out}}"
-    done = run(recording, broken, "--out-dir", out, "--command", command)
+    copy = f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{in}} {{out}}"
+    done = run(recording, broken, "--out-dir", out, "--command", copy)
     assert done.returncode == 6
     assert done.stdout == f"{out / 'emma.anonymous.flac'}\n"
     assert str(broken) in done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from speech2face.metrics.audit_results import BitsLeft, StatedBits
+from speech2face.model_folders import ASSETS
 from speech2face.privacy.anonymisers import ANONYMISERS, DEFAULT, WITHOUT_WORLD, choose_anonymiser
 from speech2face.privacy.attack_table import (
     FILE,
@@ -18,7 +19,6 @@ from speech2face.privacy.attack_table import (
 )
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
 from speech2face.reports.audit_text import format_remains
-from speech2face.weights import ASSETS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from speech2face.data.near_duplicates import Looks
+from speech2face.data.split_leaks import Looks
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
 from speech2face.privacy.attack_metrics import Attack, measure_attack

@@ -1,40 +1,30 @@
-"""The audit as its users meet it: real processes, a recording and a small population."""
+"""The audit as its users call it, of a recording and of a small population."""
 
 from __future__ import annotations
 
 import csv
 import json
 import subprocess
-import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from helpers import command
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from speech2face.errors import UsageError
+from speech2face.model_folders import find_model
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.audit_recording import audit_recording
-from speech2face.weights import find_model
 
 RECORDING = EXAMPLES / "bella.flac"
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face", "audit"]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
-
-
-def refuse(exit_code: int, *arguments: object) -> str:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (exit_code, ""), done.stderr
-    (line,) = done.stderr.splitlines()
-    return line
+run, refuse = partial(command.run, "audit"), partial(command.refuse, 2, "audit")
 
 
 def test_a_recording_in_words_and_on_a_page(tmp_path: Path):
@@ -44,11 +34,11 @@ def test_a_recording_in_words_and_on_a_page(tmp_path: Path):
     assert done.stdout.splitlines()[-1] == str(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-    assert "exists; --force" in refuse(2, RECORDING, "--out", tmp_path / "report.html")
+    assert "exists; --force" in refuse(RECORDING, "--out", tmp_path / "report.html")
 
 
 def test_a_recording_as_json():
-    done = run(RECORDING, "--json")
+    done = run(RECORDING, "--json", stdin=subprocess.DEVNULL)  # a process of its own
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     bits = facts["bits"]
@@ -97,12 +87,12 @@ def test_a_disguised_recording_beside_its_original(tmp_path: Path):
 
 
 def test_what_was_asked_wrongly():
-    assert "--pairs" in refuse(2)
-    assert "--pairs" in refuse(2, RECORDING, "--pairs", "pairs")
-    assert "go with --pairs" in refuse(2, RECORDING, "--voices", "voices")
-    assert "with a recording" in refuse(2, "--pairs", "pairs", "--original", RECORDING)
-    assert "one --method" in refuse(2, RECORDING, "--method", "mcadams", "--method", "whisper")
-    assert "no anonymiser" in refuse(2, "--pairs", "pairs", "--method", "mask")
+    assert "--pairs" in refuse()
+    assert "--pairs" in refuse(RECORDING, "--pairs", "pairs")
+    assert "go with --pairs" in refuse(RECORDING, "--voices", "voices")
+    assert "with a recording" in refuse("--pairs", "pairs", "--original", RECORDING)
+    assert "one --method" in refuse(RECORDING, "--method", "mcadams", "--method", "whisper")
+    assert "no anonymiser" in refuse("--pairs", "pairs", "--method", "mask")
 
 
 def test_a_population_before_and_after(tmp_path: Path):

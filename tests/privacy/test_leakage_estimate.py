@@ -15,7 +15,8 @@ from helpers.sounds import example_speech
 from speech2face.data.degradations import add_noise, telephone
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
-from speech2face.metrics.gaussians import stated_bits
+from speech2face.metrics.gaussian_distance import stated_bits
+from speech2face.model_folders import FILES, Model, find_model
 from speech2face.privacy.leakage_estimate import (
     BINS,
     FILE,
@@ -33,7 +34,6 @@ from speech2face.privacy.leakage_estimate import (
     simulate_ranks,
     whiten_by_prior,
 )
-from speech2face.weights import FILES, Model, find_model
 
 SIZE = 6
 CLEAR = Waveform(30.0, narrow=False)

@@ -40,7 +40,8 @@ VOICE = VoiceAudit(
     model="a<b",
     calibrated_on=775,
     speech_seconds=6.3,
-    heard_seconds=7.0,
+    analysed_seconds=7.0,
+    segments=[(0.1, 6.4)],
     warnings=(),
     range_db=40.0,
     noisy=False,
@@ -62,7 +63,6 @@ def recording(*curve: CurvePoint, **voice: Any) -> RecordingAudit:
     return RecordingAudit(
         version="1",
         voice=replace(VOICE, **voice),
-        segments=((0.1, 6.4),),
         curve=curve or (CurvePoint(0.5, 0.7), CurvePoint(6.3, 1.6)),
         average_voice=tuple(CurvePoint(t, 1.5) for t in (0.5, 3, 10)),
         original=None,

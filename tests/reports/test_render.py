@@ -11,9 +11,9 @@ from jinja2 import UndefinedError
 
 from speech2face.errors import UsageError
 from speech2face.metrics.intervals import Estimate
-from speech2face.provenance import DataIdentity, describe
 from speech2face.reports import render
-from speech2face.reports.formats import format_estimate, format_share
+from speech2face.reports.number_words import format_estimate, format_share
+from speech2face.run_provenance import DataIdentity, describe
 
 TEMPLATES = Path(render.__file__).parent / "templates"
 

@@ -23,6 +23,7 @@ from PIL import Image
 import speech2face
 from helpers.service import COMMAND, Service, start_service
 from helpers.sounds import RATE, encode, noise
+from speech2face.model_folders import find_model, hash_file
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
@@ -31,7 +32,6 @@ from speech2face.reports.audit_text import format_disclosure
 from speech2face.serving.api import PATHS
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.schemas import Embedding, Face, Models
-from speech2face.weights import find_model, hash_file
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 
@@ -54,8 +54,8 @@ def test_a_face_as_json_is_that_of_the_package(
         difference = np.abs(np.asarray(open_picture(text), int) - np.asarray(own, int))
         assert difference.max() <= 2  # another number of threads
     assert face.segments == pytest.approx(np.array(drawn.voice.speech.segments), abs=1e-3)
-    assert face.seconds == pytest.approx(drawn.voice.speech.seconds, abs=1e-3)
-    assert face.duration == pytest.approx(drawn.voice.speech.heard_seconds, abs=1e-3)
+    assert face.speech_seconds == pytest.approx(drawn.voice.speech.speech_seconds, abs=1e-3)
+    assert face.analysed_seconds == pytest.approx(drawn.voice.speech.analysed_seconds, abs=1e-3)
     assert face.model == model.card.name
     assert face.warnings == []
     assert face.notice == NOTICE
@@ -102,7 +102,7 @@ def test_an_embedding_is_that_of_the_package(
     np.testing.assert_allclose(short.mean, voice.mean, atol=1e-4)
     whole = service.post("/v1/embed?covariance=true", speech).json()
     np.testing.assert_allclose(whole["covariance"], voice.covariance, atol=1e-4)
-    np.testing.assert_allclose(whole["average"], voice.average, atol=1e-6)
+    np.testing.assert_allclose(whole["prior_mean"], voice.prior_mean, atol=1e-6)
 
 
 def test_its_confidence_is_what_the_audit_states(

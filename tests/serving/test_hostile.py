@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from helpers.hostile_files import KINDS, bombs, good_files, mutations
 from helpers.service import Service
 from speech2face.serving.limits import Limits
@@ -27,6 +29,7 @@ def test_mutations_are_of_each_kind_and_those_of_their_seed() -> None:
     assert first != list(mutations(count, seed=2))
 
 
+@pytest.mark.slow
 def test_no_mutated_file_harms_the_server(service: Service) -> None:
     statuses: Counter[int] = Counter()
     for _, _, body in mutations(66, seed=3):
@@ -39,6 +42,7 @@ def test_no_mutated_file_harms_the_server(service: Service) -> None:
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.slow
 def test_small_files_that_become_long_or_wide_are_bounded(service: Service) -> None:
     details = {}
     for name, body in bombs(hours=0.25):
@@ -51,6 +55,7 @@ def test_small_files_that_become_long_or_wide_are_bounded(service: Service) -> N
     assert service.client.get("/readyz").status_code == 200
 
 
+@pytest.mark.slow
 def test_no_mutated_file_harms_the_command(tmp_path: Path) -> None:
     paths = []
     for number, (name, kind, body) in enumerate(mutations(44, seed=4)):

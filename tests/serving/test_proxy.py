@@ -22,7 +22,10 @@ from speech2face.serving.limits import MIB
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+]
 FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 

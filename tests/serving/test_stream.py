@@ -67,7 +67,7 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     *before, last = messages
     assert last.pop("type") == "done"
     face = Face.model_validate(last)
-    assert face.duration == pytest.approx(len(samples) / rate, abs=0.01)
+    assert face.analysed_seconds == pytest.approx(len(samples) / rate, abs=0.01)
     assert len(face.samples) == 1
     assert face.strength == 0.5
     progress = [m for m in before if m["type"] == "heard"]
@@ -75,8 +75,9 @@ def test_the_face_follows_the_voice(service: Service) -> None:
     assert progress
     assert faces
     assert len(progress) + len(faces) == len(before)
-    assert [m["duration"] for m in progress] == sorted(m["duration"] for m in progress)
-    seconds = [m["seconds"] for m in faces]
+    analysed = [m["analysed_seconds"] for m in progress]
+    assert analysed == sorted(analysed)
+    seconds = [m["speech_seconds"] for m in faces]
     assert all(after - first >= 1 for first, after in itertools.pairwise(seconds))
     assert {m["strength"] for m in faces} == {0.5}
     assert not {"samples", "confidence"} & {key for message in faces for key in message}
@@ -102,7 +103,7 @@ def test_webm_is_heard_as_it_comes(service: Service) -> None:
         messages = read_all(socket)
         speaker.join()
     assert messages[-1]["type"] == "done"
-    assert 4 < messages[-1]["seconds"] < 6
+    assert 4 < messages[-1]["speech_seconds"] < 6
     assert "heard" in {m["type"] for m in messages}
 
 

@@ -12,8 +12,10 @@ from safetensors.torch import save_file
 
 from speech2face.errors import ModelError, StorageError
 from speech2face.networks.face_decoder import FaceDecoderConfig
-from speech2face.training.checkpoint import float32, load_weights, save_weights
+from speech2face.networks.voice_encoder import OLD_NAMES, GaussianHead
+from speech2face.training.checkpoint import TrainingState, float32, load_weights, save_weights
 
+FACTS = {"recipe": "small"}
 TENSORS = {
     "a": torch.arange(6, dtype=torch.float32).reshape(2, 3),
     "half": torch.tensor([0.1, 2.0], dtype=torch.float16),
@@ -131,3 +133,30 @@ def test_facts_are_plain_json_in_the_header(tmp_path):
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert json.loads(header["__metadata__"]["speech2face"]) == {"step": 1}
+
+
+def test_training_goes_on_from_a_checkpoint_with_the_older_names_of_buffers(tmp_path):
+    def begin() -> TrainingState:
+        head = GaussianHead(6, 4)
+        head.register_buffer("table", torch.zeros(2), persistent=False)
+        return TrainingState(head, torch.optim.AdamW(head.parameters()))
+
+    state = begin()
+    state.network(torch.ones(1, 6), torch.ones(1))[0].sum().backward()
+    state.optimiser.step()
+    for name, buffer in state.network.named_buffers():
+        buffer.add_(len(name))
+    new, old = tmp_path / "new.safetensors", tmp_path / "old.safetensors"
+    state.save(new, FACTS)
+    tensors, facts = load_weights(new)
+    older = {f"buffer/{new}": f"buffer/{old}" for old, new in OLD_NAMES.items()}
+    save_weights(old, {older.get(name, name): value for name, value in tensors.items()}, facts)
+    for path in (new, old):
+        other = begin()
+        other.load(path, FACTS)
+        for name, buffer in other.network.named_buffers():
+            assert torch.equal(buffer, state.network.get_buffer(name)), name
+    del tensors["buffer/unshrink"]
+    save_weights(new, tensors, facts)
+    with pytest.raises(ModelError, match="lacks unshrink of the network"):
+        begin().load(new, FACTS)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.networks.speaker_encoder import SpeakerEncoder
 from speech2face.training.clip_features import (
     FRAMES_A_SECOND,

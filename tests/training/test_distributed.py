@@ -1,19 +1,17 @@
-"""Training on two processes that torchrun starts: as one, also when it is stopped or fails."""
+"""Training on two processes, as torchrun starts them: as one, also when it is stopped or fails."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from helpers import HELPERS
+from helpers import processes, toy_task
+from helpers.processes import Together
 from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, run_options
 from speech2face.errors import UsageError
 from speech2face.training.checkpoint import load_weights
@@ -23,36 +21,28 @@ from speech2face.training.loop import fit
 STILL = {"dropout": 0.0, "accumulate": 2}
 
 
-def start(folder: Path, checkpoint_seconds: float = 1e9, **options: object) -> subprocess.Popen:
+def start(folder: Path, checkpoint_seconds: float = 1e9, **options: object) -> Together:
     """The toy on two processes, one thread each."""
-    program = [str(HELPERS / "toy_task.py"), str(folder), str(checkpoint_seconds)]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.Popen(
-        [*torchrun, "--nproc-per-node", "2", *program, json.dumps(options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
-    )
+    return processes.start(toy_task.main, folder, checkpoint_seconds, options, count=2)
 
 
-def wait_for(process: subprocess.Popen, batch: int) -> dict[int, int]:
+def wait_for(together: Together, batch: int) -> dict[int, int]:
     """Rank → number of its process, once both of them have begun the batch."""
     numbers: dict[int, int] = {}
-    for line in process.stdout:
+    for line in together.stdout:
         rank, at, number = line.split()
         if at == str(batch):
             numbers[int(rank)] = int(number)
         if len(numbers) == 2:
             return numbers
-    raise AssertionError(process.communicate()[1])
+    raise AssertionError(together.finish())
 
 
-def finish(process: subprocess.Popen) -> dict[str, str]:
+def finish(together: Together) -> dict[str, str]:
     """Rank → hash of its weights, of a run that came to its end."""
-    told, complaint = process.communicate(timeout=120)
-    assert process.returncode == 0, complaint
-    lines = [line.split() for line in told.splitlines() if " done " in line]
+    codes, printed, complaint = together.finish()
+    assert codes == [0, 0], complaint
+    lines = [line.split() for line in printed.splitlines() if " done " in line]
     return {rank: digest for rank, _, digest in lines}
 
 
@@ -79,11 +69,10 @@ def test_both_are_left_with_the_same_network(tmp_path, unbroken):
 
 
 def test_two_that_are_killed_go_on_as_if_unbroken(tmp_path, unbroken):
-    process = start(tmp_path, 0.0, pause=0.02, **STILL)
-    for number in wait_for(process, 40).values():
+    together = start(tmp_path, 0.0, pause=0.02, **STILL)
+    for number in wait_for(together, 40).values():
         os.kill(number, signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode != 0
+    assert together.finish()[0] == [-signal.SIGKILL] * 2
     assert 20 <= load_weights(tmp_path / "checkpoint.safetensors")[1]["step"] < STEPS
     hashes = finish(start(tmp_path, **STILL))
     assert hashes == unbroken[1]
@@ -92,9 +81,10 @@ def test_two_that_are_killed_go_on_as_if_unbroken(tmp_path, unbroken):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_when_one_is_asked_to_stop_both_do(tmp_path, rank):
-    process = start(tmp_path, pause=0.02)
-    os.kill(wait_for(process, 20)[rank], signal.SIGTERM)
-    _, complaint = process.communicate(timeout=60)
+    together = start(tmp_path, pause=0.02)
+    os.kill(wait_for(together, 20)[rank], signal.SIGTERM)
+    codes, _, complaint = together.finish()
+    assert codes == [130, 130]
     assert complaint.count("; the same command goes on there.\n") == 2
     step = load_weights(tmp_path / "checkpoint.safetensors")[1]["step"]
     assert 20 < step < STEPS
@@ -102,9 +92,8 @@ def test_when_one_is_asked_to_stop_both_do(tmp_path, rank):
 
 
 def test_when_one_has_a_loss_that_is_not_finite_both_stop(tmp_path):
-    process = start(tmp_path, 0.0, nan_at=7)  # in a row of the second's part
-    _, complaint = process.communicate(timeout=60)
-    assert process.returncode != 0
+    codes, _, complaint = start(tmp_path, 0.0, nan_at=7).finish()  # in a row of the second's part
+    assert 0 not in codes
     assert complaint.count("step 7: the loss is not finite: {'error': nan") == 2
     assert load_weights(tmp_path / "checkpoint.safetensors")[1]["step"] == 7
     assert max(read_log(tmp_path)) == 6

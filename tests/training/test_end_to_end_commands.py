@@ -1,17 +1,16 @@
 """End-to-end training as a user runs it: real commands, from pairs and from a set of shards."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from helpers import HELPERS
+from helpers import killed_training, processes
+from helpers.command import run
 from helpers.synthetic_pairs import make_pairs
-from helpers.train_commands import read_log, run, succeed
+from helpers.train_commands import read_log, succeed
 from speech2face.errors import UsageError
 from speech2face.networks.paper_loss import PaperLossConfig
 from speech2face.training.encoder_command import Options, check_options
@@ -75,11 +74,9 @@ def test_a_set_trains_and_a_finished_run_is_not_run_again(shards, unbroken):
 
 def test_a_killed_command_goes_on_as_if_unbroken(shards, unbroken, tmp_path):
     command = (*TRAIN, "--pairs", shards, "--out", tmp_path, "--checkpoint-minutes", 0)
-    program = HELPERS / "killed_training.py"
-    arguments = map(str, (sys.executable, program, 6, *command))
     # Ends when all of its processes have: those that read shards notice after seconds.
-    killed = subprocess.run([*arguments], capture_output=True, text=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    codes, _, errors = processes.start(killed_training.main, 6, *command).finish()
+    assert codes == [-signal.SIGKILL], errors
     assert [row["step"] for row in read_log(tmp_path / "end-to-end")] == list(range(7))
     assert not (tmp_path / WEIGHTS).exists()
     succeed(*command)
@@ -89,16 +86,19 @@ def test_a_killed_command_goes_on_as_if_unbroken(shards, unbroken, tmp_path):
 
 def test_two_processes_train_one_network(pairs, tmp_path):
     command = (*TRAIN, "--pairs", pairs, "--out", tmp_path)
-    assert succeed(*command, torchrun=2) == str(tmp_path / WEIGHTS)  # one of them tells it
+    codes, printed, errors = processes.start(processes.run_command, *command, count=2).finish()
+    assert codes == [0, 0], errors
+    assert printed == f"{tmp_path / WEIGHTS}\n"  # one of them tells it
     assert [row["step"] for row in read_log(tmp_path / "end-to-end")] == list(range(10))
     assert load_encoder(tmp_path / WEIGHTS)[1]["processes"] == 2
 
 
 def test_what_the_first_of_two_processes_misses_both_tell(tmp_path):
-    done = run(*TRAIN, "--pairs", tmp_path, "--out", tmp_path / "run", torchrun=2)
-    assert done.returncode != 0
-    assert f"speech2face: {tmp_path}/pairs.csv: not found" in done.stderr
-    assert "RuntimeError" not in done.stderr
+    command = (*TRAIN, "--pairs", tmp_path, "--out", tmp_path / "run")
+    codes, _, errors = processes.start(processes.run_command, *command, count=2).finish()
+    assert codes == [2, 2]
+    assert errors.count(f"speech2face: {tmp_path}/pairs.csv: not found") == 2
+    assert "RuntimeError" not in errors
     assert list(tmp_path.iterdir()) == []
 
 

@@ -71,7 +71,7 @@ def head() -> HeadSolution:
 
 def test_the_planted_map_and_noise_are_found(head):
     np.testing.assert_allclose(head.average, AVERAGE, atol=0.25)
-    assert HALF / 1.8 < head.half_seconds < HALF * 1.8
+    assert HALF / 1.8 < head.half_gain_seconds < HALF * 1.8
     error = np.linalg.norm(head.weight - WEIGHT) / np.linalg.norm(WEIGHT)
     assert error < 0.2
 
@@ -80,7 +80,10 @@ def test_what_voices_do_not_tell_gets_no_weight(head):
     told = np.linalg.norm(head.weight[:6, :TOLD])
     assert np.linalg.norm(head.weight[6:]) < 0.15 * told  # of these directions nothing
     assert np.linalg.norm(head.weight[:, TOLD:]) < 0.15 * told  # from these features nothing
-    assert np.diag(head.explained)[6:].max() < 0.1 * np.diag(head.explained)[:6].max()
+    assert (
+        np.diag(head.explained_covariance)[6:].max()
+        < 0.1 * np.diag(head.explained_covariance)[:6].max()
+    )
 
 
 def test_what_shrank_a_mean_is_undone_where_it_is_drawn():
@@ -100,7 +103,7 @@ def test_voices_that_tell_nothing_give_the_average_face():
     shuffled = np.tile(np.random.default_rng(0).permutation(400), len(LENGTHS))
     shuffled += np.repeat(np.arange(len(LENGTHS)) * 400, 400)
     head = solve(replace(world, features=world.features[shuffled]))
-    assert np.trace(head.explained) < 0.05 * np.trace(TRUTH)
+    assert np.trace(head.explained_covariance) < 0.05 * np.trace(TRUTH)
     fresh = make_world(300, seed=3, lengths=(5.0,))
     guesses = head.predict(fresh.features, fresh.seconds) - head.average
     assert (guesses**2).sum(1).mean() < 0.05 * np.trace(TRUTH)
@@ -142,10 +145,12 @@ def test_few_people_do_not_make_it_overconfident(people):
 def test_the_law_of_total_variance_holds(head):
     np.testing.assert_allclose(head.prior, TRUTH, atol=0.16 * np.diag(TRUTH).max())
     assert np.trace(head.prior) == pytest.approx(np.trace(TRUTH), rel=0.1)
-    gain = 2.0 / (2.0 + head.half_seconds)
+    gain = 2.0 / (2.0 + head.half_gain_seconds)
     fresh = make_world(4000, seed=6, lengths=(2.0,))
     explained = np.cov(head.predict(fresh.features, fresh.seconds).T)
-    assert np.trace(explained) == pytest.approx(gain * np.trace(head.explained), rel=0.15)
+    assert np.trace(explained) == pytest.approx(
+        gain * np.trace(head.explained_covariance), rel=0.15
+    )
 
 
 def test_shorter_clips_are_less_certain_and_none_is_certain(head):
@@ -182,8 +187,10 @@ def test_covariances_are_positive_definite_whatever_the_data(people, config):
 def test_shrinkage_keeps_variances_and_weakens_correlations():
     world = make_world(300, seed=7)
     plain, shrunk = solve(world, CONFIG), solve(world, replace(CONFIG, shrinkage=0.5))
-    assert np.trace(shrunk.residual) == pytest.approx(np.trace(plain.residual), rel=0.05)
-    plainly, less = (np.linalg.cond(h.residual) for h in (plain, shrunk))
+    assert np.trace(shrunk.residual_covariance) == pytest.approx(
+        np.trace(plain.residual_covariance), rel=0.05
+    )
+    plainly, less = (np.linalg.cond(h.residual_covariance) for h in (plain, shrunk))
     assert less < plainly
 
 
@@ -194,10 +201,10 @@ def test_the_network_computes_what_was_solved(head):
             "linear.weight": torch.tensor(head.weight),
             "linear.bias": torch.tensor(head.bias),
             "average": torch.tensor(head.average),
-            "residual": torch.tensor(head.residual),
-            "explained": torch.tensor(head.explained),
-            "half_seconds": torch.tensor(head.half_seconds),
-            "stretch": torch.tensor(head.stretch),
+            "residual_covariance": torch.tensor(head.residual_covariance),
+            "explained_covariance": torch.tensor(head.explained_covariance),
+            "half_gain_seconds": torch.tensor(head.half_gain_seconds),
+            "unshrink": torch.tensor(head.unshrink),
         }
     )
     fresh = make_world(5, seed=8, lengths=(0.5, 2.0, 7.0))
@@ -238,7 +245,7 @@ def test_likelihood_ratios_are_those_of_the_gaussians_widened():
 def test_a_voice_that_tells_nothing_changes_no_odds():
     zeros, one = np.zeros((4, 4)), np.eye(4)
     average = np.arange(4.0)
-    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_seconds=0.5, stretch=one)
+    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_gain_seconds=0.5, unshrink=one)
     faces = np.random.default_rng(0).normal(size=(7, 4))
     ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
     np.testing.assert_allclose(ratios, 0, atol=1e-12)

@@ -2,22 +2,21 @@
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from helpers import HELPERS
+from helpers import processes, toy_task
+from helpers.processes import Together
 from helpers.toy_task import FACTS, STEPS, Toy, config, read_log, run_options
 from speech2face.errors import ModelError
 from speech2face.training.checkpoint import load_weights
 from speech2face.training.loop import (
     LoopConfig,
-    Progress,
     RunOptions,
+    StepReport,
     _schedule,
     fit,
     report_progress,
@@ -86,28 +85,21 @@ def test_a_finished_run_is_not_run_again(unbroken):
     assert_same_run(unbroken[0], task, unbroken)
 
 
-def start(folder: Path, checkpoint_seconds: float, until: int) -> subprocess.Popen[str]:
+def start(folder: Path, checkpoint_seconds: float, until: int) -> Together:
     """The toy in a process of its own, as it begins step `until`."""
-    toy = str(HELPERS / "toy_task.py")
-    process = subprocess.Popen(
-        [sys.executable, toy, str(folder), str(checkpoint_seconds), '{"pause": 0.02}'],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
+    together = processes.start(toy_task.main, folder, checkpoint_seconds, {"pause": 0.02})
+    for line in together.stdout:
         if line.split()[1] == str(until):
-            return process
-    raise AssertionError(process.communicate()[1])
+            return together
+    raise AssertionError(together.finish())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(tmp_path, unbroken, number):
-    process = start(tmp_path, 1e9, until=20)
-    process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 130
+    together = start(tmp_path, 1e9, until=20)
+    os.kill(together.processes[0].pid, number)
+    codes, _, complaint = together.finish()
+    assert codes == [130]
     assert "stopped after step" in complaint
     step = load_weights(tmp_path / "checkpoint.safetensors")[1]["step"]
     assert 20 < step < STEPS
@@ -119,10 +111,9 @@ def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(tmp_path, unbroken, 
 
 
 def test_a_run_that_is_killed_goes_on_from_its_checkpoint(tmp_path, unbroken):
-    process = start(tmp_path, 0.0, until=20)
-    process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    together = start(tmp_path, 0.0, until=20)
+    together.kill()
+    assert together.finish()[0] == [-signal.SIGKILL]
     step = load_weights(tmp_path / "checkpoint.safetensors")[1]["step"]
     assert 20 <= step < STEPS
     with (tmp_path / "log.jsonl").open("a") as file:
@@ -194,8 +185,8 @@ def test_progress_counts_to_the_last_step(tmp_path):
 def test_progress_is_told_in_a_line():
     told = []
     report = report_progress(lambda *words: told.append(words), "learning")
-    report(Progress(3, 9, {"a": 0.5, "b": 2}, 3700.4))
-    gpu = Progress(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
+    report(StepReport(3, 9, {"a": 0.5, "b": 2}, 3700.4))
+    gpu = StepReport(9, 9, {"a": 0.25}, 0.0, clips_per_second=812.34, peak_share=0.417)
     report(gpu)
     assert told == [
         ("learning", 3, 9, "a 0.500  b 2.000  1:01:40 left"),

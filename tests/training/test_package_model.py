@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
+from helpers.tiny_networks import TINY
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import draw_faces
-from speech2face.networks.campplus import CamPlusPlusConfig
+from speech2face.model_folders import FILES, UNTUNED, find_model, hash_file
 from speech2face.networks.face_decoder import FaceDecoder
-from speech2face.networks.ge2e import Ge2eConfig
-from speech2face.networks.speaker_encoder import SpeakerEncoderConfig
-from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.reconstruct import load
 from speech2face.training import package_model
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.encoder_factory import KINDS, make_network
-from speech2face.training.end_to_end import EndToEndRecipe
+from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.onnx_export import export_onnx
 from speech2face.training.package_model import export_model
@@ -34,16 +34,6 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
 )
 from speech2face.training.untuned_weights import unpack_untuned
-from speech2face.weights import FILES, UNTUNED, find_model, hash_file
-
-TINY = VoiceEncoderConfig(
-    speaker=SpeakerEncoderConfig(
-        CamPlusPlusConfig(
-            front_channels=4, entry_channels=16, growth=4, bottleneck=8, block_layers=(1, 1, 1)
-        ),
-        Ge2eConfig(hidden_size=32, layers=2),
-    )
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,10 +50,10 @@ def encoder() -> VoiceEncoder:
     torch.manual_seed(0)
     encoder = VoiceEncoder(TINY).requires_grad_(False).eval()
     factor = torch.randn(128, 256)
-    encoder.head.residual.copy_(factor @ factor.T / 256 + 1e-3 * torch.eye(128))
-    encoder.head.explained.copy_(factor[:, :64] @ factor[:, :64].T / 256)
+    encoder.head.residual_covariance.copy_(factor @ factor.T / 256 + 1e-3 * torch.eye(128))
+    encoder.head.explained_covariance.copy_(factor[:, :64] @ factor[:, :64].T / 256)
     encoder.head.average.copy_(torch.randn(128))
-    encoder.head.half_seconds.fill_(0.7)
+    encoder.head.half_gain_seconds.fill_(0.7)
     return encoder
 
 
@@ -133,6 +123,13 @@ def test_the_model_can_be_found_and_its_card_says_what_it_is(exported, encoder):
     before = unpack_untuned(packed, encoder.speaker.state_dict())
     assert [*before] == [MOVED]
     assert (before[MOVED] == torch.tensor(0.1).half()).all()
+
+
+def test_its_files_say_nothing_of_their_maker(exported):
+    for name, lstms in zip(FILES, (TINY.speaker.ge2e.layers, 0), strict=True):
+        path = exported[1] / name
+        assert [node.op_type for node in onnx.load(path).graph.node].count("LSTM") == lstms
+        assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -1,19 +1,27 @@
-"""Training, export and evaluation as a user runs them: real commands on a small made-up folder."""
+"""Training, export and evaluation as a user calls them, on a small made-up folder.
+
+Their networks are tiny; examples/train.py and evaluate.py train and export those of the release.
+"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from helpers.command import run
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs, save_recogniser
-from helpers.train_commands import read_log, run, succeed
+from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
+from helpers.train_commands import read_log, succeed
+from speech2face.model_folders import find_model
+from speech2face.training import recipes
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.voice_encoder import load_voice_encoder
-from speech2face.weights import find_model
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +33,18 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(data, tmp_path_factory) -> Path:
+def start(tmp_path_factory) -> Iterator[tuple[object, ...]]:
+    """How a voice encoder is trained by the recipe `debug`, but with tiny networks."""
+    speaker = save_tiny_speaker(tmp_path_factory.mktemp("speaker") / "tiny.safetensors")
+    with patch.dict(recipes.VOICE_ENCODERS, tiny=tiny_debug_recipe):
+        yield "train", "voice-encoder", "--recipe", "tiny", "--speaker", speaker
+
+
+@pytest.fixture(scope="module")
+def runs(data, start, tmp_path_factory) -> Path:
     """Both networks, trained by the debug recipes."""
     folder = tmp_path_factory.mktemp("runs")
-    encoder = ("train", "voice-encoder", "--pairs", data / "pairs", "--out", folder / "voice")
-    out = succeed(*encoder, "--recipe", "debug")
+    out = succeed(*start, "--pairs", data / "pairs", "--out", folder / "voice")
     assert out == str(folder / "voice" / "voice_encoder.safetensors")
     decoder = ("train", "face-decoder", "--pairs", data / "pairs")
     out = succeed(*decoder, "--out", folder / "face", "--recipe", "debug")
@@ -56,8 +71,10 @@ def test_the_voice_encoder_is_trained(runs):
     assert all(np.isfinite(row["distance"]) for row in rows)
     head = network.head
     for seconds in (0.5, 10.0):
-        gain = seconds / (seconds + float(head.half_seconds))
-        np.linalg.cholesky((head.residual + (1 - gain) * head.explained).double().numpy())
+        gain = seconds / (seconds + float(head.half_gain_seconds))
+        np.linalg.cholesky(
+            (head.residual_covariance + (1 - gain) * head.explained_covariance).double().numpy()
+        )
 
 
 def test_the_face_decoder_is_solved(runs):
@@ -87,11 +104,10 @@ def test_a_device_that_is_not_there_is_a_usage_error(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_same_command_finds_its_work_done(runs, data):
+def test_the_same_command_finds_its_work_done(runs, data, start):
     path = runs / "voice" / "voice_encoder.safetensors"
     before = path.read_bytes()
-    out = ("--pairs", data / "pairs", "--out", runs / "voice", "--recipe", "debug")
-    assert succeed("train", "voice-encoder", *out) == str(path)
+    assert succeed(*start, "--pairs", data / "pairs", "--out", runs / "voice") == str(path)
     assert len(read_log(runs / "voice" / "tuning")) == 3  # no step was taken again
     assert path.read_bytes() == before
 
@@ -107,15 +123,16 @@ def test_an_exported_model_draws(model, tmp_path):
         assert "model toy" in picture.text["Software"]
 
 
-def test_a_model_of_one_s_own_recogniser(data, tmp_path):
-    """Its embeddings are of another size than those of the released model it starts from."""
+@pytest.mark.slow
+def test_a_model_of_one_s_own_recogniser(data, start, tmp_path):
+    """Its embeddings are of another size than those of the released model."""
     recogniser, voice, face = (tmp_path / name for name in ("mine.onnx", "voice", "face"))
     save_recogniser(recogniser, size=112)
     recogniser.with_suffix(".toml").touch()
-    how = ("--recipe", "debug", "--pairs", data / "pairs", "--face-encoder", recogniser)
+    how = ("--pairs", data / "pairs", "--face-encoder", recogniser)
     weights = (
-        succeed("train", "voice-encoder", *how, "--out", voice),
-        succeed("train", "face-decoder", *how, "--out", face),
+        succeed(*start, *how, "--out", voice),
+        succeed("train", "face-decoder", "--recipe", "debug", *how, "--out", face),
     )
     model = tmp_path / "model"
     succeed("export", *weights, "--out", model)
@@ -123,7 +140,7 @@ def test_a_model_of_one_s_own_recogniser(data, tmp_path):
     told = json.loads(succeed("embed", EXAMPLES / "emma.flac", "--model", model))
     assert len(told["mean"]) == 3
     succeed("reconstruct", EXAMPLES / "emma.flac", "--model", model, "-o", tmp_path / "face.png")
-    done = run("train", "voice-encoder", *how[:-1], tmp_path / "no.onnx", "--out", voice)
+    done = run(*start, *how[:-1], tmp_path / "no.onnx", "--out", voice)
     assert (done.returncode, done.stderr.count("\n")) == (5, 1)
 
 
@@ -138,9 +155,9 @@ def test_a_model_is_not_overwritten_unasked(model, runs):
     assert (model / "card.json").read_bytes() == before
 
 
-def test_pairs_are_evaluated_by_folds(data, tmp_path):
+def test_pairs_are_evaluated_by_folds(data, start, tmp_path):
     out = tmp_path / "evaluation"
-    recipes = ("--voice-recipe", "debug", "--decoder-recipe", "debug", "--folds", 2)
+    recipes = ("--voice-recipe", *start[3:], "--decoder-recipe", "debug", "--folds", 2)
     told = succeed(*("evaluate", "pairs", data / "pairs", "--out", out), *recipes)
     assert told.startswith("8 people, 24 clips, 2 folds by person")
     assert told.endswith(str(out / "report.html"))

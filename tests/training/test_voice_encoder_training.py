@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
+from speech2face.model_folders import UNTUNED, Model, find_model
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training import voice_encoder
 from speech2face.training.checkpoint import save_weights
@@ -22,7 +23,6 @@ from speech2face.training.voice_encoder import (
     prepare_clips,
     set_head,
 )
-from speech2face.weights import UNTUNED, Model, find_model
 
 RECIPE = replace(voice_encoder_debug(), crop_seconds=(0.5,))
 
@@ -55,10 +55,10 @@ def test_the_network_gets_the_head_that_was_solved():
         weight=rng.normal(size=(128, 448)),
         bias=rng.normal(size=128),
         average=rng.normal(size=128),
-        residual=np.eye(128) * 2,
-        explained=np.eye(128),
-        half_seconds=0.6,
-        stretch=np.eye(128) * 3,
+        residual_covariance=np.eye(128) * 2,
+        explained_covariance=np.eye(128),
+        half_gain_seconds=0.6,
+        unshrink=np.eye(128) * 3,
     )
     set_head(network, solved)
     features = torch.randn(1, 448)
@@ -74,7 +74,7 @@ def test_the_network_gets_the_head_that_was_solved():
 def test_tuning_moves_the_layers_of_the_recipe_and_the_head_only(tuned, tmp_path):
     recipe = replace(RECIPE, tuning_batch=2, tuned=tuned)
     network, voices = load_speaker(recipe), make_voices(4)
-    network.head.residual.copy_(torch.eye(128))
+    network.head.residual_covariance.copy_(torch.eye(128))
     clips = prepare_clips(recipe, network, voices, tmp_path, quiet)
     task = TuningTask(recipe, network, clips, np.array([1, 3]))
     batch = task.batch(0, np.random.default_rng(0))

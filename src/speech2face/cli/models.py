@@ -21,7 +21,7 @@ def models(
     ] = False,
 ) -> None:
     """List the installed models, and check their files."""
-    from speech2face.weights import find_model, model_names
+    from speech2face.model_folders import find_model, model_names
 
     for name in model_names():
         model = find_model(name)
@@ -128,14 +128,14 @@ def calibrate(
     them by person, and disclosure.json is written into the folder of the model.
     """
     need_extras("train")
+    from speech2face.model_folders import find_model
     from speech2face.pictures import check_place
     from speech2face.privacy.leakage_estimate import FILE
-    from speech2face.weights import find_model
 
     to_calibrate = find_model(model)
     check_place(to_calibrate.folder / FILE, force)
-    from speech2face.privacy.calibrate import calibrate as run
-    from speech2face.privacy.calibrate import format_report, write_calibration
+    from speech2face.privacy.calibrate_model import calibrate as run
+    from speech2face.privacy.calibrate_model import format_report, write_calibration
 
     with ProgressBars() as show:
         calibration, report = run(to_calibrate, pairs, faces, out, show, speaker)

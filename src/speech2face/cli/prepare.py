@@ -103,7 +103,7 @@ def prepare(
     The set is a folder of tar shards. A clip of no use is refused, with the reason in ledger.jsonl.
     """
     need_extras("prepare", *["youtube"] * fetch)
-    from speech2face.data.ledger import describe
+    from speech2face.data.ledger import format_summary
     from speech2face.data.shards import Packing
     from speech2face.data.splits import read_shares
     from speech2face.preparation.pipeline import Stages, Workers
@@ -120,4 +120,4 @@ def prepare(
     with ProgressBars() as show, redirect_stdout(sys.stderr):  # where Ray reports its workers
         cut = piece if source.is_dir() else None
         summary = run(clips, stages, out, show, packing, processes, cut)
-    print(f"{describe(summary)}\n{out}")
+    print(f"{format_summary(summary)}\n{out}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speech2face.cli.arguments import check_skipping, find_inputs, find_one, parse_part
 from speech2face.cli.options import (
     AllFiguresAsJson,
     Force,
@@ -19,6 +18,7 @@ from speech2face.cli.options import (
     To,
     Track,
 )
+from speech2face.cli.parse_arguments import check_skipping, find_inputs, find_one, parse_part
 from speech2face.cli.recordings import report_used_speech
 from speech2face.console import ProgressBars, complain
 from speech2face.errors import UsageError
@@ -26,7 +26,7 @@ from speech2face.extras import how_to_install, need_extras
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
-    from speech2face.batch import Progress
+    from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
 
 
@@ -109,7 +109,7 @@ def anonymise(
             f"{how_to_install('audit')}."
         )
 
-    def disguise(item: Input, progress: Progress) -> dict[str, Any]:
+    def disguise(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
         path = outputs[item.name]
         if skip_existing and os.path.isfile(path):
@@ -231,11 +231,11 @@ def audit(
     if method and len(method) > 1:
         raise UsageError("one recording is disguised by one --method.")
     limit_blas_threads()
+    from speech2face.model_folders import find_model
     from speech2face.pictures import check_place
     from speech2face.privacy.anonymisers import load_anonymiser
     from speech2face.privacy.audit_recording import audit_recording, describe_audit
     from speech2face.reports.audit_text import format_disclosure
-    from speech2face.weights import find_model
 
     if out:
         check_place(out, force)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speech2face.cli.arguments import check_skipping, find_inputs, parse_part
 from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
+from speech2face.cli.parse_arguments import check_skipping, find_inputs, parse_part
 from speech2face.console import complain
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
-    from speech2face.batch import Progress
+    from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
     from speech2face.reconstruct import VoiceEmbedding
 
@@ -123,7 +123,7 @@ def reconstruct(
     network = load(model)
     check_hair(hair, seed, network.hair_shapes)
 
-    def draw(item: Input, progress: Progress) -> dict[str, Any]:
+    def draw(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         path = outputs[item.name]
         others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
         row = {"output": str(path), "samples": [str(p) for p in others]}
@@ -187,7 +187,7 @@ def embed(
     start, end = parse_part(since, until)
     network = load(model)
 
-    def extract(item: Input, progress: Progress) -> dict[str, Any]:
+    def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         voice = network.embed(item.source, start=start, end=end, track=track, progress=progress)
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
         row["deviation"] = row["deviation"].tolist()
@@ -202,16 +202,9 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     """One line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
-    seconds, segments, heard = (row[k] for k in ("speech_seconds", "segments", "heard_seconds"))
-    complain(f"{name}: {describe_part(seconds, segments, start, heard)}", None)
+    used, analysed = row["speech_seconds"], row["analysed_seconds"]
+    complain(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
-    speech = voice.speech
-    return {
-        "speech_seconds": round(speech.seconds, 3),
-        "heard_seconds": round(speech.heard_seconds, 3),
-        "segments": [[round(a, 3), round(b, 3)] for a, b in speech.segments],
-        "model": voice.model,
-        "warnings": list(speech.warnings),
-    }
+    return voice.speech.as_json() | {"model": voice.model}

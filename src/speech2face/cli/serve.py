@@ -69,11 +69,11 @@ def serve(
     Recordings that are sent are not kept. docs/serving.md describes the service.
     """
     need_extras("serve")
+    from speech2face.model_folders import find_model
     from speech2face.serving.limits import Limits, count_cores
     from speech2face.serving.logs import LEVELS
     from speech2face.serving.origins import Origins
     from speech2face.serving.server import serve as run
-    from speech2face.weights import find_model
 
     if log_level not in LEVELS:
         raise UsageError(f"--log-level is {', '.join(LEVELS)}, not {log_level}.")

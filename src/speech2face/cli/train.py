@@ -28,7 +28,7 @@ def train_face_decoder(
     Writes face_decoder.safetensors, which `speech2face export` takes, into --out.
     """
     need_extras("train")
-    from speech2face.data.pair_sets import join_people, read_sets
+    from speech2face.data.merge_pairs import join_people, read_sets
     from speech2face.training import face_decoder
     from speech2face.training.distributed import need_one_process
     from speech2face.training.recipes import FACE_DECODERS, enter_space, find_recipe

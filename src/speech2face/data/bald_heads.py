@@ -24,9 +24,10 @@ from speech2face.data.head_segmentation import (
 )
 
 LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand for it
-EAR = 0.268, 0.505, 0.036, 0.074  # across, down, half its width and height; of the picture
-EAR_TINT = 1.03, 0.975, 0.96
-NECK_TINT = np.array([1.0, 0.965, 0.94])  # a little redder than the cheeks
+EAR = 0.262, 0.502, 0.034, 0.070  # across, down, half its width and height; of the picture
+EAR_TINT = 1.02, 0.985, 0.975
+NECK_TINT = np.array([0.99, 1.0, 1.0])  # paler than the cheeks
+EDGE = 0.20  # how much darker skin is where it turns away, at the outline
 
 
 @dataclass(frozen=True)
@@ -40,24 +41,27 @@ class Skin:
 def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Skin:
     """What `heads` would be without hair; skin that is seen is sharpened by an unsharp mask."""
     size = heads.colours.shape[1]
-    oval = signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2])
+    oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)
     neck, shade = _model_neck(oval)
     ear = _shade_ear(oval)
     face = blur_half(_sigmoid(oval / 0.8), 1.0)
     below = np.clip(1 - np.maximum(face, _sigmoid(head / 0.8)), 0, 1)
+    above = smooth_step((0.74 - picture_grid(size)[1]) / 0.06)
     visible = _find_visible(heads, oval)
     ratio = _compare_to_cheeks(heads, visible)
     ratio += below[..., None] * (shade[..., None] * NECK_TINT - ratio)
+    ear = ear * (1 - EDGE * np.exp(-np.maximum(head, 0) / 2.2) * above)[..., None]
+    inside = smooth_step(head / 4)  # at the outline the ground shines through
     colours = np.empty_like(heads.colours)
     for row, (own, tone) in enumerate(zip(heads.colours, heads.skin, strict=True)):
-        kept = blur_half(visible[row] * (1 - below), 2.5)[..., None]
+        kept = blur_half(visible[row] * (1 - below) * inside, 1.8)[..., None]
         sharp = own + sharpening * (own - blur_half(own, 224 / 90))
         colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
-    across, low = picture_grid(size)
-    shoulders = np.maximum(across - 0.18, 0) / 0.45
-    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step((low - 0.865) / 0.13 + shoulders))
-    cover = 1 - (1 - _sigmoid((head - 0.6) / 0.5)) * (1 - bust)
+    across, _ = picture_grid(size)
+    shoulders = np.maximum(across - 0.25, 0) / 0.25
+    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step(shoulders))
+    cover = 1 - (1 - _sigmoid((head - 0.8) / 0.38)) * (1 - bust)
     return Skin(colours, cover.astype(np.float32))
 
 
@@ -97,7 +101,7 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
     head = _join(_join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
     aside, up = _ear_grid(size)
     ear = (1 - np.hypot(aside, up)) * EAR[2] * 224
-    return blur_half(_join(_join(oval, head, 3, 1), ear, 3, 1), 1.2)
+    return blur_half(_join(_join(oval, head, 3, 1), ear, 2, 1), 0.8)
 
 
 def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,14 +117,15 @@ def _shade_ear(oval: np.ndarray) -> np.ndarray:
     redder than the face."""
     aside, up = _ear_grid(len(oval))
     radius = np.hypot(aside, up)
-    outside = _sigmoid(-oval / 1.2)  # of the face
-    within = outside * _sigmoid((1.1 - radius) * 12)
-    hollow = np.exp(-((np.hypot((aside + 0.12) / 0.42, (up + 0.02) / 0.50)) ** 4))
-    fold = np.exp(-(((radius - 0.66) / 0.12) ** 2)) * _sigmoid((up + 0.3) * 8)
-    rim = np.exp(-(((radius - 0.86) / 0.12) ** 2))
-    crease = np.exp(-(((oval + 2.0) / 1.6) ** 2)) * np.exp(-((up / 1.0) ** 4))
-    light = 0.93 - 0.24 * hollow - 0.10 * fold + 0.07 * rim - 0.14 * crease
-    light = blur_half(1 + within * (light - 1), 0.8)
+    outside = _sigmoid(-oval / 0.8)  # of the face
+    within = outside * _sigmoid((1.15 - radius) * 14)
+    hollow = np.exp(-((np.hypot((aside + 0.05) / 0.36, (up + 0.05) / 0.42)) ** 4))
+    fold = np.exp(-(((radius - 0.66) / 0.10) ** 2)) * _sigmoid((up + 0.45) * 8)
+    ridge = np.exp(-(((np.hypot(aside, up + 0.08) - 0.50) / 0.08) ** 2)) * _sigmoid((up + 0.2) * 8)
+    rim = np.exp(-(((radius - 0.84) / 0.10) ** 2))
+    crease = np.exp(-(((oval + 2.0) / 1.4) ** 2)) * np.exp(-((up / 1.0) ** 4))
+    light = 0.99 - 0.30 * hollow - 0.20 * fold + 0.06 * ridge + 0.10 * rim - 0.18 * crease
+    light = blur_half(1 + within * (light - 1), 0.35)
     return light[..., None] * (1 + blur_half(within, 1.5)[..., None] * (np.array(EAR_TINT) - 1))
 
 
@@ -129,18 +134,21 @@ def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shading, lit from the front: darker to its sides and in the chin's shadow, and lighter along the
     muscles that run from behind the jaw to the breastbone."""
     (across, low), (_, down) = picture_grid(len(oval)), canvas_grid(len(oval))
-    slope = np.clip((low - 0.845) / 0.155, 0, 1)
-    width = 0.149 - 0.004 * np.clip((low - 0.78) / 0.065, 0, 1) + 0.34 * slope**1.9
-    outline = np.minimum((width - across) * 224 / (1 + 2.2 * slope), (down - 0.6) * 224)
-    shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 4), 0) / 10), 2.5)
-    round_ = np.clip(across / np.minimum(width, 0.2), 0, 1) ** 3
-    muscle = 0.125 - 0.62 * np.maximum(low - 0.82, 0)
-    ridge = np.exp(-(((across - muscle) / 0.02) ** 2)) - 0.8 * np.exp(
-        -(((across - muscle + 0.035) / 0.02) ** 2)
+    slope = np.clip((low - 0.84) / 0.16, 0, 1)
+    width = 0.150 - 0.012 * np.clip((low - 0.74) / 0.11, 0, 1) + 0.28 * slope**1.6
+    outline = np.minimum((width - across) * 224 / (1 + 2.6 * slope**0.6), (down - 0.6) * 224)
+    shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 3), 0) / 8), 2)
+    round_ = np.clip(across / np.minimum(width, 0.25), 0, 1) ** 4
+    muscle = 0.125 - 0.75 * np.maximum(low - 0.82, 0)
+    ridge = np.exp(-(((across - muscle) / 0.018) ** 2)) - 0.8 * np.exp(
+        -(((across - muscle + 0.032) / 0.018) ** 2)
     )
-    return outline, 0.88 - 0.20 * round_ - 0.26 * shadow + 0.035 * ridge * smooth_step(
-        (low - 0.8) / 0.08
-    )
+    bone = low - 0.944 + 0.10 * np.clip(across - 0.02, 0, 0.3)  # collarbones, from the breastbone
+    collar = np.exp(-((bone / 0.009) ** 2)) - 1.3 * np.exp(-(((bone + 0.017) / 0.010) ** 2))
+    collar *= smooth_step((across - 0.015) / 0.03) * smooth_step((0.27 - across) / 0.1)
+    pit = np.exp(-((across / 0.022) ** 2) - ((low - 0.938) / 0.014) ** 2)
+    shade = 0.98 - 0.17 * round_ - 0.30 * shadow + 0.04 * ridge * smooth_step((low - 0.8) / 0.08)
+    return outline, shade + 0.07 * collar - 0.09 * pit
 
 
 def _join(a: np.ndarray, b: np.ndarray, round_by: float, sign: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import MeasuredFaces, unwarp
 from speech2face.networks.spline_basis import spline_basis
 from speech2face.photographs import load_image
@@ -37,7 +37,7 @@ def build_targets(
     faces: MeasuredFaces,
     mean_shape: np.ndarray,
     size: int,
-    show: Show,
+    show: ProgressCallback,
     *,
     warp: bool = True,
 ) -> Targets:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from speech2face.array_cache import find_place, read_arrays, write_arrays
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import hash_if_readable
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.face_detection import LEAST_FACE, FaceDetector
@@ -28,9 +29,7 @@ from speech2face.face_encoders import (
     load_face_encoder,
     shrink_smoothly,
 )
-from speech2face.files import write_atomically
 from speech2face.photographs import load_image
-from speech2face.provenance import hash_key
 
 # The points of the mesh that shape is made of: every second one of the oval and of the lids,
 # the upper line of the brows, bridge, tip, wings and base of the nose, the lips' outline.
@@ -75,24 +74,24 @@ def measure_faces(
     paths: Sequence[Path],
     face_encoder: str,
     cache: Path,
-    show: Callable[[int, int], None] | None = None,
+    show: ProgressCallback | None = None,
     workers: int | None = None,
     also: Sequence[str] = (),
+    stage: str = "measuring faces",
 ) -> MeasuredFaces:
     """Landmarks and embeddings of the largest face of each picture that can be read.
 
     Chunks are measured on all cores and kept in `cache` under a name made of the pictures'
     content, the recogniser and the version, so a run that was stopped goes on, and two runs on the
     same pictures share them. What is measured for the first time is measured by the recognisers
-    `also`, too, so that they find it kept.
+    `also`, too, so that they find it kept. `stage` is the name under which progress is shown.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     hashes = [[hash_if_readable(path) for path in chunk] for chunk in chunks]
     files_of = {}
     for name in dict.fromkeys([face_encoder, *also]):
         recogniser = identify_face_encoder(name)
-        files_of[name] = [cache / f"faces-{hash_key(recogniser, held)}.npz" for held in hashes]
+        files_of[name] = [find_place(cache, "faces", recogniser, held) for held in hashes]
     files = files_of[face_encoder]
     kept = {file: part for file in files if (part := _read_chunk(file)) is not None}
     todo = []
@@ -109,7 +108,7 @@ def measure_faces(
             for count in pool.map(_measure_chunk, todo):
                 done += count
                 if show:
-                    show(done, len(paths))
+                    show(stage, done, len(paths), "")
     parts = []
     for place, file in enumerate(files):
         part = kept[file] if file in kept else _read_chunk(file)
@@ -127,11 +126,8 @@ def measure_faces(
 
 def _read_chunk(file: Path) -> MeasuredFaces | None:
     """What is kept of a chunk; None where nothing is, or it is damaged."""
-    try:
-        with file.open("rb") as opened, np.load(opened) as data:
-            return MeasuredFaces(*(data[f.name] for f in fields(MeasuredFaces)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    arrays = read_arrays(file)
+    return MeasuredFaces(**arrays) if arrays else None
 
 
 def _measure_chunk(job: tuple[Sequence[Path], dict[str, Path]]) -> int:
@@ -166,8 +162,7 @@ def _measure_chunk(job: tuple[Sequence[Path], dict[str, Path]]) -> int:
         own = [(*row, embeddings[place]) for *row, embeddings in rows]
         columns = [np.array(column)[:-1] for column in zip(*own, blank, strict=True)]
         named = {f.name: c for f, c in zip(fields(MeasuredFaces), columns, strict=True)}
-        with write_atomically(file) as kept:
-            np.savez(kept, **named)  # pyright: ignore[reportArgumentType]
+        write_arrays(file, named)
     return len(paths)
 
 

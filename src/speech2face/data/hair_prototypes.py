@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.data.decoder_data import FRAME, canvas_grid, picture_grid
-from speech2face.data.hair_strands import draw_hair
+from speech2face.data.hair_strands import LONG, SHORT, STRAIGHT, Style, draw_hair
 from speech2face.data.head_segmentation import (
     Heads,
     blur_half,
@@ -24,14 +24,21 @@ from speech2face.data.head_segmentation import (
 )
 
 LEAST_ALIKE = 15  # people that a shape or colour is the mean of, where there are so many at all
-SHAPES, COLOURS = 28, 9  # looked for; fewer are kept
+SHAPES, COLOURS = 34, 9  # looked for; fewer are kept
 HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fringes and hats
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
+WIDEST = 0.314  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
-LONG = 0.63  # how far down long hair reaches at least
+HANGING = 0.63  # how far down long hair reaches at least
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
-CHROMA = 1.4  # of hair, over that of canonical pictures, which are pale
+CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
+GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+SHARED = 0.85  # of a hairline with others
+SHARED_BY_ALL = 0.5  # of these not with those of its group, but with all
+DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
+DOME_LONG = 0.306, 0.325
+DOME_BACK = 0.276, 0.290
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 
@@ -67,20 +74,27 @@ def find_shapes(heads: Heads) -> HairShapes:
     group, distances = _cluster(features, SHAPES)
     plain = [k for k in range(distances.shape[1]) if _is_plain(outlines[wearers[group == k]])]
     kept = _keep(group, distances, plain)
-    groups, fronts, backs, lights = [0], [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    nearest, edges = [], []
     for number, k in enumerate(kept, 1):
         own = np.flatnonzero(group == k)
         worn[wearers[own]] = number
-        nearest = own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)]
-        edge = _close(outlines[wearers[nearest]].mean(0))
-        long = _is_long(edge)
-        groups.append(1 + long)
-        cover, light = draw_hair(edge, long, number)
+        nearest.append(own[np.argsort(distances[own, k])][: max(LEAST_ALIKE, len(own) // 2)])
+        edges.append(_close(outlines[wearers[nearest[-1]]].mean(0)))
+    groups = np.array([0, *(1 + _is_long(edge) for edge in edges)])
+    edges = _share_hairline(np.stack(edges), groups[1:])
+    styles = _choose_styles(edges, groups[1:])
+    fronts, backs, lights = [empty[0]], [empty[0]], [np.ones_like(empty[0])]
+    for number, (edge, style) in enumerate(zip(edges, styles, strict=True), 1):
+        edge = _cut(_tuck(edge) if style.tucked else edge, style.end)
+        backs.append(_fill(edge, style))
+        cover, light = draw_hair(_draw_back(edge) if style.behind else edge, style, number)
+        if style.behind:  # what falls behind the neck has strands of its own
+            below = smooth_step((picture_grid(size)[1] - 0.48) / 0.04)
+            light = light + below * (draw_hair(edge, STRAIGHT, number)[1] - light)
         fronts.append(cover)
-        backs.append(_fill(edge))
-        lights.append(light * _light(heads, wearers[nearest], edge))
+        lights.append(light * _light(heads, wearers[nearest[number - 1]], edge))
     front, back, light = (np.stack(of) for of in (fronts, backs, lights))
-    return HairShapes(front, back, light, worn, np.array(groups))
+    return HairShapes(front, back, light, worn, groups)
 
 
 def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
@@ -96,12 +110,15 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
         return HairColours(np.full((1, 3), 0.2), worn, np.zeros(1, int))
     own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
     lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
-    group, _ = _cluster(lab * [1, 1.6, 1.6], COLOURS)
+    group, _ = _cluster(lab * [1, 2.2, 2.2], COLOURS)
     kept = sorted(range(group.max() + 1), key=lambda k: float(lab[group == k, 0].mean()))
     for number, k in enumerate(kept):
         worn[some[group == k]] = number
     lightness = np.array([lab[group == k, 0].mean() for k in kept])
-    colours = np.stack([lab[group == k].mean(0) for k in kept]) * [1, CHROMA, CHROMA]
+    colours = np.stack([lab[group == k].mean(0) for k in kept])
+    chroma = np.hypot(colours[:, 1], colours[:, 2])
+    grey = GREY * np.clip(lightness, 25, 75)
+    colours[:, 1:] *= np.interp(chroma - grey, [-5, 5], CHROMA)[:, None]
     colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
 
@@ -159,7 +176,57 @@ def _is_plain(outlines: np.ndarray) -> bool:
 
 def _is_long(edge: np.ndarray) -> bool:
     _, down = canvas_grid(len(edge))
-    return bool((edge[int(np.argmax(down[:, 0] > LONG))] > 0).any())
+    return bool((edge[int(np.argmax(down[:, 0] > HANGING))] > 0).any())
+
+
+def _share_hairline(edges: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Outlines (K, S, S/2) whose hairlines are nearer to the mean than they were:
+    what differs by chance near the face hides what does not."""
+    across, low = picture_grid(edges.shape[1])
+    radius = np.hypot(across / 0.27, np.minimum(low - 0.42, 0) / 0.27)
+    share = SHARED * smooth_step((1.15 - radius) / 0.25) * smooth_step((0.6 - low) / 0.1)
+    means = np.stack([edges[groups == group].mean(0) for group in groups])
+    everybody = np.mean([edges[groups == group].mean(0) for group in np.unique(groups)], axis=0)
+    means += SHARED_BY_ALL * smooth_step((0.48 - low) / 0.12) * (everybody - means)
+    return edges + share * (means - edges)
+
+
+def _choose_styles(edges: np.ndarray, groups: np.ndarray) -> list[Style]:
+    """How each outline is drawn; of a group the fullest otherwise than the flattest."""
+    fullness, styles = (edges > 0).mean((1, 2)), [SHORT[0]] * len(edges)
+    for group in np.unique(groups):
+        among, own = LONG if group > 1 else SHORT, np.flatnonzero(groups == group)
+        for rank, number in enumerate(own[np.argsort(fullness[own])]):
+            styles[number] = among[int((rank + 0.5) * len(among) / len(own))]
+    return styles
+
+
+def _cut(edge: np.ndarray, end: float) -> np.ndarray:
+    """An outline that ends below, with round corners, and comes in towards there."""
+    if end >= 1:
+        return edge
+    across, low = picture_grid(len(edge))
+    beside = (0.315 - 0.025 * smooth_step((low - 0.66) / 0.2) - across) * 224
+    edge, below = np.minimum(edge, beside), (end - low) * 224
+    corner = np.maximum(20 - np.abs(edge - below), 0) / 20
+    return blur_half(np.minimum(edge, below) - 5 * corner**2, 2.0)
+
+
+def _draw_back(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same drawn back tightly over the head."""
+    across, low = picture_grid(len(edge))
+    wide, high = DOME_BACK
+    radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
+    tight = np.minimum((1 - radius) * wide, 0.46 - low) * 224
+    return np.minimum(edge, tight)
+
+
+def _tuck(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same behind the ears: little wider than these."""
+    across, low = picture_grid(len(edge))
+    beside = 0.306 - 0.03 * smooth_step((low - 0.5) / 0.4) - across
+    narrow = smooth_step((low - 0.28) / 0.12)
+    return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
 
 
 def _half_width(edge: np.ndarray) -> np.ndarray:
@@ -200,24 +267,35 @@ def _close(edge: np.ndarray) -> np.ndarray:
     narrowest = np.minimum.accumulate(width[widest:])[:, None]
     within = np.where(width[widest:, None] > 0, (narrowest - across[widest:]) * 224, OUTSIDE)
     edge[widest:] = np.minimum(edge[widest:], within)
+    # No fuller than a head of such hair is.
+    wide, high = DOME_LONG if _is_long(edge) else DOME
+    radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
+    edge = np.minimum(edge, (1 - radius) * wide * 224)
     # Beside: within the picture, and short hair lets the ears free.
-    beside = (0.425 - across) * 224
-    if not _is_long(edge):
-        beside -= smooth_step((down - 0.26) / 0.2) * (0.425 - WIDE_ABOVE_EAR) * 224
+    beside = (WIDEST - across) * 224
+    if _is_long(edge):  # and long hair comes in as it falls
+        beside -= 0.06 * smooth_step((low - 0.55) / 0.45) * 224
+    else:
+        beside -= smooth_step((down - 0.26) / 0.2) * (WIDEST - WIDE_ABOVE_EAR) * 224
     corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
-    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 4.0 if _is_long(edge) else 2.4)
+    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 6.0 if _is_long(edge) else 2.4)
     return edge
 
 
-def _fill(edge: np.ndarray) -> np.ndarray:
-    """The outline of long hair behind face and neck; of short hair there is none."""
-    size = len(edge)
+def _fill(edge: np.ndarray, style: Style) -> np.ndarray:
+    """What is seen of the hair behind: that of long hair behind face and neck, and of any hair
+    behind the scalp, so that no ground shines through between the strands; but of hair that
+    is drawn back what falls behind the neck alone."""
+    (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inset = 0.004 if style.tucked else 0.018
+    behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not _is_long(edge):
-        return np.zeros(edge.shape, np.float32)
-    (across, low), (_, down) = picture_grid(size), canvas_grid(size)
-    behind = (_half_width(edge)[:, None] - 0.012 - across) * 224
-    behind = np.minimum(behind, (down - 0.45) * 224)
-    return blur_half(behind > 0, 1.5) * (1 - smooth_step((low - 0.84) / 0.13))
+        top = low[int(np.argmax((edge > 0).any(1)))]
+        behind = np.minimum(behind, np.minimum((low - top) * 224 - 4, (0.40 - down) * 224))
+    elif style.behind:
+        ends = style.behind - 0.05 * smooth_step((low - 0.6) / 0.4) - across
+        behind = np.minimum(np.minimum(behind, ends * 224), (low - 0.4) * 224)
+    return blur_half(behind > 0, 1.5)
 
 
 def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
@@ -233,5 +311,4 @@ def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
     mean = spread(mean[..., None], surely.mean(0))[..., 0]
     within = edge > 2
     light = mean / max(float(mean[within].mean()) if within.any() else 1.0, 1e-3)
-    light = np.clip(1 + 1.1 * (light - 1), 0.55, 1.12)
-    return light * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 5))
+    return np.clip(1 + 0.6 * (light - 1), 0.8, 1.1)

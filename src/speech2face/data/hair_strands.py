@@ -6,7 +6,7 @@ the same shape. Distances are in pixels of a picture of 224; all planes are left
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from speech2face.data.decoder_data import canvas_grid, picture_grid
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
-UNDER = 0.74  # how light hair is between the strands
+UNDER = 0.80  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
-END = 0.86  # from here to the picture's end long hair ends, as the bust does
+SHADOW = 0.22  # of hair on the skin beside it
+SIDEBURN = 0.6  # how surely the hair before the ears covers the skin
+SOFT = 0.5  # what strands are blurred by, pixels of 224
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,26 @@ class Style:
     over: float  # how far they reach beyond the outline, on average
     locks: float  # how much locks differ in lightness
     each: float  # how much strands do
+    forward: bool = False  # towards the forehead, not away from it
+    curl: float = 0.0  # how far strands turn, radians
+    end: float = 2.0  # where hair is cut off below, fractions of the picture
+    receding: float = 1.5  # how far the hairline goes back at the temples
+    tucked: bool = False  # behind the ears
+    waves: float = 0.0  # of long hair's outlines, pixels of 224
+    behind: float = 0.0  # half the width of what falls behind the neck, of hair drawn back
 
 
-SHORT = Style(long=False, count=4.5, length=10, over=0.4, locks=0.06, each=0.13)
-LONG = Style(long=True, count=1.2, length=80, over=0.3, locks=0.08, each=0.12)
+STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.06)
+WAVY = replace(STRAIGHT, length=60, over=0.4, locks=0.08, curl=0.3, waves=1.8)
+BOB = replace(STRAIGHT, length=60, end=0.865)
+TUCKED = replace(STRAIGHT, tucked=True)
+BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.07, curl=0.25)
+TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.265)
+CROP = replace(BACK, length=7, over=0.5, each=0.08, forward=True, curl=0.4)
+CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.09, curl=1.6)
+LONG = (TIED, TUCKED, STRAIGHT, BOB, WAVY)  # from the flattest hair to the fullest
+RECEDING = replace(CROP, forward=False, receding=7.0)
+SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
 
 @dataclass(frozen=True)
@@ -45,28 +63,81 @@ class Strands:
     lightness: np.ndarray  # (M,)
 
 
-def draw_hair(edge: np.ndarray, long: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of 224 from the outline, inwards → how surely a place is covered by hair, and how
-    light that hair is, 1 on average."""
+def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of 224 from the outline, inwards → how surely a place is covered by hair or its
+    shadow, and how light that is, 1 on average for hair and 0 for shadow."""
     random = np.random.default_rng(seed)
-    style, (aside, down) = LONG if long else SHORT, canvas_grid(len(edge))
+    aside, down = canvas_grid(len(edge))
     depth, inwards, along = _find_growth(edge)
-    if not long:  # the hairline goes back at the temples, and ends in a point before the ears
-        temples = np.exp(-(((aside - 0.165) / 0.045) ** 2)) * smooth_step((0.36 - down) / 0.1)
-        edge = edge - 3 * temples * smooth_step((depth - 0.4) / 0.2)
-        edge = edge - 7 * smooth_step((down - 0.37) / 0.14)
-    rough = 0.6 * _noise(random, edge, 3.5) + 0.2 * _noise(random, edge, 1.2)
+    if not style.long:
+        edge = _trim(style, edge, depth)
+    elif style.waves:
+        edge = edge + _wave(style, edge)
+    rough = (0.3 if style.long else 0.45) * _noise(random, edge, 3.5)
+    rough = rough + (0.08 if style.long else 0.2) * _noise(random, edge, 1.2)
     edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
+    if not style.long:  # no hairline is straight; all go alike, as they hide what is a face's own
+        line = _noise(np.random.default_rng(1), edge, 5)
+        edge = edge + 1.4 * line * smooth_step((depth - 0.5) / 0.3)
     growth = along
-    if not long:  # it grows away from the face, at the sides downwards
+    if not style.long:  # it grows away from the face or towards it, at the sides downwards
         turn = 1.41 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
-        growth = np.cos(turn)[..., None] * -inwards + np.sin(turn)[..., None] * along
+        away = inwards if style.forward else -inwards
+        growth = np.cos(turn)[..., None] * away + np.sin(turn)[..., None] * along
     turn = 0.14 * _noise(random, edge, 5) + 0.10 * _noise(random, edge, 12)
-    growth = _turn(growth, turn * smooth_step(aside / 0.06))
+    turn = turn + style.curl * _noise(random, edge, 2.2 if style.curl > 1 else 4)
+    turned = _turn(growth, turn * smooth_step(aside / 0.06))
     locks = style.locks * _part_locks(random, style, depth)
-    strands = _grow(random, style, edge, growth, depth, locks)
+    strands = _grow(random, style, edge, turned, depth, locks)
     cover, light = _paint(strands, _cover_ground(style, edge, depth))
-    return _fade(style, cover, depth), _even(light * _shine(edge, growth, locks), edge)
+    cover = _fade(style, cover, depth)
+    if style.tucked:
+        cover = cover * (1 - _tuck(len(edge)))
+    light = _even(light * _shine(edge, growth, locks), edge)
+    return _cast_shadow(cover, light, depth)
+
+
+def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The outline of a haircut: its corners above the temples round or receding, its sides running
+    out in a point before the ears."""
+    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inner = smooth_step((depth - 0.4) / 0.2)
+    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
+    middle = np.exp(-((aside / 0.12) ** 2))
+    edge = edge + inner * (4 * middle + (4 - 1.5 * style.receding) * temples)
+    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
+    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
+    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
+    edge = blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
+    return np.maximum(edge, _lay_sideburn(edge))
+
+
+def _lay_sideburn(edge: np.ndarray) -> np.ndarray:
+    """The outline of the hair between face and ear, where there is any: a strip that runs out in a
+    point."""
+    across, low = picture_grid(len(edge))
+    half = 0.015 * smooth_step((0.56 - low) / 0.19)
+    middle = 0.247 - 0.016 * smooth_step((low - 0.38) / 0.14)
+    strip = np.minimum(half - np.abs(across - middle), low - 0.34) * 224
+    return np.where((low < 0.55) & (edge > 0).any(), strip, -30.0)
+
+
+def _tuck(size: int) -> np.ndarray:
+    """How surely hair that is tucked behind the ears is behind them: from the temples over the
+    ears, and down from there."""
+    across, low = picture_grid(size)
+    aside = np.maximum(across - 0.16, 0)
+    line = 0.295 + 0.75 * aside + 4 * aside**2
+    crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
+    beside = smooth_step((across - 0.285) / 0.03)
+    return blur_half(crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16), 1.2)
+
+
+def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
+    """How far further out than `edge` the outlines of wavy hair lie, more so below."""
+    _, low = picture_grid(len(edge))
+    wave = np.sin(2 * np.pi * (low - 0.40) / 0.18)
+    return style.waves * wave * smooth_step((low - 0.42) / 0.2)
 
 
 # Growth ------------------------------------------------------------------------------------------
@@ -126,7 +197,8 @@ def _part_locks(random: np.random.Generator, style: Style, depth: np.ndarray) ->
     spots = np.sum([_noise(random, depth, sigma) for sigma in (2, 4, 8)], axis=0)
     places = np.arange(201)
     lines = np.stack([_blur_line(random.standard_normal(201), sigma) for sigma in (2, 5, 12)])
-    return 0.25 * spots + 0.55 * np.interp(200 * np.clip(depth, 0, 1), places, lines.sum(0))
+    across = np.interp(200 * np.clip(depth, 0, 1), places, lines.sum(0))
+    return 0.3 * spots + 0.4 * across * smooth_step((0.95 - depth) / 0.3)
 
 
 def _blur_line(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -145,28 +217,27 @@ def _grow(
     locks: np.ndarray,
 ) -> Strands:
     """Strands from all over the hair, fewer where the face begins, each along `growth` until it is
-    at its length or beyond the outline; the locks of long hair end at different heights."""
+    at its length or beyond the outline."""
     unit, steps = len(edge) / 224, int(style.length * 1.3)
     hair = np.argwhere(edge > 0.2)
     count = round(style.count * len(hair) / unit**2)
     roots = hair[random.integers(0, max(len(hair), 1), count)] + random.random((count, 2))
     roots = roots[:, ::-1] / unit
     near = smooth_step((_look_up(depth, roots) - 0.4) / 0.2)
-    dense = 0.12 + 0.88 * smooth_step(_look_up(edge, roots) / (3 if style.long else 6))
+    dense = 0.10 + 0.90 * smooth_step(_look_up(edge, roots) / (4 if style.long else 9))
     roots = roots[random.random(count) < 1 - near * (1 - dense)]
     count = len(roots)
     length = style.length * random.uniform(0.5, 1.3, count)
     over = style.over * random.exponential(1, count)
+    if style.long:  # beside the face a single hair would be a line
+        over *= smooth_step((0.5 - _look_up(depth, roots)) / 0.2)
     lock = _look_up(locks, roots)
     lightness = 1 + lock + style.each * random.standard_normal(count)
-    low = END + (1 - END) * np.clip(0.5 + 3 * lock, 0, 1) + 0.025 * random.standard_normal(count)
     paths, grown = np.empty((count, steps + 1, 2)), np.zeros(count, int)
     paths[:, 0], alive = roots, np.ones(count, bool)
     for step in range(1, steps + 1):
         place = paths[:, step - 1] + _look_up(growth, paths[:, step - 1])
         alive &= (step <= length) & (_look_up(edge, place) > -over)
-        if style.long:
-            alive &= place[:, 1] < 224 * low
         paths[:, step] = place
         grown[alive] = step
     return Strands(paths, grown, lightness)
@@ -189,13 +260,16 @@ def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Where hair is so thick that nothing is seen between the strands."""
     (_, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inset, soft = np.full(edge.shape, 1.2), 0.6
+    inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
     if not style.long:  # it is thinner towards the face, and more so before the ears
-        thin = 2.3 + 2.5 * smooth_step((down - 0.28) / 0.14)
-        inset += thin * smooth_step((depth - 0.3) / 0.3) + 2 * smooth_step((down - 0.40) / 0.1)
-        soft = 1.1
-    solid = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
-    return solid * (1 - smooth_step((low - END + 0.05) / (1 - END)))
+        thin = 4.5 - 1.5 * smooth_step((down - 0.28) / 0.14)
+        inset += thin * smooth_step((depth - 0.3) / 0.3)
+        soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
+    ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
+    if not style.long:
+        strip = smooth_step((_lay_sideburn(edge) + 2.5) / 3) * smooth_step((0.55 - low) / 0.12)
+        ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
+    return ground
 
 
 def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,16 +291,29 @@ def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray
         cv2.resize(plane.astype(np.float32), (half, size), interpolation=cv2.INTER_AREA)
         for plane in (cover, light)
     )
-    return cover / 255, light / 100
+    return blur_half(cover, SOFT) / 255, blur_half(light, SOFT) / 100
 
 
 def _fade(style: Style, cover: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Softer where the forehead begins, and ending as the bust does."""
-    (_, low), (_, down) = picture_grid(len(cover)), canvas_grid(len(cover))
+    """Softer where the forehead begins."""
+    _, down = canvas_grid(len(cover))
     soft = smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
-    soft *= 0.35 if style.long else 0.6
+    soft *= 0.4 if style.long else 0.55
     cover = cover + soft * (blur_half(cover, 2.2) - cover)
-    return cover * (1 - smooth_step((low - END - 0.03) / (0.97 - END)))
+    if not style.long:  # shaven sides
+        cover = cover * (1 - 0.35 * smooth_step((down - 0.36) / 0.12))
+    return cover
+
+
+def _cast_shadow(
+    cover: np.ndarray, light: np.ndarray, depth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same with the shadow that hair casts on the face beside it: cover that is dark."""
+    _, low = picture_grid(len(cover))
+    near = np.roll(blur_half(cover, 2.5), 1, axis=0) * smooth_step((depth - 0.5) / 0.3)
+    shadow = SHADOW * near * smooth_step((0.5 - low) / 0.1)
+    both = cover + (1 - cover) * shadow
+    return both, light * np.where(both > 1e-3, cover / np.maximum(both, 1e-3), 1)
 
 
 def _shine(edge: np.ndarray, growth: np.ndarray, locks: np.ndarray) -> np.ndarray:
@@ -247,8 +334,8 @@ def _shine(edge: np.ndarray, growth: np.ndarray, locks: np.ndarray) -> np.ndarra
     facing = np.clip(normal @ light, 0, 1)
     soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1)) * (0.4 + 0.6 * facing)
     shine = np.clip(1 - (tangent @ halfway) ** 2, 0, 1) ** 14 * np.clip(normal @ halfway, 0, 1)
-    lit = blur_half(0.62 + 0.30 * soft + 0.36 * shine, 2.5)
-    return lit * (1 - 0.16 * np.exp(-np.maximum(edge, 0) / 4))
+    lit = blur_half(0.66 + 0.30 * soft + 0.26 * shine, 2.5)
+    return lit * (1 - 0.10 * np.exp(-np.maximum(edge, 0) / 4))
 
 
 def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:

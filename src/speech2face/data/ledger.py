@@ -22,6 +22,7 @@ import numpy as np
 
 from speech2face.data.samples import Quality, Refusal, Sample, Source
 from speech2face.errors import UsageError
+from speech2face.files import write_atomically
 
 YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
@@ -72,8 +73,8 @@ class Summary:
         return self.kept / self.clips if self.clips else 0.0
 
 
-def tell(outcome: Sample | Refusal, seconds: Mapping[str, float], content: str = "") -> Entry:
-    """The entry of what the stages gave, and the seconds that each of them took."""
+def make_entry(outcome: Sample | Refusal, seconds: Mapping[str, float], content: str = "") -> Entry:
+    """The entry for a clip: what its stages gave, and the seconds that each of them took."""
     if isinstance(outcome, Sample):
         return Entry(outcome.source, outcome.quality, seconds=seconds, content=content)
     # One line that can be printed, whatever a file's name is made of.
@@ -104,19 +105,12 @@ def read_ledger(path: Path) -> Iterator[Entry]:
             yield _parse(line, f"{path}: line {number}")
 
 
-def heal_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
-    """Take out a line that a kill cut off, and entries of which `holds` says that they are void."""
-    healed, lines = path.with_name(f"{path.name}.part"), 0
-    with path.open("rb") as file, healed.open("wb") as output:
+def repair_ledger(path: Path, holds: Callable[[Entry], bool]) -> None:
+    """Remove a line that a kill cut off, and entries for which `holds` is false."""
+    with path.open("rb") as file, write_atomically(path) as repaired:
         for number, line in enumerate(file, 1):
             if line.endswith(b"\n") and holds(_parse(line, f"{path}: line {number}")):
-                output.write(line)
-            else:
-                lines += 1
-    if lines:
-        healed.replace(path)
-    else:
-        healed.unlink()
+                repaired.write(line)
 
 
 def summarise(entries: Iterable[Entry]) -> Summary:
@@ -149,7 +143,7 @@ def summarise(entries: Iterable[Entry]) -> Summary:
     )
 
 
-def describe(summary: Summary) -> str:
+def format_summary(summary: Summary) -> str:
     """The summary in a few lines for the terminal."""
     lines = [
         f"{summary.clips:,} clips, {summary.kept:,} kept ({summary.kept_share:.1%}): "
@@ -166,7 +160,7 @@ def describe(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def data_card(
+def format_data_card(
     name: str,
     entries: Iterable[Entry],
     sides: Mapping[str, Collection[str]] | None = None,

@@ -24,10 +24,10 @@ import numpy as np
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.provenance import DataIdentity, hash_rows, join_identities
+from speech2face.model_folders import hash_file
+from speech2face.run_provenance import DataIdentity, hash_rows, join_identities
 from speech2face.speech import SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
-from speech2face.weights import hash_file
 
 PICTURES = frozenset(".avif .bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # noqa: SIM905
 PICTURE_FOLDERS, NEEDED = ("face", "canonical", "published"), ("audio", "face")
@@ -48,7 +48,7 @@ FRAME = 512  # samples, 32 ms, whose level is measured
 class Pair:
     """One clip of one person: the files may be absent where the folder is optional.
 
-    Among pairs that are read together no two clips and no two people share a name (pair_sets.py).
+    Among pairs that are read together no two clips and no two people share a name (merge_pairs.py).
     """
 
     clip: str

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speech2face.data.near_duplicates import (
+from speech2face.data.split_leaks import (
     DOUBTFUL,
     FacePair,
     Looks,

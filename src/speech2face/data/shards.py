@@ -27,7 +27,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain, groupby
@@ -38,23 +38,25 @@ from urllib.parse import quote
 
 import numpy as np
 
+from speech2face.console import ProgressCallback
 from speech2face.data.ledger import (
     Entry,
     append_entry,
-    heal_ledger,
     read_ledger,
     read_quality,
     read_source,
+    repair_ledger,
     to_json,
 )
-from speech2face.data.near_duplicates import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
+from speech2face.data.split_leaks import RECOGNISERS, Looks, name_some, tell_doubtful
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
+from speech2face.files import remove_partials, write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.model_folders import hash_file
 from speech2face.speaker_features import SpeakerFeatures
-from speech2face.weights import hash_file
 
 INDEX, LEDGER, SPOOL = "index.json", "ledger.jsonl", ".spool"
 PLAN, FACTS, VOID, STARTED = "plan.json", "facts.json", "void.json", "started.json"  # in the spool
@@ -62,9 +64,6 @@ RETIRED = {"clips"}  # facts of sets that earlier versions began
 MOST_DEATHS = 2  # of this process on one clip, before the clip is refused
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
-
-Show = Callable[[int, int], None]
-"""Told how many shards of how many are done."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +191,7 @@ class Spool:
         self._finished: set[str] = set()
         self._lock = _lock(folder)
         try:
+            remove_partials(folder)  # nobody else writes here now
             self._open()
         except BaseException:
             self.close()
@@ -248,7 +248,7 @@ class Spool:
         """Take finished clips out of the set, which is taken apart again where it was packed."""
         if gone := self._finished & set(clips):
             self.take_apart()
-            heal_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
+            repair_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
             for clip in gone:
                 self._piece(_digest(clip)).unlink(missing_ok=True)
             self._finished -= gone
@@ -273,7 +273,7 @@ class Spool:
         if damaged:
             self.take_apart(damaged)
             if self.ledger.is_file():
-                heal_ledger(self.ledger, self._holds)
+                repair_ledger(self.ledger, self._holds)
                 self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
         return damaged
 
@@ -315,7 +315,7 @@ class Spool:
         deaths.pop(name_key(clip), None)
         _write(path, [to_json(deaths).encode()])
 
-    def pack(self, show: Show | None = None) -> Index:
+    def pack(self, show: ProgressCallback | None = None) -> Index:
         """Make shards and index of what was kept. Raises UsageError where nothing was."""
         if not (self._folder / INDEX).is_file():
             plan_file = self._spool / PLAN
@@ -325,7 +325,7 @@ class Spool:
             for number, shard in enumerate(plan["shards"], 1):
                 self._write_shard(self._folder / shard["name"], shard["pieces"])
                 if show:
-                    show(number, len(plan["shards"]))
+                    show("packing", number, len(plan["shards"]), "")
             plan["shards"] = [self._measure(shard) for shard in plan["shards"]]
             index = to_json(plan, indent=1) + "\n"
             _write(self._folder / INDEX, [index.encode()], lasting=True)
@@ -380,7 +380,7 @@ class Spool:
                 seen.add(entry.source.clip)
                 return True
 
-            heal_ledger(self.ledger, holds)
+            repair_ledger(self.ledger, holds)
             self._finished = seen
 
     def _drop_void(self) -> None:
@@ -571,7 +571,7 @@ class _Hearing:
                 name = next(name for name in tar.getnames() if name.endswith(".flac"))
                 file = tar.extractfile(name)
                 assert file
-                self._heard[row] = self._features.hear(load_audio(file.read()).samples)
+                self._heard[row] = self._features.embed(load_audio(file.read()).samples)
         return self._heard[row]
 
 
@@ -609,14 +609,8 @@ def _list_merged(names: Mapping[str, str]) -> list[list[str]]:
 
 
 def _write(path: Path, blocks: Iterable[bytes], lasting: bool = False) -> None:
-    """Write beside `path`, then rename; what is `lasting` is on the disk before it is renamed."""
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as file:
+    with write_atomically(path, lasting=lasting) as file:
         file.writelines(blocks)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _lock(folder: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from speech2face.data.near_duplicates import FacePair
+from speech2face.data.split_leaks import FacePair
 from speech2face.errors import UsageError
 
 SIDES = ("train", "val", "test")

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from speech2face.console import Show
-from speech2face.data.near_duplicates import check_folds
-from speech2face.data.pair_sets import join_people
+from speech2face.console import ProgressCallback
+from speech2face.data.merge_pairs import join_people
 from speech2face.data.pairs import Pair, identify_pairs
+from speech2face.data.split_leaks import check_folds
 from speech2face.data.splits import split_people
-from speech2face.data.voices import Voices, hear_pairs
+from speech2face.data.voice_encoder_data import Voices, hear_pairs
 from speech2face.face_encoders import identify_face_encoder
+from speech2face.model_folders import hash_file
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.pictures import write_png
-from speech2face.provenance import Provenance, claim_run, describe
+from speech2face.run_provenance import Provenance, claim_run, describe
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
     draw_face,
@@ -35,10 +36,9 @@ from speech2face.training.voice_encoder import (
     load_speaker,
     prepare_clips,
 )
-from speech2face.weights import hash_file
 
 STRENGTHS = (0.0, 1.0, 1.5)  # at which faces are drawn from voices: 0 the average, 1 typical
-MEASURED = 1.0  # the strength that all is measured at but for `strengths.py`
+MEASURED = 1.0  # the strength that all is measured at but in `drawing_strength.py`
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def draw_by_folds(
     folder: Path,
     folds: int,
     seed: int,
-    show: Show,
+    show: ProgressCallback,
     speaker: Path | None = None,
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
-    People whom several sets share are one person each (see pair_sets.py).
+    People whom several sets share are one person each (see merge_pairs.py).
 
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """

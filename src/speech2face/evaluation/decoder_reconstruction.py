@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.pairs import PICTURES, Photograph, find_files, identify_photographs
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.attribute_agreement import compare_age_sex, judge_clips
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.sharpness import PARTS, measure_sharpness
 from speech2face.face_detection import FaceDetector
 from speech2face.face_drawing import draw_faces
@@ -42,11 +42,11 @@ from speech2face.metrics.evaluation_results import (
 )
 from speech2face.metrics.fairness import GroupName, compare_groups
 from speech2face.metrics.matching import centred_cosine, two_way
+from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
 from speech2face.pictures import write_png
-from speech2face.provenance import describe, hash_key
+from speech2face.run_provenance import describe, hash_key
 from speech2face.runtime import open_session
-from speech2face.weights import hash_file
 
 BATCH = 8  # faces drawn at a time
 SHEET = 60  # photographs on the sheet
@@ -65,7 +65,7 @@ def measure_reconstruction(
     decoder: Path,
     photographs: Sequence[Photograph],
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     seed: int = 0,
     beside: Sequence[Path] = (),
     face_encoder: str = "dlib",
@@ -139,12 +139,14 @@ def measure_reconstruction(
     )
     with write_atomically(folder / "copies.json") as file:
         file.write((json.dumps(asdict(report), indent=2) + "\n").encode())
-    _sheet([p.path for p in chosen], pictures).save(folder / "sheet.png")
+    sheet = _sheet([p.path for p in chosen], pictures)
+    with write_atomically(folder / "sheet.png") as file:
+        sheet.save(file, "PNG")
     return report
 
 
 def draw_copies(
-    decoder: Path, embeddings: np.ndarray, pictures: Sequence[Path], show: Show
+    decoder: Path, embeddings: np.ndarray, pictures: Sequence[Path], show: ProgressCallback
 ) -> None:
     """Draw the face at each embedding (N, D) into its file; files that exist are left alone."""
     session = open_session(decoder)
@@ -193,7 +195,7 @@ def group_figures(
 
 
 def measure_pictures(
-    pictures: Sequence[Path], judge: AgeSexJudge | None, show: Show, what: str
+    pictures: Sequence[Path], judge: AgeSexJudge | None, show: ProgressCallback, what: str
 ) -> PictureMeasures:
     """Detection, sharpness and, with a judge, age and sex of the largest face of each picture."""
     detector, count = FaceDetector(), len(pictures)

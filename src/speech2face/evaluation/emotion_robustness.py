@@ -20,18 +20,18 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.raters import embed_pictures
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.inputs import SUFFIXES
 from speech2face.metrics.evaluation_results import EmotionRobustness
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
+from speech2face.model_folders import hash_file
 from speech2face.speech import find_speech
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import log_likelihood_ratios
-from speech2face.weights import hash_file
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,12 @@ def read_actors(folder: Path) -> tuple[list[Pair], np.ndarray]:
 
 
 def measure_emotion_robustness(
-    folder: Path, encoder: FoldEncoder, face_encoder: str, cache: Path, seed: int, show: Show
+    folder: Path,
+    encoder: FoldEncoder,
+    face_encoder: str,
+    cache: Path,
+    seed: int,
+    show: ProgressCallback,
 ) -> EmotionRobustness:
     """Predicted faces of the actors in `folder`, of whom the fold's encoder met none."""
     pairs, emotions = read_actors(folder)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.evaluation.attribute_agreement import SEXES
-from speech2face.evaluation.rated_set import RatedSet, join_labels
-from speech2face.evaluation.raters import RatedPictures
-from speech2face.evaluation.scores import LOST, Scores
+from speech2face.evaluation.face_scores import LOST, Scores
+from speech2face.evaluation.rated_pictures import RatedSet, join_labels
+from speech2face.evaluation.rating_networks import RatedPictures
 from speech2face.evaluation.system_differences import subtract_wins
 from speech2face.metrics.evaluation_results import (
     RECOGNISERS,
@@ -97,7 +97,9 @@ def measure_similarities(rated: RatedSet) -> dict[str, dict[str, Similarity]]:
     return similarities
 
 
-def measure_retrievals(rated: RatedSet, show: Show) -> dict[str, dict[str, RetrievalResult]]:
+def measure_retrievals(
+    rated: RatedSet, show: ProgressCallback
+) -> dict[str, dict[str, RetrievalResult]]:
     """Retrieval by system and rater."""
     results: dict[str, dict[str, RetrievalResult]] = {}
     every = [(system, rater) for system, scores in rated.scores.items() for rater in scores]
@@ -108,7 +110,9 @@ def measure_retrievals(rated: RatedSet, show: Show) -> dict[str, dict[str, Retri
     return results
 
 
-def measure_disclosures(rated: RatedSet, show: Show) -> dict[str, dict[str, DisclosureResult]]:
+def measure_disclosures(
+    rated: RatedSet, show: ProgressCallback
+) -> dict[str, dict[str, DisclosureResult]]:
     """Bits disclosed, and how much of them is sex, by system and rater."""
     results: dict[str, dict[str, DisclosureResult]] = {}
     every = [

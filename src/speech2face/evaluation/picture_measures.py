@@ -5,8 +5,12 @@ from __future__ import annotations
 from speech2face.evaluation.attribute_agreement import compare_age_and_sex, compare_labels
 from speech2face.evaluation.craniofacial_ratios import correlate_ratios
 from speech2face.evaluation.cross_validation import MEASURED
-from speech2face.evaluation.rated_set import PROBE_RECOGNISER, RatedSet
-from speech2face.evaluation.strengths import TrueFaces, measure_drawn, measure_people_alikeness
+from speech2face.evaluation.drawing_strength import (
+    TrueFaces,
+    measure_drawn,
+    measure_people_alikeness,
+)
+from speech2face.evaluation.rated_pictures import PROBE_RECOGNISER, RatedSet
 from speech2face.metrics.evaluation_results import (
     AttributeAgreement,
     Correlation,

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.degradations import DEGRADATIONS, Degradation
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.media import SAMPLE_RATE
@@ -35,7 +35,9 @@ LENGTHS = (0.5, 1.0, 2.0, 3.0, 6.0, 10.0)  # seconds
 CLIPS = 300  # that are degraded, of all folds
 
 
-def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> list[ShortenedMatching]:
+def measure_lengths(
+    drawn: DrawnFolds, seed: int, show: ProgressCallback
+) -> list[ShortenedMatching]:
     """By length in seconds, last the whole clips; lengths that no clip exceeds are left out."""
     by_length = []
     lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
@@ -55,7 +57,7 @@ def measure_lengths(drawn: DrawnFolds, seed: int, show: Show) -> list[ShortenedM
 
 
 def measure_robustness(
-    drawn: DrawnFolds, seed: int, show: Show, clips: int = CLIPS
+    drawn: DrawnFolds, seed: int, show: ProgressCallback, clips: int = CLIPS
 ) -> dict[str, DegradedMatching]:
     """By degradation, and `CLEAN`: some clips of each fold, evenly chosen."""
     chosen = []
@@ -90,7 +92,7 @@ def clean_wins(drawn: DrawnFolds) -> np.ndarray:
 
 
 def _hear_shortened(
-    encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: Show
+    encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: ProgressCallback
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from speech2face.evaluation.attribute_agreement import judge_clips
 from speech2face.evaluation.craniofacial_ratios import compare_ratios
-from speech2face.evaluation.rated_set import RatedSet
-from speech2face.evaluation.scores import LOST
+from speech2face.evaluation.face_scores import LOST
+from speech2face.evaluation.rated_pictures import RatedSet
 from speech2face.metrics.evaluation_results import RECOGNISERS, Difference
 from speech2face.metrics.intervals import Estimate
 from speech2face.metrics.rank_disclosure import compare_disclosure

@@ -11,7 +11,7 @@ from speech2face.metrics.coverage import (
     confidence_bins,
     measure_coverage,
 )
-from speech2face.metrics.gaussians import stated_bits
+from speech2face.metrics.gaussian_distance import stated_bits
 from speech2face.metrics.intervals import bootstrap_people
 
 

@@ -59,8 +59,8 @@ def describe_missing_end(file: BinaryIO) -> str | None:
     if stated is None or not size < stated < FAR:
         return None
     share = f"{size / stated:.0%}"
-    known = share_known and share != "100%"
-    return "the file ends early" + (f": {share} of it is there" if known else "")
+    stated_share = share_known and share != "100%"
+    return "the file ends early" + (f": {share} of it is there" if stated_share else "")
 
 
 def describe_appended(file: BinaryIO) -> str | None:
@@ -71,17 +71,17 @@ def describe_appended(file: BinaryIO) -> str | None:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(12)
-    found = False
+    appended = False
     if head[:4] in (b"RIFF", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
         length = int.from_bytes(head[4:8], "little" if head[:1] == b"R" else "big")
         file.seek(8 + length + length % 2)
         again = file.read(12)
-        found = again[:4] + again[8:] == head[:4] + head[8:]
+        appended = again[:4] + again[8:] == head[:4] + head[8:]
     elif head[4:8] == b"ftyp":
         boxes = [box for box, _ in _walk_boxes(file, size)]
-        found = boxes.count(b"moov") > 1 and b"moof" not in boxes
+        appended = boxes.count(b"moov") > 1 and b"moof" not in boxes
     file.seek(0)
-    return "another recording was appended to the first and was not read" if found else None
+    return "another recording was appended to the first and was not read" if appended else None
 
 
 def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:

@@ -47,22 +47,22 @@ class Downmixer:
     @property
     def warnings(self) -> list[str]:
         """What was wrong with the sound mixed so far, a sentence each."""
-        found = []
+        sentences = []
         if self._inverted:
             numbers = " and ".join(map(str, sorted(self._inverted)))
             one = len(self._inverted) == 1
-            found.append(
+            sentences.append(
                 f"the channels are out of phase and would cancel each other: "
                 f"channel{'' if one else 's'} {numbers} {'was' if one else 'were'} inverted"
             )
         if self._not_finite:
-            found.append(f"{self._not_finite} samples were not finite and were silenced")
+            sentences.append(f"{self._not_finite} samples were not finite and were silenced")
         if self._gain < 1:
-            found.append(f"the samples reach {self._peak:.3g} and were scaled down to ±1")
+            sentences.append(f"the samples reach {self._peak:.3g} and were scaled down to ±1")
         if self._clipped > 0.01 * self.samples:
             share = self._clipped / self.samples
-            found.append(f"the sound is clipped: {share:.0%} of its samples are at full scale")
-        return found
+            sentences.append(f"the sound is clipped: {share:.0%} of its samples are at full scale")
+        return sentences
 
     def expect_peak(self, peak: float) -> None:
         """Scale floats for a peak that is known to come."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
+from speech2face.check_numbers import to_float
 from speech2face.errors import UnreadableMediaError, UsageError
-from speech2face.validation import to_float
 
 SAMPLE_RATE = 16_000
 SAMPLE_RATES = range(4_000, 768_001)  # what is taken as input, Hz

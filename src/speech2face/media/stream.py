@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from speech2face.check_numbers import check_seconds, check_whole
 from speech2face.errors import Speech2FaceError, UnreadableMediaError, UsageError
 from speech2face.media.arrays import read_array
 from speech2face.media.audio_tracks import (
@@ -40,7 +41,6 @@ from speech2face.media.opening import (
 )
 from speech2face.media.rates import SAMPLE_RATE, check_rate
 from speech2face.read_ahead import read_ahead
-from speech2face.validation import check_seconds, check_whole
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -133,10 +133,10 @@ class AudioStream:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was wrong with the sound decoded so far, a sentence each."""
-        found = [*self._notes, *self._mixer.warnings]
+        notes = [*self._notes, *self._mixer.warnings]
         if abs(self._offset) > 0.05:
-            found.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")
-        return tuple(found)
+            notes.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")
+        return tuple(notes)
 
     def _cut(self, pieces: Generator[np.ndarray]) -> Iterator[np.ndarray]:
         """The part from `start` to `end` of sound at 16 kHz; nothing after it is decoded."""

@@ -13,6 +13,7 @@ from math import log2
 from typing import Any, ClassVar, Literal
 
 from speech2face.metrics.intervals import Estimate
+from speech2face.speech import SpeechFacts
 
 DECISIVE = "semi-informed"  # the attacker by whom a method is judged
 NOTHING = 0.05  # share of the bits, at the interval's upper end, that is called nothing
@@ -82,7 +83,7 @@ class MethodAttack:
 
 
 @dataclass(frozen=True)
-class VoiceAudit:
+class VoiceAudit(SpeechFacts):
     """What a voice discloses of its speaker's face.
 
     Of a disguised voice `bits`, `place` and the like are None: they are calibrated on plain voices.
@@ -90,9 +91,6 @@ class VoiceAudit:
 
     model: str
     calibrated_on: int  # people; 0: without a calibration no interval is known
-    speech_seconds: float  # that were used
-    heard_seconds: float  # of the recording
-    warnings: tuple[str, ...]
     range_db: float  # of loud over quiet
     noisy: bool
     telephone: bool
@@ -115,7 +113,7 @@ class VoiceAudit:
         places = self.places
         return {
             **vars(self),
-            "warnings": list(self.warnings),
+            **super().as_json(),
             "disguised": self.disguised.as_json(),
             "population": self.population and asdict(self.population),
             "bits": self.bits and asdict(self.bits),
@@ -178,7 +176,6 @@ class RecordingAudit:
 
     version: str
     voice: VoiceAudit
-    segments: tuple[tuple[float, float], ...]  # start and end in seconds of what was used
     curve: tuple[CurvePoint, ...]  # by the seconds heard from the beginning, all of it last
     average_voice: tuple[CurvePoint, ...]  # of an average voice in clear sound
     original: OriginalAudit | None
@@ -187,7 +184,6 @@ class RecordingAudit:
         return {
             "version": self.version,
             **self.voice.as_json(),
-            "segments": [list(segment) for segment in self.segments],
             "curve": [asdict(point) for point in self.curve],
             "average_voice": [asdict(point) for point in self.average_voice],
             "original": self.original and asdict(self.original),

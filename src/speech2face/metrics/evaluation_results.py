@@ -25,7 +25,7 @@ from speech2face.metrics.intervals import Estimate
 from speech2face.metrics.rank_disclosure import Disclosure, SexDisclosure
 from speech2face.metrics.retrieval import Retrieval
 from speech2face.metrics.similarity import Similarity
-from speech2face.provenance import Provenance
+from speech2face.run_provenance import Provenance
 
 RECOGNISERS = ("sface", "dlib")  # dlib's is the space that was trained on; SFace's is not
 STRATA = ("everybody", "same_sex", "same_sex_and_age", "same_set")

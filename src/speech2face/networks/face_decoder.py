@@ -31,10 +31,14 @@ from speech2face.networks.spline_warp import warp
 LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
-CONTRAST, LEAST_GAIN, MOST_GAIN = 0.8, 0.75, 2.2  # how far a band gets its energy, and its limits
-SHADE = 0.55  # of the hair behind the neck
-SHINE = 0.08  # of what light hair sends back, whatever its colour
+CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
+SHADE = 0.72  # of the hair behind the neck
+SHINE = 0.05  # of what hair sends back, whatever its colour
+CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
+# A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
+# of the picture, and from which part of it.
+BUST, BUST_MIDDLE, FADING = (0.50, 0.45), 0.55, 0.66
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -95,6 +99,7 @@ class FaceDecoder(nn.Module):
     narrows: Tensor
     folded_narrows: Tensor
     to_rgb: Tensor
+    bust: Tensor
 
     def __init__(
         self,
@@ -161,6 +166,7 @@ class FaceDecoder(nn.Module):
             "narrows": narrows,
             "folded_narrows": fold(narrows).mT,
             "to_rgb": torch.tensor(TO_RGB),
+            "bust": fade_out(size),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values.contiguous(), False)
@@ -270,17 +276,29 @@ class FaceDecoder(nn.Module):
         def layer(planes: Tensor) -> Tensor:
             return planes.index_select(0, shape).unflatten(1, (1, size, size // 2))
 
-        own = self.hair_colours.index_select(0, colour)[:, :, None, None] + SHINE
-        hair = layer(self.hair_light) * own - SHINE
+        own = self.hair_colours.index_select(0, colour)[:, :, None, None]
+        light = layer(self.hair_light) - 1
+        hair = own + light * (own * (CALM - own) + SHINE)
         back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
         picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)
-        return picture + front * (hair - picture)
+        picture = picture + front * (hair - picture)
+        return 1 - self.bust * (1 - picture)
 
 
 def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:
     """Values (B, N) near `middle` (N,) as they are, those far from it within `reach` (N,)."""
     return middle + reach * torch.tanh((values - middle) / (reach + 1e-4))
+
+
+def fade_out(size: int) -> Tensor:
+    """How much is seen of the left half of a bust, which fades into the ground below: (size,
+    size/2)."""
+    line = (torch.arange(size) + 0.5) / size
+    low = (line - BUST_MIDDLE).clamp(min=0)[:, None] / BUST[1]
+    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / FADING).clamp(max=1)
+    x = ((torch.sqrt(low**2 + aside**2) - FADING) / (1 - FADING)).clamp(0, 1)
+    return 1 - x**2 * (3 - 2 * x)
 
 
 def enlarging_matrix(old: int, new: int) -> Tensor:

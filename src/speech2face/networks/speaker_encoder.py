@@ -6,7 +6,9 @@ CAM++ listens to the log spectrum over the whole clip, GE2E to the level spectru
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -53,6 +55,14 @@ class SpeakerEncoder(nn.Module):
         return torch.cat([F.normalize(self.campplus.finish(entered), dim=1), ge2e], dim=1)
 
 
+def read_config(sizes: Mapping[str, Any]) -> SpeakerEncoderConfig:
+    """The configuration that was written as JSON, which made lists of its tuples."""
+    campplus: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in sizes["campplus"].items()
+    }
+    return SpeakerEncoderConfig(CamPlusPlusConfig(**campplus), Ge2eConfig(**sizes["ge2e"]))
+
+
 def load_speaker_encoder(path: str | os.PathLike[str]) -> SpeakerEncoder:
     """The encoder of a safetensors file, whose metadata hold its configuration, ready for use.
 
@@ -61,15 +71,9 @@ def load_speaker_encoder(path: str | os.PathLike[str]) -> SpeakerEncoder:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            config = json.loads((file.metadata() or {})["config"])
+            config = read_config(json.loads((file.metadata() or {})["config"]))
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        for name in ("block_layers", "block_dilations"):  # JSON made lists of them
-            config["campplus"][name] = tuple(config["campplus"][name])
-        encoder = SpeakerEncoder(
-            SpeakerEncoderConfig(
-                CamPlusPlusConfig(**config["campplus"]), Ge2eConfig(**config["ge2e"])
-            )
-        )
+        encoder = SpeakerEncoder(config)
         encoder.load_state_dict(weights)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from None

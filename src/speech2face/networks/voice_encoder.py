@@ -7,6 +7,7 @@ off them. What the voice does not tell is the covariance: it grows as the clip g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,13 @@ from torch import Tensor, nn
 
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
+
+OLD_NAMES = {  # of the head's tensors, in files of versions up to 0.3
+    "residual": "residual_covariance",
+    "explained": "explained_covariance",
+    "half_seconds": "half_gain_seconds",
+    "stretch": "unshrink",
+}
 
 
 @dataclass(frozen=True)
@@ -50,34 +58,42 @@ class GaussianHead(nn.Module):
     For an endless clip the mean is linear in the features, and the faces' covariance is
     explained + residual. A clip of t seconds hears the explained part through noise that falls
     as 1/t; the best estimate under that noise shrinks by g = t / (t + a), and the part (1 − g) of
-    `explained` returns to the covariance. So the law of total variance holds at any length.
+    the explained covariance returns. So the law of total variance holds at any length.
 
     A conditional mean is nearer to the average than any face, the more so in directions that a
-    voice says little of. To be drawn, and to be told from other faces, it is stretched, each
-    direction by as much as it was shrunk.
+    voice says little of. To be drawn, and to be told from other faces, each direction is enlarged
+    by as much as it was shrunk.
     """
 
     def __init__(self, features: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, outputs)
         self.register_buffer("average", torch.zeros(outputs))  # the mean face
-        self.register_buffer("residual", torch.eye(outputs))
-        self.register_buffer("explained", torch.zeros(outputs, outputs))
-        self.register_buffer("half_seconds", torch.tensor(0.0))  # a: where g is one half
-        self.register_buffer("stretch", torch.eye(outputs))
+        self.register_buffer("residual_covariance", torch.eye(outputs))
+        self.register_buffer("explained_covariance", torch.zeros(outputs, outputs))
+        self.register_buffer("half_gain_seconds", torch.tensor(0.0))  # a: where g is one half
+        self.register_buffer("unshrink", torch.eye(outputs))
 
     average: Tensor
-    residual: Tensor
-    explained: Tensor
-    half_seconds: Tensor
-    stretch: Tensor
+    residual_covariance: Tensor
+    explained_covariance: Tensor
+    half_gain_seconds: Tensor
+    unshrink: Tensor
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for old, new in OLD_NAMES.items():
+            if prefix + old in state_dict:
+                state_dict[prefix + new] = state_dict.pop(prefix + old)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, features: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
-        gain = (seconds / (seconds + self.half_seconds))[:, None]  # (B, 1)
+        gain = (seconds / (seconds + self.half_gain_seconds))[:, None]  # (B, 1)
         mean = self.average + gain * self.linear(features)
-        covariance = self.residual + (1 - gain[:, :, None]) * self.explained
+        covariance = self.residual_covariance + (1 - gain[:, :, None]) * self.explained_covariance
         return mean, covariance
 
     def show(self, mean: Tensor) -> Tensor:
         """(B, D) → where its face is drawn (B, D)."""
-        return self.average + F.linear(mean - self.average, self.stretch)
+        return self.average + F.linear(mean - self.average, self.unshrink)

@@ -1,9 +1,10 @@
 """From one clip of a video to one sample, each stage a pure function that can be tested alone.
 
-In order: the sound and every few frames are decoded (`decoding`), faces are detected on them and
-linked to tracks (`tracks`), the track whose mouth moves with the sound is the speaker's
-(`speaking`), its best frame is taken (`choosing`), aligned and embedded, and the speech of that
-track is cut (`sampling`, which calls them all). A stage that cannot go on raises `Refused`.
+In order: the sound and every few frames are decoded (`video`), faces are detected on them and
+linked to tracks (`face_tracking`), the track whose mouth moves with the sound is the speaker's
+(`active_speaker`), its best frame is taken (`frame_selection`), aligned and embedded, and the
+speech of that track is cut (`clip_to_sample`, which calls them all). A stage that cannot go on
+raises `Refused`.
 """
 
 

@@ -2,7 +2,7 @@
 
 movement     standard deviation of the mouth's opening while someone speaks: near 0 of a photograph
              and of a silent face.
-agreement    how far the mouth moves as the sound lets expect, see `synchrony`: about 0.1 of
+agreement    how far the mouth moves as the sound lets expect, see `lip_sync`: about 0.1 of
              a listener, 0.2 to 0.8 of a speaker.
 
 The limits are from people whom the measure was not fitted to (benchmarks/speaking_faces.json).

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from speech2face.data.near_duplicates import find_recognisers
 from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.split_leaks import find_recognisers
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import (
@@ -211,7 +211,7 @@ def _make_sample(
         eyes_open=view.eyes_open,
         sharpness=view.sharpness,
         face_pixels=view.face_pixels,
-        speech_seconds=speech.seconds,
+        speech_seconds=speech.speech_seconds,
         agreement=evidence.agreement,
         lag=evidence.lag,
         inside=view.inside,

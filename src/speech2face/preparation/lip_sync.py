@@ -26,6 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from speech2face.errors import ModelError
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.mouth_tracking import INNER_LIPS, OUTER_LIPS, Mouth
 from speech2face.preparation.video import Sound
@@ -69,7 +70,8 @@ class Synchrony:
 
     def save(self, path: Path) -> None:
         arrays = {one.name: getattr(self, one.name).astype(np.float32) for one in fields(self)}
-        np.savez(path, **arrays)
+        with write_atomically(path) as file:
+            np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
 
     def agreement(
         self, mouth: Mouth, sound: Sound, spans: Sequence[tuple[float, float]]

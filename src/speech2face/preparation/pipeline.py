@@ -21,9 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import find_judge
-from speech2face.data.ledger import Entry, Summary, data_card, read_ledger, summarise, tell
+from speech2face.data.ledger import (
+    Entry,
+    Summary,
+    format_data_card,
+    make_entry,
+    read_ledger,
+    summarise,
+)
 from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
@@ -71,7 +78,7 @@ def prepare(
     clips: Sequence[Clip],
     stages: Stages,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     packing: Packing | None = None,
     workers: Workers | None = None,
     piece_seconds: float | None = None,
@@ -101,10 +108,10 @@ def prepare(
         for done, (entry, piece) in enumerate(_run(found.todo, stages, workers, spool), kept + 1):
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
-        index = spool.pack(lambda done, total: show("packing", done, total, ""))
+        index = spool.pack(show)
     judged = judge_looks(index, show)
     entries = list(read_ledger(spool.ledger))
-    card = data_card(
+    card = format_data_card(
         folder.name,
         entries,
         index.people,
@@ -118,7 +125,7 @@ def prepare(
     return summarise(entries)
 
 
-def judge_looks(index: Index, show: Show) -> np.ndarray | None:
+def judge_looks(index: Index, show: ProgressCallback) -> np.ndarray | None:
     """Age and probability of male (n, 2) of faces of a set; None without the judge.
 
     The first ones of each side: as clips lie in the order of a hash, that is by lot.
@@ -152,7 +159,7 @@ class Worker:
         """What became of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        return tell(outcome, seconds, hash_clip(clip)), piece
+        return make_entry(outcome, seconds, hash_clip(clip)), piece
 
     def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
@@ -217,7 +224,7 @@ def _run_here(
 
 def _say_dead(clip: Clip) -> Entry:
     reason = "its worker died, again and again: a crash, or too little memory"
-    return tell(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
+    return make_entry(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
 
 
 def _run_on_ray(

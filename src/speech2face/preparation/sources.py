@@ -30,8 +30,8 @@ from speech2face.data.samples import Refusal, Source
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install
 from speech2face.media import open_container
+from speech2face.model_folders import hash_file
 from speech2face.tables import drop_repeats, read_lines, read_table
-from speech2face.weights import hash_file
 
 log = logging.getLogger(__name__)
 

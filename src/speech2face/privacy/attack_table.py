@@ -16,7 +16,7 @@ from typing import Any
 
 from speech2face.errors import ModelError
 from speech2face.metrics.intervals import Estimate
-from speech2face.weights import ASSETS
+from speech2face.model_folders import ASSETS
 
 FILE = "attacks.json"
 MOST_WORDS = 0.25  # lost, at the interval's upper end, that a default may cost

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.array_cache import find_place, keep_arrays
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import LEAST_SECONDS
-from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
-from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.clip_features import extract_speech_features, hash_speech
 
@@ -68,7 +67,7 @@ def extract_attacker_features(
     anonymise: Anonymise | None,
     recordings: Sequence[Recording],
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     seed: int = 0,
 ) -> AttackerFeatures:
     """Embeddings of recordings, anonymised unless `anonymise` is None, by `network.speaker`.
@@ -77,19 +76,17 @@ def extract_attacker_features(
     """
     name = getattr(anonymise, "name", "original")
     weights = hash_weights(network.speaker)
-    cache.mkdir(parents=True, exist_ok=True)
     tables = []
     for start in range(0, len(recordings), CHUNK):
         chunk = recordings[start : start + CHUNK]
         sounds = hash_speech([r.samples for r in chunk])
-        key = hash_key(repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
-        path = cache / f"{name}-{key}.npz"
-        if not path.is_file():
-            features = _extract(network, anonymise, chunk, seed)
-            with write_atomically(path) as file:
-                np.savez(file, features=features.features, seconds=features.seconds)
-        with np.load(path) as data:
-            tables.append((data["features"], data["seconds"]))
+        key = (repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
+
+        def compute(chunk: Sequence[Recording] = chunk) -> dict[str, np.ndarray]:
+            return vars(_extract(network, anonymise, chunk, seed))
+
+        kept = keep_arrays(find_place(cache, name, *key), compute)
+        tables.append((kept["features"], kept["seconds"]))
         show(f"embedding voices, {name}", start + len(chunk), len(recordings), "")
     features, seconds = (np.concatenate(column) for column in zip(*tables, strict=True))
     return AttackerFeatures(features, seconds)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.data.near_duplicates import Looks, check_folds
+from speech2face.data.split_leaks import Looks, check_folds
 from speech2face.data.splits import split_people
 from speech2face.privacy.attack_metrics import Attack
 from speech2face.privacy.attacker_features import AttackerFeatures

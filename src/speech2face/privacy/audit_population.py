@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.pairs import choose_file, find_files, hear
 from speech2face.data.splits import split_people
-from speech2face.data.voices import identify_data, load_voices
+from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.inputs import SUFFIXES
@@ -40,7 +40,7 @@ from speech2face.privacy.attacker_features import (
     extract_attacker_features,
 )
 from speech2face.privacy.attackers import ATTACKERS, FoldedPairs, attack_faces, attack_voices
-from speech2face.provenance import DataIdentity, describe, hash_rows
+from speech2face.run_provenance import DataIdentity, describe, hash_rows
 from speech2face.tables import drop_repeats, read_table
 from speech2face.training.clip_features import hash_speech
 from speech2face.training.recipes import voice_encoder_frozen
@@ -63,7 +63,7 @@ class PopulationAuditor:
         pairs: Sequence[Path],
         voices: Path | None,
         cache: Path,
-        show: Show,
+        show: ProgressCallback,
         seed: int = 0,
         folds: int = FOLDS,
         draws: int = DRAWS,

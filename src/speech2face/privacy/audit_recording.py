@@ -24,6 +24,7 @@ from speech2face.metrics.audit_results import (
     StatedBits,
     VoiceAudit,
 )
+from speech2face.model_folders import Model, hash_file
 from speech2face.privacy.disguise_detection import PLAIN, find_disguise
 from speech2face.privacy.disguise_mark import find_mark
 from speech2face.privacy.leakage_estimate import (
@@ -40,10 +41,9 @@ from speech2face.privacy.leakage_estimate import (
 )
 from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
-from speech2face.provenance import describe, hash_rows
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
+from speech2face.run_provenance import describe, hash_rows
 from speech2face.speech import find_speech
-from speech2face.weights import Model, hash_file
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %
@@ -98,8 +98,7 @@ def audit_recording(
     if original is not None:
         plain = CourseStream(original, BLOCK_SECONDS, start=start, end=end)
         before = _audit_original(plain, stream, network, faces, calibration, disguise.method)
-    segments = tuple((round(a, 3), round(b, 3)) for a, b in embedding.speech.segments)
-    return RecordingAudit(__version__, voice, segments, curve, average_voice, before)
+    return RecordingAudit(__version__, voice, curve, average_voice, before)
 
 
 def _audit_original(
@@ -163,15 +162,17 @@ def audit_voice(
     samples = voice.speech.samples
     sound = measure_sound(samples)
     seconds = len(samples) / SAMPLE_RATE
-    estimate = estimate_leakage(voice.mean, voice.average, faces, seconds, sound, calibration)
+    estimate = estimate_leakage(voice.mean, voice.prior_mean, faces, seconds, sound, calibration)
     off = SURE * calibration.deviation * estimate.bits
     sex, age = estimate.sex, estimate.age
+    speech = voice.speech
     audit = VoiceAudit(
+        speech_seconds=speech.speech_seconds,
+        analysed_seconds=speech.analysed_seconds,
+        segments=speech.segments,
+        warnings=speech.warnings,
         model=voice.model,
         calibrated_on=calibration.people,
-        speech_seconds=round(voice.speech.seconds, 2),
-        heard_seconds=round(voice.speech.heard_seconds, 2),
-        warnings=tuple(voice.speech.warnings),
         range_db=round(sound.range_db, 1),
         noisy=sound.range_db < QUIET,
         telephone=sound.narrow,

@@ -22,8 +22,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import Disguise
+from speech2face.model_folders import ASSETS
 from speech2face.privacy.disguise_mark import find_mark
-from speech2face.weights import ASSETS
 
 FILE = "disguises.json"
 FRAME, HOP = 512, 160  # samples, 32 ms every 10 ms

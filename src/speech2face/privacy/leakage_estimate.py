@@ -27,8 +27,8 @@ import numpy as np
 
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
-from speech2face.metrics.gaussians import stated_bits
-from speech2face.weights import FILES, Model
+from speech2face.metrics.gaussian_distance import stated_bits
+from speech2face.model_folders import FILES, Model
 
 STRANGERS = 1000
 DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are simulated

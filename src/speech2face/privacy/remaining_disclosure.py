@@ -1,6 +1,6 @@
 """What a disguise leaves: what attackers of a population found, and what that says of one voice.
 
-The bits of one recording are calibrated on plain voices (calibrate.py) and do not hold for a
+The bits of one recording are calibrated on plain voices (calibrate_model.py) and do not hold for a
 disguised one. What holds is the table of attacks (attack_table.py), and, where the original is
 given, its bits: a disguise adds nothing to them.
 """

@@ -54,7 +54,7 @@ def environment() -> Environment:
     """Where the templates are found, and what they may call."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-    from speech2face.reports.formats import FILTERS
+    from speech2face.reports.number_words import FILTERS
 
     made = Environment(
         loader=PackageLoader("speech2face.reports"),

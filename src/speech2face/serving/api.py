@@ -21,6 +21,7 @@ from speech2face import __version__
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.face_drawing import check_hair
 from speech2face.media.stream import LONGEST
+from speech2face.model_folders import Model
 from speech2face.pictures import MOST_STRENGTH, SIZES
 from speech2face.serving.error_responses import answer_request
 from speech2face.serving.inference import InferenceResult, InferenceTask, load_inference
@@ -42,7 +43,6 @@ from speech2face.serving.uploads import UploadBudget, receive
 from speech2face.serving.websocket import ROUTE as STREAM
 from speech2face.serving.websocket import Streams, format_face
 from speech2face.serving.worker_pool import WorkerPool
-from speech2face.weights import Model
 
 WEB = Path(__file__).parent / "web"
 API = {"/v1/reconstruct", "/v1/embed", "/v1/models", STREAM}

@@ -18,8 +18,8 @@ from speech2face.privacy.leakage_estimate import (
 from speech2face.reports.audit_text import format_disclosure
 
 if TYPE_CHECKING:
+    from speech2face.model_folders import Model
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
-    from speech2face.weights import Model
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from PIL import Image
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.model_folders import find_model
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.speech import find_speech
-from speech2face.weights import find_model
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -94,15 +94,14 @@ def infer(
         if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")
             raise type(error)("; ".join([reason, *stream.cut_note])) from None
-        return InferenceResult({"duration": round(stream.seconds, 3), "speech": 0.0})
-    fields: dict[str, Any] = {"duration": round(stream.seconds, 3)}
-    if task.wanted == "preview":
-        fields["speech"] = round(speech.seconds, 3)
-        if speech.seconds < task.least_seconds:
-            return InferenceResult(fields)
+        seconds = round(stream.seconds, 3)
+        return InferenceResult({"analysed_seconds": seconds, "speech_seconds": 0.0})
+    fields = speech.as_json()
+    if task.wanted == "preview" and speech.speech_seconds < task.least_seconds:
+        return InferenceResult(fields)
     if task.wanted == "embedding":
         voice = network.embed(speech)
-        fields |= {"mean": voice.mean.tolist(), "average": voice.average.tolist()}
+        fields |= {"mean": voice.mean.tolist(), "prior_mean": voice.prior_mean.tolist()}
         fields["covariance"] = voice.covariance.tolist() if task.covariance else None
         return InferenceResult(fields | _describe_voice(voice, estimator, stream.tags))
     face = network.reconstruct(
@@ -169,11 +168,8 @@ def _describe_voice(
     voice: VoiceEmbedding, estimator: DisclosureEstimator | None, tags: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
-        "seconds": round(voice.speech.seconds, 3),
-        "segments": [[round(a, 3), round(b, 3)] for a, b in voice.speech.segments],
         "confidence": estimator.estimate(voice, tags) if estimator else None,
         "model": voice.model,
-        "warnings": list(voice.speech.warnings),
     }
 
 

@@ -50,8 +50,10 @@ class RecordingResult(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(examples=["default"])
-    seconds: float = Field(description="Of speech that was used.", examples=[5.22])
-    duration: float = Field(description="Seconds of the recording listened to.", examples=[5.5])
+    speech_seconds: float = Field(description="Of speech that was used.", examples=[5.22])
+    analysed_seconds: float = Field(
+        description="Of the recording, or of the part that was asked for.", examples=[5.5]
+    )
     segments: list[tuple[float, float]] = Field(
         description="Start and end in seconds of what was used.", examples=[[[0.13, 5.35]]]
     )
@@ -75,7 +77,7 @@ class Embedding(RecordingResult):
     """The Gaussian over face embeddings."""
 
     mean: list[float]
-    average: list[float] = Field(description="The mean face of all people.")
+    prior_mean: list[float] = Field(description="The mean face of all people.")
     covariance: list[list[float]] | None
 
 

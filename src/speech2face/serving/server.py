@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from speech2face import __version__
 from speech2face.errors import Speech2FaceError, UsageError
+from speech2face.model_folders import Model
 from speech2face.serving.api import make_app
 from speech2face.serving.limits import MIB, Limits
 from speech2face.serving.logs import set_up_log
 from speech2face.serving.origins import Origins
-from speech2face.weights import Model
 
 log = logging.getLogger(__name__)
 

@@ -180,10 +180,11 @@ class _Stream:
             result = await self._pool.submit(task, self._buffer.file)
         except BusyError:  # the next preview will do
             return
-        progress = {"duration": result.fields["duration"], "speech": result.fields.pop("speech")}
+        names = ("analysed_seconds", "speech_seconds")
+        progress = {name: result.fields[name] for name in names}
         await self._connection.send({"type": "heard", **progress})
         if result.pictures:
-            self._drawn_seconds = progress["speech"]
+            self._drawn_seconds = progress["speech_seconds"]
             face = format_face(result)
             del face["samples"], face["confidence"]
             await self._connection.send({"type": "face", **face})

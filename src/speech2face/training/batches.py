@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from speech2face.data.shard_reader import read_side
 from speech2face.data.shards import decode_array
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.shard_dataset import Batch, Reading, SpeechAndFaces, augment, crop

@@ -113,8 +113,14 @@ class TrainingState:
                 for k, v in tensors.items()
                 if k.startswith(prefix)
             }
+        # As a state dict, since a network reads there what older versions called its buffers.
+        buffers = {k.removeprefix("buffer/"): v for k, v in tensors.items() if k[:7] == "buffer/"}
+        missing = set(self.network.load_state_dict(buffers, strict=False).missing_keys)
+        if lost := sorted(missing & {name for name, _ in self.network.named_buffers()}):
+            raise ModelError(f"{path}: lacks {lost[0]} of the network; choose another folder.")
         for name, buffer in self.network.named_buffers():
-            buffer.copy_(tensors[f"buffer/{name}"])
+            if name in buffers:  # those too that a state dict leaves out
+                buffer.copy_(buffers[name])
 
 
 def _lay_out(value: Tensor, parameter: nn.Parameter) -> Tensor:

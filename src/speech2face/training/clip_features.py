@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speech2face.console import Show
-from speech2face.data.voices import Voices
-from speech2face.files import write_atomically
+from speech2face.array_cache import keep_arrays
+from speech2face.console import ProgressCallback
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.speaker_encoder import SpeakerEncoder
-from speech2face.provenance import hash_key
+from speech2face.run_provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 
 BATCH = 16  # excerpts of one length in a batch of the networks
@@ -71,7 +71,9 @@ class ClipFeatures:
             self.frozen and self.frozen.take(rows),
         )
 
-    def extract_again(self, speaker: SpeakerEncoder, cache: Path, show: Show) -> ClipFeatures:
+    def extract_again(
+        self, speaker: SpeakerEncoder, cache: Path, show: ProgressCallback
+    ) -> ClipFeatures:
         """The same by tuned networks. Raises ValueError without outputs of frozen layers."""
         if not (frozen := self.frozen):
             raise ValueError("features are extracted again only of clips extracted with keep=True")
@@ -93,7 +95,7 @@ def extract_features(
     crop_seconds: Sequence[float],
     seed: int,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     keep: bool = False,
 ) -> ClipFeatures:
     """Each clip, and of each that is longer one crop at each of the lengths, from anywhere.
@@ -118,7 +120,7 @@ def extract_features(
 
 
 def extract_speech_features(
-    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: Show
+    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: ProgressCallback
 ) -> np.ndarray:
     """Features (n, 448) of whole sounds; nothing is kept on disk."""
     features: dict[int, np.ndarray] = {}
@@ -170,28 +172,25 @@ def _extract_batches(
     batches: Sequence[list[int]],
     extract: Callable[[list[int]], dict[str, Tensor]],
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
 ) -> dict[str, list[np.ndarray]]:
     """What `extract` gives for the rows of each batch, by name, in the order of rows."""
-    folder.mkdir(parents=True, exist_ok=True)
     total, done = sum(map(len, batches)), 0
     outputs: dict[str, dict[int, np.ndarray]] = {}
     for start in range(0, len(batches), TOGETHER):
         part = batches[start : start + TOGETHER]
-        path = folder / f"{start:06}.npz"
-        if not path.is_file():
+
+        def compute(part: Sequence[list[int]] = part) -> dict[str, np.ndarray]:
             with torch.inference_mode():
-                made = {
+                return {
                     f"{name} {i}": tensor.numpy()
                     for i, rows in enumerate(part)
                     for name, tensor in extract(rows).items()
                 }
-            with write_atomically(path) as file:
-                np.savez(file, **made)  # pyright: ignore[reportArgumentType]
-        with np.load(path) as data:
-            for label, values in data.items():
-                name, i = label.split()
-                outputs.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
+
+        for label, values in keep_arrays(folder / f"{start:06}.npz", compute).items():
+            name, i = label.split()
+            outputs.setdefault(name, {}).update(zip(part[int(i)], values, strict=True))
         done += sum(map(len, part))
         show("embedding voices", done, total, "")
     return {name: [rows[row] for row in range(total)] for name, rows in outputs.items()}

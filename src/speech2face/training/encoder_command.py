@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.shards import INDEX
-from speech2face.data.voices import identify_data, load_voices
+from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.networks.attention_pooling import AttentiveEncoderConfig
+from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.paper_loss import load_linear
-from speech2face.provenance import DataIdentity, claim_run, describe
+from speech2face.run_provenance import DataIdentity, claim_run, describe
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.distributed import join_processes, need_one_process
-from speech2face.training.end_to_end import EndToEndRecipe, LossWeights, train_end_to_end
+from speech2face.training.end_to_end_voice_encoder import (
+    EndToEndRecipe,
+    LossWeights,
+    train_end_to_end,
+)
 from speech2face.training.loop import RunOptions
 from speech2face.training.voice_encoder import (
     VoiceEncoderRecipe,
@@ -44,7 +48,7 @@ def train(
     data: Sequence[Path],
     folder: Path,
     options: Options,
-    show: Show,
+    show: ProgressCallback,
 ) -> Path | None:
     """Train on folders of pairs and sets of shards; the weights' path, on the first process.
 

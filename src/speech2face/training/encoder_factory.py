@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from speech2face.networks.attention_pooling import AttentiveEncoder, AttentiveEncoderConfig
+from speech2face.networks.attentive_voice_encoder import AttentiveEncoder, AttentiveEncoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.training.checkpoint import float32, load_weights

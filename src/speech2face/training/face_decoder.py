@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.cartoon_traits import EYES, LIPS
+from speech2face.console import ProgressCallback
 from speech2face.data.bald_heads import uncover_skin
-from speech2face.data.decoder_data import Targets, build_targets, frame
+from speech2face.data.decoder_data import Targets, build_targets, frame, picture_grid
 from speech2face.data.face_unwarping import (
     MeasuredFaces,
     explain_face,
@@ -29,14 +30,14 @@ from speech2face.data.face_unwarping import (
     mirror_order,
 )
 from speech2face.data.hair_prototypes import HairColours, HairShapes, find_colours, find_shapes
-from speech2face.data.head_segmentation import Heads, separate_heads
+from speech2face.data.head_segmentation import Heads, blur_half, separate_heads, smooth_step
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
-from speech2face.provenance import claim_run, describe, tell_data
+from speech2face.run_provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
-from speech2face.training.hair_choice import solve_chances
+from speech2face.training.hair_choice import SURER, solve_chances
 from speech2face.training.ridge import solve_ridge
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ log = logging.getLogger(__name__)
 KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
+SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
+EVEN = 0.7  # how far the mean's colour is evened
+EVEN_BEARDS = 0.35  # how far lightness about the mouth is
+LOCAL = 0.4  # how much of the differences in colour from place to place is kept
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class FaceDecoderRecipe:
     network: FaceDecoderConfig
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
-    sharpening: float = 1.7  # of canonical pictures, how much of an unsharp mask
+    sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
     typical: float = 2.25  # how many times as far from the average as `shown` a typical face lies
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
@@ -65,7 +70,7 @@ def train_face_decoder(
     pairs: Sequence[Pair],
     folder: Path,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     without: Collection[str] = (),
 ) -> Path:
     """Solve for a decoder; returns `folder`/face_decoder.safetensors.
@@ -81,7 +86,7 @@ def train_face_decoder(
         "network": "face_decoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        **tell_data(met.digest, met.sets),
+        **describe_data(met.digest, met.sets),
         "people": met.people,
         "clips": met.clips,
         "version": __version__,
@@ -163,10 +168,10 @@ def _solve_skin(
     config = decoder.config
     skin = uncover_skin(heads, decoder.mean_shape.numpy(), recipe.sharpening)
     parts = skin.colours @ np.linalg.inv(np.array(TO_RGB)).T.astype(np.float32)
-    light, colour = parts[..., 0], parts[..., 1:]
+    light, colour = _even_beards(parts[..., 0], decoder.mean_shape.numpy()), parts[..., 1:]
     few = (config.colour // 2, config.colour)
     colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
-    colour = colour.transpose(0, 3, 1, 2)
+    colour = _calm(colour, decoder.mean_shape.numpy()).transpose(0, 3, 1, 2)
     bands = (decoder.split_bands(torch.tensor(each)[None, None]) for each in light)
     energy = np.stack([decoder.measure_energy(band)[0].numpy() for band in bands])
     regress = _Ridge(targets.embeddings, decoder.average.numpy())
@@ -182,6 +187,50 @@ def _solve_skin(
     _put(decoder.skin_cover, skin.cover)
 
 
+def _calm(colour: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
+    """Colours (N, C, C/2, 2) that differ from person to person in tone, in eyes and in the mouth as
+    they do, elsewhere less from place to place: far from the average these would be stains. The
+    mean face, flushed about the nose, is evened, too."""
+    few = colour.shape[1]
+    free = _features_mask(mean_shape, few)[..., None]
+    middle, skin = colour.mean(0), 1 - free
+    even = blur_half(middle * skin, 10.0) / np.maximum(
+        blur_half(skin[..., 0], 10.0)[..., None], 1e-3
+    )
+    even = middle + EVEN * skin * (even - middle)
+    for row, own in enumerate(colour):
+        away = own - middle
+        wide = blur_half(away, 22.0)
+        colour[row] = even + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
+    return colour
+
+
+def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
+    """Lightness (N, S, S/2) whose coarse differences from person to person about the mouth are
+    nearer to one tone: a mean of beards would be a smear on the upper lip and under the mouth."""
+    across, low = picture_grid(light.shape[1])
+    mask = smooth_step((low - 0.595) / 0.02) * smooth_step((0.82 - low) / 0.04)
+    mask *= smooth_step((0.15 - across) / 0.04) * (1 - _features_mask(mean_shape, len(low)))
+    wide, middle = blur_half(mask, 14.0) + 1e-3, light.mean(0)
+    out = np.empty_like(light)
+    for row, own in enumerate(light):
+        away = own - middle
+        one_tone = blur_half(away * mask, 14.0) / wide
+        out[row] = own + EVEN_BEARDS * mask * (one_tone - blur_half(away, 3.0))
+    return out
+
+
+def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """Where eyes and mouth are, (S, S/2), softly."""
+    import cv2
+
+    mask = np.zeros((size, size), np.float32)
+    for of in (*EYES, LIPS):
+        points = np.round(mean_shape[of] * size * 16).astype(np.int32)
+        cv2.fillConvexPoly(mask, cv2.convexHull(points), 1.0, cv2.LINE_8, 4)
+    return np.clip(2 * blur_half(mask[:, : size // 2], 2.5), 0, 1)
+
+
 def _solve_hair(
     decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
@@ -190,8 +239,8 @@ def _solve_hair(
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)
     solved = [
-        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups)
-        for kinds in (shapes, colours)
+        solve_chances(towards, np.concatenate([kinds.worn] * views), kinds.groups, surer)
+        for kinds, surer in ((shapes, SURER), (colours, SURER_COLOUR))
     ]
     _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
     _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
@@ -251,12 +300,13 @@ def draw_face(network: FaceDecoder, embedding: np.ndarray) -> np.ndarray:
 
 
 def _measure(
-    pictures: Sequence[Path], recipe: FaceDecoderRecipe, cache: Path, show: Show, what: str
+    pictures: Sequence[Path],
+    recipe: FaceDecoderRecipe,
+    cache: Path,
+    show: ProgressCallback,
+    what: str,
 ) -> MeasuredFaces:
-    def told(done: int, total: int) -> None:
-        show(f"measuring {what}", done, total, "")
-
-    return measure_faces(pictures, recipe.face_encoder, cache, told)
+    return measure_faces(pictures, recipe.face_encoder, cache, show, stage=f"measuring {what}")
 
 
 def _add_views(targets: Targets, drawn: MeasuredFaces, faces: MeasuredFaces) -> Targets:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
-from speech2face.files import write_atomically
+from speech2face.array_cache import find_place, keep_arrays
+from speech2face.console import ProgressCallback
 from speech2face.media import SAMPLE_RATE
 from speech2face.networks.voice_encoder import VoiceEncoder
-from speech2face.provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.clip_features import ClipFeatures, extract_speech_features
 from speech2face.training.gaussian_head import HeadSolution
@@ -36,25 +35,24 @@ class FoldEncoder:
         clips: Sequence[str],
         load_speech: Callable[[], list[np.ndarray]],
         name: str,
-        show: Show,
+        show: ProgressCallback,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Clips (n,) by name, or changed versions of them → means (n, D), seconds (n,).
 
         A clip that is not in the training data is named by its content, too.
         `load_speech` gives the speech; it is called only where no features are kept under `name`.
         """
-        key = hash_key(self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
-        path = self.folder / "heard" / f"{name}-{key}.npz"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+
+        def extract() -> dict[str, np.ndarray]:
             speech = load_speech()
-            features = extract_speech_features(self.network.speaker, speech, show)
-            seconds = np.array([len(samples) / SAMPLE_RATE for samples in speech])
-            with write_atomically(path) as kept:
-                np.savez(kept, features=features, seconds=seconds)
-        with np.load(path) as data:
-            features, seconds = data["features"], data["seconds"]
-        return self.head.predict(features, seconds), seconds
+            return {
+                "features": extract_speech_features(self.network.speaker, speech, show),
+                "seconds": np.array([len(samples) / SAMPLE_RATE for samples in speech]),
+            }
+
+        key = (self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
+        kept = keep_arrays(find_place(self.folder / "heard", name, *key), extract)
+        return self.head.predict(kept["features"], kept["seconds"]), kept["seconds"]
 
 
 def train_fold_encoder(
@@ -64,7 +62,7 @@ def train_fold_encoder(
     held_out: np.ndarray,
     folder: Path,
     fold: Mapping[str, Any],
-    show: Show,
+    show: ProgressCallback,
 ) -> FoldEncoder:
     """The encoder of one fold, trained on all clips but those `held_out` (N,) bool.
 

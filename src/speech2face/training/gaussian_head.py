@@ -34,28 +34,28 @@ class HeadSolution:
     weight: np.ndarray  # (D, F)
     bias: np.ndarray  # (D,)
     average: np.ndarray  # (D,)
-    residual: np.ndarray  # (D, D)
-    explained: np.ndarray  # (D, D)
-    half_seconds: float
-    stretch: np.ndarray  # (D, D)
+    residual_covariance: np.ndarray  # (D, D)
+    explained_covariance: np.ndarray  # (D, D)
+    half_gain_seconds: float
+    unshrink: np.ndarray  # (D, D)
 
     def predict(self, features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Features (N, F) and seconds (N,) → means (N, D)."""
-        gain = seconds / (seconds + self.half_seconds)
+        gain = seconds / (seconds + self.half_gain_seconds)
         return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
 
     def show(self, means: np.ndarray) -> np.ndarray:
         """Where the faces of means (N, D) are drawn, and told apart best (N, D)."""
-        return self.average + (means - self.average) @ self.stretch.T
+        return self.average + (means - self.average) @ self.unshrink.T
 
     def covariance(self, seconds: float) -> np.ndarray:
-        gain = seconds / (seconds + self.half_seconds)
-        return self.residual + (1 - gain) * self.explained
+        gain = seconds / (seconds + self.half_gain_seconds)
+        return self.residual_covariance + (1 - gain) * self.explained_covariance
 
     @property
     def prior(self) -> np.ndarray:
         """Covariance (D, D) of faces when no voice is heard."""
-        return self.residual + self.explained
+        return self.residual_covariance + self.explained_covariance
 
 
 def solve_head(
@@ -119,7 +119,7 @@ def log_likelihood_ratios(
     covariance down, and would be told apart by its errors.
     """
     size = len(head.average)
-    tolerance = TOLERANCE * np.trace(head.residual) / size * np.eye(size)
+    tolerance = TOLERANCE * np.trace(head.residual_covariance) / size * np.eye(size)
     prior = _log_density(faces - head.average, head.prior + tolerance)  # (n,)
     return np.stack(
         [
@@ -161,11 +161,12 @@ def _fit_half_seconds(
     root = np.linalg.inv(np.linalg.cholesky(residual + explained))
     share, turn = np.linalg.eigh(root @ explained @ root.T)
     share = np.clip(share, 0, 0.999)
+    bound = 1 / max(share.max(), np.finfo(float).tiny)  # also where nothing is explained
     true, predicted = true @ root.T @ turn, predicted @ root.T @ turn
     best, best_likelihood = 0.0, -np.inf
     for half in np.geomspace(0.02, 5, 60):
         gain = (seconds / (seconds + half) * (1 + half / reference))[:, None]
-        variance = np.maximum(1 - np.minimum(gain, 1 / share.max()) * share, 1e-3)
+        variance = np.maximum(1 - np.minimum(gain, bound) * share, 1e-3)
         error = true - gain * predicted
         likelihood = -0.5 * (error**2 / variance + np.log(variance)).sum()
         if likelihood > best_likelihood:

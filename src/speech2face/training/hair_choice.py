@@ -7,15 +7,17 @@ import torch
 import torch.nn.functional as F
 
 PENALTY = 100.0  # on the slopes' squares, of directions with every column brought to one spread
-SURER = 1.6  # than the regressions are: unlikely hair looks wrong, as often as it is met
-SURER_GROUP = (
-    4.0  # the same of a group: long hair on a man is seen at once, wavy for straight never
-)
+# How much surer than the regressions are, of the group and of the kind within it: unlikely hair
+# looks wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
+SURER = 8.0, 2.5
 DRAWS = 6  # of likings for each person, when the kinds are balanced
 
 
 def solve_chances(
-    towards: np.ndarray, worn: np.ndarray, groups: np.ndarray
+    towards: np.ndarray,
+    worn: np.ndarray,
+    groups: np.ndarray,
+    surer: tuple[float, float] = SURER,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Directions (N, D), which kind each person wears (N,), -1 for unknown, and the group that each
     kind belongs to (kinds,), as short or long → slope (D, kinds) and offset (kinds,) of the
@@ -33,9 +35,9 @@ def solve_chances(
     x = (towards - middle) / spread
     member = np.unique(groups, return_inverse=True)[1]
     slope, offset = _regress(x, member[worn], np.zeros(member.max() + 1, int))
-    found, start = SURER_GROUP * slope[:, member], SURER_GROUP * offset[member]
+    found, start = surer[0] * slope[:, member], surer[0] * offset[member]
     slope, offset = _regress(x, worn, member)
-    found, start = found + SURER * slope, start + SURER * offset
+    found, start = found + surer[1] * slope, start + surer[1] * offset
     found = found / spread[:, None]
     start = start - middle @ found
     return found, start + _balance(towards @ found + start, worn, kinds)

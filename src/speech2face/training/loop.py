@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.errors import Interrupted, ModelError
 from speech2face.training.checkpoint import TrainingState, load_weights, save_weights
 from speech2face.training.distributed import (
@@ -101,7 +101,7 @@ class ValidatedTask(Task, Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepReport:
     """Where a run is, for whoever shows it."""
 
     step: int
@@ -112,10 +112,10 @@ class Progress:
     peak_share: float | None = None  # of what the GPU can do, 0 … 1; None on a CPU
 
 
-def report_progress(show: Show, what: str) -> Callable[[Progress], None]:
+def report_progress(show: ProgressCallback, what: str) -> Callable[[StepReport], None]:
     """Shows a run's losses, its throughput and the time left, in a line."""
 
-    def report(progress: Progress) -> None:
+    def report(progress: StepReport) -> None:
         words = [f"{name} {loss:.3f}" for name, loss in progress.losses.items()]
         if progress.clips_per_second:
             words.append(f"{progress.clips_per_second:.1f} clips/s")
@@ -132,7 +132,7 @@ def fit(
     config: LoopConfig,
     folder: Path,
     facts: dict[str, Any],
-    show: Callable[[Progress], None] | None = None,
+    show: Callable[[StepReport], None] | None = None,
     options: RunOptions | None = None,
     processes: Processes = SINGLE_PROCESS,
 ) -> None:
@@ -205,7 +205,7 @@ def fit(
                 curve.add(step, {**row, **numbers, **figures}, speed)
                 if show:
                     left = 0.0 if over else throughput.seconds_a_step * (config.steps - state.step)
-                    show(Progress(state.step, config.steps, row, left, **speed))
+                    show(StepReport(state.step, config.steps, row, left, **speed))
             late = time.monotonic() - saved > options.checkpoint_seconds
             if curve and (over or stopping or late):
                 curve.flush()

@@ -107,11 +107,11 @@ def load_onnx_weights(network: nn.Module, path: str | os.PathLike[str]) -> None:
                 inner, outer = found.pop(f"{prefix}.bias{layer}")[0].chunk(2)
                 found[f"{prefix}.bias_ih_l{layer}"] = _restore_gates(inner)
                 found[f"{prefix}.bias_hh_l{layer}"] = _restore_gates(outer)
-    own = network.state_dict()
-    counts = {name for name in own if name.endswith("num_batches_tracked")}
-    if missing := own.keys() - counts - found.keys():
-        raise ModelError(f"{path}: lacks weights of the network, {sorted(missing)[0]} for one.")
-    network.load_state_dict({n: found[n] for n in own.keys() - counts}, strict=False)
+    # As a state dict, since a network reads there what older versions called its tensors.
+    missing = network.load_state_dict(found, strict=False).missing_keys
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing:
+        raise ModelError(f"{path}: lacks weights of the network, {min(missing)} for one.")
 
 
 class OnnxLstm(nn.Module):

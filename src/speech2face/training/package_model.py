@@ -11,12 +11,12 @@ import torch
 
 from speech2face import __version__
 from speech2face.errors import ModelError, UsageError
+from speech2face.model_folders import FILES, UNTUNED, Card, hash_file, save_card
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.onnx_export import export_onnx, round_to_half
 from speech2face.training.untuned_weights import pack_untuned
 from speech2face.training.voice_encoder import load_untuned, load_voice_encoder
-from speech2face.weights import FILES, UNTUNED, Card, hash_file, write_card
 
 
 def export_model(
@@ -95,7 +95,7 @@ def export_model(
         typical=decoder_facts["recipe"].get("typical", 1.0),
         hair_shapes=decoder.shapes - 1,
     )
-    write_card(folder, card)
+    save_card(folder, card)
     return card
 
 

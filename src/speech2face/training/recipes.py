@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
-from speech2face.networks.attention_pooling import AttentiveEncoderConfig
+from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.encoder_factory import fit_size
-from speech2face.training.end_to_end import EndToEndRecipe, LossWeights
+from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
@@ -33,7 +33,7 @@ def face_decoder() -> FaceDecoderRecipe:
     speech2face train face-decoder --pairs pairs --pairs more --out runs/face-decoder
 
     Measuring 1,620 pictures 3 min, solving a minute. Faces drawn from voices, two-way by five folds
-    over 1,090 people: dlib .838 [.828, .848], SFace .655 [.639, .671].
+    over 1,090 people: dlib .836 [.826, .846], SFace .649 [.632, .665].
     """
     return FaceDecoderRecipe(name="face-decoder", network=FaceDecoderConfig())
 

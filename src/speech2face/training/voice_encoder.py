@@ -15,21 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from speech2face import __version__
-from speech2face.console import Show
-from speech2face.data.voices import Voices
+from speech2face.console import ProgressCallback
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
+from speech2face.model_folders import UNTUNED, find_model, hash_file
 from speech2face.networks.losses import regression_loss
-from speech2face.networks.speaker_encoder import load_speaker_encoder
+from speech2face.networks.speaker_encoder import load_speaker_encoder, read_config
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.provenance import hash_rows
+from speech2face.run_provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.clip_features import FRAMES_A_SECOND, ClipFeatures, extract_features
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, fit, report_progress
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.untuned_weights import unpack_untuned
-from speech2face.weights import UNTUNED, find_model, hash_file
 
 BLOCKS = tuple(f"campplus.{part}." for part in ("blocks", "transitions", "exit", "embed"))
 LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))
@@ -59,7 +59,11 @@ class VoiceEncoderRecipe:
 
 
 def prepare_clips(
-    recipe: VoiceEncoderRecipe, network: VoiceEncoder, voices: Voices, cache: Path, show: Show
+    recipe: VoiceEncoderRecipe,
+    network: VoiceEncoder,
+    voices: Voices,
+    cache: Path,
+    show: ProgressCallback,
 ) -> ClipFeatures:
     """Features of each clip and of crops of it, by the recipe's speaker networks.
 
@@ -131,7 +135,7 @@ def train_voice_encoder(
     speaker: Path | None,
     folder: Path,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
 ) -> Path:
     """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
@@ -165,7 +169,7 @@ def tune(
     chosen: np.ndarray,
     folder: Path,
     facts: dict[str, Any],
-    show: Show,
+    show: ProgressCallback,
 ) -> tuple[HeadSolution, ClipFeatures]:
     """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
 
@@ -187,10 +191,10 @@ def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
         "linear.weight": head.weight,
         "linear.bias": head.bias,
         "average": head.average,
-        "residual": head.residual,
-        "explained": head.explained,
-        "half_seconds": np.array(head.half_seconds),
-        "stretch": head.stretch,
+        "residual_covariance": head.residual_covariance,
+        "explained_covariance": head.explained_covariance,
+        "half_gain_seconds": np.array(head.half_gain_seconds),
+        "unshrink": head.unshrink,
     }
     network.head.load_state_dict(
         {k: torch.tensor(v, dtype=torch.float32) for k, v in tensors.items()}
@@ -264,8 +268,9 @@ def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
     if (found := facts.get("network", "voice_encoder")) != "voice_encoder":
         raise ModelError(f"{path}: holds a {found}; wanted the released network, a voice_encoder.")
     tensors = {k: v for k, v in tensors.items() if not k.startswith("untuned/")}
+    sizes = facts["recipe"]["network"]
     network = VoiceEncoder(
-        VoiceEncoderConfig(face_embedding=facts["recipe"]["network"]["face_embedding"])
+        VoiceEncoderConfig(sizes["face_embedding"], read_config(sizes["speaker"]))
     )
     network.load_state_dict(float32(tensors))
     return network.eval(), facts

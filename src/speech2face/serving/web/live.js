@@ -6,7 +6,7 @@ import { PICTURE, address, explainNoStream } from "./server.js";
 const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen live
 
 /**
- * Open a stream for samples at `rate`, for faces drawn as chosen. `onHeard` gets {duration, speech}
+ * Open a stream for samples at `rate`, for faces drawn as chosen. `onHeard` gets {analysed_seconds, speech_seconds}
  * in seconds, `onFace` the facts of each face, `onProblem` the Problem that ended the stream before
  * its time.
  */

@@ -65,9 +65,9 @@ function showResult(choices) {
   shownChoices = choices;
   showFace(shown);
   showModel(shown.model);
-  const seconds = kept.seconds || shown.duration;
+  const seconds = kept.seconds || shown.analysed_seconds;
   waveform.show(kept.peaks, seconds, shown.segments);
-  find("used").textContent = `Speech that was used, ${shown.seconds.toFixed(1)} s`;
+  find("used").textContent = `Speech that was used, ${shown.speech_seconds.toFixed(1)} s`;
   offerPlay(kept.blob, (second) => waveform.point(second));
   enter("result", "The face is drawn.");
 }
@@ -175,7 +175,7 @@ async function record() {
   let segments = [];
   const live = openLive(microphone.rate, choices, {
     onHeard(heard) {
-      if (main.dataset.state === "recording") tellHeard(heard);
+      if (main.dataset.state === "recording") showSpeechSeconds(heard);
     },
     onFace(face) {
       segments = face.segments;
@@ -195,7 +195,7 @@ async function record() {
   signal.addEventListener("abort", close);
   showNoFace();
   enter("recording", "Recording. Speak as you always do.");
-  tellHeard({ speech: 0 });
+  showSpeechSeconds({ speech_seconds: 0 });
   find("not-live").textContent = "";
 
   microphone.listen((block) => {
@@ -228,12 +228,12 @@ async function record() {
   };
 }
 
-function tellHeard({ speech }) {
-  find("progress").value = Math.min(1, speech / BEST_SECONDS);
-  if (speech >= BEST_SECONDS) {
+function showSpeechSeconds({ speech_seconds: seconds }) {
+  find("progress").value = Math.min(1, seconds / BEST_SECONDS);
+  if (seconds >= BEST_SECONDS) {
     find("heard").textContent = "enough speech heard, stop when you like";
-  } else if (speech) {
-    find("heard").textContent = `${speech.toFixed(1)} of ${BEST_SECONDS} s of speech heard`;
+  } else if (seconds) {
+    find("heard").textContent = `${seconds.toFixed(1)} of ${BEST_SECONDS} s of speech heard`;
   } else {
     find("heard").textContent = "listening for speech";
   }

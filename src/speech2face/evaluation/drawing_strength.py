@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech2face.evaluation.attribute_agreement import judge_clips
-from speech2face.evaluation.raters import RatedPictures
-from speech2face.evaluation.scores import score_pictures
+from speech2face.evaluation.face_scores import score_pictures
+from speech2face.evaluation.rating_networks import RatedPictures
 from speech2face.metrics.evaluation_results import DrawnAge, DrawnPictures
 from speech2face.metrics.fairness import Group, compare_groups
 from speech2face.metrics.intervals import (

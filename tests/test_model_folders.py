@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from speech2face.errors import ModelError
-from speech2face.reconstruct import load
-from speech2face.weights import (
+from speech2face.model_folders import (
     FILES,
     UNTUNED,
     Card,
     find_model,
     hash_file,
     model_names,
-    write_card,
+    save_card,
 )
+from speech2face.reconstruct import load
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_folder_is_a_model(folder: Path) -> None:
 def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
     hashes = {name: hash_file(folder / name) for name in FILES}
     card = Card("mine", "2.0.0", "MIT", "Näme", "dlib", hashes, {"voice_encoder": {"people": 3}})
-    write_card(folder, card)
+    save_card(folder, card)
     assert find_model(str(folder)).card == card
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [*FILES, UNTUNED, "card.json", "disclosure.json"]
@@ -123,5 +123,5 @@ def test_a_file_is_no_model(folder: Path) -> None:
     path = folder / FILES[1]
     path.write_bytes(b"not a network")
     card = find_model().card
-    write_card(folder, Card(**vars(card) | {"sha256": card.sha256 | {path.name: hash_file(path)}}))
+    save_card(folder, Card(**vars(card) | {"sha256": card.sha256 | {path.name: hash_file(path)}}))
     assert f"{path}: not a model that can be run" in refusal(folder)

@@ -14,9 +14,9 @@ from torch import nn
 from helpers.finished_samples import make_sample, make_set
 from helpers.golden_run import GOLDEN, LOG, make_layers, make_voices, run
 from speech2face.data.shards import INDEX, Packing
-from speech2face.data.voices import Voices
+from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import Interrupted, ModelError, UsageError
-from speech2face.networks.attention_pooling import AttentiveEncoderConfig
+from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
@@ -24,7 +24,7 @@ from speech2face.training.batches import HeldBatches
 from speech2face.training.checkpoint import hash_weights, load_weights, save_weights
 from speech2face.training.encoder_command import Options, find_stream, train
 from speech2face.training.encoder_factory import fit_size, load_encoder, make_network
-from speech2face.training.end_to_end import (
+from speech2face.training.end_to_end_voice_encoder import (
     EndToEndTask,
     LossWeights,
     _split_people,
@@ -317,7 +317,10 @@ def test_a_network_may_begin_as_the_closed_form_leaves_it(tmp_path):
     train, *_ = _split_people(recipe, voices, quiet)
     clips = prepare_clips(start, network, train, tmp_path / "cache", quiet)
     solved = solve(start, clips, np.ones(len(train), bool))
-    for name, value in (("residual", solved.residual), ("average", solved.average)):
+    for name, value in (
+        ("residual_covariance", solved.residual_covariance),
+        ("average", solved.average),
+    ):
         np.testing.assert_allclose(getattr(encoder.head, name), value, atol=1e-6)
     np.testing.assert_allclose(encoder.head.linear.weight.detach(), solved.weight, atol=1e-6)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from speech2face.onnx_graphs import replace_channel_pads, replace_prelus, unpack_weights
+from speech2face.onnx_rewriting import replace_channel_pads, replace_prelus, unpack_weights
 from speech2face.runtime import import_runtime
 
 RANDOM = np.random.default_rng(0)

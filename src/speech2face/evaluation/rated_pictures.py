@@ -15,19 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import find_judge
 from speech2face.data.pairs import Photograph
 from speech2face.evaluation.attribute_agreement import AGE_BANDS, SEXES, GroupProbe, age_band
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import EvaluationSet
-from speech2face.evaluation.raters import (
+from speech2face.evaluation.face_scores import Scores, score_pictures
+from speech2face.evaluation.rating_networks import (
     RatedPictures,
     embed_pictures,
     name_recognisers,
     rate_pictures,
 )
-from speech2face.evaluation.scores import Scores, score_pictures
 from speech2face.metrics.evaluation_results import (
     COMPARISONS,
     RECOGNISERS,
@@ -182,7 +182,7 @@ class RatedSet:
 def rate_set(
     clips: EvaluationSet,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     *,
     folds: DrawnFolds | None = None,
     photographs: Sequence[Photograph] = (),
@@ -223,7 +223,7 @@ def rate_set(
 
 
 def fit_group_probe(
-    photographs: Sequence[Photograph], cache: Path, show: Show, seed: int
+    photographs: Sequence[Photograph], cache: Path, show: ProgressCallback, seed: int
 ) -> FittedProbe | None:
     """Fit on the labelled photographs of train, test on all others; None where either has none."""
     train = [p for p in photographs if p.split == "train"][:PROBED]

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.shards import read_index
 from speech2face.data.splits import split_shares
-from speech2face.data.voices import Voices, hash_shards, read_voices
+from speech2face.data.voice_encoder_data import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.media import SAMPLE_RATE
@@ -197,7 +197,7 @@ def train_end_to_end(
     recipe: EndToEndRecipe,
     source: Voices | Path,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     *,
     speaker: Path | None = None,
     decoder: nn.Linear | None = None,
@@ -267,7 +267,7 @@ def _split(heard: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
 
 
 def _split_people(
-    recipe: EndToEndRecipe, source: Voices | Path, show: Show
+    recipe: EndToEndRecipe, source: Voices | Path, show: ProgressCallback
 ) -> tuple[Voices | Path, Voices, np.ndarray, dict[str, Any]]:
     """What is learned from, clips of people held out, the average face (D,), what data it is."""
     if isinstance(source, Path):
@@ -291,7 +291,11 @@ def _open(train: Voices | Path, reading: Reading, workers: int) -> Source:
 
 
 def _prepare_start(
-    start: VoiceEncoderRecipe, train: Voices | Path, speaker: Path | None, cache: Path, show: Show
+    start: VoiceEncoderRecipe,
+    train: Voices | Path,
+    speaker: Path | None,
+    cache: Path,
+    show: ProgressCallback,
 ) -> nn.Module:
     """Pretrained speaker networks, and a head that is solved for the training side."""
     if isinstance(train, Path):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from helpers.drawn_person import BLACK, BLOND, DARK, LIGHT, WHITE, Person
-from speech2face.face_traits import BROWS, EYES, LIPS, NOSE, RISE, Face, read_face
+from speech2face.cartoon_traits import BROWS, EYES, LIPS, NOSE, RISE, FaceTraits, read_face
 
 MIDDLE = (176, 124, 96)
 
 
-def read(person: Person) -> Face:
+def read(person: Person) -> FaceTraits:
     return read_face(np.asarray(person.picture(), np.float64), person.landmarks())
 
 

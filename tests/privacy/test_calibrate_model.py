@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.command import run
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
-from speech2face.data.near_duplicates import Looks
+from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from speech2face.data.pairs import read_pairs
-from speech2face.data.voices import Voices, identify_data
+from speech2face.data.split_leaks import Looks
+from speech2face.data.voice_encoder_data import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
-from speech2face.privacy.calibrate import (
+from speech2face.model_folders import FILES, Model, find_model, save_card
+from speech2face.privacy.calibrate_model import (
     HeldOut,
     calibrate,
     read_axes,
@@ -35,7 +36,6 @@ from speech2face.training.recipes import (
     voice_encoder_debug,
     voice_encoder_frozen,
 )
-from speech2face.weights import FILES, Model, find_model, write_card
 
 SECONDS = 1.0  # of speech, of each clip
 
@@ -53,17 +53,11 @@ def make_model(folder: Path, recipe: Any, data: str = "abc") -> Model:
     folder.mkdir()
     for name in FILES:
         shutil.copy(released.folder / name, folder)
-    write_card(folder, replace(released.card, name="mine", sha256=sha256, facts=facts))
+    save_card(folder, replace(released.card, name="mine", sha256=sha256, facts=facts))
     return find_model(str(folder))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "speech2face"]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
-
-
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
     pairs = make_pairs(tmp_path)
     clips = [pair.clip for pair in read_pairs(pairs)]
@@ -152,12 +146,13 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     names = [str(number) for number in range(15)]
     speech = [rng.normal(size=10_000).astype(np.float32) for _ in names]
     faces = rng.normal(size=(15, 128)).astype(np.float32)
-    recipe = replace(voice_encoder_debug(), tuning=None)
+    recipe = replace(tiny_debug_recipe(), tuning=None)
+    speaker = save_tiny_speaker(tmp_path / "speaker.safetensors")
 
     def train(faces: np.ndarray) -> HeldOut:
         looks = Looks.gather({"dlib": faces}, len(faces))
         voices = Voices(names, names, speech, faces, "x", seen=looks)
-        return HeldOut.train(recipe, voices, tmp_path, show)
+        return HeldOut.train(recipe, voices, tmp_path, show, speaker)
 
     first = train(faces)
     changed = np.where((first.fold == 0)[:, None], -faces, faces)

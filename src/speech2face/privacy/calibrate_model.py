@@ -19,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from speech2face import __version__
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.degradations import DEGRADATIONS
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_photographs
-from speech2face.data.voices import Voices, identify_data, load_voices
+from speech2face.data.voice_encoder_data import Voices, identify_data, load_voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.retrieval import rank_matches
+from speech2face.model_folders import FILES, Model
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.privacy.attackers import FoldedPairs
 from speech2face.privacy.fit_calibration import (
@@ -48,8 +49,8 @@ from speech2face.privacy.leakage_estimate import (
     measure_sound,
     whiten_by_prior,
 )
-from speech2face.provenance import claim_run, describe
-from speech2face.reports.formats import format_estimate
+from speech2face.reports.number_words import format_estimate
+from speech2face.run_provenance import claim_run, describe
 from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
 from speech2face.training.gaussian_head import HeadConfig, log_likelihood_ratios
 from speech2face.training.loop import LoopConfig
@@ -60,7 +61,6 @@ from speech2face.training.voice_encoder import (
     load_speaker,
     prepare_clips,
 )
-from speech2face.weights import FILES, Model
 
 FOLDS = 5
 LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long
@@ -93,7 +93,7 @@ class HeldOut:
         recipe: VoiceEncoderRecipe,
         voices: Voices,
         folder: Path,
-        show: Show,
+        show: ProgressCallback,
         speaker: Path | None = None,
         folds: int = FOLDS,
     ) -> HeldOut:
@@ -115,7 +115,7 @@ class HeldOut:
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
-    def embed_conditions(self, show: Show) -> list[Condition]:
+    def embed_conditions(self, show: ProgressCallback) -> list[Condition]:
         """Clips whole, cut short, and made worse; conditions of too few clips are left out."""
         seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
@@ -128,7 +128,9 @@ class HeldOut:
             show("embedding", place, len(ways), name)
         return conditions
 
-    def _embed(self, name: str, rows: np.ndarray, change: Change, show: Show) -> Condition:
+    def _embed(
+        self, name: str, rows: np.ndarray, change: Change, show: ProgressCallback
+    ) -> Condition:
         """Clips (n,) by number, after `change`."""
         voices, fold, people = self.voices, self.fold[rows], np.array(self.voices.people)
         sounds = [change(voices.speech[i], int(i)) for i in rows]
@@ -147,10 +149,12 @@ class HeldOut:
             )
             faces = voices.faces[gallery]
             scores[np.ix_(own, gallery)] = log_likelihood_ratios(head, predicted, lengths, faces)
-            covariance = FaceCovariance(head.prior, head.explained, head.half_seconds)
+            covariance = FaceCovariance(
+                head.prior, head.explained_covariance, head.half_gain_seconds
+            )
             turn, explained = whiten_by_prior(covariance)
             means[own], seconds[own] = (predicted - head.average) @ turn, lengths
-            shares[own] = (lengths / (lengths + head.half_seconds))[:, None] * explained
+            shares[own] = (lengths / (lengths + head.half_gain_seconds))[:, None] * explained
         true = rows[:, None] == np.arange(len(people))
         others = (fold[:, None] == self.fold) & (people[rows][:, None] != people)
         ranks = rank_matches(scores, true, others)
@@ -196,7 +200,7 @@ def calibrate(
     data: Sequence[Path],
     faces: Path | None,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     speaker: Path | None = None,
 ) -> tuple[Calibration, CalibrationReport]:
     """The numbers of a model, and what is stated and found by them.
@@ -266,7 +270,9 @@ def read_recipe(model: Model) -> VoiceEncoderRecipe:
     )
 
 
-def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[str, Any]:
+def read_axes(
+    folder: Path, face_encoder: str, cache: Path, show: ProgressCallback
+) -> dict[str, Any]:
     """The lines of sex and age, as `Calibration` has them, from labelled photographs.
 
     Raises UsageError where photographs of either sex, or their ages, are missing.
@@ -278,12 +284,7 @@ def read_axes(folder: Path, face_encoder: str, cache: Path, show: Show) -> dict[
             f"{folder / 'faces.csv'}: needs photographs with age, and with gender Female and Male."
         )
     years = np.array([_middle_of(p.age, folder) for p in photographs])
-    measured = measure_faces(
-        [p.path for p in photographs],
-        face_encoder,
-        cache,
-        lambda done, total: show("measuring faces", done, total, ""),
-    )
+    measured = measure_faces([p.path for p in photographs], face_encoder, cache, show)
     male = np.array([p.gender == "Male" for p in photographs])
     rows = measured.index
     axis, offset, age = fit_axes(measured.embeddings.astype(np.float64), male[rows], years[rows])

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speech2face.data import pair_sets
+from speech2face.data import merge_pairs
 from speech2face.data.face_unwarping import MeasuredFaces
-from speech2face.data.near_duplicates import Looks
-from speech2face.data.pair_sets import join_people, read_sets
+from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
 from speech2face.data.shards import INDEX
-from speech2face.data.voices import Voices, identify_data, join_voices
+from speech2face.data.split_leaks import Looks
+from speech2face.data.voice_encoder_data import Voices, identify_data, join_voices
 from speech2face.errors import UsageError
 
 FACES = {"ann": 0, "bob": 1, "ben": 2, "cid": 3, "": np.nan}  # whose face a picture shows
@@ -43,8 +43,8 @@ def recogniser(monkeypatch) -> None:
         faces = places[:, None] * np.eye(1, 128, dtype=np.float32)
         return MeasuredFaces(np.array(seen), np.zeros((len(seen), 468, 2)), 0 * places, faces)
 
-    monkeypatch.setattr(pair_sets, "measure_faces", measure)
-    monkeypatch.setattr(pair_sets, "find_recognisers", lambda: ["dlib"])
+    monkeypatch.setattr(merge_pairs, "measure_faces", measure)
+    monkeypatch.setattr(merge_pairs, "find_recognisers", lambda: ["dlib"])
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_set_is_known_among_others_as_it_is_alone(folders):
 
 
 def test_one_folder_is_left_as_its_table_has_it(folders, monkeypatch):
-    monkeypatch.setattr(pair_sets, "measure_faces", None)  # faces are not asked for
+    monkeypatch.setattr(merge_pairs, "measure_faces", None)  # faces are not asked for
     assert join(folders[:1]) == read_pairs(folders[0])
     assert not identify_data(folders[:1]).sets
 
@@ -143,5 +143,5 @@ def test_folders_that_cannot_be_read_together_are_one_line(folders, tmp_path):
 
 def test_folders_of_one_name_are_told_by_those_above(tmp_path):
     paths = [tmp_path / "a" / "pairs", tmp_path / "b" / "pairs", tmp_path / "more"]
-    assert pair_sets.name_sets(paths) == ["a/pairs", "b/pairs", f"{tmp_path.name}/more"]
-    assert pair_sets.name_sets(paths[1:]) == ["pairs", "more"]
+    assert merge_pairs.name_sets(paths) == ["a/pairs", "b/pairs", f"{tmp_path.name}/more"]
+    assert merge_pairs.name_sets(paths[1:]) == ["pairs", "more"]

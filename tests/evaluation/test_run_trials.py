@@ -8,9 +8,8 @@ import pytest
 
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.evaluation import raters
-from speech2face.evaluation.raters import read_kept
-from speech2face.evaluation.trial_lists import format_scores, score_list
+from speech2face.evaluation import rating_networks
+from speech2face.evaluation.run_trials import format_scores, score_list
 from speech2face.evaluation.verification_trials import (
     PairScores,
     TripletScores,
@@ -49,13 +48,13 @@ def world(tmp_path, monkeypatch):
         (tmp_path / f"p{n}" / "a.wav").write_text(f"voice {n}")
         (tmp_path / f"p{n}" / "a.jpg").write_text(f"face {n}")
 
-    def measure(paths, recogniser, cache, show=None):
+    def measure(paths, recogniser, cache, show=None, **_):
         index = [i for i, path in enumerate(paths) if path.parent.name != "p7"]  # no face there
         whose = [int(paths[i].parent.name[1]) for i in index]
         mesh = np.zeros((len(index), 468, 2))
         return MeasuredFaces(np.array(index), mesh, np.zeros(len(index)), vectors[whose])
 
-    monkeypatch.setattr(raters, "measure_faces", measure)
+    monkeypatch.setattr(rating_networks, "measure_faces", measure)
     return tmp_path, Parrot(vectors)
 
 
@@ -113,9 +112,3 @@ def test_people_may_be_named_in_a_table_and_are_checked_before_anything_is_heard
         table.write_text(wrong)
         with pytest.raises(UsageError, match=why):
             read_people(table)
-
-
-def test_a_damaged_file_keeps_nothing(tmp_path):
-    for text in ("", "{", "[1]", '"a"'):
-        (tmp_path / "kept.json").write_text(text)
-        assert read_kept(tmp_path / "kept.json") == {}

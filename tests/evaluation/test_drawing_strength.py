@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from speech2face.evaluation.raters import RatedPictures
-from speech2face.evaluation.strengths import TrueFaces, compare_drawn_ages, measure_drawn
+from speech2face.evaluation.drawing_strength import TrueFaces, compare_drawn_ages, measure_drawn
+from speech2face.evaluation.rating_networks import RatedPictures
 from speech2face.metrics.evaluation_results import RECOGNISERS, DrawnPictures
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 

@@ -91,7 +91,7 @@ class FacePair(NamedTuple):
     distance: float  # by dlib
     same: bool  # whether they are taken for one person's; else it is doubtful
 
-    def tell(self, clips: Names) -> str:
+    def format(self, clips: Names) -> str:
         """Both clips, and what each recogniser says."""
         known = {"SFace": self.cosine, "dlib": self.distance}
         told = ", ".join(f"{name} {x:.2f}" for name, x in known.items() if np.isfinite(x))
@@ -138,7 +138,7 @@ def check_folds(fold: np.ndarray, people: Names, looks: Looks, clips: Names) -> 
             f"({name_some(met)}); all clips of a person belong in one."
         )
     pairs = compare_faces(looks, fold)
-    same = [pair.tell(clips) for pair in pairs if pair.same]
+    same = [pair.format(clips) for pair in pairs if pair.same]
     if same:
         raise UsageError(
             f"{_tell(len(same), 'face stands', 'faces stand')} in two folds by two names: "
@@ -150,7 +150,7 @@ def check_folds(fold: np.ndarray, people: Names, looks: Looks, clips: Names) -> 
 
 def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
     """A line of the log that names the likeliest of those whom somebody should look at."""
-    doubtful = [pair.tell(clips) for pair in pairs if not pair.same]
+    doubtful = [pair.format(clips) for pair in pairs if not pair.same]
     if doubtful:
         least = "at least " if len(doubtful) >= MOST_DOUBTFUL else ""
         log.warning(

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from helpers.synthetic_pairs import make_pairs, save_recogniser
-from speech2face import provenance
+from speech2face import run_provenance
 from speech2face.data import face_unwarping
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import read_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.provenance import FILE, claim_run, describe, hash_key, summarise
+from speech2face.run_provenance import FILE, claim_run, describe, hash_key, summarise
 from speech2face.training.encoder_command import Options, claim_encoder_run, train
 from speech2face.training.face_decoder import claim_decoder_run
 from speech2face.training.recipes import (
@@ -139,9 +139,9 @@ def test_another_recipe_another_version_and_other_networks_are_refused(
     with pytest.raises(ModelError, match="cannot be read"):
         train(recipe, [pairs], folder, Options(speaker=tmp_path / "none"), quiet)
     sharper = replace(face_decoder_debug(), sharpening=2.0)
-    with pytest.raises(UsageError, match=r"another recipe \(sharpening 1\.7 there, 2\.0 here\)"):
+    with pytest.raises(UsageError, match=r"another recipe \(sharpening 2\.2 there, 2\.0 here\)"):
         claim_decoder_run(runs / "face", sharper, read_pairs(pairs))
-    monkeypatch.setattr(provenance, "__version__", "9.9")
+    monkeypatch.setattr(run_provenance, "__version__", "9.9")
     with pytest.raises(UsageError, match=r"another version \(.*, this is 9\.9\); choose another"):
         train_face(pairs, runs)
 
@@ -237,7 +237,7 @@ def test_a_recogniser_is_known_by_the_content_of_its_files(tmp_path, monkeypatch
         lambda: None,
         lambda: path.with_suffix(".toml").write_text("mean = 101.0\n"),
         lambda: picture.write_bytes(b"no other"),
-        lambda: monkeypatch.setattr(provenance, "__version__", "9.9"),
+        lambda: monkeypatch.setattr(run_provenance, "__version__", "9.9"),
     ):
         change()
         with pytest.raises(Planned):

@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from speech2face.data import near_duplicates
-from speech2face.data.near_duplicates import (
+from speech2face.data import split_leaks
+from speech2face.data.split_leaks import (
     DLIB_ALONE,
     DOUBTFUL,
     SAME,
@@ -106,7 +106,7 @@ def test_one_recogniser_alone_decides_strictly_where_the_other_is_missing():
             known = Looks.gather({name: getattr(looks, name)}, COUNT)
             (pair,) = compare_faces(known, PEOPLE)
             assert pair.same == ((cosine, distance) == near)
-            assert pair.tell(CLIPS).count(",") == 0
+            assert pair.format(CLIPS).count(",") == 0
     # Of some faces only one is missing: they are compared by what both have.
     looks = make_looks()
     liken(looks, 8, 1, 0.2, 0.3)
@@ -123,7 +123,7 @@ def test_pairs_come_likeliest_first_and_once_and_never_of_one_group(monkeypatch)
     liken(looks, 7, 3, 0.5, 0.4)  # doubtful
     groups = list("abcdaefgh")
     for block in (2, 4, 2_048):
-        monkeypatch.setattr(near_duplicates, "BLOCK", block)
+        monkeypatch.setattr(split_leaks, "BLOCK", block)
         pairs = compare_faces(looks, groups)
         assert [(p.first, p.second) for p in pairs] == [(2, 6), (1, 5), (3, 7)]
         assert [p.same for p in pairs] == [True, True, False]
@@ -132,7 +132,7 @@ def test_pairs_come_likeliest_first_and_once_and_never_of_one_group(monkeypatch)
 
 
 def test_all_pairs_are_looked_at_as_if_one_by_one(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "BLOCK", 16)
+    monkeypatch.setattr(split_leaks, "BLOCK", 16)
     rng = np.random.default_rng(3)
     centres = make_looks(12, seed=4)
     rows = rng.integers(12, size=70)
@@ -165,7 +165,7 @@ def test_doubtful_pairs_are_named_in_a_line(caplog, monkeypatch):
     assert line.endswith(
         "look at clip1 and clip8 (SFace 0.50, dlib 0.40); clip2 and clip7 (SFace 0.48, dlib 0.40)"
     )
-    monkeypatch.setattr(near_duplicates, "MOST_DOUBTFUL", 1)
+    monkeypatch.setattr(split_leaks, "MOST_DOUBTFUL", 1)
     pairs = compare_faces(looks, PEOPLE)
     assert [(p.first, p.second) for p in pairs] == [(1, 8)]
     tell_doubtful(pairs, CLIPS)
@@ -175,7 +175,7 @@ def test_doubtful_pairs_are_named_in_a_line(caplog, monkeypatch):
 def test_a_recogniser_that_is_not_installed_is_told(monkeypatch, caplog):
     assert find_recognisers() == ["dlib", "sface"]
     assert not caplog.records
-    monkeypatch.setattr(near_duplicates, "is_installed", lambda name: name == "dlib")
+    monkeypatch.setattr(split_leaks, "is_installed", lambda name: name == "dlib")
     assert find_recognisers() == ["dlib"]
     assert "sface not installed: who is the same person is told by dlib alone" in caplog.text
 
@@ -204,7 +204,7 @@ def test_what_is_written_of_rules_is_what_was_measured():
 
     missed, joined = MEASURED["missed"], MEASURED["joined"]
     counts = [missed["clips of one person"], joined["frames of videos"], joined["photographs"]]
-    told = near_duplicates.__doc__ or ""
+    told = split_leaks.__doc__ or ""
     for one in counts:
         assert f"{one['pairs']:,} " in " ".join(told.split())
     columns = [joined[f"photographs, {group}"] for group in ("East Asian", "White")]

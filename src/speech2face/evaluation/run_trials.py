@@ -6,7 +6,6 @@ every trial with them is a tie; how many there are is reported.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face import __version__
-from speech2face.console import Show
+from speech2face.array_cache import find_place, keep_rows
+from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.evaluation.raters import embed_pictures, read_kept
+from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.verification_trials import (
     PairScores,
     PairTrial,
@@ -29,14 +28,11 @@ from speech2face.evaluation.verification_trials import (
     score_pairs,
     score_triplets,
 )
-from speech2face.files import write_atomically
-from speech2face.provenance import Provenance, describe, hash_rows
+from speech2face.model_folders import hash_file
 from speech2face.reconstruct import Speech2Face
-from speech2face.weights import hash_file
+from speech2face.run_provenance import Provenance, describe, hash_rows
 
 log = logging.getLogger(__name__)
-
-SAVED = 50  # recordings after which embeddings are saved
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def score_list(
     root: Path,
     model: Speech2Face,
     folder: Path,
-    show: Show,
+    show: ProgressCallback,
     right: int | None = None,
     people: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -67,7 +63,7 @@ def score_list(
     check_people(trials, people)  # before anything is embedded
     files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
-    voices = embed_voices([root / f for f in spoken], model, folder / "voices.json", show)
+    voices = embed_voices([root / f for f in spoken], model, folder / "cache", show)
     faces = embed_pictures(
         [root / f for f in seen], model.card.face_encoder, folder / "cache", show, "faces"
     ).embeddings
@@ -102,28 +98,21 @@ def score_list(
 
 
 def embed_voices(
-    recordings: Sequence[Path], model: Speech2Face, file: Path, show: Show
+    recordings: Sequence[Path], model: Speech2Face, cache: Path, show: ProgressCallback
 ) -> np.ndarray:
-    """Means (N, D), NaN where nobody speaks; `file` keeps them by content and model."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    means = read_kept(file)
-    own = "".join(model.card.sha256.values())[:16]
-    names = [f"{hash_file(path)} {own} {__version__}" for path in recordings]
-    new = [i for i, name in enumerate(names) if name not in means]
-    for done, i in enumerate(new, 1):
+    """Means (N, D), NaN where nobody speaks, kept in `cache` by content and model."""
+
+    def compute(place: int) -> np.ndarray | None:
         try:
-            means[names[i]] = model.embed(str(recordings[i])).mean.tolist()
+            return model.embed(str(recordings[place])).mean
         except NoSpeechError:
-            means[names[i]] = None
+            return None
         except UnreadableMediaError as error:
             log.warning("taken for a recording without speech: %s", error)
-            means[names[i]] = None
-        if done % SAVED == 0 or done == len(new):
-            with write_atomically(file) as kept:
-                kept.write(json.dumps(means).encode())
-            show("voices", len(names) - len(new) + done, len(names), "")
-    size = next((len(mean) for mean in means.values() if mean), 1)
-    return np.array([means[name] or [np.nan] * size for name in names]).reshape(len(names), -1)
+            return None
+
+    path = find_place(cache, "voices", hash_rows(model.card.sha256.items()))
+    return keep_rows(path, [hash_file(path) for path in recordings], compute, show, "voices")
 
 
 def format_scores(result: ListScores) -> str:

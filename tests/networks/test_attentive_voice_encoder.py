@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers.numeric_voice import make_voice
-from speech2face.networks.attention_pooling import (
+from speech2face.networks.attentive_voice_encoder import (
     AttentiveEncoder,
     AttentiveEncoderConfig,
     AttentivePooling,

@@ -5,12 +5,12 @@ import pytest
 import soundfile
 
 from helpers.synthetic_pairs import make_pairs
-from speech2face.data import pair_sets
-from speech2face.data import voices as module
+from speech2face.data import merge_pairs
+from speech2face.data import voice_encoder_data as module
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import read_pairs
 from speech2face.data.shards import Packing
-from speech2face.data.voices import hear_pairs, load_voices, read_voices
+from speech2face.data.voice_encoder_data import hear_pairs, load_voices, read_voices
 from speech2face.errors import UsageError
 from speech2face.preparation.pipeline import Stages, prepare
 from speech2face.preparation.sources import read_sources
@@ -95,7 +95,7 @@ def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path
         short = path == pairs[1].audio
         return np.zeros(8_000 - short, np.float32), True
 
-    monkeypatch.setattr(pair_sets, "measure_faces", measure)
+    monkeypatch.setattr(merge_pairs, "measure_faces", measure)
     monkeypatch.setattr(module, "hear", hear)
     voices = hear_pairs(pairs[::-1], "dlib", tmp_path, quiet)
     assert voices.clips == [pair.clip for pair in pairs[2:]]

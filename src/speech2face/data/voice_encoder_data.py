@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import explain_face
-from speech2face.data.near_duplicates import Looks
-from speech2face.data.pair_sets import (
+from speech2face.data.merge_pairs import (
     KINDS,
     embed_faces,
     look_at,
@@ -30,9 +29,10 @@ from speech2face.data.pair_sets import (
 from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
+from speech2face.data.split_leaks import Looks
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
-from speech2face.provenance import DataIdentity, join_identities, tell_data
+from speech2face.run_provenance import DataIdentity, describe_data, join_identities
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Voices:
     @property
     def origin(self) -> dict[str, Any]:
         """What weights say of their data."""
-        return tell_data(self.data, self.sets)
+        return describe_data(self.data, self.sets)
 
     def take(self, rows: np.ndarray) -> Voices:
         """The clips of these rows, whole numbers (M,)."""
@@ -81,7 +81,11 @@ class Voices:
 
 
 def load_voices(
-    folders: Sequence[Path], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+    folders: Sequence[Path],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    recognise: bool = False,
 ) -> Voices:
     """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
 
@@ -100,7 +104,7 @@ def load_voices(
 
 
 def join_voices(sets: Sequence[Voices]) -> Voices:
-    """Several sets as one, see pair_sets.py for names; a single set is itself."""
+    """Several sets as one, see merge_pairs.py for names; a single set is itself."""
     if len(sets) == 1:
         return sets[0]
     digests = [one.data for one in sets]
@@ -149,11 +153,15 @@ def _identify_set(folder: Path) -> DataIdentity:
 
 
 def hear_pairs(
-    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, recognise: bool = False
+    pairs: Sequence[Pair],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    recognise: bool = False,
 ) -> Voices:
     """Find the speech of each clip and the embedding of its face.
 
-    With `recognise` also what tells who is the same person, see near_duplicates.py.
+    With `recognise` also what tells who is the same person, see split_leaks.py.
 
     A clip whose sound or face cannot be read, is silent or shorter than 0.5 s, or in which no face
     is found, is left out, and a warning says which and why. What was measured of faces is kept in
@@ -200,7 +208,11 @@ def hear_pairs(
 
 
 def read_voices(
-    folder: Path, face_encoder: str, show: Show, split: str = "train", most: int | None = None
+    folder: Path,
+    face_encoder: str,
+    show: ProgressCallback,
+    split: str = "train",
+    most: int | None = None,
 ) -> Voices:
     """A side of a set, or the first `most` clips that lie in its shards.
 

@@ -111,7 +111,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     return Model(folder, card)
 
 
-def write_card(folder: Path, card: Card) -> None:
+def save_card(folder: Path, card: Card) -> None:
     """Write card.json, last of a model's files."""
     with write_atomically(folder / "card.json") as file:
         file.write(f"{json.dumps(asdict(card), indent=2)}\n".encode())

