@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ FULL = SAMPLE_RATE  # samples: windows that are shorter form no groups
 LEAST_WINDOWS = 2  # of a person
 LEAST_SECONDS = 1.0  # of a person's speech
 SURE = 0.1  # by how much a chunk must be nearer to one person than to any other to be drawn from
+SHORT = 6  # chunks: less than 0.19 s is not drawn from
 REASSIGNED = 2  # times that windows are given to the nearest group
 
 
@@ -41,8 +43,24 @@ class Speaker:
     """One of the people who speak in a recording."""
 
     number: int  # from 1, who speaks most
-    seconds: float  # of speech
+    speech_seconds: float
     segments: tuple[tuple[float, float], ...]  # start and end in the recording, s, in time order
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts by their names, times to a thousandth of a second."""
+        return {
+            "number": self.number,
+            "speech_seconds": round(self.speech_seconds, 3),
+            "segments": [[round(start, 3), round(end, 3)] for start, end in self.segments],
+        }
+
+
+def describe_speakers(speakers: Sequence[Speaker]) -> str:
+    """How many speak, and each for how long."""
+    if len(speakers) < 2:
+        return "one person speaks"
+    *parts, last = (f"{who.number} for {who.speech_seconds:.1f} s" for who in speakers)
+    return f"{len(speakers)} people speak, {', '.join(parts)} and {last}"
 
 
 @dataclass(frozen=True)
@@ -236,15 +254,23 @@ class _Timeline:
 
     def collect(self, place: int) -> list[Stretch]:
         """What was listened to of one of `people`, without what may be somebody else's too."""
+        said = self._labels == self.people[place]
         own = self._votes[:, self.people[place]]
         others = np.delete(self._votes[:, self.people], place, axis=1).max(axis=1)
-        sure = (self._labels == self.people[place]) & (own - others >= SURE)
+        sure = said & (own - others >= SURE)
+        parts = self._take(sure, SHORT)
+        if sum(part.seconds for part in parts) < LEAST_SECONDS:
+            parts = self._take(said, 1)
+        return parts
+
+    def _take(self, chosen: np.ndarray, least: int) -> list[Stretch]:
+        """The sound of the chosen chunks that is in a window, in runs of `least` and more."""
         parts: list[Stretch] = []
         after = 0  # the chunk up to which sound was taken
         for window in self._windows:
             first = self._chunk(window.start)
             last = first + len(window.probabilities)
-            wanted = sure[first:last].copy()
+            wanted = chosen[first:last].copy()
             wanted[: max(after - first, 0)] = False
             for a, b in self._runs(wanted):
                 part = window.part(a, b)
@@ -252,7 +278,7 @@ class _Timeline:
                     part = parts.pop().extended_by(part)
                 parts.append(part)
             after = max(after, last)
-        return parts
+        return [part for part in parts if len(part.probabilities) >= least]
 
 
 def _nearest(known: np.ndarray) -> np.ndarray:

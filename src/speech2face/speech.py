@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from speech2face.check_numbers import check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
+from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
 from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
 
@@ -20,6 +22,8 @@ LONGEST_PAUSE = 9  # chunks: pauses up to 0.29 s are kept, so that the voice sta
 EDGE = 3  # chunks kept before and after speech: soft onsets and endings
 LEAST_VOICED = 6  # chunks: less than 0.19 s is a knock or a note, not speech
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
+
+LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
 
 SPEECH_LEVEL = -26.0  # dBFS of the speech returned
 GREATEST_GAIN = 100.0  # +40 dB
@@ -34,6 +38,8 @@ class SpeechFacts:
     analysed_seconds: float  # of the recording, or of the part that was asked for
     segments: list[tuple[float, float]]  # start and end in the recording, s, in time order
     warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
+    speakers: tuple[Speaker, ...]  # who speaks, who speaks most first; empty if nobody looked
+    speaker: int | None  # the number of whose speech it is; None if nobody looked
 
     def as_json(self) -> dict[str, Any]:
         """The facts by their names, times to a thousandth of a second."""
@@ -42,6 +48,8 @@ class SpeechFacts:
             "analysed_seconds": round(self.analysed_seconds, 3),
             "segments": [[round(start, 3), round(end, 3)] for start, end in self.segments],
             "warnings": list(self.warnings),
+            "speakers": [speaker.as_json() for speaker in self.speakers],
+            "speaker": self.speaker,
         }
 
 
@@ -63,51 +71,136 @@ def find_speech(
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
+    speaker: str | int = "longest",
     progress: Callable[[float], None] | None = None,
 ) -> Speech:
-    """The clearest speech of a recording, at most `max_seconds` of it.
+    """The clearest speech of one person in a recording, at most `max_seconds` of it.
 
     Listens to the whole recording, or from `start` to `end`, in seconds of it; `track` chooses
     among the sound tracks of a file, from 1. (Of a stream, all that it gives is listened to.)
+    Where several people speak, `speaker` chooses: "longest" is who speaks most, with a warning; a
+    number, from 1, is one of them in the order of how long they speak; with "anyone" nobody is told
+    apart, which saves time where one person is known to speak.
     Of a recording longer than 32 s, what is about equally clear is chosen for sounding like the
-    rest of its speech: where several people speak, mostly the one who speaks most. But nobody is
-    told apart, and several voices may come together; `start` and `end` choose. Speech counts with
-    its soft edges and short pauses. `progress` is called with how many seconds have been listened
-    to.
+    rest of its speech. Speech counts with its soft edges and short pauses. `progress` is called
+    with how many seconds have been listened to.
 
     Raises NoSpeechError where there are not `min_seconds` of speech, UnreadableMediaError where
     there is nothing to listen to, ModelError where the detector is not installed properly,
-    UsageError where `max_seconds` is below `min_seconds` or below 0.5, and as `stream_audio` does.
+    UsageError where `max_seconds` is below `min_seconds` or below 0.5, where there is no such
+    speaker, and as `stream_audio` does.
     """
+    wanted = check_speaker(speaker)
+    _check_lengths(max_seconds, min_seconds)
+    stream = _open_stream(source, start, end, track)
+    recording = _analyse(stream, wanted != ANYONE, progress)
+    recording.check(min_seconds)
+    return recording.choose(wanted, max_seconds)
+
+
+def find_each_speaker(
+    source: Source | AudioStream,
+    *,
+    max_seconds: float = 10.0,
+    min_seconds: float = 0.5,
+    start: float = 0.0,
+    end: float | None = None,
+    track: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Speech]:
+    """The clearest speech of each person in a recording, who speaks most first.
+
+    Takes and raises what `find_speech` does.
+    """
+    _check_lengths(max_seconds, min_seconds)
+    recording = _analyse(_open_stream(source, start, end, track), True, progress)
+    recording.check(min_seconds)
+    return [recording.choose(who.number, max_seconds) for who in recording.voices.speakers]
+
+
+def check_speaker(speaker: str | int) -> str | int:
+    """`speaker` of `find_speech`; raises UsageError where it is none."""
+    if speaker in (LONGEST, ANYONE):
+        return speaker
+    if isinstance(speaker, str):
+        raise UsageError(f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}.")
+    return check_whole("speaker", speaker, 1)
+
+
+def _check_lengths(max_seconds: float, min_seconds: float) -> None:
     if not max_seconds >= max(min_seconds, 0.5):
         raise UsageError(f"max_seconds is {max_seconds:g}; it must be at least 0.5 and min_seconds")
+
+
+def _open_stream(
+    source: Source | AudioStream, start: float, end: float | None, track: int | None
+) -> AudioStream:
     if isinstance(source, AudioStream):
-        stream = source
-    else:
-        stream = stream_audio(source, start=start, end=end, track=track)
-    candidates = Candidates()
+        return source
+    return stream_audio(source, start=start, end=end, track=track)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording that was listened to."""
+
+    stream: AudioStream
+    analysed_seconds: float
+    loudest: float  # RMS of its loudest chunk
+    candidates: Candidates
+    voices: Voices  # without speakers if nobody was told apart
+
+    def check(self, min_seconds: float) -> None:
+        """Raises NoSpeechError."""
+        seconds = sum(s.seconds for s in self.candidates.choose(max(min_seconds, 0.5)))
+        if seconds < min_seconds:
+            reason = _reason(self.analysed_seconds, self.loudest, seconds, min_seconds)
+            raise NoSpeechError(f"{self.stream.name}: {reason}")
+
+    def choose(self, wanted: str | int, max_seconds: float) -> Speech:
+        """Raises UsageError where there is no such speaker."""
+        speakers = self.voices.speakers
+        number = wanted if isinstance(wanted, int) else 1 if speakers else None
+        if number and number > len(speakers):
+            raise UsageError(
+                f"{self.stream.name}: {describe_speakers(speakers)}; there is no speaker {number}"
+            )
+        chosen = self.candidates.choose(max_seconds)
+        if number and len(speakers) > 1:
+            own = Candidates()
+            own.add(self.voices.stretches[number - 1])
+            chosen = own.choose(max_seconds)
+        warnings = self.stream.warnings
+        if wanted == LONGEST and len(speakers) > 1:
+            warnings += (f"{describe_speakers(speakers)}; only speaker 1 was used",)
+        return Speech(
+            speech_seconds=sum(s.seconds for s in chosen),
+            analysed_seconds=self.analysed_seconds,
+            segments=_segments(chosen),
+            warnings=warnings,
+            speakers=speakers,
+            speaker=number,
+            samples=_level(_join(chosen)),
+        )
+
+
+def _analyse(
+    stream: AudioStream, tell_apart: bool, progress: Callable[[float], None] | None
+) -> _Recording:
+    candidates, search = Candidates(), SpeakerSearch()
     first = position = round(stream.start * SAMPLE_RATE)
     loudest = 0.0
     for block, probabilities in detect_speech(stream):
         loudest = max(loudest, float(measure_chunks(block).max()))
-        candidates.add(_cut_stretches(block, probabilities, position))
+        stretches = _cut_stretches(block, probabilities, position)
+        candidates.add(stretches)
+        if tell_apart:
+            search.add(stretches)
         position += len(block)
         if progress:
             progress((position - first) / SAMPLE_RATE)
-    analysed_seconds = (position - first) / SAMPLE_RATE
-    chosen = candidates.choose(max_seconds)
-    seconds = sum(s.seconds for s in chosen)
-    if seconds < min_seconds:
-        raise NoSpeechError(
-            f"{stream.name}: {_reason(analysed_seconds, loudest, seconds, min_seconds)}"
-        )
-    return Speech(
-        speech_seconds=seconds,
-        analysed_seconds=analysed_seconds,
-        segments=_segments(chosen),
-        warnings=stream.warnings,
-        samples=_level(_join(chosen)),
-    )
+    seconds = (position - first) / SAMPLE_RATE
+    return _Recording(stream, seconds, loudest, candidates, search.find())
 
 
 def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:
@@ -146,14 +239,7 @@ def _cut_stretches(block: np.ndarray, probabilities: np.ndarray, start: int) -> 
 
 
 def _segments(stretches: list[Stretch]) -> list[tuple[float, float]]:
-    """Start and end in seconds; stretches that a block's border parted are one segment."""
-    segments: list[tuple[float, float]] = []
-    for stretch in stretches:
-        start, end = stretch.start / SAMPLE_RATE, stretch.end / SAMPLE_RATE
-        if segments and segments[-1][1] == start:
-            start = segments.pop()[0]
-        segments.append((start, end))
-    return segments
+    return join_spans((stretch.start, stretch.end) for stretch in stretches)
 
 
 def _join(stretches: list[Stretch]) -> np.ndarray:
