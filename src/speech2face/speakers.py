@@ -1,12 +1,12 @@
 """How many people speak in a recording, and when.
 
 The speech is cut into windows of 1.5 s, and the speaker network says of each what the speaker is
-like (`speaker_features.py`). Windows are grouped from the most alike on, by the mean cosine between
-two groups (average linkage), down to `ALIKE`: on recordings of people who were in no way used for
-the final figures, windows of one voice are nearer than that whatever its mood, and those of two
-people are not (benchmarks/speakers.json). A group must have `LEAST_WINDOWS`: where two people
-speak at once, or one follows the other, a window is of neither. Each chunk of 32 ms then belongs to
-the group that the windows over it are nearest to.
+like (`speaker_features.py`). Windows of which the voices are alike are one person's
+(`speaker_clustering.py`); the limit was chosen on people who are not among those of the figures
+(benchmarks/speakers.json). There windows of one voice are nearer than it whatever the mood, and
+those of two people are not. A single window makes no person: where two speak at once, or one
+follows the other, it is of neither. Each chunk of 32 ms belongs to whom the windows over it are
+nearest to. Where each person has a channel (`speaker_channels.py`), channels tell who speaks.
 
 Of a long recording `MOST_WINDOWS`, spread evenly, are listened to, and the speech between two
 belongs to whom the nearest window does. So time and memory do not grow with its length.
@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from speech2face.media import SAMPLE_RATE
+from speech2face.speaker_channels import NONE, find_own_channel, find_voice_channels
+from speech2face.speaker_clustering import LEAST_WINDOWS, find_people
 from speech2face.speaker_features import SHORTEST, WIDTH, open_speaker_features
 from speech2face.speech_selection import Stretch
 from speech2face.voice_activity import CHUNK
@@ -29,13 +31,10 @@ from speech2face.voice_activity import CHUNK
 WINDOW, HOP = 47, 23  # chunks: 1.5 s, and what a window lies after the one before
 MOST_WINDOWS = 160
 SPREAD = (5**0.5 - 1) / 2  # multiples of it, without their whole part, fill an interval evenly
-ALIKE = 0.33  # mean cosine down to which two groups of windows are one person
 FULL = SAMPLE_RATE  # samples: windows that are shorter form no groups
-LEAST_WINDOWS = 2  # of a person
 LEAST_SECONDS = 1.0  # of a person's speech
 SURE = 0.1  # by how much a chunk must be nearer to one person than to any other to be drawn from
 SHORT = 6  # chunks: less than 0.19 s is not drawn from
-REASSIGNED = 2  # times that windows are given to the nearest group
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,17 @@ class SpeakerSearch:
         self._windows.sort(key=lambda window: window[0])
         del self._windows[MOST_WINDOWS:]
 
-    def find(self) -> Voices:
-        """Raises ModelError where the speaker network is not installed properly."""
+    def find(self, channel_levels: np.ndarray | None = None) -> Voices:
+        """`channel_levels` are those of the recording's `AudioStream`.
+
+        Raises ModelError where the speaker network is not installed properly.
+        """
         self._drop()
         windows = sorted((window for _, window in self._windows), key=lambda w: w.start)
         if len(windows) < 2 * LEAST_WINDOWS:
             return _all_of_one(self._spans)
-        features = _embed(windows)
-        centres = _find_centres(features, np.array([len(w.samples) >= FULL for w in windows]))
-        timeline = _Timeline(self._spans, windows, features @ centres.T)
+        timeline = _Timeline(self._spans, windows)
+        timeline.judge(_embed(windows), channel_levels)
         while len(timeline.people) > 1 and timeline.seconds.min() < LEAST_SECONDS:
             timeline.leave_out(int(timeline.seconds.argmin()))
         if len(timeline.people) < 2:
@@ -153,84 +154,71 @@ def _embed(windows: Sequence[Stretch]) -> np.ndarray:
     return features
 
 
-def _find_centres(features: np.ndarray, full: np.ndarray) -> np.ndarray:
-    """Embeddings (n, 192) → that of each person (k, 192); only windows in `full` make people."""
-    if not full.any():
-        full = np.ones(len(features), bool)
-    labels = group(features[full])
-    counts = np.bincount(labels)
-    people = np.flatnonzero(counts >= min(LEAST_WINDOWS, counts.max()))
-    centres = _unit(np.stack([features[full][labels == k].mean(0) for k in people]))
-    for _ in range(REASSIGNED):
-        nearest = (features @ centres.T).argmax(axis=1)
-        own = [features[(nearest == k) & full] for k in range(len(centres))]
-        centres = _unit(
-            np.stack([x.mean(0) if len(x) else c for x, c in zip(own, centres, strict=True)])
-        )
-    return centres
-
-
-def group(features: np.ndarray, alike: float = ALIKE) -> np.ndarray:
-    """Embeddings (n, d) of length 1 → the number of the group of each (n,), from 0.
-
-    Agglomerative clustering with average linkage: while the mean cosine between the members of two
-    groups is at least `alike`, the two for which it is greatest become one.
-    """
-    cosines = (features @ features.T).astype(np.float64)
-    np.fill_diagonal(cosines, -np.inf)
-    sizes, labels = np.ones(len(features)), np.arange(len(features))
-    while True:
-        kept, gone = np.unravel_index(cosines.argmax(), cosines.shape)
-        if cosines[kept, gone] < alike:
-            return np.unique(labels, return_inverse=True)[1]
-        weights = sizes[[kept, gone]] / sizes[[kept, gone]].sum()
-        mean = weights @ cosines[[kept, gone]]
-        cosines[kept], cosines[:, kept] = mean, mean
-        cosines[gone], cosines[:, gone] = -np.inf, -np.inf
-        cosines[kept, kept] = -np.inf
-        sizes[kept] += sizes[gone]
-        labels[labels == gone] = kept
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
 class _Timeline:
-    """Who speaks in each chunk of a recording."""
+    """Who speaks in each chunk of a recording; its first chunk is that of the first speech."""
 
-    def __init__(
-        self, spans: list[tuple[int, int]], windows: list[Stretch], scores: np.ndarray
-    ) -> None:
-        """`scores` (windows, people): how near each window is to each of them."""
-        self._base = spans[0][0]
+    def __init__(self, spans: list[tuple[int, int]], windows: list[Stretch]) -> None:
+        self._base, self._end = spans[0][0], spans[-1][1]
         self._windows = windows
-        self.people = list(range(scores.shape[1]))
-        chunks = -(-(spans[-1][1] - self._base) // CHUNK)
-        self._end = spans[-1][1]
-        self._speech = np.zeros(chunks, bool)
+        self._speech = np.zeros(self._chunk(self._end + CHUNK - 1), bool)
         for start, end in spans:
             self._speech[self._chunk(start) : self._chunk(end + CHUNK - 1)] = True
-        self._votes = np.zeros((chunks, len(self.people)))
-        weights = np.zeros(chunks)
-        for window, score in zip(windows, scores, strict=True):
-            first, count = self._chunk(window.start), len(window.probabilities)
-            hill = np.bartlett(count + 2)[1:-1]  # most where the window's middle is
-            self._votes[first : first + count] += hill[:, None] * score
-            weights[first : first + count] += hill
-        self._heard = weights > 0
-        self._votes[self._heard] /= weights[self._heard, None]
+
+    def judge(self, features: np.ndarray, channel_levels: np.ndarray | None) -> None:
+        """Find people by the embeddings of the windows, and give each chunk to one of them."""
+        before = self._base // CHUNK  # chunks of the recording
+        levels = None if channel_levels is None else channel_levels[before:]
+        channels = find_voice_channels(levels, self._speech)
+        full = np.array([len(window.samples) >= FULL for window in self._windows])
+        of_windows = None
+        if channels is not None:
+            of_windows = np.array([find_own_channel(channels[w]) for w in self._slices()])
+            full &= of_windows != NONE
+        if not full.any():
+            full[:], channels, of_windows = True, None, None
+        centres = find_people(features[full], None if of_windows is None else of_windows[full])
+        scores = features @ centres.T
+        self.people = list(range(len(centres)))
+        self._votes = self._spread(scores)
+        self._alone = self._speech
+        if channels is not None and of_windows is not None:
+            self._alone = channels != NONE
+            nearest = scores[full].argmax(axis=1)
+            for person in self.people:
+                own = find_own_channel(of_windows[full][nearest == person])
+                if own != NONE:
+                    self._votes[self._alone & (channels != own), person] -= 1
         self._decide()
+
+    def _slices(self) -> list[slice]:
+        """The chunks of each window."""
+        firsts = [self._chunk(window.start) for window in self._windows]
+        return [
+            slice(first, first + len(window.probabilities))
+            for first, window in zip(firsts, self._windows, strict=True)
+        ]
 
     def _chunk(self, sample: int) -> int:
         return (sample - self._base) // CHUNK
 
+    def _spread(self, scores: np.ndarray) -> np.ndarray:
+        """How near each window is to each person (windows, people) → each chunk (chunks, people):
+        the mean over the windows there, weighed by how near their middles are; where there is
+        none, that of the nearest chunk."""
+        votes = np.zeros((len(self._speech), scores.shape[1]))
+        weights = np.zeros(len(votes))
+        for place, score in zip(self._slices(), scores, strict=True):
+            hill = np.bartlett(place.stop - place.start + 2)[1:-1]
+            votes[place] += hill[:, None] * score
+            weights[place] += hill
+        heard = weights > 0
+        votes[heard] /= weights[heard, None]
+        return votes[_nearest(heard)]
+
     def _decide(self) -> None:
-        self._labels = np.full(len(self._speech), -1)
-        near = _nearest(self._heard)
         winners = np.array(self.people)[self._votes[:, self.people].argmax(axis=1)]
-        self._labels[self._speech] = winners[near][self._speech]
-        counts = np.array([(self._labels == k).sum() for k in self.people])
+        self._labels = np.where(self._speech, winners, -1)
+        counts = np.array([(self._labels == person).sum() for person in self.people])
         self.seconds = counts * CHUNK / SAMPLE_RATE  # of each of `people`
 
     def leave_out(self, place: int) -> None:
@@ -257,7 +245,7 @@ class _Timeline:
         said = self._labels == self.people[place]
         own = self._votes[:, self.people[place]]
         others = np.delete(self._votes[:, self.people], place, axis=1).max(axis=1)
-        sure = said & (own - others >= SURE)
+        sure = said & self._alone & (own - others >= SURE)
         parts = self._take(sure, SHORT)
         if sum(part.seconds for part in parts) < LEAST_SECONDS:
             parts = self._take(said, 1)

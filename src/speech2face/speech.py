@@ -200,7 +200,8 @@ def _analyse(
         if progress:
             progress((position - first) / SAMPLE_RATE)
     seconds = (position - first) / SAMPLE_RATE
-    return _Recording(stream, seconds, loudest, candidates, search.find())
+    voices = search.find(stream.channel_levels)
+    return _Recording(stream, seconds, loudest, candidates, voices)
 
 
 def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from speech2face.media.channel_levels import ChannelLevels
+
 CANCELLED = 5.0  # times the energy of the average that inverting wins: channels are inverted
 COHERENT = 1.5  # times, below which they are averaged as they are again
 BAND = 200, 2_000  # Hz in which phases are compared: a voice's harmonics, no hum
@@ -39,6 +41,7 @@ class Downmixer:
 
     def __init__(self) -> None:
         self.samples = 0  # of all channels
+        self.levels = ChannelLevels()  # of what was mixed so far, where there are several
         self._clipped = self._not_finite = 0
         self._inverted: set[int] = set()  # channels, from 1
         self._signs, self._begins = np.ones(0), True
@@ -79,6 +82,8 @@ class Downmixer:
         """
         for channels, rate in _group(pieces):
             sound = self._to_unit(channels, headroom)
+            if len(sound) > 1:
+                self.levels.add(sound, rate)
             if len(sound) != len(self._signs):
                 self._signs, self._begins = np.ones(len(sound)), True
             yield self._average(sound, rate), rate

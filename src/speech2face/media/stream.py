@@ -138,6 +138,12 @@ class AudioStream:
             notes.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")
         return tuple(notes)
 
+    @property
+    def channel_levels(self) -> np.ndarray | None:
+        """The mean square of each channel, every 32 ms of the recording from its beginning on, as
+        far as it has been decoded: (slots, channels). None of sound that is in one channel."""
+        return self._mixer.levels.read()
+
     def _cut(self, pieces: Generator[np.ndarray]) -> Iterator[np.ndarray]:
         """The part from `start` to `end` of sound at 16 kHz; nothing after it is decoded."""
         first = round(self.start * SAMPLE_RATE)
