@@ -25,7 +25,7 @@ from speech2face.media import Source
 from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
-from speech2face.speech import Speech, find_speech
+from speech2face.speech import LONGEST, Speech, find_speech
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -139,6 +139,7 @@ class Speech2Face:
         start: float = 0.0,
         end: float | None = None,
         track: int | None = None,
+        speaker: str | int = LONGEST,
         progress: Callable[[float], None] | None = None,
     ) -> VoiceEmbedding:
         """Find the speech in `source` → the Gaussian over face embeddings that it suggests.
@@ -146,17 +147,21 @@ class Speech2Face:
         `source` is a path, "-" (standard input), the bytes of a media file, (samples, sample rate
         in Hz), or a `Speech` that was found already. Only the part from `start` to `end` is
         listened to, in seconds of the recording; `track` chooses among the sound tracks of a file,
-        from 1. They do not go with a `Speech`. `progress` is called with how many seconds of the
-        recording have been listened to.
+        from 1. Of several people `speaker` chooses, as in `find_speech`: "longest" is who speaks
+        most, a number one of them. They do not go with a `Speech`, of which `find_each_speaker`
+        gives one for each person. `progress` is called with how many seconds of the recording have
+        been listened to.
 
         Raises UnreadableMediaError, NoSpeechError, and UsageError where the recording has no such
-        part or track.
+        part, track or speaker.
         """
         if not isinstance(source, Speech):
-            speech = find_speech(source, start=start, end=end, track=track, progress=progress)
-        elif start or end is not None or track is not None:
+            speech = find_speech(
+                source, start=start, end=end, track=track, speaker=speaker, progress=progress
+            )
+        elif start or end is not None or track is not None or speaker != LONGEST:
             raise UsageError(
-                "start, end and track go with a recording, not with speech found in it."
+                "start, end, track and speaker go with a recording, not with speech found in it."
             )
         else:
             speech = source
@@ -208,6 +213,7 @@ class Speech2Face:
         start: float = 0.0,
         end: float | None = None,
         track: int | None = None,
+        speaker: str | int = LONGEST,
         progress: Callable[[float], None] | None = None,
     ) -> Reconstruction:
         """Draw the face that the voice in `source` suggests.
@@ -219,15 +225,17 @@ class Speech2Face:
 
         Hair is not in a voice. `hair` is typical (hair that people who look so often have, for
         each face its own; another `seed` than 0 gives others), none, or one of the shapes 1 to
-        `hair_shapes` for all faces. `source`, `start`, `end`, `track` and `progress` are those of
-        `embed`. Raises UnreadableMediaError, NoSpeechError, and UsageError where one of these is
-        out of range, or hair is chosen of a model that has no choice.
+        `hair_shapes` for all faces. `source`, `start`, `end`, `track`, `speaker` and `progress` are
+        those of `embed`. Raises UnreadableMediaError, NoSpeechError, and UsageError where one of
+        these is out of range, or hair is chosen of a model that has no choice.
         """
         style, strength = check_style(style), check_strength(strength)
         size = check_whole("size", size, SIZES[0], SIZES[-1], "pixels")
         samples = check_whole("samples", samples, 0, MOST_SAMPLES)
         worn = check_hair(hair, seed, self.hair_shapes)
-        voice = self.embed(source, start=start, end=end, track=track, progress=progress)
+        voice = self.embed(
+            source, start=start, end=end, track=track, speaker=speaker, progress=progress
+        )
         face = voice.at_strength(strength)
         embeddings = np.concatenate([face[None], voice.sample(samples, worn.seed)])
         faces = zip(*draw_faces(self._decoder, embeddings, worn), strict=True)

@@ -55,6 +55,15 @@ Track = Annotated[
         help="Number of the sound track to listen to, counted from 1.",
     ),
 ]
+SpeakerChoice = Annotated[
+    str,
+    typer.Option(
+        "--speaker",
+        metavar="longest|all|N",
+        help="Whose speech to use where several people speak: longest is who speaks most, all is "
+        "each of them, and a number is one of them, counted from 1 by how long they speak.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 AllFiguresAsJson = Annotated[
     bool, typer.Option("--json", help="Print all figures as one JSON object.")

@@ -37,6 +37,15 @@ def check_skipping(skip_existing: bool, force: bool) -> None:
         raise UsageError("--skip-existing leaves what exists, --force overwrites it; give one.")
 
 
+def parse_speaker(speaker: str) -> str | int:
+    """--speaker → `speaker` of `find_speech`, or "all"."""
+    if speaker.isascii() and speaker.isdigit() and int(speaker):
+        return int(speaker)
+    if speaker not in ("longest", "all"):
+        raise UsageError(f"--speaker is {speaker!r}; give longest, all or a number from 1.")
+    return speaker
+
+
 def parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:
     """--from and --to → where to listen, s."""
     from speech2face.timestamps import parse_time

@@ -15,10 +15,17 @@ from speech2face.cli.options import (
     From,
     ModelName,
     SkipExisting,
+    SpeakerChoice,
     To,
     Track,
 )
-from speech2face.cli.parse_arguments import check_skipping, find_inputs, find_one, parse_part
+from speech2face.cli.parse_arguments import (
+    check_skipping,
+    find_inputs,
+    find_one,
+    parse_part,
+    parse_speaker,
+)
 from speech2face.cli.recordings import report_used_speech
 from speech2face.console import ProgressBars, complain
 from speech2face.errors import UsageError
@@ -192,6 +199,7 @@ def audit(
     since: From = None,
     until: To = None,
     track: Track = None,
+    speaker: SpeakerChoice = "longest",
     model: ModelName = "default",
     seed: Annotated[
         int,
@@ -213,9 +221,12 @@ def audit(
     if (recording is None) == (not pairs):
         raise UsageError("give a recording, or --pairs and a folder.")
     start, end = parse_part(since, until)
+    whom = parse_speaker(speaker)
+    if whom == "all":
+        raise UsageError("an audit is of one person; give --speaker longest or a number.")
     if pairs:
-        if start or end is not None or track:
-            raise UsageError("--from, --to and --track go with a recording.")
+        if start or end is not None or track or whom != "longest":
+            raise UsageError("--from, --to, --track and --speaker go with a recording.")
         if original:
             raise UsageError("--original goes with a recording.")
         print(
@@ -243,13 +254,21 @@ def audit(
     plain = None if original is None else find_one(original)
     used_method = load_anonymiser(method[0]).name if method else None
     result = audit_recording(
-        source, used_model, original=plain, method=used_method, start=start, end=end, track=track
+        source,
+        used_model,
+        original=plain,
+        method=used_method,
+        start=start,
+        end=end,
+        track=track,
+        speaker=whom,
     )
     if out:
         from speech2face.reports.audit_page import draw_recording
         from speech2face.reports.render import write_page
 
-        settings = {"method": used_method, "start": start, "end": end, "track": track}
+        part = {"start": start, "end": end, "track": track, "speaker": whom}
+        settings = {"method": used_method, **part}
         provenance = describe_audit(source, plain, used_model, settings)
         write_page(draw_recording(result, provenance), out, force)
     if as_json:

@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
-from speech2face.cli.parse_arguments import check_skipping, find_inputs, parse_part
+from speech2face.cli.options import (
+    Force,
+    From,
+    Inputs,
+    ModelName,
+    SkipExisting,
+    SpeakerChoice,
+    To,
+    Track,
+)
+from speech2face.cli.parse_arguments import (
+    check_skipping,
+    find_inputs,
+    parse_part,
+    parse_speaker,
+)
 from speech2face.console import complain
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
@@ -18,6 +32,7 @@ if TYPE_CHECKING:
     from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
     from speech2face.reconstruct import VoiceEmbedding
+    from speech2face.speech import Speech
 
 
 def reconstruct(
@@ -99,13 +114,16 @@ def reconstruct(
     since: From = None,
     until: To = None,
     track: Track = None,
+    speaker: SpeakerChoice = "longest",
     model: ModelName = "default",
     skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
     """Draw the typical face that each recording suggests, as a PNG picture.
 
-    Up to ten seconds of the clearest speech are used; a line on standard error says which.
+    Up to ten seconds of the clearest speech are used; a line on standard error says which. Where
+    several people speak, who speaks most is drawn. With --speaker the second is drawn as
+    NAME.speaker2.face.png, and so on.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
@@ -118,47 +136,72 @@ def reconstruct(
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
     check_skipping(skip_existing, force)
     start, end = parse_part(since, until)
+    whom = parse_speaker(speaker)
     check_style(style)
     check_strength(strength)
     network = load(model)
     check_hair(hair, seed, network.hair_shapes)
 
-    def draw(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        path = outputs[item.name]
-        others = [path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples)]
-        row = {"output": str(path), "samples": [str(p) for p in others]}
-        targets = [path, *others]
-        kept = [p for p in targets if skip_existing and os.path.isfile(p)]
-        if kept == targets:
-            return row | {"skipped": True, "warnings": []}
-        if not output:
-            make_folder(path.parent)
+    def is_kept(target: Path) -> bool:
+        return skip_existing and os.path.isfile(target)
+
+    def check_places(targets: list[Path]) -> None:
         for target in targets:
-            if target not in kept:
+            if not is_kept(target):
                 check_writable(target, force)
+
+    def draw_one(speech: Speech, targets: list[Path]) -> dict[str, Any]:
+        check_places(targets)
         face = network.reconstruct(
-            item.source,
+            speech,
             samples=samples,
             seed=seed,
             size=size,
             style=style,
             strength=strength,
             hair=hair,
-            start=start,
-            end=end,
-            track=track,
-            progress=progress,
         )
         pictures = zip(targets, [face.image, *face.samples], face.comments, strict=True)
         for target, picture, comment in pictures:
-            if target not in kept:
+            if not is_kept(target):
                 write_png(picture, target, network.card.name, force, comment=comment)
-        row |= {"strength": face.strength, "hair": face.hair, **_describe_speech(face.voice)}
-        if not as_json:
-            report_used_speech(item.name, row, start)
-        return row
+        return {"strength": face.strength, "hair": face.hair, **_describe_speech(face.voice)}
 
-    run_each(recordings, draw, as_json, lambda row: "\n".join([row["output"], *row["samples"]]))
+    def draw(item: Input, progress: ReadingProgress) -> dict[str, Any]:
+        first = whom if isinstance(whom, int) else 1
+        targets = _name_pictures(outputs[item.name], first, samples)
+        if all(is_kept(target) for target in targets):
+            return _describe_pictures(targets) | {"skipped": True, "warnings": []}
+        if not output:
+            make_folder(targets[0].parent)
+        check_places(targets)
+        found = _find_speech(item, whom, start, end, track, progress)
+        rows = []
+        for number, speech in enumerate(found, first):
+            targets = _name_pictures(outputs[item.name], number, samples)
+            rows.append(_describe_pictures(targets) | draw_one(speech, targets))
+            if not as_json:
+                report_used_speech(item.name, rows[-1], start)
+        return _join_rows(rows)
+
+    run_each(recordings, draw, as_json, lambda row: "\n".join(_list_pictures(row)))
+
+
+def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
+    """Where the face of a speaker and the samples go: NAME.face.png, NAME.speaker2.face.png."""
+    if number > 1:
+        ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
+        path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")
+    return [path, *(path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples))]
+
+
+def _describe_pictures(targets: list[Path]) -> dict[str, Any]:
+    return {"output": str(targets[0]), "samples": [str(target) for target in targets[1:]]}
+
+
+def _list_pictures(row: dict[str, Any]) -> list[str]:
+    drawn = [who for who in row.get("speakers", []) if "output" in who] or [row]
+    return [picture for each in drawn for picture in (each["output"], *each["samples"])]
 
 
 def embed(
@@ -173,6 +216,7 @@ def embed(
     since: From = None,
     until: To = None,
     track: Track = None,
+    speaker: SpeakerChoice = "longest",
     model: ModelName = "default",
 ) -> None:
     """Print the face embedding that each recording suggests, with its uncertainty.
@@ -185,10 +229,14 @@ def embed(
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
+    whom = parse_speaker(speaker)
     network = load(model)
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        voice = network.embed(item.source, start=start, end=end, track=track, progress=progress)
+        found = _find_speech(item, whom, start, end, track, progress)
+        return _join_rows([describe(network.embed(speech)) for speech in found])
+
+    def describe(voice: VoiceEmbedding) -> dict[str, Any]:
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
         row["deviation"] = row["deviation"].tolist()
         if covariance:
@@ -203,7 +251,41 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     from speech2face.timestamps import describe_part
 
     used, analysed = row["speech_seconds"], row["analysed_seconds"]
+    if len(row["speakers"]) > 1:
+        name = f"{name}, speaker {row['speaker']}"
     complain(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
+
+
+def _find_speech(
+    item: Input,
+    whom: str | int,
+    start: float,
+    end: float | None,
+    track: int | None,
+    progress: ReadingProgress,
+) -> list[Speech]:
+    """The speech of whom --speaker names."""
+    from speech2face.speech import find_each_speaker, find_speech
+
+    if whom == "all":
+        return find_each_speaker(item.source, start=start, end=end, track=track, progress=progress)
+    found = find_speech(
+        item.source, start=start, end=end, track=track, speaker=whom, progress=progress
+    )
+    return [found]
+
+
+def _join_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of who speaks most; of several, what each row holds is at its speaker, too."""
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model"}
+    speakers = []
+    for who, row in zip(first["speakers"], rows, strict=True):
+        own = {name: value for name, value in row.items() if name not in shared}
+        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
+    return first | {"speakers": speakers}
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.model_folders import hash_file
 from speech2face.run_provenance import DataIdentity, hash_rows, join_identities
-from speech2face.speech import SILENCE, find_speech
+from speech2face.speech import ANYONE, SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
 
 PICTURES = frozenset(".avif .bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # noqa: SIM905
@@ -150,7 +150,7 @@ def hear(audio: Path) -> tuple[np.ndarray, bool]:
     clicks.
     """
     try:
-        return find_speech(str(audio)).samples, True
+        return find_speech(str(audio), speaker=ANYONE).samples, True
     except NoSpeechError:
         samples = load_audio(str(audio)).samples[: LONGEST * SAMPLE_RATE]
         if is_silent(samples):

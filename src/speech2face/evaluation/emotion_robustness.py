@@ -29,7 +29,7 @@ from speech2face.metrics.evaluation_results import EmotionRobustness
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
 from speech2face.model_folders import hash_file
-from speech2face.speech import find_speech
+from speech2face.speech import ANYONE, find_speech
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import log_likelihood_ratios
 
@@ -117,7 +117,7 @@ def find_all_speech(pairs: Sequence[Pair]) -> list[np.ndarray | None]:
     found: list[np.ndarray | None] = []
     for pair in pairs:
         try:
-            found.append(find_speech(str(pair.audio)).samples)
+            found.append(find_speech(str(pair.audio), speaker=ANYONE).samples)
         except (UnreadableMediaError, NoSpeechError) as error:
             log.warning("%s is left out: %s", pair.clip, error)
             found.append(None)

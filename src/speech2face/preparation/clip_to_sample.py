@@ -58,7 +58,7 @@ from speech2face.preparation.video import (
     decode_sound,
     find_clip,
 )
-from speech2face.speech import Speech, find_speech
+from speech2face.speech import ANYONE, Speech, find_speech
 
 log = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ def watch_clip(
 def cut_speech(sound: Sound) -> Speech:
     """The clearest 0.5 to 10 s of speech. Refused where there is less."""
     try:
-        return find_speech((sound.samples, SAMPLE_RATE))
+        return find_speech((sound.samples, SAMPLE_RATE), speaker=ANYONE)
     except (NoSpeechError, UnreadableMediaError) as error:
         raise Refused("speech", str(error).removeprefix("the array: ")) from None
 

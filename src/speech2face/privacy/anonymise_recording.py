@@ -20,7 +20,7 @@ from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_mark import SEVERAL, find_mark, make_mark
-from speech2face.speech import SILENCE, find_speech
+from speech2face.speech import ANYONE, SILENCE, find_speech
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymisers import Anonymiser
@@ -49,7 +49,7 @@ def anonymise_recording(
 
     def check(made: Path) -> None:
         try:
-            find_speech(made)
+            find_speech(made, speaker=ANYONE)
         except (NoSpeechError, UnreadableMediaError):
             raise _no_speech(source, stream.name, anonymiser.name) from None
 
@@ -91,7 +91,7 @@ def _no_speech(source: Source, name: str, method: str) -> NoSpeechError:
     """Why there is no speech in what was made: there was none before, or the method left none."""
     if not isinstance(source, tuple | bytes) and str(source) != "-":
         try:
-            find_speech(source)
+            find_speech(source, speaker=ANYONE)
         except NoSpeechError as error:
             return error
     method = "the program" if method == "command" else method

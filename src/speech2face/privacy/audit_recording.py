@@ -43,7 +43,7 @@ from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 from speech2face.run_provenance import describe, hash_rows
-from speech2face.speech import find_speech
+from speech2face.speech import LONGEST, find_speech
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %
@@ -62,13 +62,15 @@ def audit_recording(
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
+    speaker: str | int = LONGEST,
 ) -> RecordingAudit:
     """How much a voice gives away of the face.
 
     `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
     `original` is the recording that `source` is a disguise of, `method` how it was disguised,
     where its mark does not say so. Of both only the part from `start` to `end`, in seconds, is
-    listened to, and of `source` the sound `track`, as in `media.stream_audio`.
+    listened to, and of `source` the sound `track`, as in `media.stream_audio`. The audit is of one
+    person: of several `speaker` chooses in `source`, as in `find_speech`.
 
     Raises UnreadableMediaError, NoSpeechError and ModelError, and UsageError where `original` is
     itself marked as disguised or holds the same sound as `source`.
@@ -78,7 +80,7 @@ def audit_recording(
     faces = infer_face_covariance(network.encode)
     part = {"start": start, "end": end, "track": track}
     stream = CourseStream(source, BLOCK_SECONDS, **part)
-    embedding = network.embed(find_speech(stream))
+    embedding = network.embed(find_speech(stream, speaker=speaker))
     samples = embedding.speech.samples
     disguise = find_disguise(samples, stream.tags, original is not None, method)
     voice = audit_voice(embedding, faces, calibration, disguise)
@@ -171,6 +173,8 @@ def audit_voice(
         analysed_seconds=speech.analysed_seconds,
         segments=speech.segments,
         warnings=speech.warnings,
+        speakers=speech.speakers,
+        speaker=speech.speaker,
         model=voice.model,
         calibrated_on=calibration.people,
         range_db=round(sound.range_db, 1),

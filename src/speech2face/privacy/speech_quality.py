@@ -18,7 +18,7 @@ from speech2face.errors import NoSpeechError
 from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.overlap_add import cut_frames
 from speech2face.privacy.world_vocoder import find_pitch
-from speech2face.speech import find_speech
+from speech2face.speech import ANYONE, find_speech
 
 FRAME, HOP = 512, 128  # samples, 32 ms and 8 ms
 AUDIBLE = 40.0  # dB below the loudest frame: what is quieter is not compared
@@ -29,7 +29,7 @@ STEP = 200.0  # cents within 5 ms: more is an error of the octave, or another vo
 def measure_speech(samples: np.ndarray) -> float:
     """Seconds of speech found in a sound (n,) at 16 kHz, at most ten."""
     try:
-        return find_speech((samples, SAMPLE_RATE)).seconds
+        return find_speech((samples, SAMPLE_RATE), speaker=ANYONE).speech_seconds
     except NoSpeechError:
         return 0.0
 

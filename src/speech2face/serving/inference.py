@@ -17,7 +17,8 @@ from speech2face.media import SAMPLE_RATE, AudioStream, Source
 from speech2face.model_folders import find_model
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
-from speech2face.speech import find_speech
+from speech2face.speaker_features import open_speaker_features
+from speech2face.speech import ANYONE, LONGEST, find_speech
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -68,6 +69,7 @@ def load_inference(
     estimator = load_estimator(network, find_model(folder))
     with suppress(NoSpeechError):
         find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
+    open_speaker_features()
     mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
     _encode(Image.fromarray(network.decode(mean)[0][0]), "")
     return functools.partial(infer, network, estimator, listened)
@@ -89,7 +91,8 @@ def infer(
         task.source(sound), listened, start=task.start, end=task.end, track=task.track
     )
     try:
-        speech = find_speech(stream)
+        # A preview has to be quick: nobody is told apart.
+        speech = find_speech(stream, speaker=ANYONE if task.wanted == "preview" else LONGEST)
     except (NoSpeechError, UnreadableMediaError) as error:
         if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")

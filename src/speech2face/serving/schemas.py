@@ -44,6 +44,16 @@ class Confidence(BaseModel):
     notes: list[str] = Field(description="What else is to be known of it, a sentence each.")
 
 
+class Speaker(BaseModel):
+    """One of the people who speak in a recording."""
+
+    number: int = Field(description="From 1, who speaks most.", examples=[1])
+    speech_seconds: float = Field(description="Of speech.", examples=[41.2])
+    segments: list[tuple[float, float]] = Field(
+        description="Start and end in seconds of what they say.", examples=[[[0.13, 5.35]]]
+    )
+
+
 class RecordingResult(BaseModel):
     """What an answer rests on."""
 
@@ -61,6 +71,10 @@ class RecordingResult(BaseModel):
         description="Null for a model whose covariance does not depend on a recording's length."
     )
     warnings: list[str] = Field(description="What is wrong with the sound.", examples=[[]])
+    speakers: list[Speaker] = Field(description="Who speaks in it, who speaks most first.")
+    speaker: int | None = Field(
+        description="The number of whose speech was used; null where nobody was told apart."
+    )
 
 
 class Face(RecordingResult):
