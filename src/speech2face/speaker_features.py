@@ -21,7 +21,7 @@ RELEASED = ASSETS / "default" / FILES[0]
 READER = "head.linear.weight"  # of the layer that reads a face off what is heard
 WIDTH = 192  # numbers of an embedding
 SHORTEST = SAMPLE_RATE // 2  # samples that the network takes
-BATCH = 8  # waveforms at a time: more is no faster
+BATCH = 4  # waveforms at a time: more is no faster, and takes memory
 
 
 class SpeakerFeatures:

@@ -76,7 +76,7 @@ class SpeakerSearch:
     def __init__(self) -> None:
         self._spans: list[tuple[int, int]] = []  # of all speech: first and last sample
         self._windows: list[tuple[float, Stretch]] = []  # the least numbers are kept
-        self._seen = 0
+        self._seen, self._limit = 0, 1.0  # windows of greater numbers are not kept
 
     def add(self, stretches: Sequence[Stretch]) -> None:
         """The next speech."""
@@ -84,13 +84,17 @@ class SpeakerSearch:
             self._spans.append((stretch.start, stretch.end))
             for window in _cut_windows(stretch):
                 self._seen += 1
-                self._windows.append((self._seen * SPREAD % 1, window))
+                number = self._seen * SPREAD % 1
+                if number < self._limit:
+                    self._windows.append((number, window.copy()))
         if len(self._windows) > 2 * MOST_WINDOWS:
             self._drop()
 
     def _drop(self) -> None:
         self._windows.sort(key=lambda window: window[0])
-        del self._windows[MOST_WINDOWS:]
+        if len(self._windows) > MOST_WINDOWS:
+            self._limit = self._windows[MOST_WINDOWS][0]
+            del self._windows[MOST_WINDOWS:]
 
     def find(self, channel_levels: np.ndarray | None = None) -> Voices:
         """`channel_levels` are those of the recording's `AudioStream`.

@@ -62,6 +62,10 @@ class Stretch:
             self.probabilities[first:last],
         )
 
+    def copy(self) -> Stretch:
+        """The same, without keeping in memory what it is a part of."""
+        return Stretch(self.start, self.samples.copy(), self.probabilities.copy())
+
     def extended_by(self, after: Stretch) -> Stretch:
         """It and what follows it at once."""
         return Stretch(
