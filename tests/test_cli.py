@@ -21,10 +21,11 @@ import typer
 from PIL import Image
 
 from helpers.command import COMMAND, refuse, run, succeed
-from helpers.sounds import RATE, encode, example_speech, noise
+from helpers.sounds import EXAMPLES, RATE, encode, example_speech, noise
 from speech2face import __version__
 from speech2face.cli import commands
 from speech2face.cli.help_pages import describe_parameter
+from speech2face.media import load_audio
 from speech2face.model_folders import find_model
 
 AS_ROOT = os.geteuid() == 0
@@ -250,6 +251,42 @@ def test_from_to_and_the_seconds_that_were_used(tmp_path: Path) -> None:
         assert done.stderr.endswith(" (of 0:03.0–0:08.5)\n")
     done = succeed("reconstruct", path, "-o", tmp_path / "whole.png")
     assert done.stderr.endswith(" (of 1:10)\n")
+
+
+def test_of_two_people_each_can_be_drawn(tmp_path: Path) -> None:
+    voices = [
+        load_audio(EXAMPLES / f"{name}.flac").samples[: 4 * RATE] for name in ("emma", "george")
+    ]
+    path = tmp_path / "two.wav"
+    path.write_bytes(wav(np.concatenate([voices[0], np.zeros(RATE // 2), voices[1], voices[0]])))
+    both = [tmp_path / "two.face.png", tmp_path / "two.speaker2.face.png"]
+    done = succeed("reconstruct", path, "--out-dir", tmp_path)
+    assert done.stdout == f"{both[0]}\n"
+    used, warning = done.stderr.splitlines()
+    assert f"{path}, speaker 1: used " in used
+    assert re.search(r"2 people speak, 1 for \d\.\d s and 2 for \d\.\d s; only speaker 1 ", warning)
+    done = succeed("reconstruct", path, "--out-dir", tmp_path, "--speaker", "2")
+    assert done.stdout == f"{both[1]}\n"
+    assert len(done.stderr.splitlines()) == 1
+    pictures = [picture.read_bytes() for picture in both]
+    assert pictures[0] != pictures[1]
+    done = succeed("reconstruct", path, "--out-dir", tmp_path, "--speaker", "all", "--force")
+    assert done.stdout == "".join(f"{picture}\n" for picture in both)
+    assert [picture.read_bytes() for picture in both] == pictures
+    (row,) = read_rows(succeed("embed", path, "--speaker", "all"))
+    first, second = row["speakers"]
+    assert (row["speaker"], first["number"], second["number"]) == (1, 1, 2)
+    assert first["mean"] == row["mean"] != second["mean"]
+    assert 4 < second["used_segments"][0][0] < second["used_segments"][-1][1] < 9
+    (row,) = read_rows(succeed("audit", path, "--speaker", "2", "--json"))
+    assert (row["speaker"], len(row["speakers"])) == (2, 2)
+    for speaker, words in {
+        "3": "2 people speak, 1 for",
+        "0": "--speaker is '0'; give longest, all or a number from 1",
+        "loud": "--speaker is 'loud'",
+    }.items():
+        assert words in refuse(2, "embed", path, "--speaker", speaker)
+    assert "an audit is of one person" in refuse(2, "audit", path, "--speaker", "all")
 
 
 @pytest.mark.parametrize(
