@@ -285,7 +285,7 @@ def test_of_two_people_each_can_be_drawn(tmp_path: Path) -> None:
         "0": "--speaker is '0'; give longest, all or a number from 1",
         "loud": "--speaker is 'loud'",
     }.items():
-        assert words in refuse(2, "embed", path, "--speaker", speaker)
+        assert words in refuse(2, "reconstruct", path, "--speaker", speaker)
     assert "an audit is of one person" in refuse(2, "audit", path, "--speaker", "all")
 
 
