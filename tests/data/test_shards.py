@@ -452,7 +452,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     assert (doubtful["sface"], doubtful["dlib"]) == (0.306, 0.0)
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
-        assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
+        assert np.isnan(voices.identities.sface).all(1).sum() == voices.clips.count(clips[5])
     card = format_data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
     assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card

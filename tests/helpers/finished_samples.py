@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.data.ledger import make_entry
-from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
 from speech2face.data.shards import Index, Packing, Spool, encode_sample
 
 RATE = 16_000
@@ -27,7 +27,7 @@ def make_sample(number: int, person: str | None = None, seconds: float = 0.5) ->
     line = np.linspace(0, 1, 224)
     face = 255 * line[:, None, None] * line[:, None] * rng.uniform(0.5, 1, 3)
     return Sample(
-        Source(clip, f"set.a/{number}.mp4", 1.5, 1.5 + seconds, person),
+        SampleSource(clip, f"set.a/{number}.mp4", 1.5, 1.5 + seconds, person),
         (0.1 * rng.normal(size=round(seconds * RATE))).clip(-1, 1).astype(np.float32),
         face.astype(np.uint8),
         embedding.astype(np.float32),

@@ -21,7 +21,7 @@ from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
 from speech2face.preparation import pipeline, table_samples
 from speech2face.preparation.pipeline import Stages, Workers, prepare
-from speech2face.preparation.sources import Clip, read_sources
+from speech2face.preparation.sources import SourceClip, read_sources
 from speech2face.speech import find_speech
 
 COUNT = 5
@@ -94,7 +94,7 @@ def test_a_set_that_was_broken_off_goes_on_and_is_the_same(table, made, tmp_path
     clips, worked = read_sources(table), []
     real = pipeline.Worker.work
 
-    def work(self, clip: Clip):
+    def work(self, clip: SourceClip):
         if len(worked) == 3:
             raise KeyboardInterrupt
         worked.append(clip.source.clip)
@@ -172,7 +172,7 @@ def test_whatever_one_file_raises_the_others_are_done(table, tmp_path, monkeypat
     soundfile.write(silent, np.zeros(48_000), 16_000)
     os.mkfifo(pipe)
     clips[0] = replace(clips[0], audio=silent)
-    clips += [Clip(replace(clips[1].source, clip="pipe"), audio=pipe, face=clips[1].face)]
+    clips += [SourceClip(replace(clips[1].source, clip="pipe"), audio=pipe, face=clips[1].face)]
     summary = prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)
     assert summary.kept == 1
     entries = read_ledger(tmp_path / "set" / "ledger.jsonl")

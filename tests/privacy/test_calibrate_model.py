@@ -18,7 +18,7 @@ from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from speech2face.data.pairs import read_pairs
-from speech2face.data.split_leaks import Looks
+from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.voice_encoder_data import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
 from speech2face.model_folders import FILES, Model, find_model, save_card
@@ -150,7 +150,7 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     speaker = save_tiny_speaker(tmp_path / "speaker.safetensors")
 
     def train(faces: np.ndarray) -> HeldOut:
-        looks = Looks.gather({"dlib": faces}, len(faces))
+        looks = IdentityEmbeddings.gather({"dlib": faces}, len(faces))
         voices = Voices(names, names, speech, faces, "x", seen=looks)
         return HeldOut.train(recipe, voices, tmp_path, show, speaker)
 

@@ -20,7 +20,7 @@ from speech2face.cli.options import (
 )
 from speech2face.cli.parse_arguments import check_skipping, find_inputs, find_one, parse_part
 from speech2face.cli.recordings import report_used_speech
-from speech2face.console import ProgressBars, complain
+from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install, need_extras
 from speech2face.runtime import limit_blas_threads
@@ -104,7 +104,7 @@ def anonymise(
     check_skipping(skip_existing, force)
     anonymiser = choose_anonymiser(method, command)
     if not method and not command and anonymiser.name != DEFAULT:
-        complain(
+        print_message(
             f"{anonymiser.name} is used: {DEFAULT}, which hides more, needs "
             f"{how_to_install('audit')}."
         )
@@ -126,7 +126,7 @@ def anonymise(
     finally:
         if written:
             name = anonymiser.name
-            complain(format_remains(find_attack(name), find_words_lost(name)), colour=None)
+            print_message(format_remains(find_attack(name), find_words_lost(name)), colour=None)
 
 
 def audit(
@@ -259,9 +259,9 @@ def audit(
         print("\n".join([*sentences, *([str(out)] if out else [])]))
         report_used_speech(str(recording), result.as_json(), start)
     for warning in result.voice.warnings:
-        complain(f"{recording}: {warning}")
+        print_message(f"{recording}: {warning}")
     for warning in result.original.warnings if result.original else ():
-        complain(f"{original}: {warning}")
+        print_message(f"{original}: {warning}")
 
 
 def _audit_population(

@@ -10,7 +10,7 @@ import typer
 
 from speech2face.cli.options import Force, From, Inputs, ModelName, SkipExisting, To, Track
 from speech2face.cli.parse_arguments import check_skipping, find_inputs, parse_part
-from speech2face.console import complain
+from speech2face.console import print_message
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
@@ -203,7 +203,7 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     from speech2face.timestamps import describe_part
 
     used, analysed = row["speech_seconds"], row["analysed_seconds"]
-    complain(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
+    print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Source:
+class SampleSource:
     """Where a sample comes from."""
 
     clip: str  # unique in its set; names the sample
@@ -40,7 +40,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Sample:
-    source: Source
+    source: SampleSource
     speech: np.ndarray  # float32 (n,), 16 kHz, 0.5 to 10 s
     face: np.ndarray  # uint8 (224, 224, 3), RGB, on the canvas template
     embedding: np.ndarray  # float32 (D,)
@@ -61,6 +61,6 @@ class Sample:
 class Refusal:
     """A clip that gives no sample, and why, in words for the ledger."""
 
-    source: Source
+    source: SampleSource
     stage: str
     reason: str

@@ -50,7 +50,12 @@ from speech2face.data.ledger import (
 )
 from speech2face.data.person_linking import join_names
 from speech2face.data.samples import Sample
-from speech2face.data.split_leaks import RECOGNISERS, Looks, name_some, tell_doubtful
+from speech2face.data.split_leaks import (
+    RECOGNISERS,
+    IdentityEmbeddings,
+    log_doubtful_pairs,
+    name_some,
+)
 from speech2face.data.splits import SIDES, split_shares
 from speech2face.errors import UsageError
 from speech2face.files import remove_partials, write_atomically
@@ -421,8 +426,10 @@ class Spool:
             samples = [_read_piece(self._piece(digest), encoder) for digest in digests]
             clips = [clip for clip, _ in samples]
             hear = _Hearing([self._piece(digest) for digest in digests])
-            found = join_names(people, clips, Looks.stack([looks for _, looks in samples]), hear)
-            tell_doubtful(found.pairs, clips)
+            found = join_names(
+                people, clips, IdentityEmbeddings.stack([faces for _, faces in samples]), hear
+            )
+            log_doubtful_pairs(found.pairs, clips)
             names, joined, doubtful = found.names, found.joined, found.doubtful
         side = split_shares([names[p] for p in people], packing.shares, packing.seed)
         shards, by_side = [], {}

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from speech2face.face_detection import Face, FaceDetector, box_overlap
+from speech2face.face_detection import DetectedFace, FaceDetector, box_overlap
 from speech2face.face_encoders import TEMPLATES, FaceEncoder, align_face
 from speech2face.preparation import Refused
 from speech2face.preparation.video import Frame
@@ -49,7 +49,7 @@ class Look:
     """What was seen on one frame."""
 
     seconds: float
-    faces: list[Face]  # the largest first, at most MOST_FACES, in pixels of the frame
+    faces: list[DetectedFace]  # the largest first, at most MOST_FACES, in pixels of the frame
     crops: list[np.ndarray]  # of each, aligned: uint8 (112, 112, 3)
     size: tuple[int, int]  # width and height of the frame
     thumbnail: np.ndarray  # float32 (36, 64), grey levels
@@ -175,7 +175,9 @@ def near(
 class _Sight:
     """One face on one look; its embedding is made when it is asked for."""
 
-    def __init__(self, seconds: float, face: Face, crop: np.ndarray, encoder: FaceEncoder) -> None:
+    def __init__(
+        self, seconds: float, face: DetectedFace, crop: np.ndarray, encoder: FaceEncoder
+    ) -> None:
         self.seconds, self.face = seconds, face
         self._crop, self._encoder = crop, encoder
         self._embedding: np.ndarray | None = None
@@ -197,7 +199,7 @@ class _Trace:
     """A track that is being made."""
 
     first: _Sight
-    seen: list[tuple[float, Face]] = field(init=False)
+    seen: list[tuple[float, DetectedFace]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.sure = self.last = self.first
@@ -249,7 +251,7 @@ def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Tra
     return [(traces[chosen[k]] if k in chosen else None, one) for k, one in enumerate(sights)]
 
 
-def _jump(a: Face, b: Face) -> float:
+def _jump(a: DetectedFace, b: DetectedFace) -> float:
     """How far a face is from another, in widths of the wider; infinite where one is far larger."""
     ax, ay, aw, ah = a.box
     bx, by, bw, bh = b.box

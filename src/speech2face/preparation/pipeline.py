@@ -38,10 +38,10 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
 from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
-from speech2face.preparation.active_speaker import TRUSTING, Limits
+from speech2face.preparation.active_speaker import TRUST_ANY_FACE, SpeakerThresholds
 from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.resuming import compare_sources
-from speech2face.preparation.sources import Clip, download, find_odd, hash_clip
+from speech2face.preparation.sources import SourceClip, download, find_odd, hash_clip
 from speech2face.preparation.table_samples import take_sample
 
 log = logging.getLogger(__name__)
@@ -63,9 +63,9 @@ class Stages:
     trust: bool = False  # whoever is seen speaks
 
     @property
-    def limits(self) -> Limits:
+    def thresholds(self) -> SpeakerThresholds:
         """Of a face that is the speaker's."""
-        return TRUSTING if self.trust else Limits()
+        return TRUST_ANY_FACE if self.trust else SpeakerThresholds()
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Workers:
 
 
 def prepare(
-    clips: Sequence[Clip],
+    clips: Sequence[SourceClip],
     stages: Stages,
     folder: Path,
     show: ProgressCallback,
@@ -89,13 +89,13 @@ def prepare(
     folder holds something else, was begun with other settings or from another source, or no clip is
     kept, ModelError where a network is missing.
     """
-    facts = {
+    settings = {
         "piece_seconds": piece_seconds,
         "face_encoder": stages.face_encoder,
-        "limits": asdict(stages.limits),
+        "limits": asdict(stages.thresholds),
     }
     workers = workers or Workers()
-    with Spool(folder, packing, facts) as spool:
+    with Spool(folder, packing, settings) as spool:
         for name, what in spool.drop_damaged().items():
             log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
         found = compare_sources(clips, spool.entries(), stages.fetch)
@@ -138,12 +138,12 @@ def judge_looks(index: Index, show: ProgressCallback) -> np.ndarray | None:
         side: math.ceil(share * sum(shard.samples for shard in index.of(side)))
         for side in index.people
     }
-    looks = []
+    estimates = []
     for side, count in chosen.items():
         for sample in islice(read_samples(index.folder, side), count):
-            looks.append(judge.judge(sample.face, TEMPLATES["canvas"] * len(sample.face)))
-            show("judging looks for the card", len(looks), sum(chosen.values()), "")
-    return np.array(looks)
+            estimates.append(judge.judge(sample.face, TEMPLATES["canvas"] * len(sample.face)))
+            show("judging faces for the card", len(estimates), sum(chosen.values()), "")
+    return np.array(estimates)
 
 
 class Worker:
@@ -155,13 +155,13 @@ class Worker:
         cv2.setNumThreads(1)  # as many workers as cores: more threads would only wait
         self._stages, self._models = stages, Models.load(stages.face_encoder)
 
-    def work(self, clip: Clip) -> tuple[Entry, bytes | None]:
+    def work(self, clip: SourceClip) -> tuple[Entry, bytes | None]:
         """What became of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
         return make_entry(outcome, seconds, hash_clip(clip)), piece
 
-    def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
+    def _stage(self, clip: SourceClip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
             return Refusal(clip.source, "decode", f"{odd.name} is no file"), {}
         if clip.audio and clip.face:
@@ -171,7 +171,7 @@ class Worker:
             if isinstance(fetched, Refusal):
                 return fetched, {}
         return make_sample(
-            clip.source, self._stages.root, self._models, clip.face_centre, self._stages.limits
+            clip.source, self._stages.root, self._models, clip.face_centre, self._stages.thresholds
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Worker:
 
 
 def _run(
-    clips: Sequence[Clip], stages: Stages, workers: Workers, spool: Spool
+    clips: Sequence[SourceClip], stages: Stages, workers: Workers, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """What becomes of the clips, each once, in any order."""
     if not clips:
@@ -203,17 +203,17 @@ def _run(
                 left.pop(entry.source.clip, None)
                 yield entry, piece
     for clip in left.values():
-        yield _say_dead(clip), None
+        yield _refuse_dead(clip), None
 
 
 def _run_here(
-    clips: Sequence[Clip], stages: Stages, spool: Spool
+    clips: Sequence[SourceClip], stages: Stages, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
     worker = Worker(stages)
     for clip in clips:
         name = clip.source.clip
         if not spool.start(name):
-            yield _say_dead(clip), None
+            yield _refuse_dead(clip), None
             continue
         try:
             done = worker.work(clip)
@@ -222,13 +222,13 @@ def _run_here(
         yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 
-def _say_dead(clip: Clip) -> Entry:
+def _refuse_dead(clip: SourceClip) -> Entry:
     reason = "its worker died, again and again: a crash, or too little memory"
     return make_entry(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
 
 
 def _run_on_ray(
-    clips: Sequence[Clip], stages: Stages, workers: Workers, block: int
+    clips: Sequence[SourceClip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """What becomes of the clips, but for those of blocks whose workers died."""
     try:

@@ -10,43 +10,45 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.data.pairs import LEAST_SECONDS, hear
-from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.pairs import LEAST_SECONDS, load_speech
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE
 from speech2face.photographs import load_image
 from speech2face.preparation import Refused
-from speech2face.preparation.clip_to_sample import Models, Watch, attempt
+from speech2face.preparation.clip_to_sample import Models, StageTimer, attempt
 from speech2face.preparation.frame_selection import measure_view
 from speech2face.preparation.video import Frame
 
 
 def take_sample(
-    source: Source, audio: Path, face: Path, models: Models
+    source: SampleSource, audio: Path, face: Path, models: Models
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of one recording and one picture, or why not; and seconds by stage.
 
     No file makes this raise.
     """
-    return attempt(source, lambda watch: _take(source, audio, face, models, watch))
+    return attempt(source, lambda timer: _take(source, audio, face, models, timer))
 
 
-def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch) -> Sample:
-    with watch.timing("speech"):
+def _take(
+    source: SampleSource, audio: Path, face: Path, models: Models, timer: StageTimer
+) -> Sample:
+    with timer.timing("speech"):
         speech = _hear(audio)
-    with watch.timing("decode"):
+    with timer.timing("decode"):
         try:
             image = load_image(face)
         except UnreadableMediaError as error:
             raise Refused("decode", say_wrong(error, face)) from None
-    with watch.timing("detect"):
+    with timer.timing("detect"):
         found = models.detector.largest(image)
         if found is None:
             raise Refused("detect", "no face")
-    with watch.timing("mesh"):
+    with timer.timing("mesh"):
         mesh = models.mesh.landmarks(image, found.landmarks)
         view = measure_view(Frame(0.0, image), found.landmarks, mesh)
-    with watch.timing("embed"):
+    with timer.timing("embed"):
         embedding, further = models.embed(image, found.landmarks)
     seconds = len(speech) / SAMPLE_RATE
     quality = Quality(
@@ -65,7 +67,7 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
 def _hear(audio: Path) -> np.ndarray:
     """The speech of a recording. Refused where it is no sound, silent or short."""
     try:
-        speech, _ = hear(audio)
+        speech, _ = load_speech(audio)
     except UnreadableMediaError as error:
         raise Refused("decode", say_wrong(error, audio)) from None
     except NoSpeechError as error:

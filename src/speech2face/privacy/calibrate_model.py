@@ -105,7 +105,7 @@ class HeldOut:
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
         fold = FoldedPairs.divide(
-            voices.clips, voices.people, voices.faces, voices.looks, folds
+            voices.clips, voices.people, voices.faces, voices.identities, folds
         ).fold
         clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []

@@ -26,7 +26,7 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.training.shard_dataset import Batch, Reading, SpeechAndFaces, augment, crop
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Gives this process's part of each step's batch."""
 
     def batch(self, step: int) -> Batch: ...

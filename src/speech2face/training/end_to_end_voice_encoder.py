@@ -30,7 +30,7 @@ from speech2face.metrics.matching import average_people, centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.training.batches import HeldBatches, Source, StreamedBatches, average_face
+from speech2face.training.batches import BatchSource, HeldBatches, StreamedBatches, average_face
 from speech2face.training.checkpoint import hash_weights, save_weights
 from speech2face.training.distributed import SINGLE_PROCESS, Processes
 from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
@@ -87,7 +87,7 @@ class EndToEndTask:
         self,
         recipe: EndToEndRecipe,
         network: nn.Module,
-        source: Source,
+        source: BatchSource,
         held_out: Voices,
         average: np.ndarray,
         paper: PaperLoss | None = None,
@@ -284,7 +284,7 @@ def _split_people(
     return train, held_out, average, source.origin
 
 
-def _open(train: Voices | Path, reading: Reading, workers: int) -> Source:
+def _open(train: Voices | Path, reading: Reading, workers: int) -> BatchSource:
     if isinstance(train, Path):
         return StreamedBatches(train, reading, workers)
     return HeldBatches(train, reading)
