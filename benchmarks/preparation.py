@@ -29,9 +29,11 @@ from PIL import Image
 
 from latency import describe_machine
 from speech2face.data.ledger import Entry, Summary
+from speech2face.data.sample_codec import encode_sample
 from speech2face.data.samples import Quality, Sample, SampleSource
-from speech2face.data.shards import Packing, Spool, encode_sample
+from speech2face.data.shard_index import Packing
 from speech2face.data.split_leaks import IdentityEmbeddings, compare_faces
+from speech2face.data.spool import Spool
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources

@@ -46,8 +46,10 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from latency import processor_name
 from speech2face.data.ledger import make_entry
+from speech2face.data.sample_codec import encode_sample
 from speech2face.data.samples import Quality, Sample, SampleSource
-from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
+from speech2face.data.shard_index import INDEX, Packing
+from speech2face.data.spool import Spool
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.losses import regression_loss

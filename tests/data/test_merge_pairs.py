@@ -11,7 +11,7 @@ from speech2face.data import merge_pairs
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
+from speech2face.data.shard_index import INDEX
 from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.voice_encoder_data import Voices, identify_data, join_voices
 from speech2face.errors import UsageError

@@ -9,7 +9,7 @@ from speech2face.data import merge_pairs
 from speech2face.data import voice_encoder_data as module
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import read_pairs
-from speech2face.data.shards import Packing
+from speech2face.data.shard_index import Packing
 from speech2face.data.voice_encoder_data import load_pair_voices, load_voices, read_voices
 from speech2face.errors import UsageError
 from speech2face.preparation.pipeline import Stages, prepare

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.data.ledger import make_entry
+from speech2face.data.sample_codec import encode_sample
 from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
-from speech2face.data.shards import Index, Packing, Spool, encode_sample
+from speech2face.data.shard_index import Index, Packing
+from speech2face.data.spool import Spool
 
 RATE = 16_000
 SECONDS = {"decode": 0.2, "detect": 0.5}
@@ -70,3 +72,11 @@ def read_bytes(folder: Path) -> dict[str, bytes]:
     held = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert held.pop("ledger.jsonl")
     return held
+
+
+def damage(path: Path, harm: str) -> None:
+    held = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))

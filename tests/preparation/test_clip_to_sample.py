@@ -119,7 +119,7 @@ def test_one_face_that_speaks(tmp_path, models):
     assert distance < 3 * found.quality.spread
     assert 0 <= found.quality.frame_seconds < SECONDS
     assert abs(found.quality.yaw) < 0.15
-    assert json.loads(json.dumps(found.facts()))["source"]["person"] == "nobody"
+    assert json.loads(json.dumps(found.describe()))["source"]["person"] == "nobody"
     again = sample(path, models)
     assert isinstance(again, Sample)
     np.testing.assert_array_equal(again.face, found.face)

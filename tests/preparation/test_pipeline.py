@@ -15,8 +15,9 @@ from helpers.drawn_faces import draw_faces, sample_embeddings
 from helpers.sounds import RATE, example_speech, noise
 from speech2face.cli import main
 from speech2face.data.ledger import read_ledger
+from speech2face.data.shard_index import Packing, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import Packing, Spool, read_index, verify_shards
+from speech2face.data.spool import Spool
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
 from speech2face.preparation import pipeline, table_samples

@@ -19,7 +19,7 @@ import numpy as np
 from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
+from speech2face.data.shard_index import INDEX
 from speech2face.data.split_leaks import (
     IdentityEmbeddings,
     compare_faces,

@@ -53,7 +53,7 @@ class Sample:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""
         return {face_encoder: self.embedding, **self.further}
 
-    def facts(self) -> dict[str, dict[str, str | float | bool]]:
+    def describe(self) -> dict[str, dict[str, str | float | bool]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}
 
 

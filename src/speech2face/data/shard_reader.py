@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from speech2face.data.sample_codec import decode_sample
 from speech2face.data.samples import Sample
-from speech2face.data.shards import Shard, decode_sample, read_index
+from speech2face.data.shard_index import Shard, read_index
 from speech2face.errors import UsageError
 
 

@@ -27,8 +27,8 @@ from speech2face.data.merge_pairs import (
     name_sets,
 )
 from speech2face.data.pairs import LEAST_SECONDS, Pair, identify_pairs, load_speech, read_pairs
+from speech2face.data.shard_index import INDEX, Shard, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
 from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE

@@ -2,7 +2,7 @@
 
 With more than one worker the stages run in actors of Ray Data, each with the networks loaded once;
 Ray schedules, queues and starts a dead worker again; a clip of which workers die is refused. What
-comes back goes into the spool (`data/shards.py`) of this process, in whatever order; from there on
+comes back goes into the spool (`data/spool.py`) of this process, in whatever order; from there on
 nothing depends on who did it.
 """
 
@@ -31,9 +31,11 @@ from speech2face.data.ledger import (
     read_ledger,
     summarise,
 )
+from speech2face.data.sample_codec import encode_sample
 from speech2face.data.samples import Refusal, Sample
+from speech2face.data.shard_index import Index, Packing
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import Index, Packing, Spool, encode_sample
+from speech2face.data.spool import Spool
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
 from speech2face.face_encoders import TEMPLATES

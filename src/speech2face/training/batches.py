@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from speech2face.data.sample_codec import decode_array
 from speech2face.data.shard_reader import read_side
-from speech2face.data.shards import decode_array
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE

@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 from speech2face import __version__
 from speech2face.console import ProgressCallback
-from speech2face.data.shards import read_index
+from speech2face.data.shard_index import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voice_encoder_data import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError

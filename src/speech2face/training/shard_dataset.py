@@ -36,8 +36,9 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
+from speech2face.data.sample_codec import decode_target
+from speech2face.data.shard_index import read_index
 from speech2face.data.shard_reader import cut_order, read_stretches
-from speech2face.data.shards import decode_target, read_index
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 
