@@ -17,14 +17,16 @@ from speech2face.array_cache import find_place, keep_rows
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
-from speech2face.evaluation.verification_trials import (
-    PairScores,
+from speech2face.evaluation.trial_lists import (
     PairTrial,
-    TripletScores,
     TripletTrial,
     check_people,
     is_voice,
     read_trials,
+)
+from speech2face.evaluation.verification_trials import (
+    PairScores,
+    TripletScores,
     score_pairs,
     score_triplets,
 )
