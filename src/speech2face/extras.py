@@ -39,7 +39,7 @@ def need_extras(*extras: str) -> None:
 
 def how_to_install(*extras: str) -> str:
     """The command that installs extras: the end of a message about something missing."""
-    return f"pip install 'speech2face[{','.join(extras)}]'"
+    return f"pip install '.[{','.join(extras)}]' in a checkout"
 
 
 def find_missing(*extras: str) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from helpers.drawn_faces import draw_faces, sample_embeddings
+from helpers.drawn_faces import draw_strangers
 from helpers.sounds import RATE, example_speech, noise
 from speech2face.cli import main
 from speech2face.data.ledger import read_ledger
@@ -43,7 +43,7 @@ def table(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("table")
     speech, rate = example_speech()
     lines = ["clip,person,audio,face"]
-    for number, face in enumerate(draw_faces(COUNT)):
+    for number, face in enumerate(draw_strangers(COUNT)[0]):
         soundfile.write(folder / f"{number}.wav", speech[number * 1600 :], rate)
         Image.fromarray(face).save(folder / f"{number}.png")
         lines.append(f"clip {number},person {number},{number}.wav,{number}.png")
@@ -77,7 +77,7 @@ def test_a_table_becomes_shards_and_a_ledger(table, made):
     encoder = load_face_encoder("dlib")
     for sample in samples:
         number = int(sample.source.person.split()[1])
-        distances = np.linalg.norm(sample_embeddings(COUNT) - sample.embedding, axis=1)
+        distances = np.linalg.norm(draw_strangers(COUNT)[1] - sample.embedding, axis=1)
         assert distances.argmin() == number
         heard = find_speech(str(table.parent / f"{number}.wav")).samples
         np.testing.assert_allclose(sample.speech, heard, atol=1e-4)

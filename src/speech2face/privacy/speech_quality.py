@@ -29,7 +29,7 @@ STEP = 200.0  # cents within 5 ms: more is an error of the octave, or another vo
 def measure_speech(samples: np.ndarray) -> float:
     """Seconds of speech found in a sound (n,) at 16 kHz, at most ten."""
     try:
-        return find_speech((samples, SAMPLE_RATE)).seconds
+        return find_speech((samples, SAMPLE_RATE)).speech_seconds
     except NoSpeechError:
         return 0.0
 

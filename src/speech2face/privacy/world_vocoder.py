@@ -115,6 +115,6 @@ def _load_world() -> Any:
         import pyworld
     except ImportError:
         raise ModelError(
-            "pyworld is not installed: pip install 'speech2face[audit]', or choose another method."
+            "pyworld is not installed: pip install '.[audit]' in a checkout, or take another."
         ) from None
     return pyworld
