@@ -90,8 +90,8 @@ def draw_by_folds(
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
-        facts = {"fold": k, "folds": folds, "seed": seed}
-        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, facts, show)
+        metadata = {"fold": k, "folds": folds, "seed": seed}
+        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, metadata, show)
         encoders.append(encoder)
         head, tuned = encoder.head, encoder.clips
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]

@@ -233,7 +233,7 @@ def train_end_to_end(
         )
     else:
         network = make_network(recipe.network, recipe.seed)
-    facts: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "network": KINDS[type(recipe.network)],
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
@@ -249,12 +249,12 @@ def train_end_to_end(
     if recipe.balanced:
         task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
     report = report_progress(show, "training the voice encoder")
-    fit(task, recipe.loop, folder / "end-to-end", facts, report, options, processes)
+    fit(task, recipe.loop, folder / "end-to-end", metadata, report, options, processes)
     path = folder / "voice_encoder.safetensors"
     if processes.first:
-        # Only here, not where a resumed run compares its facts: another machine balances to other
-        # last digits.
-        save_weights(path, network.cpu().state_dict(), {**facts, "paper": asdict(task.paper)})
+        # Not in the metadata that a resumed run compares: another machine balances to other last
+        # digits.
+        save_weights(path, network.cpu().state_dict(), {**metadata, "paper": asdict(task.paper)})
     return path
 
 

@@ -131,7 +131,7 @@ def fit(
     task: Task,
     config: LoopConfig,
     folder: Path,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     show: Callable[[StepReport], None] | None = None,
     options: RunOptions | None = None,
     processes: Processes = SINGLE_PROCESS,
@@ -139,7 +139,7 @@ def fit(
     """Train `task.network` to the last step and leave the averaged weights in it.
 
     `folder`, which all processes see, gets checkpoint.safetensors, log.jsonl and TensorBoard's
-    events; a run found there goes on, unless it was of another config or other facts (ModelError).
+    events; a run found there goes on, unless its config or metadata differ (ModelError).
     With `validate_every` the best averaged weights are left instead, and in best.safetensors, and
     the run ends when patience does. SIGINT and SIGTERM save and raise Interrupted. A loss or
     gradient that is not finite stops with ModelError; the checkpoint before it stays.
@@ -153,9 +153,9 @@ def fit(
     device = next(iter(state.trained.values())).device
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
-    facts = {**facts, "loop": asdict(config)}
+    metadata = {**metadata, "loop": asdict(config)}
     if path.is_file():
-        state.load(path, facts)
+        state.load(path, metadata)
         log.info("going on at step %d of %s", state.step, path)
     if options.compile:
         network.compile()
@@ -193,7 +193,7 @@ def fit(
             figures = {}
             if config.validate_every and state.step % config.validate_every == 0:
                 best = folder / "best.safetensors"
-                figures = _validate(cast(ValidatedTask, task), state, best, facts, processes)
+                figures = _validate(cast(ValidatedTask, task), state, best, metadata, processes)
             over = _is_over(state, config)
             if curve and (step % log_every == 0 or over or figures):
                 throughput = meter.measure(state.step - first)
@@ -209,7 +209,7 @@ def fit(
             late = time.monotonic() - saved > options.checkpoint_seconds
             if curve and (over or stopping or late):
                 curve.flush()
-                state.save(path, facts)
+                state.save(path, metadata)
                 saved = time.monotonic()
             if stopping and not over:
                 processes.wait()  # a process that ends may take the others with it
@@ -308,7 +308,7 @@ def _validate(
     task: ValidatedTask,
     state: TrainingState,
     path: Path,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     processes: Processes,
 ) -> dict[str, float]:
     """Rank 0's figures of the averaged weights, which `path` gets if they are the best so far."""
@@ -320,7 +320,7 @@ def _validate(
             value += next(iter(figures.values()))
             if value.item() < state.best:
                 place = {"step": state.step, "validation": figures}
-                save_weights(path, state.network.state_dict(), {**facts, **place})
+                save_weights(path, state.network.state_dict(), {**metadata, **place})
     figure = processes.broadcast(value).item()
     better = figure < state.best
     state.best, state.waited = (figure, 0) if better else (state.best, state.waited + 1)
