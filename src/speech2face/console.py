@@ -1,4 +1,4 @@
-"""What commands show on the terminal: progress and messages, all of it on stderr."""
+"""Terminal output of commands: progress and messages, all of it on stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands need beyond inference: the package's extras, as its own metadata lists them."""
+"""The package's extras, which commands beyond inference need, read from its metadata."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def list_packages(extra: str) -> list[str]:
 
 
 def read_requirements(extra: str = "") -> list[Requirement]:
-    """What an extra requires, or the package without extras.
+    """The requirements of an extra, or of the package without extras.
 
     Nothing where the package runs from its source without being installed.
     """

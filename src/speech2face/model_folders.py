@@ -25,7 +25,7 @@ UNTUNED = "untuned.safetensors"  # of a tuned model: the weights that tuning cha
 
 @dataclass(frozen=True)
 class Card:
-    """What a model is made of; `card.json` in its folder."""
+    """The card of a model, `card.json` in its folder: its files, data and recipes."""
 
     name: str  # by which it is loaded, where it comes with the package
     version: str  # as 1.2.3
@@ -62,7 +62,7 @@ class Model:
 
     @property
     def megabytes(self) -> float:
-        """What its files take on the disk, in MB (10⁶ bytes)."""
+        """Size of its files on the disk, in MB (10⁶ bytes)."""
         return sum((self.folder / name).stat().st_size for name in self.card.sha256) / 1e6
 
 

@@ -1,4 +1,4 @@
-"""What a run or a result is made of: its inputs by content, its recipe, and the version.
+"""Provenance of a run or a result: its inputs by content, its recipe, and the version.
 
 A run's folder says it in run.json from the beginning. The same command goes on there; whatever
 would give another result is refused, so that no old weights pass for those of new data.
@@ -26,7 +26,7 @@ NAMED = 3  # differences that an error names
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """Which data these are, by the content of every file."""
+    """The identity of data, by the content of every file."""
 
     digest: str  # of all parts
     people: int
@@ -64,7 +64,7 @@ def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
 
 
 def describe_data(digest: str, sets: Sequence[DataIdentity]) -> dict[str, Any]:
-    """What weights say of their data: the digest, and each set where there are several."""
+    """Metadata of the data that weights learned from: the digest, and each of several sets."""
     counts = [{"digest": s.digest, "people": s.people, "clips": s.clips} for s in sets]
     return {"data": digest, **({"sets": counts} if counts else {})}
 

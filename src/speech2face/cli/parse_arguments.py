@@ -1,4 +1,4 @@
-"""From the arguments of a command to recordings and times. Raises UsageError."""
+"""Arguments of a command, parsed into recordings and times. Raises UsageError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a voice gives away, and disguising it: audit, anonymise."""
+"""Commands on privacy: audit measures what a voice gives away, anonymise disguises it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ DOUBTFUL = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of a clip."""
+    """The outcome of a clip: kept with its quality, or refused with a reason."""
 
     source: SampleSource
     quality: Quality | None = None  # of the sample; none where the clip was refused

@@ -177,7 +177,7 @@ def hash_if_readable(path: Path) -> str:
 
 
 def identify_pairs(pairs: Sequence[Pair], kinds: Sequence[str] = KINDS) -> DataIdentity:
-    """Which pairs these are: who speaks in each clip, and the content of its files.
+    """The identity of pairs: who speaks in each clip, and the content of its files.
 
     `kinds` are those of a pair's files that count; a file that may be absent counts as such. Of
     several sets each is known by what its own table says, as if it were alone.
@@ -200,7 +200,7 @@ def _identify_set(pairs: Sequence[Pair], kinds: Sequence[str]) -> DataIdentity:
 
 
 def identify_photographs(photographs: Sequence[Photograph]) -> DataIdentity:
-    """Which photographs these are, and what their labels say; each counts as a person."""
+    """The identity of photographs: their content and labels; each counts as a person."""
     rows = [
         (p.path.name, hash_if_readable(p.path), p.split, p.age, p.gender, p.race)
         for p in photographs

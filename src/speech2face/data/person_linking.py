@@ -1,4 +1,4 @@
-"""Which names are one person's: faces decide, and voices where faces leave a doubt.
+"""Links names of one person: by faces, and by voices where faces leave a doubt.
 
 The clips of a folder are named after their files, so somebody who is in several has as many names.
 Two names are one person's where faces of theirs are (`near_duplicates.compare_faces`), or where

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SampleSource:
-    """Where a sample comes from."""
+    """The origin of a sample: a stretch of a file, and who speaks in it."""
 
     clip: str  # unique in its set; names the sample
     path: str  # of the file, below the set's folder
@@ -22,7 +22,7 @@ class SampleSource:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the stages measured of what they chose."""
+    """Measurements of the frame and the speech that the stages chose."""
 
     frame_seconds: float  # where the frame lies in the file
     yaw: float  # `yaw_of`: 0 is frontal

@@ -23,7 +23,7 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Packing:
-    """How samples are put into shards."""
+    """Settings of packing: the split, and the size of shards."""
 
     shares: tuple[float, ...] = (1.0,)  # of people: train, val, test
     samples: int = 2_000  # in a shard, at most
@@ -43,7 +43,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """What a finished set holds."""
+    """The contents of a finished set."""
 
     folder: Path
     shards: tuple[Shard, ...]

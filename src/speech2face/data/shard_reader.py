@@ -34,7 +34,7 @@ def read_side(folder: Path, split: str = "train") -> Iterator[dict[str, bytes]]:
 
 
 def cut_order(shards: Sequence[Shard], start: int, end: int) -> Iterator[Stretch]:
-    """Of shards one behind the other, the parts that hold the samples from `start` to `end`."""
+    """The parts of consecutive shards that hold the samples from `start` to `end`."""
     offset = 0
     for shard in shards:
         first, last = max(start - offset, 0), min(end - offset, shard.samples)

@@ -56,26 +56,26 @@ class IdentityEmbeddings:
 
     @classmethod
     def gather(cls, embeddings: Mapping[str, np.ndarray], count: int) -> IdentityEmbeddings:
-        """Of embeddings (N, 128) by recogniser, which may be missing."""
+        """Make it from embeddings (N, 128) by recogniser, which may be missing."""
         missing = np.full((count, 128), np.nan, np.float32)
         return cls(*(embeddings.get(name, missing) for name in RECOGNISERS))
 
     @classmethod
     def stack(cls, faces: Sequence[Mapping[str, np.ndarray]]) -> IdentityEmbeddings:
-        """Of embeddings (128,) of each face, by recogniser, which may be missing."""
+        """Make it from each face's embeddings (128,) by recogniser, which may be missing."""
         missing = np.full(128, np.nan, np.float32)
         return cls(*(np.array([face.get(n, missing) for face in faces]) for n in RECOGNISERS))
 
     @classmethod
     def join(cls, parts: Sequence[IdentityEmbeddings]) -> IdentityEmbeddings:
-        """One behind the other."""
+        """Concatenate the parts."""
         return cls(
             np.concatenate([part.dlib for part in parts]),
             np.concatenate([part.sface for part in parts]),
         )
 
     def take(self, rows: np.ndarray | Sequence[int]) -> IdentityEmbeddings:
-        """Of these rows."""
+        """The embeddings of these rows."""
         return IdentityEmbeddings(self.dlib[rows], self.sface[rows])
 
     def __len__(self) -> int:

@@ -121,7 +121,7 @@ class Spool:
         self._finished.add(clip)
 
     def entries(self) -> list[Entry]:
-        """What became of the clips that are finished."""
+        """The ledger's entries: the outcome of each finished clip."""
         return list(read_ledger(self.ledger)) if self.ledger.is_file() else []
 
     def forget(self, clips: Collection[str]) -> None:
@@ -158,7 +158,7 @@ class Spool:
         return damaged
 
     def take_apart(self, damaged: Collection[str] = ()) -> None:
-        """Of a set whose packing has begun, or is done, one again that takes clips.
+        """Unpack a set that is packed, or being packed, so that it takes clips again.
 
         What lies in `damaged` shards is given up.
         """

@@ -60,7 +60,7 @@ class Voices:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What weights say of their data."""
+        """The description of the data that weights carry in their metadata."""
         return describe_data(self.data, self.sets)
 
     def take(self, rows: np.ndarray) -> Voices:
@@ -76,7 +76,7 @@ class Voices:
 
     @property
     def identities(self) -> IdentityEmbeddings:
-        """By what people are told apart (N). Raises ValueError where it was not asked for."""
+        """Embeddings (N) that tell people apart. Raises ValueError where none were asked for."""
         if self.seen is None:
             raise ValueError("to tell people apart, load with recognise=True")
         return self.seen
@@ -246,5 +246,5 @@ def read_voices(
 
 
 def hash_shards(shards: Sequence[Shard]) -> str:
-    """Which shards these are, in sixteen letters."""
+    """A digest of the shards' checksums, in sixteen letters."""
     return hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16]

@@ -43,7 +43,7 @@ MEASURED = 1.0  # the strength that all is measured at but in `drawing_strength.
 
 @dataclass(frozen=True)
 class DrawnFolds:
-    """What the folds gave for each clip that has speech and a face, N in all."""
+    """Predictions and pictures of the folds, for the N clips with speech and a face."""
 
     pairs: list[Pair]
     people: np.ndarray  # (N,) str

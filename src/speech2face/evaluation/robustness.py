@@ -38,7 +38,7 @@ CLIPS = 300  # that are degraded, of all folds
 def measure_lengths(
     drawn: DrawnFolds, seed: int, show: ProgressCallback
 ) -> list[ShortenedMatching]:
-    """By length in seconds, last the whole clips; lengths that no clip exceeds are left out."""
+    """Matching by clip length in s, whole clips last; lengths that no clip exceeds are left out."""
     by_length = []
     lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
     for place, length in enumerate(lengths, 1):
@@ -59,7 +59,7 @@ def measure_lengths(
 def measure_robustness(
     drawn: DrawnFolds, seed: int, show: ProgressCallback, clips: int = CLIPS
 ) -> dict[str, DegradedMatching]:
-    """By degradation, and `CLEAN`: some clips of each fold, evenly chosen."""
+    """Matching by degradation, and `CLEAN`, on some clips of each fold, evenly chosen."""
     chosen = []
     for k in range(len(drawn.encoders)):
         rows = np.flatnonzero(drawn.fold == k)

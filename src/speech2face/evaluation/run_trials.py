@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListScores:
-    """What a list gave, and what it rests on."""
+    """Scores of a list of trials, and the counts behind them."""
 
     trials: int
     voices: int
@@ -118,7 +118,7 @@ def embed_voices(
 
 
 def format_scores(result: ListScores) -> str:
-    """In a few lines."""
+    """The scores as a few lines of text."""
     lines = [
         f"{result.trials} trials, {result.voices} recordings "
         f"({result.without_speech} without speech), "

@@ -1,4 +1,4 @@
-"""What audits find, as data: of one recording, and of a population under attack.
+"""Results of audits as data: of one recording, and of a population under attack.
 
 Bits are of the face. Attackers are named "ignorant", "lazy-informed" and "semi-informed"
 (privacy/attackers.py), anonymisers as by `speech2face anonymise --method`. The templates of
@@ -84,7 +84,7 @@ class MethodAttack:
 
 @dataclass(frozen=True)
 class VoiceAudit(SpeechFacts):
-    """What a voice discloses of its speaker's face.
+    """The disclosure of a speaker's face by one voice.
 
     Of a disguised voice `bits`, `place` and the like are None: they are calibrated on plain voices.
     """
@@ -106,7 +106,7 @@ class VoiceAudit(SpeechFacts):
 
     @property
     def bits_to_single_out(self) -> float:
-        """That would find one person among the strangers."""
+        """The bits that would find one person among the strangers."""
         return log2(self.strangers)
 
     def as_json(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ class RecordingAudit:
 
 @dataclass(frozen=True)
 class AttackMetrics:
-    """What an attack achieves. Bits; shares. Intervals are 95 %, over people."""
+    """Figures of one attack: bits, and shares. Intervals are 95 %, over people."""
 
     people: int
     probes: int
@@ -235,7 +235,7 @@ class MethodAudit:
 
 @dataclass(frozen=True)
 class PopulationAudit:
-    """What voices of a population disclose, as they are and after each anonymiser."""
+    """The disclosure of a population's voices, unchanged and after each anonymiser."""
 
     version: str
     people: int  # whose faces were attacked
@@ -258,7 +258,7 @@ class PopulationAudit:
 
 
 def read_population_audit(stored: Mapping[str, Any]) -> PopulationAudit:
-    """What `PopulationAudit.as_json` gave. Raises KeyError or TypeError where it is none."""
+    """Read what `PopulationAudit.as_json` wrote. Raises KeyError or TypeError on anything else."""
 
     def metrics(row: Mapping[str, Any]) -> AttackMetrics:
         values: dict[str, Any] = {

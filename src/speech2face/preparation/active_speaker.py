@@ -1,4 +1,4 @@
-"""Is this the face that speaks? How its mouth moves is held against the sound.
+"""Active speaker detection: the movement of each mouth is compared with the sound.
 
 movement     standard deviation of the mouth's opening while someone speaks: near 0 of a photograph
              and of a silent face.
@@ -27,7 +27,7 @@ CONTEXT = 0.3  # s around a segment of speech that belong to the evidence: the m
 
 @dataclass(frozen=True)
 class SpeakerThresholds:
-    """Below these a face is not the speaker's."""
+    """The least evidence by which a face is the speaker's."""
 
     movement: float = 0.012  # eye distances
     agreement: float = 0.24
@@ -41,7 +41,7 @@ TRUST_ANY_FACE = SpeakerThresholds(movement=0.0, agreement=-1.0, margin=0.0, fra
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a mouth moves with the sound; see above."""
+    """Evidence that a mouth speaks: movement, agreement and lag, see above."""
 
     movement: float
     agreement: float
@@ -52,7 +52,7 @@ Segments = Sequence[tuple[float, float]]  # of speech: start and end, s in the f
 
 
 def within(seconds: np.ndarray | float, segments: Segments, margin: float = 0.0) -> np.ndarray:
-    """Which of the times lie in a segment, or at most `margin` beside it: bool, like `seconds`."""
+    """True where a time lies in a segment, or at most `margin` beside it: bool, like `seconds`."""
     times = np.asarray(seconds)
     inside = [(times >= start - margin) & (times <= end + margin) for start, end in segments]
     return np.any(inside, axis=0) if inside else np.zeros(times.shape, bool)

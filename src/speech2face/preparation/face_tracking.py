@@ -46,7 +46,7 @@ THUMBNAIL = (64, 36)
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen on one frame."""
+    """The faces found on one frame."""
 
     seconds: float
     faces: list[DetectedFace]  # the largest first, at most MOST_FACES, in pixels of the frame

@@ -57,7 +57,7 @@ MOST_JUDGED = 2_000  # faces whose looks the card tells of
 
 @dataclass(frozen=True)
 class Stages:
-    """What a worker needs to know."""
+    """Settings of a worker's stages."""
 
     root: Path  # folder that the sources' paths begin in
     face_encoder: str = "dlib"
@@ -66,7 +66,7 @@ class Stages:
 
     @property
     def thresholds(self) -> SpeakerThresholds:
-        """Of a face that is the speaker's."""
+        """The thresholds of evidence for the speaker's face."""
         return TRUST_ANY_FACE if self.trust else SpeakerThresholds()
 
 
@@ -158,7 +158,7 @@ class Worker:
         self._stages, self._models = stages, Models.load(stages.face_encoder)
 
     def work(self, clip: SourceClip) -> tuple[Entry, bytes | None]:
-        """What became of a clip, and its piece of a shard if it was kept."""
+        """The ledger's entry of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
         return make_entry(outcome, seconds, hash_clip(clip)), piece

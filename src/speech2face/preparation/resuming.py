@@ -1,4 +1,4 @@
-"""What of a set that was begun still holds, when its sources may be others now.
+"""Compares a set that was begun with its sources as they are now: what must be done again.
 
 A clip is known by its name and by the content of the files that it is made from:
 
@@ -36,7 +36,7 @@ class Comparison:
     same: int = 0
 
     def describe(self) -> list[str]:
-        """A line for each thing that is not as it was."""
+        """A line for each kind of change."""
         changes = {
             "has changed: done again": self.void,
             "is no longer there: what was kept of it stays": self.gone,
@@ -52,7 +52,7 @@ class Comparison:
 def compare_sources(
     clips: Sequence[SourceClip], entries: Sequence[Entry], fetch: bool = False
 ) -> Comparison:
-    """What is to be done of `clips`, where a set's ledger has `entries`.
+    """Compare `clips` with the `entries` of a set's ledger: what is to be done, void or kept.
 
     With `fetch`, videos that were missing are tried again. Raises UsageError where the set was made
     from something else altogether.

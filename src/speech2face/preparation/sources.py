@@ -1,4 +1,4 @@
-"""What a set is made from: a folder of videos, AVSpeech's list, or a table of sound and faces.
+"""Sources of a set: a folder of videos, AVSpeech's list, or a table of sound and faces.
 
 a folder            every video below it, by its extension; long ones cut into pieces if asked for
 AVSpeech's CSV      YouTube id, start, end (seconds), x, y of the face's middle (fractions of width
@@ -70,7 +70,7 @@ def hash_clip(clip: SourceClip) -> str:
 
 
 def find_odd(clip: SourceClip) -> Path | None:
-    """Which of a clip's files is a pipe, a socket or a device: reading it might never end."""
+    """The file of a clip that is a pipe, a socket or a device: reading it might never end."""
     for path in (clip.video, clip.audio, clip.face):
         with suppress(OSError):
             mode = path.stat().st_mode if path else stat.S_IFREG
@@ -164,7 +164,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
 
 
 def name_piece(name: str, start: float, end: float) -> str:
-    """As clips of AVSpeech are named: ID_024.760000-029.960000."""
+    """The name of a piece, as AVSpeech names its clips: ID_024.760000-029.960000."""
     return f"{name}_{start:010.6f}-{end:010.6f}"
 
 

@@ -78,5 +78,5 @@ def _hear(audio: Path) -> np.ndarray:
 
 
 def say_wrong(error: Exception, path: Path) -> str:
-    """What an error says of a file, without its path: many files have one reason."""
+    """The reason of an error without the file's path: many files have one reason."""
     return str(error).removeprefix(str(path)).lstrip(": ")

@@ -46,7 +46,7 @@ SLACK = 0.1  # s by which the sound's time stamps may jitter before they are bel
 
 @dataclass(frozen=True)
 class VideoClip:
-    """Where to decode from."""
+    """A stretch of a video file."""
 
     path: Path
     start: float  # s in the file

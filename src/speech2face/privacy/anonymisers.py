@@ -81,7 +81,7 @@ def load_anonymiser(name: str) -> Anonymiser:
 
 
 def choose_anonymiser(name: str | None, command: str | None) -> Anonymiser:
-    """By name, or the program of a command line; without either the best that is installed."""
+    """The anonymiser of a name or a command line; without either the best that is installed."""
     if name and command:
         raise UsageError("--method and --command exclude each other.")
     if command is not None:

@@ -41,7 +41,7 @@ SHRINKAGE = 0.2  # of its covariance within speakers, towards equal variance
 
 @dataclass(frozen=True)
 class FoldedPairs:
-    """Who speaks in N clips, and their faces, in folds by person."""
+    """N clips in folds by person: who speaks, and their faces."""
 
     clips: list[str]
     people: np.ndarray  # (N,)

@@ -164,7 +164,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class ConditionReport:
-    """What was stated of clips in one condition, and what was found."""
+    """Stated and found disclosure of clips in one condition."""
 
     clips: int
     people: int
@@ -304,7 +304,7 @@ def write_calibration(calibration: Calibration, model: Model) -> Path:
 
 
 def format_report(report: CalibrationReport) -> str:
-    """What was stated and what was found, as a table."""
+    """A table of stated and found disclosure."""
     lines = [
         f"{report.calibration.people} people, {report.clips} clips, nobody heard by an encoder "
         "that had met them; 95 % intervals over people",

@@ -1,4 +1,4 @@
-"""What one recording discloses of its speaker's face, in bits and in words.
+"""Estimates what one recording discloses of its speaker's face, in bits and in words.
 
 The encoder's Gaussian for a voice stands beside that of everybody's faces, the prior. It predicts
 at which place the true face stands among strangers who are sorted by likelihood ratio; how far

@@ -1,4 +1,4 @@
-"""Where the clips of a step come from: the number of the step alone says which they are.
+"""Batches of clips for each step: the number of the step alone decides which clips.
 
 So a run that was stopped goes on with the clips it would have had, and with as many processes every
 one knows its part. Clips that fit into memory are held there; sets of shards are streamed.

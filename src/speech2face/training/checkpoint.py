@@ -46,7 +46,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 class TrainingState:
-    """Where a training stands: weights, their moving average, Adam's moments, the best so far.
+    """The state of a training: weights, their moving average, Adam's moments, the best so far.
 
     Frozen parameters are not kept; buffers are.
     """
@@ -136,7 +136,7 @@ def float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def hash_weights(module: nn.Module) -> str:
-    """Which weights these are, in sixteen letters."""
+    """A digest of the weights, in sixteen letters."""
     digest = hashlib.sha256()
     for tensor in module.state_dict().values():
         digest.update(tensor.cpu().numpy().tobytes())

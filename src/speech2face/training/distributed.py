@@ -39,7 +39,7 @@ def check_device(device: str) -> None:
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process this is (`rank`, from 0), and how many train together."""
+    """The rank of this process, from 0, and how many train together."""
 
     rank: int = 0
     count: int = 1
@@ -68,13 +68,13 @@ class Processes:
         return values
 
     def broadcast(self, values: Tensor) -> Tensor:
-        """What rank 0 has, on every rank; in place."""
+        """Copy rank 0's values to every rank, in place."""
         if self.count > 1:
             dist.broadcast(values, src=0)
         return values
 
     def run_on_rank_zero(self, work: Callable[[], T]) -> T:
-        """What rank 0's work gives, or the error of ours that it raises, on every rank."""
+        """Run work on rank 0; return its result, or raise its error of ours, on every rank."""
         if self.count == 1:
             return work()
         held: list[Any] = [None, None]  # what it gives, and the error

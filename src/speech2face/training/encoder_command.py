@@ -31,7 +31,7 @@ from speech2face.training.voice_encoder import (
 
 @dataclass(frozen=True)
 class Options:
-    """What may be asked for beside the recipe."""
+    """Options of a training beside its recipe."""
 
     speaker: Path | None = None  # networks to start from
     device: str = "cpu"

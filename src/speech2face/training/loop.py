@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to step: all that decides the curve. By AdamW, which without weight decay is Adam.
+    """Settings that decide the learning curve. AdamW, which without weight decay is Adam.
 
     The learning rate warms up. By the schedule "cosine" it then stays, and falls by a cosine to a
     hundredth; by "decay" it is multiplied by `decay` after each `decay_steps`.
@@ -65,7 +65,7 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run: none of it changes the learning curve, but for rounding."""
+    """Settings of a run that change the learning curve by no more than rounding."""
 
     checkpoint_seconds: float = 120.0
     log_every: int = 10  # steps; at least ten rows a run
@@ -74,7 +74,7 @@ class RunOptions:
 
 
 class Task(Protocol):
-    """What is trained. On many processes each has a task of its own, made with its rank."""
+    """The task that is trained. Each of many processes has its own, made with its rank."""
 
     @property
     def network(self) -> nn.Module: ...
@@ -102,7 +102,7 @@ class ValidatedTask(Task, Protocol):
 
 @dataclass(frozen=True)
 class StepReport:
-    """Where a run is, for whoever shows it."""
+    """Progress of a run, to be shown."""
 
     step: int
     steps: int

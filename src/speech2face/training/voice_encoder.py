@@ -225,7 +225,7 @@ class TuningTask:
             parameter.requires_grad_(name.startswith(recipe.tuned))
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """What CAM++'s blocks are given (B, 128, time), GE2E's (B, 256), and faces (B, D)."""
+        """Inputs of CAM++'s blocks (B, 128, time), GE2E's embeddings (B, 256), and faces (B, D)."""
         frozen = self._clips.frozen
         assert frozen
         time = round(self._recipe.tuning_seconds * FRAMES_A_SECOND)
