@@ -174,7 +174,7 @@ def format_data_card(
     `gone` is how many of the clips that were kept have a source that is no longer there.
     `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
     `joined` are pairs of clips by which two names became one person's, `doubtful` such as are
-    nearly alike enough, see `joining`.
+    nearly alike enough, see person_linking.py.
     """
     entries = list(entries)
     summary = summarise(entries)

@@ -1,7 +1,7 @@
 """Links names of one person: by faces, and by voices where faces leave a doubt.
 
 The clips of a folder are named after their files, so somebody who is in several has as many names.
-Two names are one person's where faces of theirs are (`near_duplicates.compare_faces`), or where
+Two names are one person's where faces of theirs are (`split_leaks.compare_faces`), or where
 faces are nearly alike enough and the voices are alike. Of 106 pairs of clips of one person (1,184
 clips of videos) faces alone miss 15, faces and voices 6; voices join none of 697,865 pairs of
 strangers there (benchmarks/same_voice.json, on which the limits were chosen). They never part whom

@@ -48,15 +48,15 @@ def read_stretches(folder: Path, stretches: Iterator[Stretch]) -> Iterator[dict[
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
     for shard, start, size in stretches:
-        path, found = folder / shard.name, 0
+        path, count = folder / shard.name, 0
         try:
             with path.open("rb") as stream:
                 files = tar_file_expander([{"url": path.name, "stream": stream}])
                 for sample in islice(group_by_keys(files), start, start + size):
-                    found += 1
+                    count += 1
                     yield sample
         except (OSError, tarfile.TarError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error.args[0]
             raise UsageError(f"{path}: cannot be read ({reason}).") from None
-        if found < size:
+        if count < size:
             raise UsageError(f"{path}: holds fewer samples than the index says; it is damaged.")

@@ -45,7 +45,7 @@ def measure_lengths(
         wins, moved, cut = _empty(drawn), _empty(drawn), 0
         for k, encoder in enumerate(drawn.encoders):
             rows = np.flatnonzero(drawn.fold == k)
-            means, seconds, shortened = _hear_shortened(encoder, rows, length, seed, show)
+            means, seconds, shortened = _embed_shortened(encoder, rows, length, seed, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
             cut += shortened
         matching = _summarise(drawn, wins, moved, cut, seed)
@@ -91,7 +91,7 @@ def clean_wins(drawn: DrawnFolds) -> np.ndarray:
     return wins
 
 
-def _hear_shortened(
+def _embed_shortened(
     encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: ProgressCallback
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.

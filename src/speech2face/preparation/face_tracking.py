@@ -92,11 +92,11 @@ def look(frame: Frame, detector: FaceDetector) -> Look:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     back = np.array([width / size[0], height / size[1]], np.float32)
-    found = detector.detect(small, DETECTION_SIDE)[:MOST_FACES]
-    crops = [align_face(small, face.landmarks, "arcface", CROP) for face in found]
+    faces = detector.detect(small, DETECTION_SIDE)[:MOST_FACES]
+    crops = [align_face(small, face.landmarks, "arcface", CROP) for face in faces]
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
-    faces = [face.moved(back, np.zeros(2)) for face in found]
+    faces = [face.moved(back, np.zeros(2)) for face in faces]
     return Look(frame.seconds, faces, crops, (width, height), thumbnail)
 
 
@@ -162,14 +162,14 @@ def near(
     face is there.
     """
     point = np.array(centre) * size
-    found = []
+    nearby = []
     for track in tracks:
         x, y, width, height = track.boxes[0]
         if np.hypot(*(np.array([x + width / 2, y + height / 2]) - point)) <= width:
-            found.append(track)
-    if not found:
+            nearby.append(track)
+    if not nearby:
         raise Refused(STAGE, f"no face near the place given ({centre[0]:.2f}, {centre[1]:.2f})")
-    return found
+    return nearby
 
 
 class _Sight:
@@ -189,8 +189,8 @@ class _Sight:
     def embedding(self) -> np.ndarray:
         """(D,), of length 1."""
         if self._embedding is None:
-            found = self._encoder.embed(self._crop, TEMPLATES["arcface"] * CROP)
-            self._embedding = found / max(float(np.linalg.norm(found)), 1e-9)
+            embedding = self._encoder.embed(self._crop, TEMPLATES["arcface"] * CROP)
+            self._embedding = embedding / max(float(np.linalg.norm(embedding)), 1e-9)
         return self._embedding
 
 

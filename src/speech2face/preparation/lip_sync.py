@@ -164,15 +164,15 @@ def gather(
 
     `directions` are ((2 AROUND + 1) D, K); between the values lie straight lines.
     """
-    found = np.zeros((len(times), directions.shape[1]))
+    gathered = np.zeros((len(times), directions.shape[1]))
     for place, part in zip(
         range(-AROUND, AROUND + 1), np.split(directions, 2 * AROUND + 1), strict=True
     ):
         projected = values @ part
-        for column, target in zip(projected.T, found.T, strict=True):
+        for column, target in zip(projected.T, gathered.T, strict=True):
             if column.any():
                 target += np.interp(times + place * STEP, at, column)
-    return found
+    return gathered
 
 
 def flatten(mouth: Mouth) -> np.ndarray:

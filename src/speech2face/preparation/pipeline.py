@@ -100,14 +100,15 @@ def prepare(
     with Spool(folder, packing, settings) as spool:
         for name, what in spool.drop_damaged().items():
             log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
-        found = compare_sources(clips, spool.entries(), stages.fetch)
-        for line in found.describe():
+        comparison = compare_sources(clips, spool.entries(), stages.fetch)
+        for line in comparison.describe():
             log.warning("%s: %s", folder, line)
-        spool.forget(found.void)
-        if found.todo:
+        spool.forget(comparison.void)
+        if comparison.todo:
             spool.take_apart()
-        kept = len(clips) - len(found.todo)
-        for done, (entry, piece) in enumerate(_run(found.todo, stages, workers, spool), kept + 1):
+        kept = len(clips) - len(comparison.todo)
+        outcomes = _run(comparison.todo, stages, workers, spool)
+        for done, (entry, piece) in enumerate(outcomes, kept + 1):
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
         index = spool.pack(show)
@@ -118,7 +119,7 @@ def prepare(
         entries,
         index.people,
         judged,
-        len(found.gone),
+        len(comparison.gone),
         index.doubtful,
         index.joined,
     )

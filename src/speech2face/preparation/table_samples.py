@@ -35,21 +35,21 @@ def _take(
     source: SampleSource, audio: Path, face: Path, models: Models, timer: StageTimer
 ) -> Sample:
     with timer.timing("speech"):
-        speech = _hear(audio)
+        speech = _load_speech(audio)
     with timer.timing("decode"):
         try:
             image = load_image(face)
         except UnreadableMediaError as error:
-            raise Refused("decode", say_wrong(error, face)) from None
+            raise Refused("decode", format_reason(error, face)) from None
     with timer.timing("detect"):
-        found = models.detector.largest(image)
-        if found is None:
+        face_seen = models.detector.largest(image)
+        if face_seen is None:
             raise Refused("detect", "no face")
     with timer.timing("mesh"):
-        mesh = models.mesh.landmarks(image, found.landmarks)
-        view = measure_view(Frame(0.0, image), found.landmarks, mesh)
+        mesh = models.mesh.landmarks(image, face_seen.landmarks)
+        view = measure_view(Frame(0.0, image), face_seen.landmarks, mesh)
     with timer.timing("embed"):
-        embedding, further = models.embed(image, found.landmarks)
+        embedding, further = models.embed(image, face_seen.landmarks)
     seconds = len(speech) / SAMPLE_RATE
     quality = Quality(
         frame_seconds=float("nan"),
@@ -64,19 +64,19 @@ def _take(
     return Sample(source, speech, view.face, embedding, quality, further)
 
 
-def _hear(audio: Path) -> np.ndarray:
+def _load_speech(audio: Path) -> np.ndarray:
     """The speech of a recording. Refused where it is no sound, silent or short."""
     try:
         speech, _ = load_speech(audio)
     except UnreadableMediaError as error:
-        raise Refused("decode", say_wrong(error, audio)) from None
+        raise Refused("decode", format_reason(error, audio)) from None
     except NoSpeechError as error:
-        raise Refused("speech", say_wrong(error, audio)) from None
+        raise Refused("speech", format_reason(error, audio)) from None
     if len(speech) < LEAST_SECONDS * SAMPLE_RATE:
         raise Refused("speech", f"only {len(speech) / SAMPLE_RATE:.2f} s of sound")
     return speech
 
 
-def say_wrong(error: Exception, path: Path) -> str:
+def format_reason(error: Exception, path: Path) -> str:
     """The reason of an error without the file's path: many files have one reason."""
     return str(error).removeprefix(str(path)).lstrip(": ")
