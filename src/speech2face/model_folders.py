@@ -17,6 +17,7 @@ from typing import Any
 
 from speech2face.errors import ModelError, UsageError
 from speech2face.files import write_atomically
+from speech2face.named_choices import suggest
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")
@@ -99,6 +100,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
         shown = name_or_folder if name_or_folder.strip() else repr(name_or_folder)
         raise ModelError(
             f"no model {shown}: give one of {names}, or a folder with a card.json."
+            f"{suggest(name_or_folder, model_names())}"
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None

@@ -131,6 +131,17 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class AverageBits:
+    """Bits found of many people's speech of one length, all their places together."""
+
+    seconds: float
+    people: int
+    bits: float
+    low: float  # 95 % interval over people
+    high: float
+
+
+@dataclass(frozen=True)
 class PairMatch:
     """Whether two recordings are of the same speech; `same` is None where that is not known."""
 
@@ -177,7 +188,7 @@ class RecordingAudit:
     version: str
     voice: VoiceAudit
     curve: tuple[CurvePoint, ...]  # by the seconds heard from the beginning, all of it last
-    average_voice: tuple[CurvePoint, ...]  # of an average voice in clear sound
+    average_voice: tuple[AverageBits, ...]  # found by `speech2face calibrate`, shortest first
     original: OriginalAudit | None
 
     def as_json(self) -> dict[str, Any]:

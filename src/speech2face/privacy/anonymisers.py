@@ -31,6 +31,7 @@ import numpy as np
 
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.named_choices import suggest
 from speech2face.privacy.mcadams import McAdams
 from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.privacy.spectral_smoothing import Smoothing
@@ -76,7 +77,10 @@ def load_anonymiser(name: str) -> Anonymiser:
     they need is not installed.
     """
     if name not in _METHODS:
-        raise UsageError(f"no anonymiser {name or repr(name)}; there are {', '.join(ANONYMISERS)}.")
+        raise UsageError(
+            f"no anonymiser {name or repr(name)}; there are {', '.join(ANONYMISERS)}."
+            f"{suggest(name, ANONYMISERS)}"
+        )
     return _METHODS[name]
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from speech2face.errors import Speech2FaceError, UsageError
+from speech2face.named_choices import suggest
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates while all wait
@@ -32,7 +33,9 @@ PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates w
 def check_device(device: str) -> None:
     """Raises UsageError where training cannot run on a device of this name."""
     if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device is cpu or cuda, not {device}.")
+        raise UsageError(
+            f"--device is cpu or cuda, not {device}.{suggest(device, ('cpu', 'cuda'))}"
+        )
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device here; without --device it trains on the CPU.")
 
