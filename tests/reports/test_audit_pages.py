@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from speech2face.extras import how_to_install
 from speech2face.metrics.audit_results import (
     DECISIVE,
     AttackMetrics,
@@ -178,6 +180,14 @@ def test_a_recordings_page_says_its_figures():
     assert "10 bits would single out one person of 1,000" in page
     assert "<code>speech2face audit --pairs</code>" in page
     assert "everything else, 0.7 bits" in page
+
+
+@pytest.mark.parametrize("audit", [recording(), disguised()])
+def test_where_a_machine_is_to_read_the_words_it_is_said_what_that_needs(audit: RecordingAudit):
+    page = unescape(draw_recording(audit))
+    advice = page.split("--method resynthesis")[1].split("</li>")[0]
+    for need in ("English alone", "espeak-ng", how_to_install("audit")):
+        assert need in advice
 
 
 @pytest.mark.parametrize(

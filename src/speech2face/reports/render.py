@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speech2face.errors import UsageError
+from speech2face.extras import how_to_install
 from speech2face.files import write_atomically
 from speech2face.pictures import check_place
 
@@ -72,6 +73,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= FILTERS
+    made.globals["how_to_install"] = how_to_install
     return made
 
 
