@@ -249,7 +249,7 @@ def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarr
     """Where hair is so thick that nothing is seen between the strands."""
     _, down = canvas_grid(len(edge))
     inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
-    if not style.long:  # it is thinner towards the face, and more so before the ears
+    if not style.long:  # it is thinner towards the face, less so at the temples
         thin = 4.5 - 1.5 * smooth_step((down - 0.28) / 0.14)
         inset += thin * smooth_step((depth - 0.3) / 0.3)
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
