@@ -25,8 +25,8 @@ from speech2face.model_folders import find_model
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.audit_population import PopulationAuditor
 from speech2face.privacy.audit_recording import SURE
-from speech2face.privacy.calibrate_model import calibrate, write_calibration
-from speech2face.privacy.leakage_estimate import STRANGERS
+from speech2face.privacy.calibrate_model import calibrate
+from speech2face.privacy.leakage_estimate import STRANGERS, write_calibration
 from speech2face.reports.number_words import format_estimate
 from speech2face.reports.plots import Axis, Series, draw_lines
 from speech2face.reports.population_page import draw_face

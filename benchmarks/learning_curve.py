@@ -29,7 +29,7 @@ from scipy.stats import norm
 
 from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.merge_pairs import join_people, read_sets
-from speech2face.data.voice_encoder_data import hear_pairs
+from speech2face.data.voice_encoder_data import load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds
 from speech2face.files import write_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
@@ -104,7 +104,7 @@ def gather(
     """
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
-    voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
+    voices = load_pair_voices(pairs, recipe.face_encoder, cache, show, recognise=True)
     clips = prepare_clips(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     return clips, dealt[rows]

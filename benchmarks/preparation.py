@@ -29,9 +29,11 @@ from PIL import Image
 
 from latency import describe_machine
 from speech2face.data.ledger import Entry, Summary
-from speech2face.data.samples import Quality, Sample, Source
-from speech2face.data.shards import Packing, Spool, encode_sample
-from speech2face.data.split_leaks import Looks, compare_faces
+from speech2face.data.sample_codec import encode_sample
+from speech2face.data.samples import Quality, Sample, SampleSource
+from speech2face.data.shard_index import Packing
+from speech2face.data.split_leaks import IdentityEmbeddings, compare_faces
+from speech2face.data.spool import Spool
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
@@ -114,11 +116,11 @@ def measure_driver(folder: Path, count: int) -> dict[str, float]:
     quality = Quality(0.0, 0.0, 0.3, 100.0, 60.0, 5.0, 0.5)
     pieces = []
     for number in range(count):
-        source = Source(f"{number}.mp4", f"{number}.mp4", 0.0, 5.0, f"{number // 5}")
+        source = SampleSource(f"{number}.mp4", f"{number}.mp4", 0.0, 5.0, f"{number // 5}")
         embedding = rng.normal(0, 0.06, 128).astype(np.float32)
         sample = Sample(source, speech, face, embedding, quality)
         pieces.append((Entry(source, quality), encode_sample(sample)))
-    faces = Looks(*rng.normal(0, 0.06, (2, 5 * count, 128)))
+    faces = IdentityEmbeddings(*rng.normal(0, 0.06, (2, 5 * count, 128)))
     with Spool(folder, Packing(shares=(0.8, 0.1, 0.1), join=False)) as spool:
         taking = clock(lambda: [spool.add(*piece) for piece in pieces])
         packing = clock(spool.pack)

@@ -32,14 +32,14 @@ from scipy.stats import chi2
 
 from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
-from speech2face.data.merge_pairs import look_at, read_sets
+from speech2face.data.merge_pairs import embed_identities, read_sets
 from speech2face.data.pairs import Pair, Photograph, read_photographs
 from speech2face.data.split_leaks import (
     DLIB_ALONE,
     RECOGNISERS,
     SAME,
     SFACE_ALONE,
-    Looks,
+    IdentityEmbeddings,
     measure_likeness,
 )
 from speech2face.evaluation.emotion_robustness import read_actors
@@ -113,10 +113,10 @@ def main() -> None:
 def measure(given: argparse.Namespace, show: ProgressCallback) -> dict[str, Any]:
     cache = given.out / "cache"
     pairs = read_sets(given.pairs)
-    clips = look_at(pairs, cache, show)
+    clips = embed_identities(pairs, cache, show)
     missed = miss_clips(pairs, clips) | miss_copies(pairs, clips, given.out, show)
     actors = {pair.person: pair for pair in read_actors(given.actors)[0]}
-    filmed = Looks.join([clips, look_at([*actors.values()], cache, show)])
+    filmed = IdentityEmbeddings.join([clips, embed_identities([*actors.values()], cache, show)])
     people = [pair.person for pair in pairs] + [f"actor {name}" for name in actors]
     joined = {"frames of videos": join_strangers(filmed, np.array(people))}
     joined |= join_photographs(given.faces, cache, show)
@@ -129,7 +129,7 @@ def measure(given: argparse.Namespace, show: ProgressCallback) -> dict[str, Any]
     }
 
 
-def miss_clips(pairs: list[Pair], looks: Looks) -> dict[str, Any]:
+def miss_clips(pairs: list[Pair], looks: IdentityEmbeddings) -> dict[str, Any]:
     """Pairs of clips of one person, by their names, that each rule takes for two people."""
     rows = [
         (i, j)
@@ -148,7 +148,7 @@ def miss_clips(pairs: list[Pair], looks: Looks) -> dict[str, Any]:
 
 
 def miss_copies(
-    pairs: list[Pair], looks: Looks, out: Path, show: ProgressCallback
+    pairs: list[Pair], looks: IdentityEmbeddings, out: Path, show: ProgressCallback
 ) -> dict[str, Any]:
     """Altered copies that each rule takes for another person than the picture."""
     first = {pair.person: i for i, pair in reversed([*enumerate(pairs)])}
@@ -169,7 +169,11 @@ def miss_copies(
 
 
 def _miss(
-    one: Looks, rows: np.ndarray, other: Looks, columns: np.ndarray, people: np.ndarray
+    one: IdentityEmbeddings,
+    rows: np.ndarray,
+    other: IdentityEmbeddings,
+    columns: np.ndarray,
+    people: np.ndarray,
 ) -> dict[str, Any]:
     """Of pairs of one person (n): which share each rule takes for two."""
     cosine = (_unit(one.sface[rows]) * _unit(other.sface[columns])).sum(1)
@@ -212,7 +216,7 @@ def find_told_apart(photographs: list[Photograph], found: Candidates) -> np.ndar
     return np.array([frozenset((names[i], names[j])) in apart for i, j in places])
 
 
-def join_strangers(looks: Looks, people: np.ndarray) -> dict[str, Any]:
+def join_strangers(looks: IdentityEmbeddings, people: np.ndarray) -> dict[str, Any]:
     """What each rule joins of people (N,) who are known to be different."""
     found = find_candidates(looks)
     seen = np.isfinite(looks.dlib[:, 0])
@@ -248,7 +252,7 @@ def _count_pairs(faces: np.ndarray) -> np.ndarray:
     return (faces.sum(1) ** 2 - (faces**2).sum(1)) / 2
 
 
-def find_candidates(looks: Looks) -> Candidates:
+def find_candidates(looks: IdentityEmbeddings) -> Candidates:
     """All pairs of faces, but for those that are alike to neither recogniser."""
     sface, dlib = _unit(looks.sface), looks.dlib.astype(np.float64)
     squares = (dlib**2).sum(1)
@@ -266,13 +270,13 @@ def find_candidates(looks: Looks) -> Candidates:
     return Candidates(first.astype(int), second.astype(int), cosine, distance)
 
 
-def _look(paths: list[Path], cache: Path, show: ProgressCallback) -> Looks:
+def _look(paths: list[Path], cache: Path, show: ProgressCallback) -> IdentityEmbeddings:
     found: dict[str, np.ndarray] = {}
     for name in RECOGNISERS:
         measured = measure_faces(paths, name, cache, show, also=RECOGNISERS)
         found[name] = np.full((len(paths), 128), np.nan, np.float32)
         found[name][measured.index] = measured.embeddings
-    return Looks.gather(found, len(paths))
+    return IdentityEmbeddings.gather(found, len(paths))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

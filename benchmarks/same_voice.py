@@ -23,8 +23,8 @@ import numpy as np
 
 from latency import describe_machine
 from speech2face.console import ProgressBars
-from speech2face.data.merge_pairs import look_at, read_sets
-from speech2face.data.pairs import hear
+from speech2face.data.merge_pairs import embed_identities, read_sets
+from speech2face.data.pairs import load_speech
 from speech2face.data.person_linking import NEARLY, SAME_VOICE
 from speech2face.data.split_leaks import DOUBTFUL, SAME, measure_likeness
 from speech2face.errors import NoSpeechError
@@ -45,7 +45,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     clips = read_sets(given.pairs)
     with ProgressBars() as show:
-        looks = look_at(clips, given.out, show)
+        looks = embed_identities(clips, given.out, show)
     sface = looks.sface / np.linalg.norm(looks.sface, axis=1, keepdims=True)
     cosine = sface @ sface.T
     squares = (looks.dlib**2).sum(1)
@@ -60,7 +60,7 @@ def main() -> None:
     features, voices = SpeakerFeatures(), {}
     for row in sorted({*first[chosen].tolist(), *second[chosen].tolist()}):
         try:
-            voices[row] = features.embed(hear(clips[row].audio)[0])
+            voices[row] = features.embed(load_speech(clips[row].audio)[0])
         except NoSpeechError:
             continue
     heard = np.array(

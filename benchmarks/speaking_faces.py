@@ -34,13 +34,13 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from latency import describe_machine
-from speech2face.data.samples import Sample, Source
+from speech2face.data.samples import Sample, SampleSource
 from speech2face.data.splits import split_people
 from speech2face.face_encoders import TEMPLATES
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.preparation import Refused
-from speech2face.preparation.active_speaker import CONTEXT, Limits
-from speech2face.preparation.clip_to_sample import Models, Watch, make_sample, watch_clip
+from speech2face.preparation.active_speaker import CONTEXT, SpeakerThresholds
+from speech2face.preparation.clip_to_sample import Models, StageTimer, find_speakers, make_sample
 from speech2face.preparation.face_tracking import Linker, Track, look
 from speech2face.preparation.lip_sync import Synchrony, fit_synchrony
 from speech2face.preparation.mouth_tracking import Mouth
@@ -135,10 +135,10 @@ def show(name: str, figures: Any) -> None:
 
 
 def watch(path: Path, speaks: bool, models: Models) -> Watched | None:
-    source = Source(path.stem, path.name, 0, 60, path.stem)
+    source = SampleSource(path.stem, path.name, 0, 60, path.stem)
     try:
-        candidates, mouths, views = watch_clip(
-            find_clip(source, path.parent), models, None, Watch()
+        candidates, mouths, views = find_speakers(
+            find_clip(source, path.parent), models, None, StageTimer()
         )
     except Refused as refused:
         print(f"{path.name}: {refused}")
@@ -171,7 +171,7 @@ def run_prepare(
     reasons: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     for path, speaks in listed:
         fitted = replace(models, synchrony=of_clip.get(path, models.synchrony))
-        source = Source(path.stem, path.name, 0, 60, path.stem)
+        source = SampleSource(path.stem, path.name, 0, 60, path.stem)
         outcome, _ = make_sample(source, path.parent, fitted)
         good = isinstance(outcome, Sample)
         kept[speaks].append((good, str(named.get(path, path.stem))))
@@ -182,7 +182,7 @@ def run_prepare(
         refused = [
             not isinstance(
                 make_sample(
-                    Source("still", zoom_into(path, Path(folder)).name, 0, 60, "still"),
+                    SampleSource("still", zoom_into(path, Path(folder)).name, 0, 60, "still"),
                     Path(folder),
                     models,
                 )[0],
@@ -297,7 +297,7 @@ def tell_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
             found = bootstrap_statistic(area, who, draws=500)
             areas[f"{against} {name}"] = {"n": [len(right), len(wrong)], **asdict(found)}
     table = []
-    for threshold in sorted({*THRESHOLDS, Limits().agreement}):
+    for threshold in sorted({*THRESHOLDS, SpeakerThresholds().agreement}):
         row: dict[str, float] = {"threshold": threshold}
         for kind in ("speaking", "silent", "dubbed", "shifted"):
             above = np.array([j.agreement >= threshold for j in pick(kind)])
@@ -308,7 +308,7 @@ def tell_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
         speaking = sum(j.agreement >= threshold for j in pick("speaking"))
         row["precision"] = speaking / max(speaking + kept["silent"], 1)
         table.append(row)
-    at = Limits().agreement
+    at = SpeakerThresholds().agreement
     kept = [j for j in pick("speaking")]
     return {
         "chance": 0.5,
@@ -329,16 +329,19 @@ def tell_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
 
 
 def side_by_side(judged: list[Judged]) -> dict[str, Any]:
-    """The clip whose sound it is beside another mouth that moves, by the limits of `speaking`."""
-    limits, own = Limits(), {j.clip: j.agreement for j in judged if j.kind == "speaking"}
+    """The clip whose sound it is beside another mouth that moves, by `SpeakerThresholds`."""
+    thresholds, own = (
+        SpeakerThresholds(),
+        {j.clip: j.agreement for j in judged if j.kind == "speaking"},
+    )
     outcomes: Counter[str] = Counter()
     for one in judged:
         if one.kind != "dubbed":
             continue
         right, wrong = own[one.sound], one.agreement
-        if max(right, wrong) < limits.agreement:
+        if max(right, wrong) < thresholds.agreement:
             outcomes["none"] += 1
-        elif min(right, wrong) >= limits.agreement and abs(right - wrong) < limits.margin:
+        elif min(right, wrong) >= thresholds.agreement and abs(right - wrong) < thresholds.margin:
             outcomes["unclear"] += 1
         else:
             outcomes["right" if right > wrong else "wrong"] += 1
@@ -354,7 +357,7 @@ def make_cuts(clips: list[tuple[Path, int]], models: Models) -> dict[str, Any]:
         frames = [
             cv2.resize(frame.image, (224, 224))
             for frame in decode_frames(
-                find_clip(Source(path.stem, path.name, 0, 2, ""), path.parent)
+                find_clip(SampleSource(path.stem, path.name, 0, 2, ""), path.parent)
             )
         ]
         if len(frames) >= 30:

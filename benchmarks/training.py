@@ -46,8 +46,10 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from latency import processor_name
 from speech2face.data.ledger import make_entry
-from speech2face.data.samples import Quality, Sample, Source
-from speech2face.data.shards import INDEX, Packing, Spool, encode_sample
+from speech2face.data.sample_codec import encode_sample
+from speech2face.data.samples import Quality, Sample, SampleSource
+from speech2face.data.shard_index import INDEX, Packing
+from speech2face.data.spool import Spool
 from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.networks.losses import regression_loss
@@ -446,7 +448,7 @@ def make_shards(folder: Path, bounds: Bounds) -> None:
     with Spool(folder, Packing(join=False), {"source": "examples"}) as spool:
         for number in range(bounds.clips):
             speech = np.resize(np.roll(voices[number % len(voices)], number), length)
-            source = Source(str(number), "", 0.0, bounds.seconds, str(number))
+            source = SampleSource(str(number), "", 0.0, bounds.seconds, str(number))
             embedding = rng.normal(size=4096).astype(np.float32)
             sample = Sample(source, speech, face, embedding, quality)
             spool.add(make_entry(sample, {}), encode_sample(sample))

@@ -33,7 +33,7 @@ from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.merge_pairs import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.data.splits import split_people, split_shares
-from speech2face.data.voice_encoder_data import Voices, hear_pairs
+from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
 from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.metrics.intervals import Estimate, bootstrap_people
@@ -410,7 +410,7 @@ def gather(folders: list[Path], out: Path, show: ProgressCallback) -> Crowd:
     """Hear everybody, and solve the face decoder of each fold."""
     recipe, cache = replace(voice_encoder(), crop_seconds=(SHORT,)), out / "cache"
     pairs = join_people(read_sets(folders), cache, show)
-    voices = hear_pairs(pairs, recipe.face_encoder, cache, show, recognise=True)
+    voices = load_pair_voices(pairs, recipe.face_encoder, cache, show, recognise=True)
     clips = prepare_clips(recipe, load_speaker(recipe), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, FOLDS, SEED)
     decoders = []

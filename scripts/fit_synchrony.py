@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speech2face.data.samples import Source
+from speech2face.data.samples import SampleSource
 from speech2face.preparation import Refused
-from speech2face.preparation.clip_to_sample import Models, Watch, watch_clip
+from speech2face.preparation.clip_to_sample import Models, StageTimer, find_speakers
 from speech2face.preparation.lip_sync import ASSET, fit_synchrony
 from speech2face.preparation.mouth_tracking import Mouth
 from speech2face.preparation.sources import find_videos
@@ -52,9 +52,11 @@ def list_clips(table: Path, folders: list[Path]) -> list[tuple[Path, bool]]:
 
 def watch_largest(path: Path, models: Models) -> tuple[Mouth, Sound] | None:
     """The mouth of the face most seen, and the sound while it is."""
-    source = Source(path.stem, path.name, 0, 60, path.stem)
+    source = SampleSource(path.stem, path.name, 0, 60, path.stem)
     try:
-        candidates, mouths, _ = watch_clip(find_clip(source, path.parent), models, None, Watch())
+        candidates, mouths, _ = find_speakers(
+            find_clip(source, path.parent), models, None, StageTimer()
+        )
     except Refused:
         return None
     return mouths[0], candidates[0].sound

@@ -45,7 +45,7 @@ def test_the_transcript_of_the_start_is_what_the_doctor_prints() -> None:
     assert transcript[1] == "✓ " + ", ".join(f"{name} {pins[name]}" for name in core)
     missing = [line for line in transcript if "extra" in line]
     for (extra, purpose), line in zip(PURPOSES.items(), missing, strict=True):
-        remedy = f"pip install 'speech2face[{extra}]'"
+        remedy = f"pip install '.[{extra}]' in a checkout"
         assert line == f"– extra {extra} (for {purpose}) is not installed: {remedy}"
     lines = [line for line in printed(True) if "extra" not in line and "was not tried" not in line]
     assert transcript[2 : -len(missing)] == lines[2:]
@@ -70,9 +70,9 @@ def test_a_missing_extra_is_told_but_harms_nothing(monkeypatch: pytest.MonkeyPat
     find_spec = extras.find_spec
     monkeypatch.setattr(extras, "find_spec", lambda name: name != "torch" and find_spec(name))
     (line,) = [line for line in printed(True) if line[0] == "–" and "extra train" in line]
-    assert line.endswith(" lacks torch: pip install 'speech2face[train]'")
+    assert line.endswith(" lacks torch: pip install '.[train]' in a checkout")
     monkeypatch.setattr(extras, "find_spec", lambda name: name != "ray" and find_spec(name))
-    remedy = "pip install 'speech2face[cluster]'"
+    remedy = "pip install '.[cluster]' in a checkout"
     name = "extra cluster (for prepare with several workers)"
     assert f"– {name} is not installed: {remedy}" in printed(True)
 

@@ -89,5 +89,5 @@ def test_what_is_missing_is_told_with_what_installs_it(monkeypatch: pytest.Monke
     with pytest.raises(ModelError) as told:
         need_extras("train", "prepare")
     assert str(told.value) == (
-        "opencv-python-headless, torch not installed: pip install 'speech2face[train,prepare]'."
+        "opencv-python-headless, torch not installed: pip install '.[train,prepare]' in a checkout."
     )

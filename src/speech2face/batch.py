@@ -13,7 +13,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from speech2face.console import ProgressBars, ProgressCallback, complain
+from speech2face.console import ProgressBars, ProgressCallback, print_message
 from speech2face.errors import BatchError, Speech2FaceError
 from speech2face.inputs import Input
 
@@ -50,18 +50,20 @@ def run_each(
                 failures.append(error)
                 row |= {"error": str(error), "exit_code": error.exit_code}
                 if not as_json and len(inputs) > 1:
-                    complain(str(error))
+                    print_message(str(error))
             skipped += row.get("skipped", False)
             if as_json:
                 print(json.dumps(row), flush=True)
             elif row["error"] is None and not row.get("skipped"):
                 print(format_row(row), flush=True)
                 for warning in row["warnings"]:
-                    complain(f"{item.name}: {warning}", colour="yellow")
+                    print_message(f"{item.name}: {warning}", colour="yellow")
             if len(inputs) > 1 or show.started:
                 show("recordings", done, len(inputs), "")
     if skipped:
-        complain(f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None)
+        print_message(
+            f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None
+        )
     if failures and len(inputs) == 1:
         raise failures[0]
     if len(failures) == len(inputs):

@@ -1,4 +1,4 @@
-"""What a cartoon keeps of a drawn face, read off the picture and its landmarks.
+"""Traits of a drawn face that a cartoon keeps, measured on the picture and its landmarks.
 
 Colours are those of the picture. Hair is read along rays from between the eyes: where skin turns
 into hair, and hair into the white ground. Beard and lines of age are read off how dark the skin is.
@@ -36,7 +36,7 @@ class HairTraits:
 
 @dataclass(frozen=True)
 class FaceTraits:
-    """What is drawn: lengths in fractions of the picture, colours (3,) RGB 0 to 255."""
+    """Traits of one face: lengths in fractions of the picture, colours (3,) RGB 0 to 255."""
 
     landmarks: np.ndarray  # (66, 2)
     centre: np.ndarray  # (2,) between the eyes, where the rays start

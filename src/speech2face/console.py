@@ -1,4 +1,4 @@
-"""What commands show on the terminal: progress and messages, all of it on stderr."""
+"""Terminal output of commands: progress and messages, all of it on stderr."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ProgressCallback = Callable[[str, int, int, str], None]
 _COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
 
-def complain(message: str, colour: str | None = "red") -> None:
+def print_message(message: str, colour: str | None = "red") -> None:
     """One line on stderr, whatever stands in the file names it holds.
 
     Errors are red where a terminal shows them, warnings yellow, and what is only said has none.
@@ -104,7 +104,7 @@ class ProgressBars:
             self._bars.update(task, completed=done, total=total, words=words)
         elif time.monotonic() - self._last_line > self.LINE_SECONDS:
             self._last_line = time.monotonic()
-            with suppress(OSError):  # as in `complain`
+            with suppress(OSError):  # as in `print_message`
                 print(f"{what}: {done} of {total}  {words}".rstrip(), file=sys.stderr, flush=True)
 
 

@@ -27,7 +27,7 @@ class TooLargeError(UsageError):
 
 
 class TooSlowError(UsageError):
-    """What was announced did not arrive in time."""
+    """A client announced data and did not send it in time."""
 
     http_status = 408
 

@@ -1,4 +1,4 @@
-"""What commands need beyond inference: the package's extras, as its own metadata lists them."""
+"""The package's extras, which commands beyond inference need, read from its metadata."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def need_extras(*extras: str) -> None:
 
 def how_to_install(*extras: str) -> str:
     """The command that installs extras: the end of a message about something missing."""
-    return f"pip install 'speech2face[{','.join(extras)}]'"
+    return f"pip install '.[{','.join(extras)}]' in a checkout"
 
 
 def find_missing(*extras: str) -> list[str]:
@@ -59,7 +59,7 @@ def list_packages(extra: str) -> list[str]:
 
 
 def read_requirements(extra: str = "") -> list[Requirement]:
-    """What an extra requires, or the package without extras.
+    """The requirements of an extra, or of the package without extras.
 
     Nothing where the package runs from its source without being installed.
     """

@@ -32,7 +32,7 @@ CLOSER_VIEW, CLOSER_SIDE = 2.0, 320  # sides of faces that a closer look shows, 
 
 
 @dataclass(frozen=True)
-class Face:
+class DetectedFace:
     """One detected face: box (x, y, width, height) and five landmarks (5, 2), in pixels."""
 
     box: tuple[float, float, float, float]
@@ -45,13 +45,15 @@ class Face:
         eyes, mouth = self.landmarks[:2], self.landmarks[3:]
         return float(max(np.hypot(*(eyes[1] - eyes[0])), np.hypot(*(eyes.mean(0) - mouth.mean(0)))))
 
-    def moved(self, scale: np.ndarray, shift: np.ndarray) -> Face:
+    def moved(self, scale: np.ndarray, shift: np.ndarray) -> DetectedFace:
         """The same face where each pixel (x, y) is at (x, y) × scale + shift, both (2,)."""
         (x, y), (width, height) = np.reshape(self.box, (2, 2)) * scale + [shift, [0, 0]]
         landmarks = (self.landmarks * scale + shift).astype(np.float32)
-        return Face((float(x), float(y), float(width), float(height)), landmarks, self.score)
+        return DetectedFace(
+            (float(x), float(y), float(width), float(height)), landmarks, self.score
+        )
 
-    def turned_back(self, quarters: int, width: int, height: int) -> Face:
+    def turned_back(self, quarters: int, width: int, height: int) -> DetectedFace:
         """The same face in the picture of that size that `np.rot90` turned by so many quarters."""
         matrix = np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), quarters)
         right, bottom = width - 1, height - 1
@@ -59,7 +61,9 @@ class Face:
         corners = np.reshape(self.box, (2, 2)).cumsum(0) @ matrix.T + shift
         (x, y), (width, height) = corners.min(0), np.ptp(corners, axis=0)
         landmarks = (self.landmarks @ matrix.T + shift).astype(np.float32)
-        return Face((float(x), float(y), float(width), float(height)), landmarks, self.score)
+        return DetectedFace(
+            (float(x), float(y), float(width), float(height)), landmarks, self.score
+        )
 
 
 class FaceDetector:
@@ -77,7 +81,7 @@ class FaceDetector:
         self._session = open_network(model, any_size=True)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def detect(self, image: np.ndarray, side: int | None = None) -> list[Face]:
+    def detect(self, image: np.ndarray, side: int | None = None) -> list[DetectedFace]:
         """Faces of an RGB image (H, W, 3), the largest first.
 
         The image is looked at with a longer side of `side` pixels at most, by default with a
@@ -86,7 +90,7 @@ class FaceDetector:
         """
         small, back = _scale(image, side or _usual_side(image), up=side is None)
         faces = [
-            Face((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2), float(r[14]))
+            DetectedFace((r[0], r[1], r[2], r[3]), r[4:14].reshape(5, 2), float(r[14]))
             for r in self._find(small)
         ]
         faces.sort(key=lambda face: -face.box[2] * face.box[3])
@@ -118,7 +122,7 @@ class FaceDetector:
         boxes, scores = np.trunc(faces[:, :4]).tolist(), faces[:, 14].tolist()
         return faces[list(cv2.dnn.NMSBoxes(boxes, scores, self._threshold, SAME_BOX))]
 
-    def largest(self, image: np.ndarray) -> Face | None:
+    def largest(self, image: np.ndarray) -> DetectedFace | None:
         """The largest face; one that fills the picture is looked for with a border around it.
 
         Of one that is small on the scaled picture the landmarks are those of a closer look. One
@@ -129,7 +133,7 @@ class FaceDetector:
         face = self._largest(image)
         return None if face is None or face.span < LEAST_FACE else face
 
-    def _largest(self, image: np.ndarray) -> Face | None:
+    def _largest(self, image: np.ndarray) -> DetectedFace | None:
         longest = max(image.shape[:2])
         if faces := self.detect(image) or self._detect_with_border(image):
             return self._turn(image, self._look_closer(image, faces[0]) or faces[0])
@@ -140,7 +144,7 @@ class FaceDetector:
                         return closer
         return None
 
-    def _turn(self, image: np.ndarray, face: Face) -> Face:
+    def _turn(self, image: np.ndarray, face: DetectedFace) -> DetectedFace:
         """The same face as it is found in the picture turned by quarters, where it is clearer.
 
         Of a face on its side the detector finds one, too, but its landmarks are elsewhere. Two
@@ -153,8 +157,8 @@ class FaceDetector:
         return first[1] if first and second and first[0] == second[0] else face
 
     def _find_turn(
-        self, image: np.ndarray, face: Face, side: int | None
-    ) -> tuple[int, Face] | None:
+        self, image: np.ndarray, face: DetectedFace, side: int | None
+    ) -> tuple[int, DetectedFace] | None:
         """By how many quarters a picture is turned where a face is clearest, and the face."""
         height, width = image.shape[:2]
         found = {0: face} if side is None else {}
@@ -168,14 +172,14 @@ class FaceDetector:
         plain = found[0].score if 0 in found else 0.0
         return (best, found[best]) if best and found[best].score > plain + CLEARER else None
 
-    def _detect_with_border(self, image: np.ndarray) -> list[Face]:
+    def _detect_with_border(self, image: np.ndarray) -> list[DetectedFace]:
         small, back = _scale(image, _usual_side(image), up=True)
         border = max(small.shape[:2]) // 3
         padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
         faces = self.detect(padded, max(padded.shape[:2]))
         return [face.moved(back, -border * back) for face in faces]
 
-    def _look_closer(self, image: np.ndarray, face: Face) -> Face | None:
+    def _look_closer(self, image: np.ndarray, face: DetectedFace) -> DetectedFace | None:
         """The same face, from the picture around it at the scale that the detector knows best."""
         x, y, width, height = face.box
         scale = max(image.shape[:2]) / _usual_side(image)
@@ -192,7 +196,7 @@ class FaceDetector:
         return None
 
 
-def box_overlap(a: Face, b: Face) -> float:
+def box_overlap(a: DetectedFace, b: DetectedFace) -> float:
     """Intersection by union of two faces' boxes."""
     ax, ay, aw, ah = a.box
     bx, by, bw, bh = b.box

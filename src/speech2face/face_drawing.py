@@ -10,6 +10,7 @@ import numpy as np
 
 from speech2face.check_numbers import check_whole
 from speech2face.errors import UsageError
+from speech2face.named_choices import suggest
 
 if TYPE_CHECKING:
     from speech2face.runtime import Session
@@ -48,6 +49,7 @@ def check_hair(hair: Any, seed: Any, shapes: int) -> HairChoice:
     if name not in choices:
         raise UsageError(
             f"hair is typical, none, or a number from 1 to {shapes}, not {hair!r:.60}."
+            f"{suggest(hair, ('typical', 'none'))}"
         )
     return HairChoice(choices[name], seed)
 

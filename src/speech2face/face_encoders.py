@@ -22,6 +22,7 @@ from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
 from speech2face.model_folders import hash_file
+from speech2face.named_choices import suggest
 from speech2face.onnx_rewriting import open_model, open_network
 from speech2face.runtime import open_session
 
@@ -190,7 +191,11 @@ class OnnxEncoderConfig:
         known = self.template in TEMPLATES if isinstance(self.template, str) else True
         if not known or np.shape(self.points) != (5, 2):
             names = ", ".join(TEMPLATES)
-            raise ModelError(f"{self.name}: template is one of {names}, or five [x, y] fractions.")
+            raise ModelError(
+                f"{self.name}: template is one of {names}, or five [x, y] fractions, "
+                f"not {self.template!r:.60}."
+                f"{suggest(self.template, TEMPLATES)}"
+            )
 
     @property
     def points(self) -> np.ndarray:
@@ -254,7 +259,10 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
         return OnnxEncoder(path, OnnxEncoderConfig("sface", mean=0.0, scale=1.0))
     path = Path(name_or_path)
     if path.suffix != ".onnx":
-        raise UsageError(f"{name_or_path}: a face encoder is dlib, sface or the path of an .onnx.")
+        raise UsageError(
+            f"{name_or_path}: a face encoder is dlib, sface or the path of an .onnx."
+            f"{suggest(name_or_path, PACKAGED)}"
+        )
     toml = path.with_suffix(".toml")
     if not path.is_file() or not toml.is_file():
         raise ModelError(f"{path} and {toml.name} beside it are both needed; see docs/faces.md.")

@@ -1,4 +1,4 @@
-"""What is given on the command line becomes recordings, and a place for what is made of each."""
+"""Inputs of the command line → recordings, each with the place of its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Input:
 
     @property
     def source(self) -> str | Path:
-        """What `media` reads."""
+        """The source that `media` reads."""
         return self.name if self.name == "-" else Path(self.name)
 
     @property

@@ -17,6 +17,7 @@ from typing import Any
 
 from speech2face.errors import ModelError, UsageError
 from speech2face.files import write_atomically
+from speech2face.named_choices import suggest
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")
@@ -25,7 +26,7 @@ UNTUNED = "untuned.safetensors"  # of a tuned model: the weights that tuning cha
 
 @dataclass(frozen=True)
 class Card:
-    """What a model is made of; `card.json` in its folder."""
+    """The card of a model, `card.json` in its folder: its files, data and recipes."""
 
     name: str  # by which it is loaded, where it comes with the package
     version: str  # as 1.2.3
@@ -62,7 +63,7 @@ class Model:
 
     @property
     def megabytes(self) -> float:
-        """What its files take on the disk, in MB (10⁶ bytes)."""
+        """Size of its files on the disk, in MB (10⁶ bytes)."""
         return sum((self.folder / name).stat().st_size for name in self.card.sha256) / 1e6
 
 
@@ -99,6 +100,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
         shown = name_or_folder if name_or_folder.strip() else repr(name_or_folder)
         raise ModelError(
             f"no model {shown}: give one of {names}, or a folder with a card.json."
+            f"{suggest(name_or_folder, model_names())}"
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from speech2face.check_numbers import check_number, check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
+from speech2face.named_choices import suggest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +74,9 @@ def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> N
 def check_style(style: Any) -> str:
     """`style` as it is. Raises UsageError where it is none of STYLES."""
     if not isinstance(style, str) or style not in STYLES:
-        raise UsageError(f"style is {' or '.join(STYLES)}, not {style!r:.60}.")
+        raise UsageError(
+            f"style is {' or '.join(STYLES)}, not {style!r:.60}.{suggest(style, STYLES)}"
+        )
     return style
 
 

@@ -38,7 +38,7 @@ MOST_DRAWN = 1_000_000  # embeddings at once: a gigabyte
 
 @dataclass(frozen=True)
 class VoiceEmbedding:
-    """What a voice says of a face: a Gaussian over embeddings of a face recogniser.
+    """The face that a voice suggests: a Gaussian over embeddings of a face recogniser.
 
     `mean` and `covariance` are its own, and D is 128 for the model that comes with the package.
     The mean lies nearer to `prior_mean`, the mean of all people's faces, than any person's face
@@ -100,7 +100,7 @@ class Reconstruction:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wrong with the recording, a sentence each; empty where nothing was."""
+        """Faults of the recording, a sentence each; empty where there is none."""
         return self.voice.speech.warnings
 
 

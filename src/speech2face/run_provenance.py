@@ -1,4 +1,4 @@
-"""What a run or a result is made of: its inputs by content, its recipe, and the version.
+"""Provenance of a run or a result: its inputs by content, its recipe, and the version.
 
 A run's folder says it in run.json from the beginning. The same command goes on there; whatever
 would give another result is refused, so that no old weights pass for those of new data.
@@ -26,7 +26,7 @@ NAMED = 3  # differences that an error names
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """Which data these are, by the content of every file."""
+    """The identity of data, by the content of every file."""
 
     digest: str  # of all parts
     people: int
@@ -64,7 +64,7 @@ def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
 
 
 def describe_data(digest: str, sets: Sequence[DataIdentity]) -> dict[str, Any]:
-    """What weights say of their data: the digest, and each set where there are several."""
+    """Metadata of the data that weights learned from: the digest, and each of several sets."""
     counts = [{"digest": s.digest, "people": s.people, "clips": s.clips} for s in sets]
     return {"data": digest, **({"sets": counts} if counts else {})}
 
@@ -117,21 +117,14 @@ def hide_folders(command: str) -> str:
     return " ".join(word.rpartition("/")[2] for word in command.split())
 
 
-def summarise(provenance: Mapping[str, Any]) -> list[str]:
-    """A provenance, as JSON holds it, in a few lines of text for a page."""
-    data = []
-    for name, one in provenance["data"].items():
-        if isinstance(one, Mapping):
-            sets = [_count(each) for each in one.get("sets", ())]
-            data.append(f"{name} {_count(one)}" + (f", of {' and '.join(sets)}" if sets else ""))
-        else:
-            data.append(f"{name} {one}")
-    return [
-        f"Made by speech2face {provenance['version']} on {provenance['date']}.",
-        f"Command: {provenance['command']}",
-        f"Data, by content: {'; '.join(data)}.",
-        f"Recipe: {json.dumps(provenance['recipe'], ensure_ascii=False)}",
-    ]
+def flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """{"loop": {"steps": 3}} → {"loop.steps": 3}"""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, one in value.items():
+        flat |= flatten(one, f"{name}.{key}" if name else str(key))
+    return flat
 
 
 def hash_rows(rows: Iterable[Sequence[str]]) -> str:
@@ -170,7 +163,7 @@ def _compare(there: Mapping[str, Any], run: Provenance) -> str:
     differences = []
     if differing := _differing_data(there.get("data", {}), run.data):
         differences.append(f"other data ({_name(differing)} differ)")
-    one, other = _flatten(there.get("recipe", {})), _flatten(run.recipe)
+    one, other = flatten(there.get("recipe", {})), flatten(run.recipe)
     fields = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     if fields:
         values = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
@@ -196,20 +189,6 @@ def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[s
 
 def _digest(one: Any) -> str | None:
     return one.get("digest") if isinstance(one, Mapping) else None
-
-
-def _count(one: Mapping[str, Any]) -> str:
-    return f"{one['digest']} ({one['people']} people, {one['clips']} clips or pictures)"
-
-
-def _flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """{"loop": {"steps": 3}} → {"loop.steps": 3}"""
-    if not isinstance(value, Mapping):
-        return {name: value}
-    flat: dict[str, Any] = {}
-    for key, one in value.items():
-        flat |= _flatten(one, f"{name}.{key}" if name else str(key))
-    return flat
 
 
 def _name(differences: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""How alike two voices are: what the released voice encoder hears of a speaker.
+"""Speaker embeddings by the networks of the released voice encoder, to compare voices.
 
 Its inner layer, before a face is read off it, holds the embeddings of two speaker networks; that of
 CAM++ (Wang et al., 2023) tells people apart best, and is computed alone here.

@@ -1,4 +1,4 @@
-"""Which stretches of the speech in a recording are taken."""
+"""Selects the stretches of speech that are taken from a recording."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ class Row:
     def __getitem__(self, column: str) -> str:
         return self.fields[column]
 
-    def wrong(self, what: str) -> UsageError:
+    def error(self, what: str) -> UsageError:
         """The error that says what is wrong in this line."""
-        return _wrong(self.path, self.line, what)
+        return _error(self.path, self.line, what)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -59,7 +59,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     if missing := [name for name in columns if name not in header]:
         there = [name for name in header if name]
         shown = ", ".join(name[:30] for name in there[:SHOWN])
-        raise _wrong(
+        raise _error(
             path,
             first,
             f"needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has "
@@ -67,17 +67,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
         )
     for name in header:
         if name and header.count(name) > 1:
-            raise _wrong(path, first, f"two columns are named {name}")
+            raise _error(path, first, f"two columns are named {name}")
     rows = []
     for line, values in lines[1:]:
         if any(values[len(header) :]):
-            raise _wrong(path, line, f"{len(values)} fields under {len(header)} columns")
+            raise _error(path, line, f"{len(values)} fields under {len(header)} columns")
         values += [""] * (len(header) - len(values))
         row = Row(path, line, dict(zip(header, values, strict=False)))
         if empty := [name for name in columns if not row[name]]:
-            raise row.wrong(f"no {' and no '.join(empty)}")
+            raise row.error(f"no {' and no '.join(empty)}")
         if broken := [name for name in columns if len(row[name].splitlines()) > 1]:
-            raise row.wrong(f"{broken[0]} goes on over several lines; is a quote not closed?")
+            raise row.error(f"{broken[0]} goes on over several lines; is a quote not closed?")
         rows.append(row)
     if not rows:
         raise UsageError(f"{path}: holds no rows, only the names of columns.")
@@ -94,7 +94,7 @@ def drop_repeats(rows: Sequence[Row], key: str, others: Sequence[str] = ()) -> l
         other = first.setdefault(row[key], row)
         for column in others:
             if row.fields.get(column) != other.fields.get(column):
-                raise row.wrong(
+                raise row.error(
                     f"{row[key]} has the {column} {row[column]}, but {other[column]} on line "
                     f"{other.line}"
                 )
@@ -129,12 +129,12 @@ def _parse(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[st
             return
         except csv.Error as error:
             why = "a quote is not closed" if "unexpected end" in str(error) else str(error)
-            raise _wrong(path, line, why) from None
+            raise _error(path, line, why) from None
         fields = [field.strip() for field in row]
         if any(fields):
             columns = columns or len(fields)
             if reader.line_num > line and _swallows(fields, separator, columns):
-                raise _wrong(path, line, "a quote is not closed, or is one too many")
+                raise _error(path, line, "a quote is not closed, or is one too many")
             yield line, fields
 
 
@@ -168,11 +168,11 @@ def _read_text(path: Path) -> str:
         if 0 not in data or encoding.startswith("utf-16"):
             before, name = error.object[: error.start], encoding.removesuffix("-sig").upper()
             line = _line_at(before.decode(encoding, "replace"))
-            raise _wrong(path, line, f"not {name}; save the table as “CSV UTF-8”") from None
+            raise _error(path, line, f"not {name}; save the table as “CSV UTF-8”") from None
         text = data.decode("latin-1")
     if (place := text.find("\0")) >= 0:
         what = "a zero byte: no CSV in UTF-8; save the table as “CSV UTF-8”"
-        raise _wrong(path, _line_at(text[:place]), what)
+        raise _error(path, _line_at(text[:place]), what)
     return text
 
 
@@ -181,5 +181,5 @@ def _line_at(before: str) -> int:
     return before.count("\n") + before.replace("\r\n", "").count("\r") + 1
 
 
-def _wrong(path: Path, line: int, what: str) -> UsageError:
+def _error(path: Path, line: int, what: str) -> UsageError:
     return UsageError(f"{path}: line {line}: {what}.")

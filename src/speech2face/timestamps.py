@@ -36,7 +36,7 @@ def format_time(seconds: float, decimals: int = 1) -> str:
 def describe_part(
     seconds: float, segments: list[tuple[float, float]], start: float, analysed: float
 ) -> str:
-    """What was used of a recording that was analysed for `analysed` seconds from `start` on."""
+    """Words for the part used of a recording that was analysed for `analysed` s from `start` on."""
     used = ", ".join(f"{format_time(a)}–{format_time(b)}" for a, b in segments)
     whole = format_time(analysed, 1 if analysed < 60 else 0)
     if start:

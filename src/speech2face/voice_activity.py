@@ -1,4 +1,4 @@
-"""How probably someone speaks in each 32 ms of a recording: Silero VAD 6.2.
+"""Probability of speech in each 32 ms of a recording: Silero VAD 6.2.
 
 The detector knows speech from music and noise. Its graph, `assets/speech_detector.onnx`, takes
 many chunks at once, because that is 30 times faster than chunk by chunk: an hour of sound takes

@@ -7,7 +7,7 @@ import pytest
 from helpers.synthetic_pairs import make_face_shape
 from speech2face.data import hair_prototypes
 from speech2face.data.bald_heads import uncover_skin
-from speech2face.data.decoder_data import frame
+from speech2face.data.decoder_data import frame, picture_grid
 from speech2face.data.hair_prototypes import CHROMA, LEAST_ALIKE, find_colours, find_shapes
 from speech2face.data.head_segmentation import (
     Heads,
@@ -176,6 +176,16 @@ def test_hair_that_the_picture_cuts_off_is_closed():
 
 
 # Skin --------------------------------------------------------------------------------------------
+
+
+def test_hair_drawn_back_rises_from_the_ears_to_the_temples():
+    across, low = picture_grid(224)
+    edge = hair_prototypes._draw_back(np.full(across.shape, 60.0))
+    columns = [int(np.argmin(np.abs(across[0] - a))) for a in (0.26, 0.24, 0.22, 0.1, 0.0)]
+    ends = [low[edge[:, x] > 0, x].max() for x in columns]
+    assert np.diff(ends[:3]).max() < -0.015
+    assert ends[3] == ends[4]
+    assert 0.45 < ends[0] < 0.50
 
 
 def test_skin_goes_on_below_hair_and_the_neck_has_the_tone_of_the_face():

@@ -20,14 +20,14 @@ from speech2face.data.ledger import (
     repair_ledger,
     summarise,
 )
-from speech2face.data.samples import Quality, Refusal, Source
+from speech2face.data.samples import Quality, Refusal, SampleSource
 from speech2face.errors import UsageError
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
 figures = st.floats(allow_infinity=False) | st.integers(0, 9)
 qualities = st.builds(Quality, *[figures] * 9, st.booleans(), st.integers(1, 9), figures)
 times = st.floats(0, 1e5)
-sources = st.builds(Source, words, words, times, times | st.just(math.inf), words)
+sources = st.builds(SampleSource, words, words, times, times | st.just(math.inf), words)
 spent = st.dictionaries(words, st.integers(0, 9).map(float), max_size=3)
 kept = st.builds(Entry, sources, qualities, seconds=spent)
 refused = st.builds(Entry, sources, st.none(), words, words, spent)

@@ -11,8 +11,8 @@ from speech2face.data import merge_pairs
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
-from speech2face.data.split_leaks import Looks
+from speech2face.data.shard_index import INDEX
+from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.voice_encoder_data import Voices, identify_data, join_voices
 from speech2face.errors import UsageError
 
@@ -108,7 +108,7 @@ def test_voices_are_joined_as_pairs_are(folders):
         clips, people = [p.clip for p in pairs], [p.person for p in pairs]
         speech = [np.frombuffer(p.audio.read_bytes(), np.uint8) for p in pairs]
         digest = identify_data([folder]).digest
-        looks = Looks.gather({"dlib": np.array(faces)}, len(faces))
+        looks = IdentityEmbeddings.gather({"dlib": np.array(faces)}, len(faces))
         rows = clips, people, speech, np.array(faces), digest, 3 - len(pairs)
         parts.append(Voices(*rows, seen=looks))
     voices = join_voices(parts)

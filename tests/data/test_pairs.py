@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speech2face.data.pairs import Pair, hear, identify_pairs, read_pairs, read_photographs
+from speech2face.data.pairs import Pair, identify_pairs, load_speech, read_pairs, read_photographs
 from speech2face.errors import NoSpeechError, UsageError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -102,9 +102,9 @@ def test_silence_is_not_heard(tmp_path):
     }.items():
         soundfile.write(tmp_path / f"{name}.wav", sound, 16_000)
         with pytest.raises(NoSpeechError, match="silence"):
-            hear(tmp_path / f"{name}.wav")
+            load_speech(tmp_path / f"{name}.wav")
     soundfile.write(tmp_path / "hum.wav", np.sin(np.arange(32_000) / 9) / 9, 16_000)
-    speech, clear = hear(tmp_path / "hum.wav")  # someone may sing or play
+    speech, clear = load_speech(tmp_path / "hum.wav")  # someone may sing or play
     assert (len(speech), clear) == (32_000, False)
 
 

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from speech2face.data.person_linking import NEARLY, SAME_VOICE, join_names
-from speech2face.data.split_leaks import DOUBTFUL, SAME, Looks
+from speech2face.data.split_leaks import DOUBTFUL, SAME, IdentityEmbeddings
 
 CLIPS = ["clip a", "clip b", "clip c"]
 PEOPLE = ["a", "b", "c"]
 
 
-def looks_alike(cosine: float) -> Looks:
+def looks_alike(cosine: float) -> IdentityEmbeddings:
     """Of a, b and c: a and b with this cosine by SFace and no distance by dlib, c like nobody."""
     sface = np.zeros((3, 128), np.float32)
     sface[0, 0], sface[2, 2] = 1, 1
     sface[1, :2] = cosine, np.sqrt(1 - cosine**2)
     dlib = np.zeros((3, 128), np.float32)
     dlib[2, 0] = 2
-    return Looks(dlib, sface)
+    return IdentityEmbeddings(dlib, sface)
 
 
 def voices(cosine: float, heard: list[int]):

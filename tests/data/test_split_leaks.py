@@ -15,12 +15,12 @@ from speech2face.data.split_leaks import (
     DOUBTFUL,
     SAME,
     SFACE_ALONE,
-    Looks,
+    IdentityEmbeddings,
     check_folds,
     compare_faces,
     find_recognisers,
+    log_doubtful_pairs,
     measure_likeness,
-    tell_doubtful,
 )
 from speech2face.errors import UsageError
 
@@ -29,14 +29,16 @@ PEOPLE, CLIPS = [f"p{i}" for i in range(COUNT)], [f"clip{i}" for i in range(COUN
 FOLD = np.arange(COUNT) % 3
 
 
-def make_looks(count: int = COUNT, seed: int = 0) -> Looks:
+def make_looks(count: int = COUNT, seed: int = 0) -> IdentityEmbeddings:
     """Strangers: about 0.8 apart, as dlib's embeddings are, and nearly square to each other."""
     rng = np.random.default_rng(seed)
     dlib = rng.normal(scale=0.05, size=(count, 128))
-    return Looks(dlib.astype(np.float32), rng.normal(size=(count, 128)).astype(np.float32))
+    return IdentityEmbeddings(
+        dlib.astype(np.float32), rng.normal(size=(count, 128)).astype(np.float32)
+    )
 
 
-def liken(looks: Looks, one: int, other: int, cosine: float, distance: float) -> None:
+def liken(looks: IdentityEmbeddings, one: int, other: int, cosine: float, distance: float) -> None:
     """Make two faces so alike; lengths of SFace's embeddings say nothing."""
     step = np.random.default_rng(one).normal(size=128)
     looks.dlib[one] = looks.dlib[other] + distance * step / np.linalg.norm(step)
@@ -103,7 +105,7 @@ def test_one_recogniser_alone_decides_strictly_where_the_other_is_missing():
         for cosine, distance in (near, far):
             looks = make_looks()
             liken(looks, 8, 1, np.nan_to_num(cosine), np.nan_to_num(distance))
-            known = Looks.gather({name: getattr(looks, name)}, COUNT)
+            known = IdentityEmbeddings.gather({name: getattr(looks, name)}, COUNT)
             (pair,) = compare_faces(known, PEOPLE)
             assert pair.same == ((cosine, distance) == near)
             assert pair.format(CLIPS).count(",") == 0
@@ -137,7 +139,7 @@ def test_all_pairs_are_looked_at_as_if_one_by_one(monkeypatch):
     centres = make_looks(12, seed=4)
     rows = rng.integers(12, size=70)
     looks = centres.take(rows)
-    looks = Looks(
+    looks = IdentityEmbeddings(
         looks.dlib + rng.normal(scale=0.02, size=(70, 128)) + 5,
         looks.sface + rng.normal(scale=0.8, size=(70, 128)),
     )
@@ -168,7 +170,7 @@ def test_doubtful_pairs_are_named_in_a_line(caplog, monkeypatch):
     monkeypatch.setattr(split_leaks, "MOST_DOUBTFUL", 1)
     pairs = compare_faces(looks, PEOPLE)
     assert [(p.first, p.second) for p in pairs] == [(1, 8)]
-    tell_doubtful(pairs, CLIPS)
+    log_doubtful_pairs(pairs, CLIPS)
     assert "at least 1 pair of faces is nearly alike" in caplog.text
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech2face.data.split_leaks import Looks, compare_faces
+from speech2face.data.split_leaks import IdentityEmbeddings, compare_faces
 from speech2face.data.splits import merge_people, read_shares, split_people, split_shares
 from speech2face.errors import UsageError
 
@@ -98,10 +98,10 @@ def test_shares_that_are_none(text):
         read_shares(text)
 
 
-def looks_along(*places: float) -> Looks:
+def looks_along(*places: float) -> IdentityEmbeddings:
     """Faces (n) on a line, at these places, of whom SFace says nothing."""
     line = np.array(places, np.float32)[:, None] * np.eye(1, 128, dtype=np.float32)
-    return Looks.gather({"dlib": line}, len(places))
+    return IdentityEmbeddings.gather({"dlib": line}, len(places))
 
 
 def test_names_of_one_person_become_one():

@@ -9,8 +9,8 @@ from speech2face.data import merge_pairs
 from speech2face.data import voice_encoder_data as module
 from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.data.pairs import read_pairs
-from speech2face.data.shards import Packing
-from speech2face.data.voice_encoder_data import hear_pairs, load_voices, read_voices
+from speech2face.data.shard_index import Packing
+from speech2face.data.voice_encoder_data import load_pair_voices, load_voices, read_voices
 from speech2face.errors import UsageError
 from speech2face.preparation.pipeline import Stages, prepare
 from speech2face.preparation.sources import read_sources
@@ -91,13 +91,13 @@ def test_a_clip_without_a_face_or_with_little_sound_is_left_out(folder, tmp_path
         seen = np.arange(1, len(paths))  # none on the first
         return MeasuredFaces(seen, np.zeros((len(seen), 468, 2)), seen * 0.0, np.eye(128)[seen])
 
-    def hear(path):
+    def load_speech(path):
         short = path == pairs[1].audio
         return np.zeros(8_000 - short, np.float32), True
 
     monkeypatch.setattr(merge_pairs, "measure_faces", measure)
-    monkeypatch.setattr(module, "hear", hear)
-    voices = hear_pairs(pairs[::-1], "dlib", tmp_path, quiet)
+    monkeypatch.setattr(module, "load_speech", load_speech)
+    voices = load_pair_voices(pairs[::-1], "dlib", tmp_path, quiet)
     assert voices.clips == [pair.clip for pair in pairs[2:]]
     np.testing.assert_array_equal(voices.faces, np.eye(128)[2 : len(pairs)])
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_left_out_by_name(tmp_path, caplog):
     first.audio.write_bytes(first.audio.read_bytes()[:99])
     soundfile.write(second.audio, np.zeros(48_000), 16_000)
     third.face.write_bytes(b"no picture")
-    voices = hear_pairs(read_pairs(folder), "dlib", tmp_path / "cache", quiet)
+    voices = load_pair_voices(read_pairs(folder), "dlib", tmp_path / "cache", quiet)
     assert voices.clips == [pair.clip for pair in rest]
     assert voices.left_out == 3
     told = [record.getMessage() for record in caplog.records]
@@ -119,4 +119,4 @@ def test_what_cannot_be_read_is_left_out_by_name(tmp_path, caplog):
     assert "not a picture" in told[2]
     assert told[-1] == f"3 of {3 + len(rest)} clips are left out"
     with pytest.raises(UsageError, match=f"none of the 1 clips is of use; {first.clip} is left"):
-        hear_pairs([first], "dlib", tmp_path / "cache", quiet)
+        load_pair_voices([first], "dlib", tmp_path / "cache", quiet)

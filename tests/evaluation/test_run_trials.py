@@ -10,13 +10,8 @@ from speech2face.data.face_unwarping import MeasuredFaces
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import rating_networks
 from speech2face.evaluation.run_trials import format_scores, score_list
-from speech2face.evaluation.verification_trials import (
-    PairScores,
-    TripletScores,
-    check_people,
-    read_people,
-    read_trials,
-)
+from speech2face.evaluation.trial_lists import check_people, read_people, read_trials
+from speech2face.evaluation.verification_trials import PairScores, TripletScores
 
 PEOPLE = 8
 KINDS = (("voices", "wav"), ("faces", "jpg"))

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.data.ledger import make_entry
-from speech2face.data.samples import Quality, Refusal, Sample, Source
-from speech2face.data.shards import Index, Packing, Spool, encode_sample
+from speech2face.data.sample_codec import encode_sample
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
+from speech2face.data.shard_index import Index, Packing
+from speech2face.data.spool import Spool
 
 RATE = 16_000
 SECONDS = {"decode": 0.2, "detect": 0.5}
@@ -27,7 +29,7 @@ def make_sample(number: int, person: str | None = None, seconds: float = 0.5) ->
     line = np.linspace(0, 1, 224)
     face = 255 * line[:, None, None] * line[:, None] * rng.uniform(0.5, 1, 3)
     return Sample(
-        Source(clip, f"set.a/{number}.mp4", 1.5, 1.5 + seconds, person),
+        SampleSource(clip, f"set.a/{number}.mp4", 1.5, 1.5 + seconds, person),
         (0.1 * rng.normal(size=round(seconds * RATE))).clip(-1, 1).astype(np.float32),
         face.astype(np.uint8),
         embedding.astype(np.float32),
@@ -70,3 +72,11 @@ def read_bytes(folder: Path) -> dict[str, bytes]:
     held = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert held.pop("ledger.jsonl")
     return held
+
+
+def damage(path: Path, harm: str) -> None:
+    held = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 
 from helpers.finished_samples import FACTS, PACKING, add, make_outcomes
-from speech2face.data.shards import Spool
+from speech2face.data.spool import Spool
 
 COUNT = 20
 

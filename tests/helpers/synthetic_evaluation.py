@@ -17,7 +17,7 @@ from speech2face.data.voice_encoder_data import Voices
 from speech2face.evaluation import emotion_robustness, rated_pictures, rating_networks
 from speech2face.evaluation.cross_validation import DrawnFolds
 from speech2face.evaluation.evaluation_set import EvaluationSet
-from speech2face.face_detection import Face
+from speech2face.face_detection import DetectedFace
 from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
@@ -29,7 +29,7 @@ LANDMARKS = np.zeros((5, 2), np.float32)
 
 
 @dataclass(frozen=True)
-class Looks:
+class SyntheticFace:
     """What the judges will say of a picture; nothing where it shows no face."""
 
     embedding: np.ndarray  # (SIZE,)
@@ -78,14 +78,14 @@ class MadeUp:
             Image.new("RGB", (16, 16), colour).save(path)
             with Image.open(path) as picture:
                 pixel = np.asarray(picture.convert("RGB"))[0, 0].tobytes()
-            looks = Looks(embedding, self._mesh[i], self._age[i], self._male[i])
+            looks = SyntheticFace(embedding, self._mesh[i], self._age[i], self._male[i])
             self._looks[path], self._looks[pixel] = looks, looks
         return paths
 
     def know(self, path: Path, embedding: np.ndarray) -> None:
         """The embedding of the face in a picture that no other judge will see."""
         path.touch()
-        self._looks[path] = Looks(embedding, self._mesh[0], 0.0, 0.0)
+        self._looks[path] = SyntheticFace(embedding, self._mesh[0], 0.0, 0.0)
 
     def hide(self, path: Path) -> None:
         """No face will be found in a picture."""
@@ -100,8 +100,8 @@ class MadeUp:
             np.array([looks.embedding for _, looks in rows]),
         )
 
-    def largest(self, image: np.ndarray) -> Face:
-        return Face((0, 0, 1, 1), LANDMARKS, 1.0)
+    def largest(self, image: np.ndarray) -> DetectedFace:
+        return DetectedFace((0, 0, 1, 1), LANDMARKS, 1.0)
 
     def judge(self, image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
         self.judged += 1

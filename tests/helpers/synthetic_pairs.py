@@ -12,7 +12,7 @@ import soundfile
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from helpers.drawn_faces import draw_faces
+from helpers.drawn_faces import draw_faces, draw_strangers
 from helpers.sounds import EXAMPLES
 from speech2face.data import face_unwarping
 
@@ -21,7 +21,7 @@ def make_pairs(folder: Path, clips: int = 3, faces: bool = True) -> Path:
     """DIR/pairs: each example's recording cut into `clips`, each clip with a face of its own."""
     pairs = folder / "pairs"
     recordings = sorted(EXAMPLES.glob("*.flac"))
-    pictures = iter(draw_faces(clips * len(recordings), apart=2.0) if faces else [])
+    pictures = iter(draw_strangers(clips * len(recordings))[0] if faces else [])
     rows = []
     for recording in recordings:
         samples, rate = soundfile.read(recording, dtype="int16")

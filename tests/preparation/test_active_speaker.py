@@ -9,11 +9,11 @@ from helpers.synthetic_video import loudness, voice
 from speech2face.preparation import Refused
 from speech2face.preparation.active_speaker import (
     CONTEXT,
-    TRUSTING,
+    TRUST_ANY_FACE,
     Evidence,
     choose_speaker,
+    measure_evidence,
     own_segments,
-    weigh,
 )
 from speech2face.preparation.mouth_tracking import (
     MOUTH,
@@ -55,7 +55,7 @@ def spoken() -> np.ndarray:
 
 def test_a_mouth_that_agrees_speaks():
     measure = Measure(0.4)
-    evidence = weigh(mouth(spoken()), SOUND, SPEECH, measure)
+    evidence = measure_evidence(mouth(spoken()), SOUND, SPEECH, measure)
     assert evidence.movement == pytest.approx(spoken()[8:53].std(), rel=0.1)
     assert (evidence.agreement, evidence.lag) == (0.4, 0.04)
     assert measure.spans == [(SPEECH[0][0] - CONTEXT, SPEECH[0][1] + CONTEXT)]
@@ -63,29 +63,29 @@ def test_a_mouth_that_agrees_speaks():
 
 def test_a_mouth_that_does_not_is_refused():
     with pytest.raises(Refused, match="does not move with the sound"):
-        weigh(mouth(spoken()), SOUND, SPEECH, Measure(0.2))
+        measure_evidence(mouth(spoken()), SOUND, SPEECH, Measure(0.2))
 
 
 def test_a_still_mouth_does_not_speak():
     tremor = 0.004 * np.random.default_rng(0).normal(size=len(TIMES))
     with pytest.raises(Refused, match="still"):
-        weigh(mouth(0.05 + tremor), SOUND, SPEECH, Measure(0.9))
+        measure_evidence(mouth(0.05 + tremor), SOUND, SPEECH, Measure(0.9))
 
 
 def test_few_frames_tell_nothing():
     with pytest.raises(Refused, match="only 6 frames"):
-        weigh(mouth(spoken()[::8], TIMES[::8]), SOUND, SPEECH, Measure(0.9))
+        measure_evidence(mouth(spoken()[::8], TIMES[::8]), SOUND, SPEECH, Measure(0.9))
     with pytest.raises(Refused, match="only 0 frames"):
-        weigh(mouth(TIMES[:0], TIMES[:0]), SOUND, SPEECH, Measure(0.9))
+        measure_evidence(mouth(TIMES[:0], TIMES[:0]), SOUND, SPEECH, Measure(0.9))
 
 
 def test_whoever_is_trusted_speaks():
     still, none = mouth(0 * TIMES), mouth(TIMES[:0], TIMES[:0])
-    assert weigh(still, SOUND, SPEECH, Measure(-0.3), TRUSTING).agreement == -0.3
-    assert weigh(none, SOUND, SPEECH, Measure(-1.0), TRUSTING).movement == 0
-    assert own_segments(still, SPEECH, TRUSTING) == SPEECH
+    assert measure_evidence(still, SOUND, SPEECH, Measure(-0.3), TRUST_ANY_FACE).agreement == -0.3
+    assert measure_evidence(none, SOUND, SPEECH, Measure(-1.0), TRUST_ANY_FACE).movement == 0
+    assert own_segments(still, SPEECH, TRUST_ANY_FACE) == SPEECH
     found = [Evidence(0, 0.04, 0), Evidence(0, 0.05, 0), Evidence(0, -0.3, 0)]
-    assert choose_speaker(found, [(0.0, 5.0)] * 3, TRUSTING) == 1
+    assert choose_speaker(found, [(0.0, 5.0)] * 3, TRUST_ANY_FACE) == 1
 
 
 def test_speech_of_somebody_unseen_is_not_the_mouths_own():

@@ -22,8 +22,8 @@ from helpers.synthetic_video import (
     voice,
     write_video,
 )
-from speech2face.data.samples import Refusal, Sample, Source
-from speech2face.preparation.active_speaker import TRUSTING, Limits
+from speech2face.data.samples import Refusal, Sample, SampleSource
+from speech2face.preparation.active_speaker import TRUST_ANY_FACE, SpeakerThresholds
 from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.lip_sync import fit_synchrony
 from speech2face.preparation.mouth_tracking import Mouth, MouthWatcher
@@ -69,10 +69,10 @@ def sample(
     start: float = 0,
     end: float = 60,
     center: tuple[float, float] | None = None,
-    limits: Limits | None = None,
+    thresholds: SpeakerThresholds | None = None,
 ) -> Sample | Refusal:
-    source = Source("clip", path.name, start, end, "nobody")
-    result, seconds = make_sample(source, path.parent, models, center, limits)
+    source = SampleSource("clip", path.name, start, end, "nobody")
+    result, seconds = make_sample(source, path.parent, models, center, thresholds)
     assert result.source == source
     assert all(value >= 0 for value in seconds.values())
     return result
@@ -119,7 +119,7 @@ def test_one_face_that_speaks(tmp_path, models):
     assert distance < 3 * found.quality.spread
     assert 0 <= found.quality.frame_seconds < SECONDS
     assert abs(found.quality.yaw) < 0.15
-    assert json.loads(json.dumps(found.facts()))["source"]["person"] == "nobody"
+    assert json.loads(json.dumps(found.describe()))["source"]["person"] == "nobody"
     again = sample(path, models)
     assert isinstance(again, Sample)
     np.testing.assert_array_equal(again.face, found.face)
@@ -157,13 +157,15 @@ def test_a_narrator_over_a_silent_face_is_refused(tmp_path, models):
 def test_whoever_is_seen_is_trusted_to_speak(tmp_path, models):
     first, second = draw_faces(2)
     path = write_video(tmp_path / "v.mp4", film(first, SHUT, TIMES), TIMES, VOICE)
-    found = check(sample(path, models, limits=TRUSTING), 0)
+    found = check(sample(path, models, thresholds=TRUST_ANY_FACE), 0)
     assert found.quality.trusted
     frames = beside(film(first, OPEN[::-1], TIMES), film(second, OPEN, TIMES))
     path = write_video(tmp_path / "v.mp4", frames, TIMES, VOICE)
-    check(sample(path, models, limits=TRUSTING), 1)
+    check(sample(path, models, thresholds=TRUST_ANY_FACE), 1)
     path = write_video(tmp_path / "v.mp4", [first] * len(TIMES), TIMES, VOICE)
-    assert refusal(sample(path, models, limits=TRUSTING)).startswith("track: a photograph")
+    assert refusal(sample(path, models, thresholds=TRUST_ANY_FACE)).startswith(
+        "track: a photograph"
+    )
 
 
 def test_the_question_of_somebody_unseen_is_left_out(tmp_path, models):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech2face.face_detection import Face
+from speech2face.face_detection import DetectedFace
 from speech2face.preparation import Refused
 from speech2face.preparation.face_tracking import CROP, Linker, Look, Track, check_moving, near
 
@@ -33,17 +33,17 @@ def person(number: int, look: int = 0) -> np.ndarray:
     return picture
 
 
-def face(x: float, y: float = 50, width: float = 60) -> Face:
+def face(x: float, y: float = 50, width: float = 60) -> DetectedFace:
     five = np.array([[20, 20], [40, 20], [30, 30], [22, 40], [38, 40]], np.float32)
-    return Face((x, y, width, width), five * width / 60 + np.float32([x, y]), 0.9)
+    return DetectedFace((x, y, width, width), five * width / 60 + np.float32([x, y]), 0.9)
 
 
-def see(place: int, faces: list[Face], crops: list[np.ndarray], level: float = 0) -> Look:
+def see(place: int, faces: list[DetectedFace], crops: list[np.ndarray], level: float = 0) -> Look:
     grey = np.full((36, 64), level, np.float32)
     return Look(STEP * place, faces, crops, SIZE, grey)
 
 
-def link(*rows: list[Face]) -> list[Track]:
+def link(*rows: list[DetectedFace]) -> list[Track]:
     """Tracks of faces that always look the same, the first of each row as person 1, and so on."""
     looks = (see(i, row, [person(1 + k) for k in range(len(row))]) for i, row in enumerate(rows))
     return track(*looks)

@@ -110,7 +110,7 @@ def test_a_tight_frame_is_black_outside_and_nowhere_smeared(cut):
     differs = np.abs(tight.face.astype(int) - expected).max(2) > 3
     assert differs.mean() < 0.02  # but for the line between
     shown = image[cut].shape[0] * image[cut].shape[1] / image.shape[0] / image.shape[1]
-    assert tight.inside == pytest.approx(whole.inside * shown, abs=0.03)
+    assert tight.inside == pytest.approx(whole.inside * shown, abs=0.06)  # the mesh moves a little
     assert tight.sharpness == pytest.approx(whole.sharpness, rel=0.1)
 
 

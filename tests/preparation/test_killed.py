@@ -14,7 +14,7 @@ from helpers import HELPERS
 from helpers.killed_prepare import SAMPLES
 from helpers.synthetic_pairs import make_pairs
 from speech2face.data.ledger import read_ledger
-from speech2face.data.shards import read_index, verify_shards
+from speech2face.data.shard_index import read_index, verify_shards
 
 COMMAND = ("-m", "speech2face", "prepare")
 DIES = (HELPERS / "killed_prepare.py",)

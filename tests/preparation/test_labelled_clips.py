@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speech2face.data.samples import Refusal, Sample, Source
+from speech2face.data.samples import Refusal, Sample, SampleSource
 from speech2face.preparation.clip_to_sample import Models, make_sample
 
 CLIPS = Path(__file__).parents[3] / "shared" / "data" / "talking"
@@ -19,7 +19,7 @@ def models() -> Models:
 
 
 def make(name: str, models: Models) -> Sample | Refusal:
-    return make_sample(Source(name, name, 0, 60, name), CLIPS, models)[0]
+    return make_sample(SampleSource(name, name, 0, 60, name), CLIPS, models)[0]
 
 
 @pytest.mark.parametrize(

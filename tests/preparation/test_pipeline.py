@@ -11,17 +11,18 @@ import pytest
 import soundfile
 from PIL import Image
 
-from helpers.drawn_faces import draw_faces, sample_embeddings
+from helpers.drawn_faces import draw_strangers
 from helpers.sounds import RATE, example_speech, noise
 from speech2face.cli import main
 from speech2face.data.ledger import read_ledger
+from speech2face.data.shard_index import Packing, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import Packing, Spool, read_index, verify_shards
+from speech2face.data.spool import Spool
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
 from speech2face.preparation import pipeline, table_samples
 from speech2face.preparation.pipeline import Stages, Workers, prepare
-from speech2face.preparation.sources import Clip, read_sources
+from speech2face.preparation.sources import SourceClip, read_sources
 from speech2face.speech import find_speech
 
 COUNT = 5
@@ -42,7 +43,7 @@ def table(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("table")
     speech, rate = example_speech()
     lines = ["clip,person,audio,face"]
-    for number, face in enumerate(draw_faces(COUNT)):
+    for number, face in enumerate(draw_strangers(COUNT)[0]):
         soundfile.write(folder / f"{number}.wav", speech[number * 1600 :], rate)
         Image.fromarray(face).save(folder / f"{number}.png")
         lines.append(f"clip {number},person {number},{number}.wav,{number}.png")
@@ -76,7 +77,7 @@ def test_a_table_becomes_shards_and_a_ledger(table, made):
     encoder = load_face_encoder("dlib")
     for sample in samples:
         number = int(sample.source.person.split()[1])
-        distances = np.linalg.norm(sample_embeddings(COUNT) - sample.embedding, axis=1)
+        distances = np.linalg.norm(draw_strangers(COUNT)[1] - sample.embedding, axis=1)
         assert distances.argmin() == number
         heard = find_speech(str(table.parent / f"{number}.wav")).samples
         np.testing.assert_allclose(sample.speech, heard, atol=1e-4)
@@ -94,7 +95,7 @@ def test_a_set_that_was_broken_off_goes_on_and_is_the_same(table, made, tmp_path
     clips, worked = read_sources(table), []
     real = pipeline.Worker.work
 
-    def work(self, clip: Clip):
+    def work(self, clip: SourceClip):
         if len(worked) == 3:
             raise KeyboardInterrupt
         worked.append(clip.source.clip)
@@ -172,7 +173,7 @@ def test_whatever_one_file_raises_the_others_are_done(table, tmp_path, monkeypat
     soundfile.write(silent, np.zeros(48_000), 16_000)
     os.mkfifo(pipe)
     clips[0] = replace(clips[0], audio=silent)
-    clips += [Clip(replace(clips[1].source, clip="pipe"), audio=pipe, face=clips[1].face)]
+    clips += [SourceClip(replace(clips[1].source, clip="pipe"), audio=pipe, face=clips[1].face)]
     summary = prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)
     assert summary.kept == 1
     entries = read_ledger(tmp_path / "set" / "ledger.jsonl")

@@ -8,20 +8,22 @@ import pytest
 
 from helpers.finished_samples import make_sample
 from speech2face.data.ledger import Entry
-from speech2face.data.samples import Source
+from speech2face.data.samples import SampleSource
 from speech2face.errors import UsageError
 from speech2face.preparation.resuming import Comparison, compare_sources
-from speech2face.preparation.sources import Clip, find_odd, hash_clip
+from speech2face.preparation.sources import SourceClip, find_odd, hash_clip
 
 QUALITY = make_sample(0).quality
 NAMES = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
 
 
-def video(folder: Path, name: str) -> Clip:
-    return Clip(Source(name, name, 0.0, math.inf, name), folder / name)
+def video(folder: Path, name: str) -> SourceClip:
+    return SourceClip(SampleSource(name, name, 0.0, math.inf, name), folder / name)
 
 
-def compare(clips: list[Clip], entries: list[Entry]) -> tuple[list[str], list[str], list[str], int]:
+def compare(
+    clips: list[SourceClip], entries: list[Entry]
+) -> tuple[list[str], list[str], list[str], int]:
     found = compare_sources(clips, entries)
     assert not found.renamed
     return [clip.source.clip for clip in found.todo], found.void, found.gone, found.same
@@ -76,10 +78,10 @@ def test_a_source_that_was_renamed_and_copied_is_kept_and_done_once_more(tmp_pat
 
 
 def test_pieces_of_a_video_that_was_replaced_are_void(tmp_path, entries):
-    pieces = [Source(f"a.mp4_{n}", "a.mp4", n, n + 1.0, "a.mp4") for n in range(3)]
+    pieces = [SampleSource(f"a.mp4_{n}", "a.mp4", n, n + 1.0, "a.mp4") for n in range(3)]
     entries = [Entry(piece, QUALITY, content=entries[0].content) for piece in pieces] + entries[1:]
     others = [video(tmp_path, name) for name in NAMES[1:]]
-    cut = [Clip(piece, tmp_path / "a.mp4") for piece in pieces]
+    cut = [SourceClip(piece, tmp_path / "a.mp4") for piece in pieces]
     assert compare([*cut, *others], entries) == ([], [], [], 6)
     (tmp_path / "a.mp4").write_text("shorter")
     assert compare([*cut[:2], *others], entries) == (
@@ -92,7 +94,7 @@ def test_a_person_who_has_another_name_is_done_again(tmp_path):
         (tmp_path / name).write_text(name)
     files = {"audio": tmp_path / "a.wav", "face": tmp_path / "a.jpg"}
     first, other, renamed = (
-        Clip(Source(clip, "a.wav", 0.0, math.inf, person), **files)
+        SourceClip(SampleSource(clip, "a.wav", 0.0, math.inf, person), **files)
         for clip, person in (("a", "ann"), ("a", "ben"), ("b", "ben"))
     )
     entry = Entry(first.source, QUALITY, content=hash_clip(first))

@@ -266,5 +266,5 @@ def test_what_cannot_be_had_is_refused_in_a_line(youtube, clip, tmp_path):
 
 def test_without_yt_dlp_the_user_is_told(clip, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "yt_dlp", None)
-    with pytest.raises(UsageError, match=r"pip install 'speech2face\[data\]'"):
+    with pytest.raises(UsageError, match=r"pip install '.\[youtube\]' in a checkout"):
         download(clip, tmp_path / "videos")

@@ -10,14 +10,14 @@ import pytest
 
 from helpers.sounds import RATE, noise, tones
 from helpers.synthetic_video import write_video
-from speech2face.data.samples import Source
+from speech2face.data.samples import SampleSource
 from speech2face.preparation import Refused
 from speech2face.preparation.video import (
     LONG_SIDE,
     LONGEST_CLIP,
     RUN_UP,
-    Clip,
     Sound,
+    VideoClip,
     decode_frames,
     decode_sound,
     find_clip,
@@ -33,7 +33,7 @@ def test_a_frame_comes_at_its_own_time(tmp_path, container):
     times = np.cumsum([0.0, 0.04, 0.2, 0.013, 0.5, 0.03, 0.1])  # a variable frame rate
     levels = np.linspace(20, 230, len(times))
     path = write_video(tmp_path / f"v.{container}", grey_frames(levels), times, None)
-    frames = list(decode_frames(Clip(path, 0, 10)))
+    frames = list(decode_frames(VideoClip(path, 0, 10)))
     np.testing.assert_allclose([f.seconds for f in frames], times, atol=2e-3)
     np.testing.assert_allclose([f.image.mean() for f in frames], levels, atol=4)
 
@@ -41,7 +41,7 @@ def test_a_frame_comes_at_its_own_time(tmp_path, container):
 def test_frames_are_at_least_a_step_apart(tmp_path):
     times = np.arange(60) / 30
     path = write_video(tmp_path / "v.mkv", grey_frames(np.full(60, 99)), times, None)
-    seconds = [f.seconds for f in decode_frames(Clip(path, 0, 10), 0.15)]
+    seconds = [f.seconds for f in decode_frames(VideoClip(path, 0, 10), 0.15)]
     np.testing.assert_allclose(np.diff(seconds), 1 / 6, atol=2e-3)
 
 
@@ -49,7 +49,7 @@ def test_only_the_clip_is_decoded(tmp_path):
     times = np.arange(100) / 10
     sound = np.concatenate([tones(4, 300), 0 * tones(2, 300), tones(4, 300)])
     path = write_video(tmp_path / "v.mp4", grey_frames(2 * np.arange(100)), times, sound)
-    clip = Clip(path, 3, 7)
+    clip = VideoClip(path, 3, 7)
     frames = list(decode_frames(clip))
     np.testing.assert_allclose([f.seconds for f in frames], times[30:70], atol=2e-3)
     heard = decode_sound(clip)
@@ -62,7 +62,7 @@ def test_only_the_clip_is_decoded(tmp_path):
 def test_of_a_long_clip_no_more_is_read_than_the_longest(tmp_path):
     times = np.arange(300.0)
     path = write_video(tmp_path / "v.mp4", grey_frames(times % 200), times, None)
-    clip = find_clip(Source("c", path.name, 100, 36_000, "p"), tmp_path)
+    clip = find_clip(SampleSource("c", path.name, 100, 36_000, "p"), tmp_path)
     seconds = [f.seconds for f in decode_frames(clip)]
     assert min(seconds) >= 100 - RUN_UP
     assert max(seconds) < 100 + LONGEST_CLIP
@@ -74,7 +74,7 @@ def test_pictures_are_upright(tmp_path, turned):
     upright[:24, :48] = 200
     lying = np.rot90(upright, -turned // 90)
     path = write_video(tmp_path / "v.mp4", [lying] * 3, np.arange(3) / 10, None, turned=turned)
-    image = next(decode_frames(Clip(path, 0, 1))).image
+    image = next(decode_frames(VideoClip(path, 0, 1))).image
     assert image.shape == upright.shape
     assert np.abs(image.astype(int) - upright).mean() < 5
 
@@ -82,7 +82,7 @@ def test_pictures_are_upright(tmp_path, turned):
 def test_eight_k_is_scaled_down(tmp_path):
     picture = np.full((4320, 7680, 3), 90, np.uint8)
     path = write_video(tmp_path / "v.mp4", [picture], np.zeros(1), None)
-    shapes = {frame.image.shape for frame in decode_frames(Clip(path, 0, 1))}
+    shapes = {frame.image.shape for frame in decode_frames(VideoClip(path, 0, 1))}
     assert shapes == {(LONG_SIDE * 9 // 16, LONG_SIDE, 3)}
 
 
@@ -95,7 +95,7 @@ def test_damaged_parts_are_left_out(tmp_path):
     for place in rng.integers(len(data) // 4, 3 * len(data) // 4, 40):
         data[place : place + 20] = rng.bytes(20)
     path.write_bytes(data)
-    seconds = [f.seconds for f in decode_frames(Clip(path, 0, 10))]
+    seconds = [f.seconds for f in decode_frames(VideoClip(path, 0, 10))]
     assert len(seconds) > 40
     assert all(before < after for before, after in pairwise(seconds))
 
@@ -105,7 +105,7 @@ def test_a_title_in_no_known_letters_does_no_harm(tmp_path):
     data = path.read_bytes()
     assert b"Lavf" in data
     path.write_bytes(data.replace(b"Lavf", b"\xff\xfe\xfa\x80"))
-    assert len(list(decode_frames(Clip(path, 0, 1)))) == 3
+    assert len(list(decode_frames(VideoClip(path, 0, 1)))) == 3
 
 
 def noise_picture(seed: int) -> np.ndarray:
@@ -125,18 +125,18 @@ def test_sound_is_cut_and_silenced_by_the_files_times():
 @pytest.mark.parametrize(("start", "end"), [(3, 3), (5, 2), (-1, 2), (np.nan, 2), (0, np.nan)])
 def test_a_clip_has_a_beginning_and_an_end(start, end):
     with pytest.raises(Refused, match="no clip"):
-        find_clip(Source("c", "v.mp4", start, end, "p"), Path())
+        find_clip(SampleSource("c", "v.mp4", start, end, "p"), Path())
 
 
 def test_a_picture_beyond_all_sizes_is_refused(tmp_path, monkeypatch):
     path = write_video(tmp_path / "v.mp4", grey_frames(np.zeros(3)), np.arange(3) / 10, None)
     monkeypatch.setattr("speech2face.preparation.video.MOST_PIXELS", 48 * 64 - 1)
     with pytest.raises(Refused, match="pictures of 64 × 48 pixels"):
-        next(decode_frames(Clip(path, 0, 1)))
+        next(decode_frames(VideoClip(path, 0, 1)))
 
 
 def test_time_that_stands_still_ends(tmp_path, monkeypatch):
     path = write_video(tmp_path / "v.mp4", grey_frames(np.zeros(30)), np.arange(30) / 10, None)
     monkeypatch.setattr("speech2face.preparation.video.MOST_FRAMES", 20)
     with pytest.raises(Refused, match="more than 20 frames"):
-        list(decode_frames(Clip(path, 0, 10)))
+        list(decode_frames(VideoClip(path, 0, 10)))

@@ -184,7 +184,7 @@ def test_a_disguise_that_leaves_no_speech_writes_nothing(tmp_path: Path, recordi
 def test_parts_of_which_nothing_is_left_are_named(tmp_path: Path) -> None:
     sound = np.resize(example_speech()[0], 70 * RATE)
     target = tmp_path / "out.wav"
-    (warning,) = anonymise_recording((sound, RATE), target, Mute(2, 3), 0)
+    (warning,) = anonymise_recording((sound, RATE), target, Mute(2, 3), 0).warnings
     assert warning.startswith("mute left only silence of 2 parts of up to 20 s, the first at 0:1")
     assert soundfile.info(target).frames == 70 * RATE
 
@@ -228,6 +228,21 @@ def test_the_command_gives_a_recording_another_voice(tmp_path: Path, recording: 
     assert run(recording, drawn, *random).returncode == 0
     assert drawn.read_bytes() != first.read_bytes()
     assert len(load_audio(first).samples) == len(load_audio(recording).samples)
+
+
+def test_of_what_was_disguised_before_no_figures_are_told(tmp_path: Path, recording: Path) -> None:
+    once, twice, again = (tmp_path / f"{name}.flac" for name in ("once", "twice", "again"))
+    method = ("--method", "telephone")
+    assert "still gets" in run(recording, once, *method).stderr
+    done = run(once, twice, *method)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("was not measured")
+    assert "by telephone; what is left after telephone on top of that" in line
+    (line,) = run(twice, again, *method).stderr.splitlines()
+    assert "more than once" in line
+    done = run(recording, once, "--out-dir", tmp_path / "out", *method)
+    assert "of the 1 of 2 that were plain before: an attacker" in done.stderr
 
 
 def test_the_command_takes_several_and_does_all_it_can(tmp_path: Path, recording: Path) -> None:

@@ -18,7 +18,7 @@ from speech2face.privacy.attack_table import (
     shorten,
 )
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
-from speech2face.reports.audit_text import format_remains
+from speech2face.reports.audit_text import format_fallback, format_remains
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -53,6 +53,20 @@ def test_what_remains_is_said_for_each_method():
     assert "of the words are lost. These are averages" in remains("whisper")
     assert "finds nothing of the face" in remains("resynthesis")
     assert "was not measured" in remains("command")
+
+
+def test_a_weaker_default_is_named_with_what_it_leaves():
+    table = load_table()
+    used, better = find_attack(WITHOUT_WORLD), find_attack(DEFAULT)
+    assert used
+    assert better
+    line = format_fallback(used, better, "pip install x")
+    assert "\n" not in line
+    for name in (WITHOUT_WORLD, DEFAULT):
+        share = table.methods[name].face_bits.value / table.face_bits.value
+        assert f"({100 * share:.0f} %)" in line
+        assert f"{100 * (1 - table.methods[name].equal_error_rate.value):.0f} %" in line
+    assert line.endswith("it needs pip install x.")
 
 
 def test_what_is_left_of_an_original():

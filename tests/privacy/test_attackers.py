@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from speech2face.data.split_leaks import Looks
+from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
 from speech2face.privacy.attack_metrics import Attack, measure_attack
@@ -104,7 +104,9 @@ def test_a_face_in_two_folds_is_refused():
     folds = ((seed, split_people(names, 3, seed)) for seed in range(20))
     apart = next(seed for seed, fold in folds if fold[0] != fold[7])
     with pytest.raises(UsageError, match="clip 0"):
-        FoldedPairs.divide(names, names, faces, Looks.gather({"dlib": faces}, 12), 3, apart)
+        FoldedPairs.divide(
+            names, names, faces, IdentityEmbeddings.gather({"dlib": faces}, 12), 3, apart
+        )
 
 
 def test_an_attacker_that_is_none():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 import subprocess
 from dataclasses import asdict
 from functools import partial
@@ -16,10 +18,11 @@ from helpers import command
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from speech2face.errors import UsageError
-from speech2face.model_folders import find_model
+from speech2face.model_folders import find_model, hash_file
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.audit_recording import audit_recording
+from speech2face.privacy.leakage_estimate import read_calibration
 
 RECORDING = EXAMPLES / "bella.flac"
 
@@ -35,6 +38,30 @@ def test_a_recording_in_words_and_on_a_page(tmp_path: Path):
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     assert "exists; --force" in refuse(RECORDING, "--out", tmp_path / "report.html")
+    for name in ("report.txt", "report"):
+        assert "end the name in .html" in refuse(RECORDING, "--out", tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_tells_no_files_unless_it_is_for_records(tmp_path: Path):
+    plain, disguised = tmp_path / "Jane Doe.flac", tmp_path / "hidden Jane.flac"
+    shutil.copy(RECORDING, plain)
+    anonymise_recording(plain, disguised, load_anonymiser("mcadams"), 1)
+    hashes = [hash_file(path) for path in (plain, disguised)]
+    for call in ((plain,), (disguised,), (disguised, "--original", plain)):
+        page, own = tmp_path / "page.html", tmp_path / "own.html"
+        assert run(*call, "--out", page, "--force").returncode == 0
+        text, card = page.read_text(), find_model().card
+        assert not any(told in text for told in ("Jane", "page.html", tmp_path.name, *hashes))
+        assert not re.search(r"[0-9a-f]{16}", text)
+        assert f"model {card.name} {card.version}" in text
+        assert run(*call, "--out", own, "--provenance", "--from", 0.5, "--force").returncode == 0
+        text = own.read_text()
+        assert "For your own records" in text
+        assert "Jane" in text
+        assert [one in text for one in hashes] == [plain in call, disguised in call]
+        assert f"Settings: model {card.name} {card.version}; from 0.5." in text
+    assert "--provenance goes with --out" in refuse(plain, "--provenance")
 
 
 def test_a_recording_as_json():
@@ -44,6 +71,9 @@ def test_a_recording_as_json():
     bits = facts["bits"]
     assert 0.3 < bits["low"] < bits["value"] < bits["high"] < 6
     assert facts["calibrated_on"] > 700
+    averages = read_calibration(find_model()).averages
+    assert facts["average_voice"] == [asdict(one) for one in averages]
+    assert [one["seconds"] for one in facts["average_voice"]] == [0.5, 1, 2, 3, 6]
     assert sum(facts["parts"].values()) == pytest.approx(bits["value"], abs=0.01)
     assert facts["curve"][-1]["bits"] == bits["value"]
     places = facts["places"]
@@ -124,4 +154,7 @@ def test_a_population_before_and_after(tmp_path: Path):
         "semi-informed",
     }
     page = (out / "report.html").read_text()
+    assert facts["provenance"]["command"]
+    assert not re.search(r"[0-9a-f]{16}", page)
+    assert "Command" not in page
     assert not any(row["clip"] in page + json.dumps(facts) for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,18 +19,29 @@ from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from speech2face.data.pairs import read_pairs
-from speech2face.data.split_leaks import Looks
+from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.voice_encoder_data import Voices, identify_data
 from speech2face.errors import ModelError, UsageError
+from speech2face.metrics.audit_results import AverageBits
+from speech2face.metrics.intervals import Estimate
 from speech2face.model_folders import FILES, Model, find_model, save_card
 from speech2face.privacy.calibrate_model import (
+    LENGTHS,
+    CalibrationReport,
+    ConditionReport,
     HeldOut,
     calibrate,
+    find_averages,
     read_axes,
     read_recipe,
+)
+from speech2face.privacy.fit_calibration import Check
+from speech2face.privacy.leakage_estimate import (
+    FILE,
+    Calibration,
+    read_calibration,
     write_calibration,
 )
-from speech2face.privacy.leakage_estimate import FILE, Calibration, read_calibration
 from speech2face.training.recipes import (
     contrastive,
     voice_encoder,
@@ -37,6 +49,7 @@ from speech2face.training.recipes import (
     voice_encoder_frozen,
 )
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SECONDS = 1.0  # of speech, of each clip
 
 
@@ -80,10 +93,14 @@ def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
     assert min(found.doubt, found.shortness, found.noise, found.narrow) >= 0
     assert found.deviation > 0
     assert found.sex_axis == ()
+    assert [one.seconds for one in found.averages] == [0.5]  # no clip holds a second of speech
+    assert {one.people for one in found.averages} == {len(clips)}
 
     audited = run("audit", EXAMPLES / "bella.flac", "--model", model.folder, "--json")
     assert audited.returncode == 0, audited.stderr
-    assert json.loads(audited.stdout)["calibrated_on"] == len(clips)
+    facts = json.loads(audited.stdout)
+    assert facts["calibrated_on"] == len(clips)
+    assert [one["seconds"] for one in facts["average_voice"]] == [0.5]
 
     again = run(*call)
     assert (again.returncode, again.stdout) == (2, "")
@@ -135,6 +152,37 @@ def test_photographs_without_labels_are_refused(table: str, why: str, tmp_path: 
     assert not (tmp_path / "cache").exists()
 
 
+def test_the_averages_of_the_release_are_those_that_were_measured():
+    conditions = json.loads((BENCHMARKS / "audit.json").read_text())["calibrate"]["conditions"]
+    cut = {name: row for name, row in conditions.items() if re.fullmatch(r"[\d.]+ s", name)}
+    averages = read_calibration(find_model()).averages
+    assert [f"{one.seconds:g} s" for one in averages] == sorted(
+        cut, key=lambda name: float(name[:-2])
+    )
+    assert len(averages) == len(LENGTHS)
+    for one in averages:
+        row = cut[f"{one.seconds:g} s"]
+        found = {"value": one.bits, "low": one.low, "high": one.high}
+        assert (one.people, found) == (row["people"], row["after"]["found_bits"])
+
+
+def test_averages_are_of_the_lengths_that_enough_clips_have():
+    def report(people: int, bits: float) -> ConditionReport:
+        check = Check(0, Estimate(bits, bits - 0.1, bits + 0.1), 0, Estimate(0, 0, 0), {}, ())
+        return ConditionReport(99, people, check, check)
+
+    rows = {
+        "whole": report(9, 3),
+        "2 s": report(8, 2),
+        "0.5 s": report(9, 1),
+        "telephone": report(9, 1),
+    }
+    averages = find_averages(rows)
+    assert averages == (AverageBits(0.5, 9, 1, 0.9, 1.1), AverageBits(2.0, 8, 2, 1.9, 2.1))
+    calibration = Calibration(people=9, averages=averages)
+    assert "averages" not in CalibrationReport("1", 9, calibration, rows).as_json()["numbers"]
+
+
 def test_numbers_that_cannot_be_written_are_told(tmp_path: Path):
     gone = Model(tmp_path / "gone", find_model().card)
     with pytest.raises(UsageError, match="cannot be written"):
@@ -150,7 +198,7 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     speaker = save_tiny_speaker(tmp_path / "speaker.safetensors")
 
     def train(faces: np.ndarray) -> HeldOut:
-        looks = Looks.gather({"dlib": faces}, len(faces))
+        looks = IdentityEmbeddings.gather({"dlib": faces}, len(faces))
         voices = Voices(names, names, speech, faces, "x", seen=looks)
         return HeldOut.train(recipe, voices, tmp_path, show, speaker)
 

@@ -80,7 +80,10 @@ def test_what_is_disguised_twice_is_marked_as_such(disguised: dict[str, Path], t
     path = tmp_path / "twice.flac"
     said = anonymise_recording(disguised["wav"], path, load_anonymiser("telephone"), 1)
     assert find_mark(read_tags(path)) == Mark(__version__, SEVERAL)
-    assert "disguised already, by mcadams" in said[-1]
+    assert said.method == SEVERAL
+    assert "disguised already, by mcadams; what is left after telephone" in said.warnings[-1]
+    said = anonymise_recording(path, tmp_path / "thrice.flac", load_anonymiser("telephone"), 1)
+    assert "disguised already, more than once" in said.warnings[-1]
 
 
 def test_two_marks_name_no_method():

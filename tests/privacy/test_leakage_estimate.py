@@ -15,6 +15,7 @@ from helpers.sounds import example_speech
 from speech2face.data.degradations import add_noise, telephone
 from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.gaussian_distance import stated_bits
 from speech2face.model_folders import FILES, Model, find_model
 from speech2face.privacy.leakage_estimate import (
@@ -23,7 +24,6 @@ from speech2face.privacy.leakage_estimate import (
     Calibration,
     FaceCovariance,
     Waveform,
-    average_bits,
     estimate_leakage,
     evidence_weight_of_clip,
     infer_face_covariance,
@@ -33,6 +33,7 @@ from speech2face.privacy.leakage_estimate import (
     shrink_to_prior,
     simulate_ranks,
     whiten_by_prior,
+    write_calibration,
 )
 
 SIZE = 6
@@ -89,21 +90,6 @@ def test_who_doubts_states_less():
 def test_stated_bits_of_one_direction():
     bits = stated_bits(np.array([2.0]), np.array([[0.25]]), np.array([1.0]), np.array([[1.0]]))
     assert bits == pytest.approx((0.25 + 1 - 1 + np.log(4)) / (2 * np.log(2)))
-
-
-def test_an_average_voice_is_the_average_of_voices():
-    faces = face_covariance()
-    gain = faces.gain(3.0)
-    means = np.random.default_rng(1).multivariate_normal(
-        np.zeros(SIZE), gain * faces.explained, 300
-    )
-    bits = [
-        estimate_leakage(m, np.zeros(SIZE), faces, 3.0, CLEAR, Calibration()).bits for m in means
-    ]
-    assert np.mean(bits) == pytest.approx(
-        average_bits(faces, 3.0, Calibration(), CLEAR, 300), rel=0.12
-    )
-    assert average_bits(faces, 0.5, Calibration(), CLEAR) < np.mean(bits)
 
 
 def test_the_divergence_of_the_simulated_ranks_is_that_of_the_gaussians():
@@ -186,12 +172,18 @@ def make_model(folder: Path) -> Model:
 def test_calibration_is_read_and_a_broken_one_named(tmp_path: Path):
     model = make_model(tmp_path)
     assert read_calibration(model) == Calibration()
-    stored = {"noise": 2.0, "sex_axis": [1, 2], "encoder": "abc"}
+    stored = {"noise": 2.0, "sex_axis": [1, 2], "encoder": "abc"}  # of a version without averages
     (tmp_path / FILE).write_text(json.dumps(stored))
-    assert read_calibration(model) == Calibration(noise=2.0, sex_axis=(1, 2), encoder="abc")
-    (tmp_path / FILE).write_text('{"unheard_of": 1}')
-    with pytest.raises(ModelError, match=FILE):
-        read_calibration(model)
+    calibration = Calibration(noise=2.0, sex_axis=(1, 2), encoder="abc")
+    assert read_calibration(model) == calibration
+    averages = (AverageBits(0.5, 9, 0.7, 0.6, 0.8), AverageBits(2.0, 8, 1.3, 1.2, 1.4))
+    calibration = replace(calibration, averages=averages)
+    write_calibration(calibration, model)
+    assert read_calibration(model) == calibration
+    for broken in ('{"unheard_of": 1}', '{"averages": [1]}', '{"averages": [{"seconds": 1}]}'):
+        (tmp_path / FILE).write_text(broken)
+        with pytest.raises(ModelError, match=FILE):
+            read_calibration(model)
 
 
 def test_the_calibration_of_another_encoder_is_none(tmp_path: Path):

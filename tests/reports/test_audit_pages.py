@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from speech2face.extras import how_to_install
 from speech2face.metrics.audit_results import (
     DECISIVE,
     AttackMetrics,
     AttackResult,
+    AverageBits,
     BitsByCause,
     CurvePoint,
     Disguise,
@@ -38,7 +41,7 @@ from speech2face.reports.population_page import draw_population
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VOICE = VoiceAudit(
     model="a<b",
-    calibrated_on=775,
+    calibrated_on=1775,
     speech_seconds=6.3,
     analysed_seconds=7.0,
     segments=[(0.1, 6.4)],
@@ -58,6 +61,11 @@ VOICE = VoiceAudit(
     mean_place=160,
     places={10: 12, 50: 95, 90: 420},
 )
+AVERAGES = (
+    AverageBits(0.5, 1775, 0.7, 0.6, 0.8),
+    AverageBits(3.0, 1660, 1.5, 1.4, 1.6),
+    AverageBits(6.0, 190, 1.7, 1.5, 1.9),
+)
 UNKNOWN = BitsByCause(None, None, None)
 
 
@@ -66,7 +74,7 @@ def recording(*curve: CurvePoint, **voice: Any) -> RecordingAudit:
         version="1",
         voice=replace(VOICE, **voice),
         curve=curve or (CurvePoint(0.5, 0.7), CurvePoint(6.3, 1.6)),
-        average_voice=tuple(CurvePoint(t, 1.5) for t in (0.5, 3, 10)),
+        average_voice=AVERAGES,
         original=None,
     )
 
@@ -176,6 +184,14 @@ def test_a_recordings_page_says_its_figures():
     assert "everything else, 0.7 bits" in page
 
 
+@pytest.mark.parametrize("audit", [recording(), disguised()])
+def test_where_a_machine_is_to_read_the_words_it_is_said_what_that_needs(audit: RecordingAudit):
+    page = unescape(draw_recording(audit))
+    advice = page.split("--method resynthesis")[1].split("</li>")[0]
+    for need in ("English alone", "espeak-ng", how_to_install("audit")):
+        assert need in advice
+
+
 @pytest.mark.parametrize(
     "voice",
     [
@@ -200,6 +216,32 @@ def test_a_model_that_was_not_calibrated_gives_no_interval():
     assert "Its statements may be too great." in page
 
 
+def test_what_was_found_on_average_is_drawn_as_it_was_measured():
+    page = draw_recording(recording())
+    assert "found on average, 1,775 people" in page
+    assert "at 6 s it is of 190 people" in page
+    line = drawn_average(page)
+    assert len(line) == len(AVERAGES)
+    assert line[1][0] - line[0][0] == pytest.approx((line[2][0] - line[1][0]) * 2.5 / 3, abs=0.2)
+    assert line[0][1] - line[1][1] == pytest.approx((line[1][1] - line[2][1]) * 0.8 / 0.2, abs=1.2)
+    long = draw_recording(recording(CurvePoint(0.5, 0.7), CurvePoint(10.0, 1.6)))
+    assert max(x for x, _ in drawn_average(long)) < 400  # ends at 6 s, on an axis of 10
+
+
+def test_without_measured_averages_nothing_is_said_of_them():
+    page = draw_recording(replace(recording(), average_voice=()))
+    check(page)
+    assert "found on average" not in page
+    assert "dashed" not in page.split("</style>")[1].split("How much speech")[1]
+    assert "From the beginning of the speech." in page
+
+
+def drawn_average(page: str) -> list[tuple[float, float]]:
+    """Points of the dashed line."""
+    (points,) = re.findall(r'<polyline points="([^"]+)" fill="none" stroke="var\(--faint\)"', page)
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in points.split())]
+
+
 def test_json_keeps_its_documented_names():
     stored = json.loads(json.dumps(recording().as_json()))
     assert stored["places"] == {"10 %": 12, "50 %": 95, "90 %": 420}
@@ -211,6 +253,43 @@ def test_json_keeps_its_documented_names():
     assert set(stored["original"]["bits_left"]) == {"value", "low", "high", "bound"}
     assert set(stored["population"]["face_bits"]["after"]) == {"value", "low", "high"}
     assert (stored["bits"], stored["bits_if_plain"]) == (None, 1.6)
+
+
+MADE = {
+    "version": "9.8",
+    "date": "2031-02-03T04:05:06+00:00",
+    "command": "speech2face audit Jane.wav",
+    "data": {"recording": "0123456789abcdef" * 4, "model": "fedcba9876543210"},
+    "recipe": {"model": "m<n 1.2", "method": "whisper"},
+}
+
+
+@pytest.mark.parametrize("audit", [recording(), disguised(), disguised(original=original(None))])
+def test_only_a_page_for_records_tells_of_what_it_was_made(audit: RecordingAudit):
+    page = draw_recording(audit, MADE)
+    check(page)
+    assert "on 2031-02-03; model m&lt;n 1.2." in page
+    assert not any(told in page for told in ("Jane", "0123456789abcdef", "fedcba", "04:05"))
+    assert "No name of a file" in page
+    own = draw_recording(audit, MADE, for_records=True)
+    check(own)
+    assert "For your own records" in own
+    assert "No name of a file" not in own
+    for told in ("Jane.wav", "0123456789abcdef", "Settings: model m&lt;n 1.2; method whisper."):
+        assert told in own
+    bare = draw_recording(audit)
+    check(bare)
+    assert "By speech2face 1; model a&lt;b." in bare
+
+
+def test_a_populations_page_tells_the_command_only_for_records():
+    data = {"pairs": {"digest": "0123456789abcdef", "people": 1, "clips": 2}}
+    audit = replace(population("one"), provenance=MADE | {"data": data})
+    assert not any(told in draw_population(audit) for told in ("Jane", "0123456789abcdef"))
+    own = draw_population(audit, for_records=True)
+    check(own)
+    assert "Jane.wav" in own
+    assert "0123456789abcdef (1 people" in own
 
 
 @pytest.mark.parametrize(
@@ -248,6 +327,16 @@ def test_beside_its_original_an_estimate_or_a_bound_is_stated():
     page = draw_recording(audit)
     check(page)
     assert "≤ 2.3" in page
+    assert "At most so many: found in the original; not measured on this recording." in page
+
+
+def test_where_the_number_of_a_disguised_voice_comes_from_stands_below_it():
+    source = "Estimated from the original and from other people's voices; not measured on this rec"
+    page = draw_recording(disguised(original=original("whisper")))
+    below = page.split('<p class="figure">')[1].split("</p>")[1]
+    assert source in below
+    for unsure in (None, original("whisper", same=False), original("whisper", True, True)):
+        assert source not in draw_recording(disguised(original=unsure))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from speech2face.errors import UsageError
 from speech2face.metrics.intervals import Estimate
 from speech2face.reports import render
-from speech2face.reports.number_words import format_estimate, format_share
+from speech2face.reports.number_words import format_estimate, format_settings, format_share
 from speech2face.run_provenance import DataIdentity, describe
 
 TEMPLATES = Path(render.__file__).parent / "templates"
@@ -73,7 +73,15 @@ def test_provenance_reads_alike_from_a_result_and_from_json():
         "<li>Data, by content: pairs d0 (6 people, 8 clips or pictures), of d1 (2 people, 3 clips "
         "or pictures) and d2 (4 people, 5 clips or pictures); weights w&lt;.</li>"
     ) in text
-    assert "&#34;ä&#34;" in text
+    assert "<li>Settings: seed 1; name ä.</li>" in text
+
+
+def test_settings_are_told_in_words():
+    settings = {"loop": {"warm_up": 0.5, "balance": False}, "tuned": ["a", "b"], "tuning": None}
+    words = "loop warm up 0.5; loop balance no; tuned a, b; tuning none"
+    assert format_settings(settings) == words
+    assert format_settings({}) == ""
+    assert format_settings({"stages": [{"steps": 3}], "on": True}) == "stages (steps 3); on yes"
 
 
 def test_estimates_are_shown_with_their_intervals():
@@ -104,3 +112,12 @@ def test_a_page_is_not_written_over(tmp_path: Path):
         render.write_page("two", target)
     render.write_page("three", target, force=True)
     assert target.read_text() == "three"
+
+
+@pytest.mark.parametrize("name", ["r.txt", "report", "page.html.gz", "page.pdf"])
+def test_a_page_has_a_pages_name(name: str, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"end the name in \.html"):
+        render.write_page("one", tmp_path / name)
+    assert not any(tmp_path.iterdir())
+    for ending in ("HTML", "htm"):
+        render.write_page("one", tmp_path / f"page.{ending}")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytest.importorskip("playwright", reason="needs playwright: pip install playwright")
-pytest.importorskip("fastapi", reason="needs the extra: pip install 'speech2face[serve]'")
+pytest.importorskip("fastapi", reason="needs the extra: pip install '.[serve]'")
 if not CHROMIUM:
     pytest.skip("needs Chromium: apt-get install chromium", allow_module_level=True)
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from helpers.finished_samples import make_sample, make_set
+from speech2face.data.shard_index import Packing
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import Packing
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
 from speech2face.training import shard_dataset

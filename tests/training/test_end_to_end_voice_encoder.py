@@ -13,7 +13,7 @@ from torch import nn
 
 from helpers.finished_samples import make_sample, make_set
 from helpers.golden_run import GOLDEN, LOG, make_layers, make_voices, run
-from speech2face.data.shards import INDEX, Packing
+from speech2face.data.shard_index import INDEX, Packing
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import Interrupted, ModelError, UsageError
 from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig

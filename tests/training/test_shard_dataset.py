@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from helpers.finished_samples import make_sample, make_set
 from helpers.sounds import noise
+from speech2face.data.shard_index import Packing, Shard, read_index
 from speech2face.data.shard_reader import cut_order, read_samples
-from speech2face.data.shards import Packing, Shard, read_index
 from speech2face.errors import UsageError
 from speech2face.training.shard_dataset import (
     Augmentation,

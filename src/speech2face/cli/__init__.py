@@ -14,7 +14,7 @@ import typer
 from speech2face.batch import describe_failure
 from speech2face.cli.commands import app
 from speech2face.cli.wrong_calls import describe_wrong_call
-from speech2face.console import complain, drop_output, prepare_streams
+from speech2face.console import drop_output, prepare_streams, print_message
 from speech2face.errors import Speech2FaceError
 from speech2face.inputs import expand_home
 
@@ -29,15 +29,15 @@ def main() -> None:
         if sys.stdout:
             sys.stdout.flush()
     except typer.TyperException as error:
-        complain(describe_wrong_call(error, sys.argv[1:]))
+        print_message(describe_wrong_call(error, sys.argv[1:]))
         exit_code = error.exit_code
     except Speech2FaceError as error:
-        complain(str(error))
+        print_message(str(error))
         exit_code = error.exit_code
     except Exception as error:  # a full disk under stdout or a run; a fault of ours
-        complain(str(describe_failure(error)))
+        print_message(str(describe_failure(error)))
         exit_code = 1
     if exit_code == 130:  # typer catches Ctrl-C
-        complain("interrupted.", None)
+        print_message("interrupted.", None)
     drop_output()
     sys.exit(exit_code)

@@ -235,7 +235,7 @@ def evaluate_trials(
     from dataclasses import asdict
 
     from speech2face.evaluation.run_trials import format_scores, score_list
-    from speech2face.evaluation.verification_trials import read_people
+    from speech2face.evaluation.trial_lists import read_people
     from speech2face.reconstruct import load
 
     person_of_file = read_people(people) if people else None

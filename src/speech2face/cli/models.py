@@ -130,12 +130,12 @@ def calibrate(
     need_extras("train")
     from speech2face.model_folders import find_model
     from speech2face.pictures import check_place
-    from speech2face.privacy.leakage_estimate import FILE
+    from speech2face.privacy.leakage_estimate import FILE, write_calibration
 
     to_calibrate = find_model(model)
     check_place(to_calibrate.folder / FILE, force)
     from speech2face.privacy.calibrate_model import calibrate as run
-    from speech2face.privacy.calibrate_model import format_report, write_calibration
+    from speech2face.privacy.calibrate_model import format_report
 
     with ProgressBars() as show:
         calibration, report = run(to_calibrate, pairs, faces, out, show, speaker)

@@ -1,11 +1,11 @@
-"""From the arguments of a command to recordings and times. Raises UsageError."""
+"""Arguments of a command, parsed into recordings and times. Raises UsageError."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speech2face.console import complain
+from speech2face.console import print_message
 from speech2face.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
 
     recordings, repeated = find_inputs(arguments, own_ending)
     if repeated:
-        complain(
+        print_message(
             f"given more than once, and done once: {repeated} of {len(recordings)} inputs.", None
         )
     return recordings

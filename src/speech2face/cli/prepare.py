@@ -104,7 +104,7 @@ def prepare(
     """
     need_extras("prepare", *["youtube"] * fetch)
     from speech2face.data.ledger import format_summary
-    from speech2face.data.shards import Packing
+    from speech2face.data.shard_index import Packing
     from speech2face.data.splits import read_shares
     from speech2face.preparation.pipeline import Stages, Workers
     from speech2face.preparation.pipeline import prepare as run

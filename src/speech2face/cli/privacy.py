@@ -1,4 +1,4 @@
-"""What a voice gives away, and disguising it: audit, anonymise."""
+"""Commands on privacy: audit measures what a voice gives away, anonymise disguises it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from speech2face.cli.parse_arguments import (
     parse_speaker,
 )
 from speech2face.cli.recordings import report_used_speech
-from speech2face.console import ProgressBars, complain
+from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install, need_extras
 from speech2face.runtime import limit_blas_threads
@@ -100,7 +100,7 @@ def anonymise(
     from speech2face.privacy.anonymisers import DEFAULT, choose_anonymiser
     from speech2face.privacy.attack_table import find_words_lost
     from speech2face.privacy.remaining_disclosure import find_attack
-    from speech2face.reports.audit_text import format_remains
+    from speech2face.reports.audit_text import format_fallback, format_remains
 
     ending = ".anonymous.flac"
     if out_dir is None and len(paths) != 2:
@@ -111,10 +111,10 @@ def anonymise(
     check_skipping(skip_existing, force)
     anonymiser = choose_anonymiser(method, command)
     if not method and not command and anonymiser.name != DEFAULT:
-        complain(
-            f"{anonymiser.name} is used: {DEFAULT}, which hides more, needs "
-            f"{how_to_install('audit')}."
-        )
+        used, better = find_attack(anonymiser.name), find_attack(DEFAULT)
+        assert used  # measured, by the rule that chooses defaults
+        assert better
+        print_message(format_fallback(used, better, how_to_install("audit")))
 
     def disguise(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
@@ -123,17 +123,20 @@ def anonymise(
             return {"output": str(path), "skipped": True, "warnings": []}
         if not output:
             make_folder(path.parent)
-        warnings = anonymise_recording(item.source, path, anonymiser, drawn, force)
-        written.append(item.name)
-        return {"output": str(path), "warnings": warnings}
+        made = anonymise_recording(item.source, path, anonymiser, drawn, force)
+        methods.append(made.method)
+        return {"output": str(path), "warnings": made.warnings}
 
-    written: list[str] = []
+    methods: list[str] = []  # of what was written
     try:
         run_each(recordings, disguise, as_json=False, format_row=lambda row: row["output"])
     finally:
-        if written:
-            name = anonymiser.name
-            complain(format_remains(find_attack(name), find_words_lost(name)), colour=None)
+        name = anonymiser.name
+        if once := methods.count(name):  # of what was disguised before nothing was measured
+            remains = format_remains(find_attack(name), find_words_lost(name))
+            several = once < len(methods)
+            which = f"of the {once} of {len(methods)} that were plain before: " if several else ""
+            print_message(f"{which}{remains}", colour=None)
 
 
 def audit(
@@ -208,6 +211,14 @@ def audit(
             help="With --pairs: random seed of the folds, the anonymisers and the bootstrap.",
         ),
     ] = 0,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance",
+            help="Put the command, names of files and fingerprints of the recordings on the page, "
+            "for your own records. Whoever reads it can tell who holds them.",
+        ),
+    ] = False,
     as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
@@ -231,10 +242,12 @@ def audit(
             raise UsageError("--original goes with a recording.")
         print(
             _audit_population(
-                pairs, voices, method, costs, out or Path("runs/audit"), seed, as_json
+                pairs, voices, method, costs, out or Path("runs/audit"), seed, provenance, as_json
             )
         )
         return
+    if provenance and not out:
+        raise UsageError("--provenance goes with --out, the page that it is put on.")
     if voices or costs:
         raise UsageError("--voices and --costs go with --pairs.")
     if recording == original == "-":
@@ -243,13 +256,13 @@ def audit(
         raise UsageError("one recording is disguised by one --method.")
     limit_blas_threads()
     from speech2face.model_folders import find_model
-    from speech2face.pictures import check_place
     from speech2face.privacy.anonymisers import load_anonymiser
     from speech2face.privacy.audit_recording import audit_recording, describe_audit
     from speech2face.reports.audit_text import format_disclosure
+    from speech2face.reports.render import check_page, write_page
 
     if out:
-        check_place(out, force)
+        check_page(out, force)
     source, used_model = find_one(recording or ""), find_model(model)
     plain = None if original is None else find_one(original)
     used_method = load_anonymiser(method[0]).name if method else None
@@ -265,12 +278,12 @@ def audit(
     )
     if out:
         from speech2face.reports.audit_page import draw_recording
-        from speech2face.reports.render import write_page
 
-        part = {"start": start, "end": end, "track": track, "speaker": whom}
+        part = {"from": since, "to": until, "track": track, "speaker": speaker}
         settings = {"method": used_method, **part}
-        provenance = describe_audit(source, plain, used_model, settings)
-        write_page(draw_recording(result, provenance), out, force)
+        recordings = {"recording": source, **({} if plain is None else {"original": plain})}
+        made = describe_audit(used_model, settings, recordings if provenance else {})
+        write_page(draw_recording(result, made, provenance), out, force)
     if as_json:
         print(json.dumps(result.as_json()))
     else:
@@ -278,9 +291,9 @@ def audit(
         print("\n".join([*sentences, *([str(out)] if out else [])]))
         report_used_speech(str(recording), result.as_json(), start)
     for warning in result.voice.warnings:
-        complain(f"{recording}: {warning}")
+        print_message(f"{recording}: {warning}")
     for warning in result.original.warnings if result.original else ():
-        complain(f"{original}: {warning}")
+        print_message(f"{original}: {warning}")
 
 
 def _audit_population(
@@ -290,6 +303,7 @@ def _audit_population(
     costs: Path | None,
     out: Path,
     seed: int,
+    for_records: bool,
     as_json: bool,
 ) -> str:
     from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
@@ -304,7 +318,7 @@ def _audit_population(
     with ProgressBars() as show:
         auditor = PopulationAuditor(pairs, voices, out / "cache", show, seed)
         result = auditor.measure(chosen, costs)
-    write_report(result.as_json(), out, draw_population(result))
+    write_report(result.as_json(), out, draw_population(result, for_records))
     if as_json:
         return json.dumps(result.as_json())
     return f"{format_population(result)}\n{out / 'report.html'}"

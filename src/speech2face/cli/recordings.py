@@ -24,7 +24,7 @@ from speech2face.cli.parse_arguments import (
     parse_part,
     parse_speaker,
 )
-from speech2face.console import complain
+from speech2face.console import print_message
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
@@ -253,7 +253,7 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     used, analysed = row["speech_seconds"], row["analysed_seconds"]
     if len(row["speakers"]) > 1:
         name = f"{name}, speaker {row['speaker']}"
-    complain(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
+    print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
 
 
 def _find_speech(

@@ -9,6 +9,7 @@ import typer
 from speech2face.cli.options import ModelName
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
+from speech2face.named_choices import suggest
 
 
 def serve(
@@ -76,6 +77,8 @@ def serve(
     from speech2face.serving.server import serve as run
 
     if log_level not in LEVELS:
-        raise UsageError(f"--log-level is {', '.join(LEVELS)}, not {log_level}.")
+        raise UsageError(
+            f"--log-level is {', '.join(LEVELS)}, not {log_level}.{suggest(log_level, LEVELS)}"
+        )
     origins, limits = Origins(origin or ()), Limits(workers=workers or count_cores(), queue=queue)
     run(find_model(model), host, port, limits, origins, log_level)

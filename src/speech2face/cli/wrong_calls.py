@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from typing import Any
 
 import typer
 
 from speech2face.cli.help_pages import describe_range
+from speech2face.named_choices import find_meant
 
-LIKENESS = 0.65  # from 0 to 1, of a misspelt word and what it may have been meant for
 NUMBERS = {"integer": "a whole number", "number": "a number"}  # in the words of typer
 UNKNOWN = re.compile(r"No such (option|command):? '?([^\s']+)")
 TOO_MANY = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)$")
@@ -49,7 +48,7 @@ def _find_meant(kind: str, word: str, context: Any) -> str | None:
         options = context.command.get_params(context)
         known = [name for o in options for name in o.opts if name.startswith("--")]
         word = f"--{word.lstrip('-')}"
-    return next(iter(get_close_matches(word, known, n=1, cutoff=LIKENESS)), None)
+    return find_meant(word, known)
 
 
 def _describe_value(message: str, option: Any) -> str:

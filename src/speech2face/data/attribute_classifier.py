@@ -27,7 +27,7 @@ YEARS = np.array([0.25, *range(1, 81)])  # of the 81 classes of age
 
 
 class AgeSexJudge:
-    """What age and which sex a face looks, for comparing pictures; never an output of this project.
+    """Estimates apparent age and sex, to compare pictures; never an output of this project.
 
     Raises ModelError where the package is not installed.
     """

@@ -39,7 +39,7 @@ class Skin:
 
 
 def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Skin:
-    """What `heads` would be without hair; skin that is seen is sharpened by an unsharp mask."""
+    """`heads` without their hair; visible skin is sharpened by an unsharp mask."""
     size = heads.colours.shape[1]
     oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)

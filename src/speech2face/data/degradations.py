@@ -1,4 +1,4 @@
-"""What may happen to a recording before it is heard: noise, telephone, codecs, rooms, overload.
+"""Degradations of a recording: noise, telephone, codecs, rooms, overload.
 
 Each function takes mono sound at 16 kHz, float32 (n,), and returns as much of the same kind; what
 leaves chance a part takes a seed, and the same seed gives the same sound. Noise, reverberation and

@@ -48,7 +48,7 @@ CHUNK = 250  # pictures measured at a time; each finished chunk is kept on disk
 
 @dataclass(frozen=True)
 class MeasuredFaces:
-    """What was measured of the pictures in which a face was seen, one row each."""
+    """Measurements of the pictures that show a face, one row each."""
 
     index: np.ndarray  # (N,) of the picture in the list that was measured
     mesh: np.ndarray  # (N, 468, 2) pixels of the picture

@@ -34,8 +34,8 @@ LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SHARED = 0.85  # of a hairline with others
-SHARED_BY_ALL = 0.5  # of these not with those of its group, but with all
+SHARED = 1.0  # of a hairline with others
+SHARED_BY_ALL = 0.8  # of these not with those of its group, but with all
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
@@ -217,7 +217,8 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
     across, low = picture_grid(len(edge))
     wide, high = DOME_BACK
     radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
-    tight = np.minimum((1 - radius) * wide, 0.46 - low) * 224
+    end = 0.49 - np.clip(0.275 - across, 0, 0.06)  # it rises from the ears to the temples
+    tight = np.minimum((1 - radius) * wide, end - low) * 224
     return np.minimum(edge, tight)
 
 

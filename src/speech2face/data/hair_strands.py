@@ -18,7 +18,6 @@ UNDER = 0.80  # how light hair is between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
-SIDEBURN = 0.6  # how surely the hair before the ears covers the skin
 SOFT = 0.5  # what strands are blurred by, pixels of 224
 
 
@@ -108,18 +107,7 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
     edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
     edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
-    edge = blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
-    return np.maximum(edge, _lay_sideburn(edge))
-
-
-def _lay_sideburn(edge: np.ndarray) -> np.ndarray:
-    """The outline of the hair between face and ear, where there is any: a strip that runs out in a
-    point."""
-    across, low = picture_grid(len(edge))
-    half = 0.015 * smooth_step((0.56 - low) / 0.19)
-    middle = 0.247 - 0.016 * smooth_step((low - 0.38) / 0.14)
-    strip = np.minimum(half - np.abs(across - middle), low - 0.34) * 224
-    return np.where((low < 0.55) & (edge > 0).any(), strip, -30.0)
+    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
 
 
 def _tuck(size: int) -> np.ndarray:
@@ -259,17 +247,13 @@ def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Where hair is so thick that nothing is seen between the strands."""
-    (_, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    _, down = canvas_grid(len(edge))
     inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
-    if not style.long:  # it is thinner towards the face, and more so before the ears
+    if not style.long:  # it is thinner towards the face, less so at the temples
         thin = 4.5 - 1.5 * smooth_step((down - 0.28) / 0.14)
         inset += thin * smooth_step((depth - 0.3) / 0.3)
         soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
-    ground = 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
-    if not style.long:
-        strip = smooth_step((_lay_sideburn(edge) + 2.5) / 3) * smooth_step((0.55 - low) / 0.12)
-        ground = np.maximum(ground, SIDEBURN * blur_half(strip, 1.0))
-    return ground
+    return 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
 
 
 def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -60,21 +60,21 @@ def separate_heads(textures: np.ndarray, mean_shape: np.ndarray) -> Heads:
         crown = _look_at_crown(lab, covered, near_middle, round(0.034 * size)) - tone
         gap = float(np.linalg.norm(crown * WEIGHTS))
         like_crown = (away * WEIGHTS) @ (crown * WEIGHTS) / max(gap**2, 1e-6)
-        found = np.clip((like_crown - 0.3) / 0.4, 0, 1)
-        found *= np.clip((gap - BALD[0]) / (BALD[1] - BALD[0]), 0, 1)
+        hair_share = np.clip((like_crown - 0.3) / 0.4, 0, 1)
+        hair_share *= np.clip((gap - BALD[0]) / (BALD[1] - BALD[0]), 0, 1)
         # Below the ears only what surely is no mist, is as wide as a lock, and hangs from hair;
         # the rest are collars.
-        found *= np.clip((covered - 0.4 - 0.4 * below_ears) / (0.3 - 0.1 * below_ears), 0, 1)
-        found[sure] = 0
-        both = np.hstack([found, found[:, ::-1]])
+        hair_share *= np.clip((covered - 0.4 - 0.4 * below_ears) / (0.3 - 0.1 * below_ears), 0, 1)
+        hair_share[sure] = 0
+        both = np.hstack([hair_share, hair_share[:, ::-1]])
         locks = cv2.morphologyEx(both, cv2.MORPH_OPEN, wide)[:, :half]
-        found += below_ears * (np.minimum(found, locks) - found)
+        hair_share += below_ears * (np.minimum(hair_share, locks) - hair_share)
         for y in range(hanging, size):
-            above = found[y - 1]
+            above = hair_share[y - 1]
             if y % 3 == 0:  # it may spread by a third of its length
                 above = np.max([above, np.roll(above, -1), np.roll(above, 1)], axis=0)
-            found[y] = np.minimum(found[y], above)
-        colours[row], cover[row], hair[row] = pixels, covered, found
+            hair_share[y] = np.minimum(hair_share[y], above)
+        colours[row], cover[row], hair[row] = pixels, covered, hair_share
         skin[row] = np.median(pixels[cheeks], axis=0)
         strangeness[row] = np.linalg.norm(away * [0.5, 1, 1], axis=2)
     return Heads(colours, skin, cover, hair, strangeness)

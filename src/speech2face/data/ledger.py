@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
 from speech2face.errors import UsageError
 from speech2face.files import write_atomically
 
@@ -28,7 +28,7 @@ YAWS = (0.05, 0.1, 0.2, 0.35)  # up to where the card counts poses
 LENGTHS = (0.5, 1, 2, 4, 6, 8, 10)  # seconds, edges of the card's table
 AGES = (0, 18, 30, 45, 60, 100)  # years, edges of the card's table
 LOOKED_AT = 20  # pairs of faces that the card lists
-TOLD = 10  # reasons that the card lists, and the terminal for each stage
+LISTED = 10  # reasons that the card lists, and the terminal for each stage
 
 JOINED = (
     "Two names that are one person's by these clips: their faces are alike, or nearly so and their "
@@ -42,9 +42,9 @@ DOUBTFUL = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of a clip."""
+    """The outcome of a clip: kept with its quality, or refused with a reason."""
 
-    source: Source
+    source: SampleSource
     quality: Quality | None = None  # of the sample; none where the clip was refused
     stage: str = ""  # that refused it
     reason: str = ""
@@ -84,16 +84,16 @@ def make_entry(outcome: Sample | Refusal, seconds: Mapping[str, float], content:
 
 def append_entry(path: Path, entry: Entry) -> None:
     """Add a line, in one write."""
-    facts: dict[str, Any] = {"source": asdict(entry.source)}
+    line: dict[str, Any] = {"source": asdict(entry.source)}
     if entry.content:
-        facts["content"] = entry.content
+        line["content"] = entry.content
     if entry.quality:
-        facts["quality"] = asdict(entry.quality)
+        line["quality"] = asdict(entry.quality)
     else:
-        facts |= {"stage": entry.stage, "reason": entry.reason}
-    facts["seconds"] = {stage: round(spent, 4) for stage, spent in entry.seconds.items()}
+        line |= {"stage": entry.stage, "reason": entry.reason}
+    line["seconds"] = {stage: round(spent, 4) for stage, spent in entry.seconds.items()}
     with path.open("ab") as file:  # of a disk that is full it may write less, and raises
-        file.write(f"{to_json(facts)}\n".encode())
+        file.write(f"{to_json(line)}\n".encode())
 
 
 def read_ledger(path: Path) -> Iterator[Entry]:
@@ -150,13 +150,13 @@ def format_summary(summary: Summary) -> str:
         f"{summary.speech_hours:.2f} hours of speech of {summary.people:,} people"
     ]
     for stage, reasons in summary.refused.items():
-        told = [f"{reason} ({count:,})" for reason, count in reasons.items()]
-        rest = [f"other reasons ({sum([*reasons.values()][TOLD:]):,})"] if told[TOLD:] else []
-        lines.append(f"refused at {stage}: {', '.join(told[:TOLD] + rest)}")
+        counts = [f"{reason} ({count:,})" for reason, count in reasons.items()]
+        rest = [f"other reasons ({sum([*reasons.values()][LISTED:]):,})"] if counts[LISTED:] else []
+        lines.append(f"refused at {stage}: {', '.join(counts[:LISTED] + rest)}")
     if summary.seconds:
         total = sum(summary.seconds.values()) or 1
-        told = ", ".join(f"{s} {v:,.1f} ({v / total:.0%})" for s, v in summary.seconds.items())
-        lines.append(f"seconds by stage: {told}")
+        shares = ", ".join(f"{s} {v:,.1f} ({v / total:.0%})" for s, v in summary.seconds.items())
+        lines.append(f"seconds by stage: {shares}")
     return "\n".join(lines)
 
 
@@ -174,7 +174,7 @@ def format_data_card(
     `gone` is how many of the clips that were kept have a source that is no longer there.
     `judged` (n, 2) is what `AgeSexJudge` says of faces of the set that were drawn by lot.
     `joined` are pairs of clips by which two names became one person's, `doubtful` such as are
-    nearly alike enough, see `joining`.
+    nearly alike enough, see person_linking.py.
     """
     entries = list(entries)
     summary = summarise(entries)
@@ -230,13 +230,13 @@ def format_data_card(
             lines.append(f"| {low:g} to {high:g} | {count / len(lengths):.1%} |")
     if judged is not None:
         lines += _describe_looks(judged)
-    reasons = [(n, s, r) for s, told in summary.refused.items() for r, n in told.items()]
+    reasons = [(n, s, r) for s, counts in summary.refused.items() for r, n in counts.items()]
     if reasons:
         lines += ["", "## Refused", "", "| clips | stage | reason |", "|--|--|--|"]
-        reasons = sorted(reasons, key=lambda told: (-told[0], told[1:]))
-        for count, stage, reason in reasons[:TOLD]:
+        reasons = sorted(reasons, key=lambda row: (-row[0], row[1:]))
+        for count, stage, reason in reasons[:LISTED]:
             lines.append(f"| {count:,} | {stage} | {reason.replace('|', '/')} |")
-        rest = sum(n for n, *_ in reasons[TOLD:])
+        rest = sum(n for n, *_ in reasons[LISTED:])
         lines += [f"| {rest:,} | | for other reasons |"] if rest else []
     return "\n".join(lines) + "\n"
 
@@ -255,8 +255,8 @@ def _describe_pairs(title: str, words: str, pairs: Sequence[Mapping[str, Any]]) 
     for pair in pairs[:LOOKED_AT]:
         clips = (clip.replace("|", "/") for clip in pair["clips"])
         alike = (pair.get(measure) for measure in ("sface", "dlib", "voice"))
-        known = ("–" if value is None else f"{value:.2f}" for value in alike)
-        lines.append(f"| {' | '.join([*clips, *known])} |")
+        cells = ("–" if value is None else f"{value:.2f}" for value in alike)
+        lines.append(f"| {' | '.join([*clips, *cells])} |")
     count = len(pairs) - LOOKED_AT
     return lines + ([f"| {count} more in index.json | | | | |"] if count > 0 else [])
 
@@ -283,19 +283,19 @@ def _describe_looks(judged: np.ndarray) -> list[str]:
     ]
 
 
-def to_json(facts: Any, indent: int | None = None) -> str:
+def to_json(value: Any, indent: int | None = None) -> str:
     """JSON with sorted keys and numbers of numpy as numbers; what is not finite becomes null."""
-    return json.dumps(_plain(facts), sort_keys=True, indent=indent, allow_nan=False)
+    return json.dumps(_plain(value), sort_keys=True, indent=indent, allow_nan=False)
 
 
-def read_source(facts: Mapping[str, Any]) -> Source:
-    end = facts["end"]
-    return Source(**{**facts, "end": math.inf if end is None else end})
+def read_source(fields: Mapping[str, Any]) -> SampleSource:
+    end = fields["end"]
+    return SampleSource(**{**fields, "end": math.inf if end is None else end})
 
 
-def read_quality(facts: Mapping[str, Any]) -> Quality:
-    known: dict[str, Any] = {name: math.nan if v is None else v for name, v in facts.items()}
-    return Quality(**known)
+def read_quality(fields: Mapping[str, Any]) -> Quality:
+    values: dict[str, Any] = {name: math.nan if v is None else v for name, v in fields.items()}
+    return Quality(**values)
 
 
 def _plain(value: Any) -> Any:
@@ -310,19 +310,19 @@ def _plain(value: Any) -> Any:
 
 def _parse(line: bytes, where: str) -> Entry:
     try:
-        facts = json.loads(line)
-        quality = facts.get("quality")
+        fields = json.loads(line)
+        quality = fields.get("quality")
         return Entry(
-            read_source(facts["source"]),
+            read_source(fields["source"]),
             read_quality(quality) if quality else None,
-            "" if quality else facts["stage"],
-            "" if quality else facts["reason"],
-            facts["seconds"],
-            facts.get("content", ""),
+            "" if quality else fields["stage"],
+            "" if quality else fields["reason"],
+            fields["seconds"],
+            fields.get("content", ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{where} is not of a ledger; mend it or take it out.") from None
 
 
 def _by_count(counts: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(counts.items(), key=lambda told: (-told[1], told[0]))
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

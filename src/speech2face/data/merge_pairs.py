@@ -19,13 +19,13 @@ import numpy as np
 from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shards import INDEX
+from speech2face.data.shard_index import INDEX
 from speech2face.data.split_leaks import (
-    Looks,
+    IdentityEmbeddings,
     compare_faces,
     find_recognisers,
+    log_doubtful_pairs,
     name_some,
-    tell_doubtful,
 )
 from speech2face.data.splits import merge_people
 from speech2face.errors import UsageError
@@ -56,7 +56,7 @@ def read_sets(folders: Sequence[Path]) -> list[Pair]:
     people = [[pair.person for pair in pairs] for pairs in read]
     if _find_shared(names) or _find_shared(people):
         digests = [identify_pairs(pairs, KINDS).digest for pairs in read]
-        names, people = tell_apart(names, digests), tell_apart(people, digests)
+        names, people = disambiguate_names(names, digests), disambiguate_names(people, digests)
     joined = [
         replace(pair, clip=clip, person=person, set=name, listed=(pair.clip, pair.person))
         for name, *rows in zip(named, read, names, people, strict=True)
@@ -73,34 +73,36 @@ def join_people(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> l
     sets = [pair.set for pair in pairs]
     if len(set(sets)) < 2:
         return list(pairs)
-    looks = look_at(pairs, cache, show)
+    identities = embed_identities(pairs, cache, show)
     clips = [pair.clip for pair in pairs]
-    names = merge_names([pair.person for pair in pairs], looks, sets, clips)
+    names = merge_names([pair.person for pair in pairs], identities, sets, clips)
     return [replace(pair, person=names[pair.person]) for pair in pairs]
 
 
 def merge_names(
-    people: Sequence[str], looks: Looks, sets: Sequence[str], clips: Sequence[str]
+    people: Sequence[str], identities: IdentityEmbeddings, sets: Sequence[str], clips: Sequence[str]
 ) -> dict[str, str]:
     """Name of each clip's person (N,), which no two sets share → one name for each person.
 
     Only faces of different sets are compared. Lines of the log say who is in several sets, and of
     whom it is doubtful.
     """
-    pairs = compare_faces(looks, sets)
+    pairs = compare_faces(identities, sets)
     names = merge_people(people, pairs)
-    tell_doubtful(pairs, clips)
+    log_doubtful_pairs(pairs, clips)
     met = [f"{name} is {one}" for name, one in names.items() if name != one]
     if met:
         log.warning("one person by the face, in several sets: %s", name_some(met))
     return names
 
 
-def look_at(pairs: Sequence[Pair], cache: Path, show: ProgressCallback) -> Looks:
+def embed_identities(
+    pairs: Sequence[Pair], cache: Path, show: ProgressCallback
+) -> IdentityEmbeddings:
     """Embed the largest face of each photograph, to tell who is the same person."""
-    known = find_recognisers()
-    seen = {name: embed_faces(pairs, name, cache, show, also=known) for name in known}
-    return Looks.gather(seen, len(pairs))
+    recognisers = find_recognisers()
+    seen = {name: embed_faces(pairs, name, cache, show, also=recognisers) for name in recognisers}
+    return IdentityEmbeddings.gather(seen, len(pairs))
 
 
 def embed_faces(
@@ -151,7 +153,7 @@ def name_sets(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def tell_apart(names: Sequence[Sequence[str]], digests: Sequence[str]) -> list[list[str]]:
+def disambiguate_names(names: Sequence[Sequence[str]], digests: Sequence[str]) -> list[list[str]]:
     """Names of each set → the same, but names of several sets with the digest of theirs.
 
     Raises UsageError where two sets are the same by content.

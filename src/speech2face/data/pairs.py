@@ -87,9 +87,9 @@ def read_pairs(folder: str | Path) -> list[Pair]:
     for row in rows:
         clip = row["clip"]
         paths = {k: folder / k / f"{clip}.jpg" for k in PICTURE_FOLDERS}  # where there may be one
-        for kind, found in files.items():
-            if kind in NEEDED or _key(clip) in found:
-                paths[kind] = choose_file(row, kind, found)
+        for kind, held in files.items():
+            if kind in NEEDED or _key(clip) in held:
+                paths[kind] = choose_file(row, kind, held)
         audio, face, canonical, published = (paths[kind] for kind in KINDS)
         pairs.append(Pair(clip, row["person"], audio, face, canonical, published))
     return pairs
@@ -104,10 +104,10 @@ def read_photographs(folder: str | Path, split: str | None = None) -> list[Photo
     folder = Path(folder)
     table, labels = _find_table(folder, "faces.csv"), ("split", "age", "gender", "race")
     rows = read_table(table, ("image",))
-    known = [label for label in labels if label in rows[0].fields]
+    held = [label for label in labels if label in rows[0].fields]
     photographs = [
-        Photograph(folder / "images" / row["image"], **{k: row[k] for k in known if row[k]})
-        for row in drop_repeats(rows, "image", known)
+        Photograph(folder / "images" / row["image"], **{k: row[k] for k in held if row[k]})
+        for row in drop_repeats(rows, "image", held)
     ]
     chosen = [p for p in photographs if split in (None, p.split)]
     if not chosen:
@@ -121,28 +121,28 @@ def find_files(folder: Path, endings: Collection[str]) -> dict[str, list[Path]]:
     Only files count that end in one of `endings` (small letters, with the dot), in whatever case;
     hidden files and folders do not. Names are in Unicode's NFC. Without a folder nothing is found.
     """
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.*")):
         if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
-            found.setdefault(_key(path.stem), []).append(path)
-    return found
+            files.setdefault(_key(path.stem), []).append(path)
+    return files
 
 
-def choose_file(row: Row, kind: str, found: Mapping[str, Sequence[Path]]) -> Path:
+def choose_file(row: Row, kind: str, files: Mapping[str, Sequence[Path]]) -> Path:
     """The file of a row's clip, of those `find_files` found in the folder named `kind`.
 
     Raises UsageError, with the line, where there is none or more than one.
     """
-    paths = found.get(_key(row["clip"]), ())
+    paths = files.get(_key(row["clip"]), ())
     if not paths:
-        raise row.wrong(f"names the clip {row['clip']}, but {kind}/ lacks it")
+        raise row.error(f"names the clip {row['clip']}, but {kind}/ lacks it")
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
-        raise row.wrong(f"the clip {row['clip']} is both {names} in {kind}/; take one away")
+        raise row.error(f"the clip {row['clip']} is both {names} in {kind}/; take one away")
     return paths[0]
 
 
-def hear(audio: Path) -> tuple[np.ndarray, bool]:
+def load_speech(audio: Path) -> tuple[np.ndarray, bool]:
     """The clearest speech of a recording (n,), 16 kHz, and whether it is clear.
 
     Where none is, the first 10 s are taken: the table says that someone speaks here, singing, or
@@ -177,7 +177,7 @@ def hash_if_readable(path: Path) -> str:
 
 
 def identify_pairs(pairs: Sequence[Pair], kinds: Sequence[str] = KINDS) -> DataIdentity:
-    """Which pairs these are: who speaks in each clip, and the content of its files.
+    """The identity of pairs: who speaks in each clip, and the content of its files.
 
     `kinds` are those of a pair's files that count; a file that may be absent counts as such. Of
     several sets each is known by what its own table says, as if it were alone.
@@ -185,8 +185,8 @@ def identify_pairs(pairs: Sequence[Pair], kinds: Sequence[str] = KINDS) -> DataI
     sets: dict[str, list[Pair]] = {pair.set: [] for pair in pairs} or {"": []}
     for pair in pairs:
         sets[pair.set].append(pair)
-    known = join_identities([_identify_set(each, kinds) for each in sets.values()])
-    return replace(known, people=len({pair.person for pair in pairs}))
+    identity = join_identities([_identify_set(each, kinds) for each in sets.values()])
+    return replace(identity, people=len({pair.person for pair in pairs}))
 
 
 def _identify_set(pairs: Sequence[Pair], kinds: Sequence[str]) -> DataIdentity:
@@ -200,7 +200,7 @@ def _identify_set(pairs: Sequence[Pair], kinds: Sequence[str]) -> DataIdentity:
 
 
 def identify_photographs(photographs: Sequence[Photograph]) -> DataIdentity:
-    """Which photographs these are, and what their labels say; each counts as a person."""
+    """The identity of photographs: their content and labels; each counts as a person."""
     rows = [
         (p.path.name, hash_if_readable(p.path), p.split, p.age, p.gender, p.race)
         for p in photographs

@@ -10,8 +10,8 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a sample comes from."""
+class SampleSource:
+    """The origin of a sample: a stretch of a file, and who speaks in it."""
 
     clip: str  # unique in its set; names the sample
     path: str  # of the file, below the set's folder
@@ -22,7 +22,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the stages measured of what they chose."""
+    """Measurements of the frame and the speech that the stages chose."""
 
     frame_seconds: float  # where the frame lies in the file
     yaw: float  # `yaw_of`: 0 is frontal
@@ -40,7 +40,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Sample:
-    source: Source
+    source: SampleSource
     speech: np.ndarray  # float32 (n,), 16 kHz, 0.5 to 10 s
     face: np.ndarray  # uint8 (224, 224, 3), RGB, on the canvas template
     embedding: np.ndarray  # float32 (D,)
@@ -53,7 +53,7 @@ class Sample:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""
         return {face_encoder: self.embedding, **self.further}
 
-    def facts(self) -> dict[str, dict[str, str | float | bool]]:
+    def describe(self) -> dict[str, dict[str, str | float | bool]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}
 
 
@@ -61,6 +61,6 @@ class Sample:
 class Refusal:
     """A clip that gives no sample, and why, in words for the ledger."""
 
-    source: Source
+    source: SampleSource
     stage: str
     reason: str

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from speech2face.data.sample_codec import decode_sample
 from speech2face.data.samples import Sample
-from speech2face.data.shards import Shard, decode_sample, read_index
+from speech2face.data.shard_index import Shard, read_index
 from speech2face.errors import UsageError
 
 
@@ -33,7 +34,7 @@ def read_side(folder: Path, split: str = "train") -> Iterator[dict[str, bytes]]:
 
 
 def cut_order(shards: Sequence[Shard], start: int, end: int) -> Iterator[Stretch]:
-    """Of shards one behind the other, the parts that hold the samples from `start` to `end`."""
+    """The parts of consecutive shards that hold the samples from `start` to `end`."""
     offset = 0
     for shard in shards:
         first, last = max(start - offset, 0), min(end - offset, shard.samples)
@@ -47,15 +48,15 @@ def read_stretches(folder: Path, stretches: Iterator[Stretch]) -> Iterator[dict[
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
     for shard, start, size in stretches:
-        path, found = folder / shard.name, 0
+        path, count = folder / shard.name, 0
         try:
             with path.open("rb") as stream:
                 files = tar_file_expander([{"url": path.name, "stream": stream}])
                 for sample in islice(group_by_keys(files), start, start + size):
-                    found += 1
+                    count += 1
                     yield sample
         except (OSError, tarfile.TarError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error.args[0]
             raise UsageError(f"{path}: cannot be read ({reason}).") from None
-        if found < size:
+        if count < size:
             raise UsageError(f"{path}: holds fewer samples than the index says; it is damaged.")

@@ -39,7 +39,7 @@ SHARE = 0.5  # of dlib's distance that is taken from SFace's cosine: how alike t
 SAME = 0.36  # so alike, two faces are one person's
 DOUBTFUL = 0.27  # so alike, somebody should look
 DLIB_ALONE, SFACE_ALONE = 0.35, 0.60  # distance and cosine, where the other recogniser is missing
-MOST_DOUBTFUL = 100  # doubtful pairs that are told of
+MOST_DOUBTFUL = 100  # doubtful pairs that are reported
 BLOCK = 2_048  # faces compared with as many others at a time
 SLACK = 1e-3  # of likeness: what single precision may miss is looked at in double
 NAMED = 3  # clips or pairs that a line names
@@ -48,35 +48,35 @@ Names = Sequence[str] | np.ndarray  # of people or clips, (n,)
 
 
 @dataclass(frozen=True)
-class Looks:
+class IdentityEmbeddings:
     """Embeddings of N faces by the two recognisers, NaN where one says nothing of a face."""
 
     dlib: np.ndarray  # (N, 128), compared by distance
     sface: np.ndarray  # (N, 128), compared by cosine
 
     @classmethod
-    def gather(cls, embeddings: Mapping[str, np.ndarray], count: int) -> Looks:
-        """Of embeddings (N, 128) by recogniser, which may be missing."""
+    def gather(cls, embeddings: Mapping[str, np.ndarray], count: int) -> IdentityEmbeddings:
+        """Make it from embeddings (N, 128) by recogniser, which may be missing."""
         missing = np.full((count, 128), np.nan, np.float32)
         return cls(*(embeddings.get(name, missing) for name in RECOGNISERS))
 
     @classmethod
-    def stack(cls, faces: Sequence[Mapping[str, np.ndarray]]) -> Looks:
-        """Of embeddings (128,) of each face, by recogniser, which may be missing."""
+    def stack(cls, faces: Sequence[Mapping[str, np.ndarray]]) -> IdentityEmbeddings:
+        """Make it from each face's embeddings (128,) by recogniser, which may be missing."""
         missing = np.full(128, np.nan, np.float32)
         return cls(*(np.array([face.get(n, missing) for face in faces]) for n in RECOGNISERS))
 
     @classmethod
-    def join(cls, parts: Sequence[Looks]) -> Looks:
-        """One behind the other."""
+    def join(cls, parts: Sequence[IdentityEmbeddings]) -> IdentityEmbeddings:
+        """Concatenate the parts."""
         return cls(
             np.concatenate([part.dlib for part in parts]),
             np.concatenate([part.sface for part in parts]),
         )
 
-    def take(self, rows: np.ndarray | Sequence[int]) -> Looks:
-        """Of these rows."""
-        return Looks(self.dlib[rows], self.sface[rows])
+    def take(self, rows: np.ndarray | Sequence[int]) -> IdentityEmbeddings:
+        """The embeddings of these rows."""
+        return IdentityEmbeddings(self.dlib[rows], self.sface[rows])
 
     def __len__(self) -> int:
         return len(self.dlib)
@@ -93,9 +93,9 @@ class FacePair(NamedTuple):
 
     def format(self, clips: Names) -> str:
         """Both clips, and what each recogniser says."""
-        known = {"SFace": self.cosine, "dlib": self.distance}
-        told = ", ".join(f"{name} {x:.2f}" for name, x in known.items() if np.isfinite(x))
-        return f"{clips[self.first]} and {clips[self.second]} ({told})"
+        values = {"SFace": self.cosine, "dlib": self.distance}
+        measured = ", ".join(f"{name} {x:.2f}" for name, x in values.items() if np.isfinite(x))
+        return f"{clips[self.first]} and {clips[self.second]} ({measured})"
 
 
 def measure_likeness(cosine: np.ndarray, distance: np.ndarray) -> np.ndarray:
@@ -113,15 +113,17 @@ def measure_likeness(cosine: np.ndarray, distance: np.ndarray) -> np.ndarray:
 
 def find_recognisers() -> list[str]:
     """Those of the two that are installed; a line of the log says which is not."""
-    known = [name for name in RECOGNISERS if is_installed(name)]
-    if len(known) < len(RECOGNISERS):
-        how = f"{known[0]} alone, and strictly" if known else "names alone"
-        missing = " and ".join(sorted({*RECOGNISERS} - {*known}))
+    installed = [name for name in RECOGNISERS if is_installed(name)]
+    if len(installed) < len(RECOGNISERS):
+        how = f"{installed[0]} alone, and strictly" if installed else "names alone"
+        missing = " and ".join(sorted({*RECOGNISERS} - {*installed}))
         log.warning("%s not installed: who is the same person is told by %s", missing, how)
-    return known
+    return installed
 
 
-def check_folds(fold: np.ndarray, people: Names, looks: Looks, clips: Names) -> None:
+def check_folds(
+    fold: np.ndarray, people: Names, identities: IdentityEmbeddings, clips: Names
+) -> None:
     """Raises UsageError where somebody, by name or by face, stands in two folds.
 
     Folds, people and clips are (n,). Pairs of faces that somebody should look at are in the log.
@@ -134,21 +136,21 @@ def check_folds(fold: np.ndarray, people: Names, looks: Looks, clips: Names) -> 
     if (low < high).any():
         met = clips[(low < high)[person]].tolist()
         raise UsageError(
-            f"{_tell((low < high).sum(), 'person stands', 'people stand')} in two folds or more "
+            f"{_count((low < high).sum(), 'person stands', 'people stand')} in two folds or more "
             f"({name_some(met)}); all clips of a person belong in one."
         )
-    pairs = compare_faces(looks, fold)
+    pairs = compare_faces(identities, fold)
     same = [pair.format(clips) for pair in pairs if pair.same]
     if same:
         raise UsageError(
-            f"{_tell(len(same), 'face stands', 'faces stand')} in two folds by two names: "
+            f"{_count(len(same), 'face stands', 'faces stand')} in two folds by two names: "
             f"{name_some(same, '; ')}. Look at the pictures, and give one person one name or take "
             "a clip out."
         )
-    tell_doubtful(pairs, clips)
+    log_doubtful_pairs(pairs, clips)
 
 
-def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
+def log_doubtful_pairs(pairs: Sequence[FacePair], clips: Names) -> None:
     """A line of the log that names the likeliest of those whom somebody should look at."""
     doubtful = [pair.format(clips) for pair in pairs if not pair.same]
     if doubtful:
@@ -156,22 +158,27 @@ def tell_doubtful(pairs: Sequence[FacePair], clips: Names) -> None:
         log.warning(
             "%s%s nearly alike enough to be one person's, and taken for two: look at %s",
             least,
-            _tell(len(doubtful), "pair of faces is", "pairs of faces are"),
+            _count(len(doubtful), "pair of faces is", "pairs of faces are"),
             name_some(doubtful, "; "),
         )
 
 
-def compare_faces(looks: Looks, groups: Names, least: float = DOUBTFUL) -> list[FacePair]:
+def compare_faces(
+    identities: IdentityEmbeddings, groups: Names, least: float = DOUBTFUL
+) -> list[FacePair]:
     """Pairs of faces (n) of different groups that are one person's, or doubtful; likeliest first.
 
     Groups (n,) are whom a face is compared with others of: names of people, say, or sides of a
     split. All faces are compared with all, a square of `BLOCK` at a time; of doubtful pairs, which
     are as alike as `least`, the `MOST_DOUBTFUL` likeliest are told.
     """
-    seen = np.flatnonzero(np.isfinite(looks.dlib[:, 0]) | np.isfinite(looks.sface[:, 0]))
+    seen = np.flatnonzero(np.isfinite(identities.dlib[:, 0]) | np.isfinite(identities.sface[:, 0]))
     if not len(seen):
         return []
-    dlib, sface = looks.dlib[seen].astype(np.float64), looks.sface[seen].astype(np.float64)
+    dlib, sface = (
+        identities.dlib[seen].astype(np.float64),
+        identities.sface[seen].astype(np.float64),
+    )
     sface /= np.maximum(np.linalg.norm(sface, axis=1, keepdims=True), 1e-9)
     coarse = _Coarse.of(dlib, sface)
     _, group = np.unique(np.asarray(groups)[seen], return_inverse=True)
@@ -233,7 +240,7 @@ class _Coarse:
         return first[near], second[near]
 
 
-def _tell(count: int, one: str, many: str) -> str:
+def _count(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 

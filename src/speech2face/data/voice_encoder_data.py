@@ -20,23 +20,23 @@ from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import explain_face
 from speech2face.data.merge_pairs import (
     KINDS,
+    disambiguate_names,
     embed_faces,
-    look_at,
+    embed_identities,
     merge_names,
     name_sets,
-    tell_apart,
 )
-from speech2face.data.pairs import LEAST_SECONDS, Pair, hear, identify_pairs, read_pairs
+from speech2face.data.pairs import LEAST_SECONDS, Pair, identify_pairs, load_speech, read_pairs
+from speech2face.data.shard_index import INDEX, Shard, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import INDEX, Shard, read_index, verify_shards
-from speech2face.data.split_leaks import Looks
+from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE
 from speech2face.run_provenance import DataIdentity, describe_data, join_identities
 
 log = logging.getLogger(__name__)
 
-TOLD_EVERY = 20  # clips between two words of progress
+SHOWN_EVERY = 20  # clips between two words of progress
 NAMED = 20  # clips left out that are named, each in a line
 
 
@@ -51,14 +51,16 @@ class Voices:
     data: str  # the digest of all that it was made of; see `identify_data`
     left_out: int = 0  # further clips, of which sound or face were of no use
     sets: Sequence[DataIdentity] = ()  # where the clips are of several, in the order of digests
-    seen: Looks | None = None  # by what people are told apart, where that was asked for
+    seen: IdentityEmbeddings | None = (
+        None  # by what people are told apart, where that was asked for
+    )
 
     def __len__(self) -> int:
         return len(self.clips)
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What weights say of their data."""
+        """The description of the data that weights carry in their metadata."""
         return describe_data(self.data, self.sets)
 
     def take(self, rows: np.ndarray) -> Voices:
@@ -73,10 +75,10 @@ class Voices:
         )
 
     @property
-    def looks(self) -> Looks:
-        """By what people are told apart (N). Raises ValueError where it was not asked for."""
+    def identities(self) -> IdentityEmbeddings:
+        """Embeddings (N) that tell people apart. Raises ValueError where none were asked for."""
         if self.seen is None:
-            raise ValueError("to tell people apart, hear or load with recognise=True")
+            raise ValueError("to tell people apart, load with recognise=True")
         return self.seen
 
 
@@ -89,8 +91,8 @@ def load_voices(
 ) -> Voices:
     """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
 
-    `recognise`: see `hear_pairs`. Raises UsageError where a folder is neither or given twice, or a
-    set is of another recogniser.
+    `recognise`: see `load_pair_voices`. Raises UsageError where a folder is neither or given twice,
+    or a set is of another recogniser.
     """
     name_sets(folders)
     recognise = recognise or len(folders) > 1
@@ -99,7 +101,7 @@ def load_voices(
         if (folder / INDEX).is_file():
             sets.append(read_voices(folder, face_encoder, show))
         else:
-            sets.append(hear_pairs(read_pairs(folder), face_encoder, cache, show, recognise))
+            sets.append(load_pair_voices(read_pairs(folder), face_encoder, cache, show, recognise))
     return join_voices(sets)
 
 
@@ -109,12 +111,12 @@ def join_voices(sets: Sequence[Voices]) -> Voices:
         return sets[0]
     digests = [one.data for one in sets]
     clips, people = (
-        [name for own in tell_apart(names, digests) for name in own]
+        [name for own in disambiguate_names(names, digests) for name in own]
         for names in ([one.clips for one in sets], [one.people for one in sets])
     )
-    looks = Looks.join([one.looks for one in sets])
+    identities = IdentityEmbeddings.join([one.identities for one in sets])
     of_set = np.repeat(digests, [len(one) for one in sets])
-    names = merge_names(people, looks, of_set.tolist(), clips)
+    names = merge_names(people, identities, of_set.tolist(), clips)
     whole = join_identities([_count(one) for one in sets])
     joined = Voices(
         clips,
@@ -124,7 +126,7 @@ def join_voices(sets: Sequence[Voices]) -> Voices:
         whole.digest,
         sum(one.left_out for one in sets),
         whole.sets,
-        looks,
+        identities,
     )
     return joined.take(np.argsort(clips))
 
@@ -152,7 +154,7 @@ def _identify_set(folder: Path) -> DataIdentity:
     return identify_pairs(read_pairs(folder), KINDS)
 
 
-def hear_pairs(
+def load_pair_voices(
     pairs: Sequence[Pair],
     face_encoder: str,
     cache: Path,
@@ -169,14 +171,14 @@ def hear_pairs(
     """
 
     pairs = sorted(pairs, key=lambda pair: pair.clip)
-    looks = look_at(pairs, cache, show) if recognise else None
+    identities = embed_identities(pairs, cache, show) if recognise else None
     measured = embed_faces(pairs, face_encoder, cache, show)
     kept, speech, left_out = [], [], []
     for index, pair in enumerate(pairs):
         try:
             if not np.isfinite(measured[index, 0]):
                 raise UnreadableMediaError(explain_face(pair.face))
-            samples, clear = hear(pair.audio)
+            samples, clear = load_speech(pair.audio)
             if len(samples) < LEAST_SECONDS * SAMPLE_RATE:
                 raise NoSpeechError(f"only {len(samples) / SAMPLE_RATE:.2f} s of sound")
         except (UnreadableMediaError, NoSpeechError) as error:
@@ -188,7 +190,7 @@ def hear_pairs(
                 log.warning("%s: no clear speech found; the whole clip is taken", pair.clip)
             kept.append(index)
             speech.append(samples)
-        if index % TOLD_EVERY == TOLD_EVERY - 1 or index == len(pairs) - 1:
+        if index % SHOWN_EVERY == SHOWN_EVERY - 1 or index == len(pairs) - 1:
             show("finding speech", index + 1, len(pairs), "")
     if left_out and not kept:
         raise UsageError(f"none of the {len(pairs)} clips is of use; {left_out[0]}")
@@ -203,7 +205,7 @@ def hear_pairs(
         data.digest,
         len(left_out),
         data.sets,
-        looks and looks.take(kept),
+        identities and identities.take(kept),
     )
 
 
@@ -230,7 +232,7 @@ def read_voices(
     count, samples = min(count, most or count), []
     for number, sample in enumerate(islice(read_samples(folder, split), count), 1):
         samples.append(sample)
-        if number % TOLD_EVERY == 0 or number == count:
+        if number % SHOWN_EVERY == 0 or number == count:
             show("reading shards", number, count, "")
     samples.sort(key=lambda sample: sample.source.clip)
     return Voices(
@@ -239,10 +241,10 @@ def read_voices(
         [sample.speech for sample in samples],
         np.array([sample.embedding for sample in samples]),
         hash_shards(shards),
-        seen=Looks.stack([sample.embeddings(face_encoder) for sample in samples]),
+        seen=IdentityEmbeddings.stack([sample.embeddings(face_encoder) for sample in samples]),
     )
 
 
 def hash_shards(shards: Sequence[Shard]) -> str:
-    """Which shards these are, in sixteen letters."""
+    """A digest of the shards' checksums, in sixteen letters."""
     return hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16]

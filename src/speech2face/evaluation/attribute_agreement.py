@@ -102,7 +102,7 @@ def compare_ages(
 def compare_age_and_sex(
     drawn: np.ndarray, original: np.ndarray, people: np.ndarray, seed: int = 0
 ) -> AttributeAgreement:
-    """What `AgeSexJudge` says of two pictures of each clip (n, 2) → agreement of age and of sex.
+    """Estimates of `AgeSexJudge` for two pictures of each clip (n, 2) → agreement of age and sex.
 
     Rows with NaN on either side, where no face was found, are left out.
     """

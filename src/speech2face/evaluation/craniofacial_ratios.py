@@ -66,7 +66,7 @@ class LandmarkDistances:
         return np.linalg.norm(first - second, axis=-1).mean(1)
 
     def area(self, top: str, sides: str, bottom: str) -> np.ndarray:
-        """Of the four-cornered figure top, left side, bottom, right side: (N,) square pixels."""
+        """Area of the quadrilateral top, left side, bottom, right side: (N,) square pixels."""
         down = self.points[bottom][:, 0] - self.points[top][:, 0]
         across = self.points[sides][:, 1] - self.points[sides][:, 0]
         return abs(down[:, 0] * across[:, 1] - down[:, 1] * across[:, 0]) / 2

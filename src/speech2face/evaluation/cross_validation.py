@@ -15,7 +15,7 @@ from speech2face.data.merge_pairs import join_people
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.data.split_leaks import check_folds
 from speech2face.data.splits import split_people
-from speech2face.data.voice_encoder_data import Voices, hear_pairs
+from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.model_folders import hash_file
 from speech2face.networks.face_decoder import FaceDecoder
@@ -43,7 +43,7 @@ MEASURED = 1.0  # the strength that all is measured at but in `drawing_strength.
 
 @dataclass(frozen=True)
 class DrawnFolds:
-    """What the folds gave for each clip that has speech and a face, N in all."""
+    """Predictions and pictures of the folds, for the N clips with speech and a face."""
 
     pairs: list[Pair]
     people: np.ndarray  # (N,) str
@@ -79,7 +79,7 @@ def draw_by_folds(
     claim_run(folder, "evaluate pairs", run, ["fold0"])
     cache = folder / "cache"
     pairs = join_people(pairs, cache, show)
-    voices = hear_pairs(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
+    voices = load_pair_voices(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
     clips = prepare_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
@@ -90,8 +90,8 @@ def draw_by_folds(
     for k in range(folds):
         test = fold == k
         run = folder / f"fold{k}"
-        facts = {"fold": k, "folds": folds, "seed": seed}
-        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, facts, show)
+        metadata = {"fold": k, "folds": folds, "seed": seed}
+        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, metadata, show)
         encoders.append(encoder)
         head, tuned = encoder.head, encoder.clips
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
@@ -173,7 +173,7 @@ def deal_folds(
     dealt = split_people([p.person for p in pairs], folds, seed)
     row_of = {p.clip: row for row, p in enumerate(pairs)}
     rows = np.array([row_of[clip] for clip in voices.clips])
-    check_folds(dealt[rows], voices.people, voices.looks, voices.clips)
+    check_folds(dealt[rows], voices.people, voices.identities, voices.clips)
     return dealt, rows
 
 

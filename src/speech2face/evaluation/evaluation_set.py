@@ -1,4 +1,4 @@
-"""What is evaluated: clips, the pictures that systems drew of them, and their folds.
+"""The set that is evaluated: clips, the systems' pictures of them, and their folds.
 
 A system need not have a picture of every clip: then its figures are of those it has, among the
 same faces as everybody's.

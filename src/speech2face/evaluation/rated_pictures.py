@@ -141,11 +141,11 @@ class RatedSet:
         return self.scores[system][rater].match(self.people, labels)
 
     def people_of(self, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-        """Whose the probes are (p,), and the faces (n,)."""
+        """The people of the probes (p,) and of the faces (n,)."""
         return self.people[scores.probes], self.people[scores.rows]
 
     def same_fold(self, scores: Scores) -> np.ndarray:
-        """Which probes and faces are of one fold (p, n)."""
+        """True where a probe and a face are of one fold (p, n)."""
         fold = self.clips.fold
         return same_label(fold[scores.probes], fold[scores.rows])
 

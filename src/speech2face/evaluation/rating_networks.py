@@ -54,7 +54,7 @@ class RatedPictures:
 
     @property
     def found(self) -> np.ndarray:
-        """In which pictures there is a face (N,)."""
+        """True where a picture shows a face (N,)."""
         return np.isfinite(self.embeddings[RECOGNISERS[0]][:, 0])
 
     def take(self, rows: Sequence[int]) -> RatedPictures:

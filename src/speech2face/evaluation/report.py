@@ -1,4 +1,4 @@
-"""What report.json holds: made of an evaluation's results, and read again.
+"""report.json: written from an evaluation's results, and read again.
 
 Everything that is shown of an evaluation is made of what report.json holds, so a page or a model
 card can be written again from the file.
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def read_report(path: Path) -> EvaluationReport:
-    """What report.json of `evaluate pairs` holds. Raises UsageError where it is none."""
+    """Read report.json of `evaluate pairs`. Raises UsageError where it is none."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

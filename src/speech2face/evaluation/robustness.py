@@ -38,14 +38,14 @@ CLIPS = 300  # that are degraded, of all folds
 def measure_lengths(
     drawn: DrawnFolds, seed: int, show: ProgressCallback
 ) -> list[ShortenedMatching]:
-    """By length in seconds, last the whole clips; lengths that no clip exceeds are left out."""
+    """Matching by clip length in s, whole clips last; lengths that no clip exceeds are left out."""
     by_length = []
     lengths = [t for t in LENGTHS if any(len(s) > t * SAMPLE_RATE for s in _speech(drawn))]
     for place, length in enumerate(lengths, 1):
         wins, moved, cut = _empty(drawn), _empty(drawn), 0
         for k, encoder in enumerate(drawn.encoders):
             rows = np.flatnonzero(drawn.fold == k)
-            means, seconds, shortened = _hear_shortened(encoder, rows, length, seed, show)
+            means, seconds, shortened = _embed_shortened(encoder, rows, length, seed, show)
             wins[rows], moved[rows] = _compare(drawn, k, rows, means, seconds)
             cut += shortened
         matching = _summarise(drawn, wins, moved, cut, seed)
@@ -59,7 +59,7 @@ def measure_lengths(
 def measure_robustness(
     drawn: DrawnFolds, seed: int, show: ProgressCallback, clips: int = CLIPS
 ) -> dict[str, DegradedMatching]:
-    """By degradation, and `CLEAN`: some clips of each fold, evenly chosen."""
+    """Matching by degradation, and `CLEAN`, on some clips of each fold, evenly chosen."""
     chosen = []
     for k in range(len(drawn.encoders)):
         rows = np.flatnonzero(drawn.fold == k)
@@ -91,7 +91,7 @@ def clean_wins(drawn: DrawnFolds) -> np.ndarray:
     return wins
 
 
-def _hear_shortened(
+def _embed_shortened(
     encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: ProgressCallback
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.

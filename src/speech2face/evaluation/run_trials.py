@@ -17,14 +17,16 @@ from speech2face.array_cache import find_place, keep_rows
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
-from speech2face.evaluation.verification_trials import (
-    PairScores,
+from speech2face.evaluation.trial_lists import (
     PairTrial,
-    TripletScores,
     TripletTrial,
     check_people,
     is_voice,
     read_trials,
+)
+from speech2face.evaluation.verification_trials import (
+    PairScores,
+    TripletScores,
     score_pairs,
     score_triplets,
 )
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListScores:
-    """What a list gave, and what it rests on."""
+    """Scores of a list of trials, and the counts behind them."""
 
     trials: int
     voices: int
@@ -116,7 +118,7 @@ def embed_voices(
 
 
 def format_scores(result: ListScores) -> str:
-    """In a few lines."""
+    """The scores as a few lines of text."""
     lines = [
         f"{result.trials} trials, {result.voices} recordings "
         f"({result.without_speech} without speech), "

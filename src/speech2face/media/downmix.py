@@ -49,7 +49,7 @@ class Downmixer:
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the sound mixed so far, a sentence each."""
+        """Faults of the sound mixed so far, a sentence each."""
         sentences = []
         if self._inverted:
             numbers = " and ".join(map(str, sorted(self._inverted)))

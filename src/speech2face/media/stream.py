@@ -132,7 +132,7 @@ class AudioStream:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wrong with the sound decoded so far, a sentence each."""
+        """Faults of the sound decoded so far, a sentence each."""
         notes = [*self._notes, *self._mixer.warnings]
         if abs(self._offset) > 0.05:
             notes.append(f"a constant offset of {self._offset:+.2f} was removed from the sound")

@@ -1,4 +1,4 @@
-"""What audits find, as data: of one recording, and of a population under attack.
+"""Results of audits as data: of one recording, and of a population under attack.
 
 Bits are of the face. Attackers are named "ignorant", "lazy-informed" and "semi-informed"
 (privacy/attackers.py), anonymisers as by `speech2face anonymise --method`. The templates of
@@ -84,7 +84,7 @@ class MethodAttack:
 
 @dataclass(frozen=True)
 class VoiceAudit(SpeechFacts):
-    """What a voice discloses of its speaker's face.
+    """The disclosure of a speaker's face by one voice.
 
     Of a disguised voice `bits`, `place` and the like are None: they are calibrated on plain voices.
     """
@@ -106,7 +106,7 @@ class VoiceAudit(SpeechFacts):
 
     @property
     def bits_to_single_out(self) -> float:
-        """That would find one person among the strangers."""
+        """The bits that would find one person among the strangers."""
         return log2(self.strangers)
 
     def as_json(self) -> dict[str, Any]:
@@ -128,6 +128,17 @@ class CurvePoint:
 
     seconds: float
     bits: float
+
+
+@dataclass(frozen=True)
+class AverageBits:
+    """Bits found of many people's speech of one length, all their places together."""
+
+    seconds: float
+    people: int
+    bits: float
+    low: float  # 95 % interval over people
+    high: float
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,7 @@ class RecordingAudit:
     version: str
     voice: VoiceAudit
     curve: tuple[CurvePoint, ...]  # by the seconds heard from the beginning, all of it last
-    average_voice: tuple[CurvePoint, ...]  # of an average voice in clear sound
+    average_voice: tuple[AverageBits, ...]  # found by `speech2face calibrate`, shortest first
     original: OriginalAudit | None
 
     def as_json(self) -> dict[str, Any]:
@@ -195,7 +206,7 @@ class RecordingAudit:
 
 @dataclass(frozen=True)
 class AttackMetrics:
-    """What an attack achieves. Bits; shares. Intervals are 95 %, over people."""
+    """Figures of one attack: bits, and shares. Intervals are 95 %, over people."""
 
     people: int
     probes: int
@@ -235,7 +246,7 @@ class MethodAudit:
 
 @dataclass(frozen=True)
 class PopulationAudit:
-    """What voices of a population disclose, as they are and after each anonymiser."""
+    """The disclosure of a population's voices, unchanged and after each anonymiser."""
 
     version: str
     people: int  # whose faces were attacked
@@ -258,7 +269,7 @@ class PopulationAudit:
 
 
 def read_population_audit(stored: Mapping[str, Any]) -> PopulationAudit:
-    """What `PopulationAudit.as_json` gave. Raises KeyError or TypeError where it is none."""
+    """Read what `PopulationAudit.as_json` wrote. Raises KeyError or TypeError on anything else."""
 
     def metrics(row: Mapping[str, Any]) -> AttackMetrics:
         values: dict[str, Any] = {

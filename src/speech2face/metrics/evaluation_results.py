@@ -66,7 +66,7 @@ class Raters:
 
 @dataclass(frozen=True)
 class RetrievalResult:
-    """By one score: a voice's face in each stratum, a face's voice, and the curve of recall."""
+    """Retrieval by one score: voice → face in each stratum, face → voice, the curve of recall."""
 
     voice_to_face: dict[str, Retrieval]  # by stratum
     face_to_voice: Retrieval
@@ -75,7 +75,7 @@ class RetrievalResult:
 
 @dataclass(frozen=True)
 class DisclosureResult:
-    """By one score: bits of the face that are disclosed, and how much of them is sex."""
+    """Disclosure by one score: bits of the face, and the share of them that is sex."""
 
     disclosure: Disclosure
     by_sex: SexDisclosure | None  # None where sex is not known, or nobody has opponents of it
@@ -144,7 +144,7 @@ class DrawnAge:
 
 @dataclass(frozen=True)
 class DrawnPictures:
-    """What one system's pictures are like, or ours at one strength."""
+    """Measures of one system's pictures, or of ours at one strength."""
 
     system: str
     strength: float | None  # None of pictures made elsewhere
@@ -183,7 +183,7 @@ class SetResult:
 
 @dataclass(frozen=True)
 class DegradedMatching:
-    """What is left of clips when less of them, or worse, is heard."""
+    """Matching by clips that are shortened or degraded."""
 
     clips: int  # that were changed
     two_way: Estimate
@@ -215,7 +215,7 @@ class EmotionRobustness:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Who was measured and how, and every figure."""
+    """The report of an evaluation: the clips, the settings and every figure."""
 
     version: str
     people: int

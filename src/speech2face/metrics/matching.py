@@ -1,4 +1,4 @@
-"""Whose face is it, of two? The measure that training watches and evaluation reports."""
+"""Two-way matching: the measure that training watches and evaluation reports."""
 
 from __future__ import annotations
 

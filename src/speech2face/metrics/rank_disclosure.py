@@ -52,18 +52,18 @@ class BetaBinomial:
         return (nats - betaln(before + 1, behind + 1)) / np.log(2)
 
     def divergence(self, gallery: int) -> float:
-        """From the uniform distribution of ranks 1 … N, in bits."""
+        """Divergence from the uniform distribution of ranks 1 … N, in bits."""
         bits = self.disclosed(np.arange(1, gallery + 1), gallery)
         return float((2**bits / gallery) @ bits)
 
     def worst_case(self, gallery: int) -> float:
-        """What the likeliest of the ranks 1 … N discloses, in bits."""
+        """Disclosure of the likeliest of the ranks 1 … N, in bits."""
         return float(self.disclosed(np.arange(1, gallery + 1), gallery).max())
 
 
 @dataclass(frozen=True)
 class Disclosure:
-    """What one score matrix discloses, in bits; by chance 0."""
+    """The disclosure of one score matrix in bits; chance is 0."""
 
     gallery: float  # mean N
     model: BetaBinomial

@@ -1,6 +1,6 @@
-"""Retrieval: whose face is it, of the faces in a gallery?
+"""Retrieval: each probe's own person is sought among the people of a gallery.
 
-Scores (n probes, m gallery), higher is nearer. Voice → face: probes are voices; face → voice is
+Scores are (n probes, m gallery), higher is nearer. Voice → face: probes are voices; face → voice is
 the same with the scores transposed and the people exchanged. A true match is an entry of the
 probe's own person. Every true match is ranked among the entries of all other people (the person's
 other entries are no opponents); 1 is first.
@@ -13,8 +13,8 @@ N-way                how often a true match beats N − 1 random others; two-way
                      the curve of the probe's row
 average precision    mean, over a probe's true matches, of the share of true ones among all
                      that score as high; mAP over probes. A group of ties counts as a whole
-area, equal error    of the ROC of verification: every pair of a probe and an entry, same person or
-                     not, under one threshold for all
+area, equal error    of the ROC (roc.py): every pair of a probe and an entry, same person or not,
+                     under one threshold for all
 
 Within a stratum (sex, say, or sex and age band) a probe's gallery is its true matches and the
 others of its own label. Each figure is a mean over people of the mean over their probes (the
@@ -31,6 +31,7 @@ import numpy as np
 from speech2face.errors import UsageError
 from speech2face.metrics.intervals import Figure, summarise, weigh_people
 from speech2face.metrics.matching import average_people
+from speech2face.metrics.roc import area_under_roc, equal_error_rate, trace_roc
 
 RANKS = (1, 5, 10)
 PERCENTS = (1, 2, 5, 10)  # as in the paper
@@ -267,49 +268,6 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return values[order][(below >= 0.5 - 1e-9).argmax(1)]
 
 
-# Verification ------------------------------------------------------------------------------------
-
-
-def trace_roc(
-    scores: np.ndarray, true: np.ndarray, others: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ROC's corners under each row of weights (d, n): false accepts and hits, (d, corners).
-
-    A probe's true pairs share its weight, and so do its other pairs. As every corner lies at the
-    score of a true pair, three matrix products give the curves of all draws.
-    """
-    steps = np.unique(scores[true])[::-1]  # thresholds, falling
-    above, as_high, hit = (np.empty((len(scores), len(steps))) for _ in range(3))
-    for i, row in enumerate(scores):
-        opponents, own = np.sort(row[others[i]]), np.sort(row[true[i]])
-        above[i] = 1 - np.searchsorted(opponents, steps, "right") / len(opponents)
-        as_high[i] = 1 - np.searchsorted(opponents, steps, "left") / len(opponents)
-        hit[i] = 1 - np.searchsorted(own, steps, "left") / len(own)
-    above, as_high, hit = weights @ above, weights @ as_high, weights @ hit
-    count = len(weights)
-    before = np.hstack([np.zeros((count, 1)), hit[:, :-1]])
-    accepted = np.stack([above, as_high], axis=2).reshape(count, -1)  # each step's two corners
-    hits = np.stack([before, hit], axis=2).reshape(count, -1)
-    start, end = np.zeros((count, 1)), np.ones((count, 1))
-    return np.hstack([start, accepted, end]), np.hstack([start, hits, end])
-
-
-def area_under_roc(accepted: np.ndarray, hit: np.ndarray) -> np.ndarray:
-    """Corners (d, corners), see `trace_roc` → area (d,)."""
-    return np.trapezoid(hit, accepted, axis=1)
-
-
-def equal_error_rate(accepted: np.ndarray, hit: np.ndarray) -> np.ndarray:
-    """Corners (d, corners), see `trace_roc` → where false accepts equal misses (d,)."""
-    more = accepted + hit - 1  # false accepts less misses: from −1 up to 1
-    rows = np.arange(len(more))
-    after = (more >= 0).argmax(1)
-    before = after - 1
-    step = more[rows, before] / (more[rows, before] - more[rows, after])
-    rise = accepted[rows, after] - accepted[rows, before]
-    return accepted[rows, before] + step * rise
-
-
 # Chance ------------------------------------------------------------------------------------------
 
 
@@ -361,9 +319,9 @@ class _RandomRanks:
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Values of probes (n,), weights (d, n) → weighted means (d,) of those that are not NaN."""
-    known = np.isfinite(values)
-    total = weights[:, known].sum(1)
-    sums = weights[:, known] @ values[known]
+    finite = np.isfinite(values)
+    total = weights[:, finite].sum(1)
+    sums = weights[:, finite] @ values[finite]
     return np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0)
 
 

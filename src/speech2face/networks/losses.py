@@ -1,4 +1,4 @@
-"""What the networks are trained to make small."""
+"""Losses that the networks are trained to minimise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def contrastive_loss(
     temperature: float = 0.07,
     gather: bool = True,
 ) -> Tensor:
-    """Which face of the batch belongs to a voice, and which voice to a face: InfoNCE, in nats.
+    """InfoNCE in nats: each voice finds its face in the batch, and each face its voice.
 
     van den Oord et al. (arXiv 1807.03748); both directions with equal weight as Radford et al.
     (ICML 2021). voices and faces (B, D), row by row of the people (B,), who are whole numbers;

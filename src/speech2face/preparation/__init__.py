@@ -1,4 +1,4 @@
-"""From one clip of a video to one sample, each stage a pure function that can be tested alone.
+"""One clip of a video → one sample; each stage is a pure function that can be tested alone.
 
 In order: the sound and every few frames are decoded (`video`), faces are detected on them and
 linked to tracks (`face_tracking`), the track whose mouth moves with the sound is the speaker's

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
 from speech2face.data.split_leaks import find_recognisers
 from speech2face.errors import ModelError, NoSpeechError, StorageError, UnreadableMediaError
 from speech2face.face_detection import FaceDetector
@@ -31,13 +31,13 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.preparation import Refused
 from speech2face.preparation.active_speaker import (
     CONTEXT,
-    TRUSTING,
+    TRUST_ANY_FACE,
     Evidence,
-    Limits,
     Segments,
+    SpeakerThresholds,
     choose_speaker,
+    measure_evidence,
     own_segments,
-    weigh,
     within,
 )
 from speech2face.preparation.face_tracking import (
@@ -52,8 +52,8 @@ from speech2face.preparation.frame_selection import View, choose_good, choose_vi
 from speech2face.preparation.lip_sync import Synchrony
 from speech2face.preparation.mouth_tracking import Mouth, MouthWatcher
 from speech2face.preparation.video import (
-    Clip,
     Sound,
+    VideoClip,
     decode_frames,
     decode_sound,
     find_clip,
@@ -98,7 +98,7 @@ class Models:
 
 
 @dataclass
-class Watch:
+class StageTimer:
     """Seconds spent in each stage, and which stage it is."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SpeakerCandidate:
     """A track and the speech while it is seen."""
 
     track: Track
@@ -137,41 +137,43 @@ class Candidate:
 
 
 def make_sample(
-    source: Source,
+    source: SampleSource,
     folder: Path,
     models: Models,
     center: tuple[float, float] | None = None,
-    limits: Limits | None = None,
+    thresholds: SpeakerThresholds | None = None,
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of a clip whose file lies below `folder`, or why not; and seconds by stage.
 
     `center` is where the speaker's face begins, in fractions (x, y) of the frame, if known. Under
-    the limits TRUSTING whoever is seen speaks. No file makes this raise.
+    the thresholds TRUST_ANY_FACE whoever is seen speaks. No file makes this raise.
     """
     return attempt(
         source,
-        lambda watch: _make_sample(source, folder, models, center, limits or Limits(), watch),
+        lambda timer: _make_sample(
+            source, folder, models, center, thresholds or SpeakerThresholds(), timer
+        ),
     )
 
 
 def attempt(
-    source: Source, make: Callable[[Watch], Sample]
+    source: SampleSource, make: Callable[[StageTimer], Sample]
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample that `make` gives, or why it gives none; and seconds by stage.
 
     Whatever a library raises refuses this clip only, at the stage that it was in. Raises ModelError
     where a network is missing and StorageError where the disk fails: no clip would survive that.
     """
-    watch = Watch()
+    timer = StageTimer()
     try:
-        return make(watch), watch.seconds
+        return make(timer), timer.seconds
     except Refused as refused:
-        return Refusal(source, refused.stage, refused.reason), watch.seconds
+        return Refusal(source, refused.stage, refused.reason), timer.seconds
     except (ModelError, StorageError):
         raise
     except Exception as error:
-        log.debug("%s: refused at %s", source.clip, watch.stage, exc_info=True)
-        return Refusal(source, watch.stage, say_error(error)), watch.seconds
+        log.debug("%s: refused at %s", source.clip, timer.stage, exc_info=True)
+        return Refusal(source, timer.stage, say_error(error)), timer.seconds
 
 
 def say_error(error: Exception) -> str:
@@ -182,25 +184,25 @@ def say_error(error: Exception) -> str:
 
 
 def _make_sample(
-    source: Source,
+    source: SampleSource,
     folder: Path,
     models: Models,
     center: tuple[float, float] | None,
-    limits: Limits,
-    watch: Watch,
+    thresholds: SpeakerThresholds,
+    timer: StageTimer,
 ) -> Sample:
-    candidates, mouths, views = watch_clip(find_clip(source, folder), models, center, watch)
-    with watch.timing("speak"):
+    candidates, mouths, views = find_speakers(find_clip(source, folder), models, center, timer)
+    with timer.timing("speak"):
         pairs = zip(candidates, mouths, strict=True)
-        judged = [_judge(*pair, models.synchrony, limits) for pair in pairs]
+        judged = [_judge(*pair, models.synchrony, thresholds) for pair in pairs]
         seen = [(one.track.start, one.track.end) for one in candidates]
-        best = choose_speaker([evidence for _, evidence in judged], seen, limits)
+        best = choose_speaker([evidence for _, evidence in judged], seen, thresholds)
     speech, evidence = judged[best]
     assert speech
     assert isinstance(evidence, Evidence)
-    with watch.timing("choose"):
+    with timer.timing("choose"):
         view = choose_view(views[best])
-    with watch.timing("embed"):
+    with timer.timing("embed"):
         embedding, further = models.embed(view.face, view.landmarks)
         others = [one for one in choose_good(views[best], view) if one is not view]
         good = [embedding, *(models.encoder.embed(one.face, one.landmarks) for one in others)]
@@ -215,25 +217,25 @@ def _make_sample(
         agreement=evidence.agreement,
         lag=evidence.lag,
         inside=view.inside,
-        trusted=limits == TRUSTING,
+        trusted=thresholds == TRUST_ANY_FACE,
         frames=len(good),
         spread=spread,
     )
     return Sample(source, speech.samples, view.face, embedding, quality, further, mean)
 
 
-def watch_clip(
-    clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
-) -> tuple[list[Candidate], list[Mouth], list[list[View]]]:
+def find_speakers(
+    clip: VideoClip, models: Models, center: tuple[float, float] | None, timer: StageTimer
+) -> tuple[list[SpeakerCandidate], list[Mouth], list[list[View]]]:
     """The faces that could be the speaker's: their mouths, and each face on each look."""
-    with watch.timing("sound"):
+    with timer.timing("sound"):
         sound = decode_sound(clip)
-    with watch.timing("speech"):
+    with timer.timing("speech"):
         cut_speech(sound)  # without any, no picture need be decoded
-    found = _find_tracks(clip, models, center, watch)
-    with watch.timing("speech"):
-        candidates = find_candidates(found, sound)
-    return candidates, *_watch_faces(clip, candidates, models, watch)
+    tracks = _find_tracks(clip, models, center, timer)
+    with timer.timing("speech"):
+        candidates = find_candidates(tracks, sound)
+    return candidates, *_follow_faces(clip, candidates, models, timer)
 
 
 def cut_speech(sound: Sound) -> Speech:
@@ -244,13 +246,13 @@ def cut_speech(sound: Sound) -> Speech:
         raise Refused("speech", str(error).removeprefix("the array: ")) from None
 
 
-def find_candidates(found: Sequence[Track], sound: Sound) -> list[Candidate]:
+def find_candidates(tracks: Sequence[Track], sound: Sound) -> list[SpeakerCandidate]:
     """The tracks during which someone speaks, those most seen first. Refused where none is."""
     candidates = []
-    for track in sorted(found, key=lambda track: -track.area * (track.end - track.start)):
-        heard = sound.cut(track.start, track.end)
+    for track in sorted(tracks, key=lambda track: -track.area * (track.end - track.start)):
+        part = sound.cut(track.start, track.end)
         try:
-            candidates.append(Candidate(track, heard, in_file(cut_speech(heard), heard)))
+            candidates.append(SpeakerCandidate(track, part, in_file(cut_speech(part), part)))
         except Refused:
             continue
         if len(candidates) == MOST_CANDIDATES:
@@ -260,31 +262,31 @@ def find_candidates(found: Sequence[Track], sound: Sound) -> list[Candidate]:
     return candidates
 
 
-def in_file(speech: Speech, heard: Sound) -> Segments:
+def in_file(speech: Speech, sound: Sound) -> Segments:
     """The segments of speech found in a piece of sound, seconds in the file."""
-    return [(heard.start + start, heard.start + end) for start, end in speech.segments]
+    return [(sound.start + start, sound.start + end) for start, end in speech.segments]
 
 
 def _find_tracks(
-    clip: Clip, models: Models, center: tuple[float, float] | None, watch: Watch
+    clip: VideoClip, models: Models, center: tuple[float, float] | None, timer: StageTimer
 ) -> list[Track]:
     linker = Linker(models.likeness)
     thumbnails, size = [], (0, 0)
-    for frame in watch.each("decode", decode_frames(clip, LOOK_STEP)):
-        with watch.timing("detect"):
+    for frame in timer.each("decode", decode_frames(clip, LOOK_STEP)):
+        with timer.timing("detect"):
             now = look(frame, models.detector)
-        with watch.timing("track"):
+        with timer.timing("track"):
             linker.add(now)
         thumbnails.append(now.thumbnail)
         size = now.size
-    with watch.timing("track"):
+    with timer.timing("track"):
         check_moving(thumbnails)
-        found = linker.tracks()
-        return near(found, center, size) if center else found
+        tracks = linker.tracks()
+        return near(tracks, center, size) if center else tracks
 
 
-def _watch_faces(
-    clip: Clip, candidates: Sequence[Candidate], models: Models, watch: Watch
+def _follow_faces(
+    clip: VideoClip, candidates: Sequence[SpeakerCandidate], models: Models, timer: StageTimer
 ) -> tuple[list[Mouth], list[list[View]]]:
     """How each candidate's mouth moves in and around its speech, and its face on each look."""
     watchers = [MouthWatcher() for _ in candidates]
@@ -292,8 +294,8 @@ def _watch_faces(
     meshes: list[np.ndarray | None] = [None] * len(candidates)  # of the frame before
     start = min(one.segments[0][0] for one in candidates) - CONTEXT
     end = max(one.segments[-1][1] for one in candidates) + CONTEXT
-    part = Clip(clip.path, max(start, clip.start), min(end, clip.end))
-    for frame in watch.each("decode again", decode_frames(part, MOUTH_STEP)):
+    part = VideoClip(clip.path, max(start, clip.start), min(end, clip.end))
+    for frame in timer.each("decode again", decode_frames(part, MOUTH_STEP)):
         seen_by = zip(candidates, watchers, views, strict=True)
         for place, (one, watcher, seen) in enumerate(seen_by):
             if not one.track.start <= frame.seconds <= one.track.end:
@@ -301,14 +303,14 @@ def _watch_faces(
             if not within(frame.seconds, one.segments, CONTEXT):
                 continue
             landmarks = one.track.landmarks_at(frame.seconds)
-            with watch.timing("mesh"):
+            with timer.timing("mesh"):
                 meshes[place] = mesh = see_mesh(models.mesh, frame.image, landmarks, meshes[place])
             if mesh is None:
                 continue
-            with watch.timing("mouth"):
+            with timer.timing("mouth"):
                 watcher.add(frame.seconds, frame.image, mesh)
             if np.abs(one.track.times - frame.seconds).min() < 1e-3:
-                with watch.timing("choose"):
+                with timer.timing("choose"):
                     seen.append(measure_view(frame, landmarks, mesh))
     return [watcher.mouth() for watcher in watchers], views
 
@@ -328,16 +330,16 @@ def see_mesh(
 
 
 def _judge(
-    candidate: Candidate, mouth: Mouth, synchrony: Synchrony, limits: Limits
+    candidate: SpeakerCandidate, mouth: Mouth, synchrony: Synchrony, thresholds: SpeakerThresholds
 ) -> tuple[Speech | None, Evidence | Refused]:
     """The speech that is a face's own, and how its mouth moves with it."""
     try:
-        own = own_segments(mouth, candidate.segments, limits)
+        own = own_segments(mouth, candidate.segments, thresholds)
         if not own:
             raise Refused("speak", "the mouth is still while someone speaks")
-        heard = candidate.sound.only(own) if len(own) < len(candidate.segments) else candidate.sound
-        speech = cut_speech(heard)
-        spoken = in_file(speech, heard)
-        return speech, weigh(mouth, candidate.sound, spoken, synchrony, limits)
+        sound = candidate.sound.only(own) if len(own) < len(candidate.segments) else candidate.sound
+        speech = cut_speech(sound)
+        spoken = in_file(speech, sound)
+        return speech, measure_evidence(mouth, candidate.sound, spoken, synchrony, thresholds)
     except Refused as refused:
         return None, refused

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from speech2face.face_detection import Face, FaceDetector, box_overlap
+from speech2face.face_detection import DetectedFace, FaceDetector, box_overlap
 from speech2face.face_encoders import TEMPLATES, FaceEncoder, align_face
 from speech2face.preparation import Refused
 from speech2face.preparation.video import Frame
@@ -46,10 +46,10 @@ THUMBNAIL = (64, 36)
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen on one frame."""
+    """The faces found on one frame."""
 
     seconds: float
-    faces: list[Face]  # the largest first, at most MOST_FACES, in pixels of the frame
+    faces: list[DetectedFace]  # the largest first, at most MOST_FACES, in pixels of the frame
     crops: list[np.ndarray]  # of each, aligned: uint8 (112, 112, 3)
     size: tuple[int, int]  # width and height of the frame
     thumbnail: np.ndarray  # float32 (36, 64), grey levels
@@ -92,11 +92,11 @@ def look(frame: Frame, detector: FaceDetector) -> Look:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     back = np.array([width / size[0], height / size[1]], np.float32)
-    found = detector.detect(small, DETECTION_SIDE)[:MOST_FACES]
-    crops = [align_face(small, face.landmarks, "arcface", CROP) for face in found]
+    faces = detector.detect(small, DETECTION_SIDE)[:MOST_FACES]
+    crops = [align_face(small, face.landmarks, "arcface", CROP) for face in faces]
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
-    faces = [face.moved(back, np.zeros(2)) for face in found]
+    faces = [face.moved(back, np.zeros(2)) for face in faces]
     return Look(frame.seconds, faces, crops, (width, height), thumbnail)
 
 
@@ -162,20 +162,22 @@ def near(
     face is there.
     """
     point = np.array(centre) * size
-    found = []
+    nearby = []
     for track in tracks:
         x, y, width, height = track.boxes[0]
         if np.hypot(*(np.array([x + width / 2, y + height / 2]) - point)) <= width:
-            found.append(track)
-    if not found:
+            nearby.append(track)
+    if not nearby:
         raise Refused(STAGE, f"no face near the place given ({centre[0]:.2f}, {centre[1]:.2f})")
-    return found
+    return nearby
 
 
 class _Sight:
     """One face on one look; its embedding is made when it is asked for."""
 
-    def __init__(self, seconds: float, face: Face, crop: np.ndarray, encoder: FaceEncoder) -> None:
+    def __init__(
+        self, seconds: float, face: DetectedFace, crop: np.ndarray, encoder: FaceEncoder
+    ) -> None:
         self.seconds, self.face = seconds, face
         self._crop, self._encoder = crop, encoder
         self._embedding: np.ndarray | None = None
@@ -187,8 +189,8 @@ class _Sight:
     def embedding(self) -> np.ndarray:
         """(D,), of length 1."""
         if self._embedding is None:
-            found = self._encoder.embed(self._crop, TEMPLATES["arcface"] * CROP)
-            self._embedding = found / max(float(np.linalg.norm(found)), 1e-9)
+            embedding = self._encoder.embed(self._crop, TEMPLATES["arcface"] * CROP)
+            self._embedding = embedding / max(float(np.linalg.norm(embedding)), 1e-9)
         return self._embedding
 
 
@@ -197,7 +199,7 @@ class _Trace:
     """A track that is being made."""
 
     first: _Sight
-    seen: list[tuple[float, Face]] = field(init=False)
+    seen: list[tuple[float, DetectedFace]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.sure = self.last = self.first
@@ -249,7 +251,7 @@ def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Tra
     return [(traces[chosen[k]] if k in chosen else None, one) for k, one in enumerate(sights)]
 
 
-def _jump(a: Face, b: Face) -> float:
+def _jump(a: DetectedFace, b: DetectedFace) -> float:
     """How far a face is from another, in widths of the wider; infinite where one is far larger."""
     ax, ay, aw, ah = a.box
     bx, by, bw, bh = b.box

@@ -1,4 +1,4 @@
-"""Which frame of a track shows its face best: frontal, open-eyed and sharp.
+"""Selects the frame of a track that shows its face best: frontal, open-eyed and sharp.
 
 Each frame gets marks between 0 and 1, whose product decides, so that a frame bad in one is
 not saved by the others:

@@ -90,9 +90,9 @@ class Synchrony:
         bands, at = measure_bands(sound)
         best = (-1.0, 0.0)
         for lag in sorted(np.arange(-LARGEST_LAG, LARGEST_LAG + STEP / 4, STEP), key=abs):
-            heard = gather(bands, at, times + lag, self.heard)
-            heard -= smooth @ heard
-            agreement = _correlate(seen, heard, self.weights) - LAG_COST * abs(lag)
+            spoken = gather(bands, at, times + lag, self.heard)
+            spoken -= smooth @ spoken
+            agreement = _correlate(seen, spoken, self.weights) - LAG_COST * abs(lag)
             best = max(best, (float(agreement), float(lag)), key=lambda one: one[0])
         return best
 
@@ -117,11 +117,11 @@ def fit_synchrony(clips: Sequence[tuple[Mouth, Sound]]) -> Synchrony:
     first = Synchrony(*parts, *(np.zeros(0) for _ in range(3)))
     for (mouth, sound), times, smooth in zip(both, grids, smooths, strict=True):
         bands, at = measure_bands(sound)
-        for values, where, known in (
+        for values, at_times, measured in (
             (seen, mouth.times, first._parts(mouth)),
             (heard, at, bands),
         ):
-            one = gather(known, where, times, np.eye((2 * AROUND + 1) * known.shape[1]))
+            one = gather(measured, at_times, times, np.eye((2 * AROUND + 1) * measured.shape[1]))
             values.append(one - smooth @ one)
     return Synchrony(*parts, *_correlate_canonically(np.vstack(seen), np.vstack(heard)))
 
@@ -164,15 +164,15 @@ def gather(
 
     `directions` are ((2 AROUND + 1) D, K); between the values lie straight lines.
     """
-    found = np.zeros((len(times), directions.shape[1]))
+    gathered = np.zeros((len(times), directions.shape[1]))
     for place, part in zip(
         range(-AROUND, AROUND + 1), np.split(directions, 2 * AROUND + 1), strict=True
     ):
         projected = values @ part
-        for column, target in zip(projected.T, found.T, strict=True):
+        for column, target in zip(projected.T, gathered.T, strict=True):
             if column.any():
                 target += np.interp(times + place * STEP, at, column)
-    return found
+    return gathered
 
 
 def flatten(mouth: Mouth) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 With more than one worker the stages run in actors of Ray Data, each with the networks loaded once;
 Ray schedules, queues and starts a dead worker again; a clip of which workers die is refused. What
-comes back goes into the spool (`data/shards.py`) of this process, in whatever order; from there on
+comes back goes into the spool (`data/spool.py`) of this process, in whatever order; from there on
 nothing depends on who did it.
 """
 
@@ -31,17 +31,19 @@ from speech2face.data.ledger import (
     read_ledger,
     summarise,
 )
+from speech2face.data.sample_codec import encode_sample
 from speech2face.data.samples import Refusal, Sample
+from speech2face.data.shard_index import Index, Packing
 from speech2face.data.shard_reader import read_samples
-from speech2face.data.shards import Index, Packing, Spool, encode_sample
+from speech2face.data.spool import Spool
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
 from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
-from speech2face.preparation.active_speaker import TRUSTING, Limits
+from speech2face.preparation.active_speaker import TRUST_ANY_FACE, SpeakerThresholds
 from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.resuming import compare_sources
-from speech2face.preparation.sources import Clip, download, find_odd, hash_clip
+from speech2face.preparation.sources import SourceClip, download, find_odd, hash_clip
 from speech2face.preparation.table_samples import take_sample
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ MOST_JUDGED = 2_000  # faces whose looks the card tells of
 
 @dataclass(frozen=True)
 class Stages:
-    """What a worker needs to know."""
+    """Settings of a worker's stages."""
 
     root: Path  # folder that the sources' paths begin in
     face_encoder: str = "dlib"
@@ -63,9 +65,9 @@ class Stages:
     trust: bool = False  # whoever is seen speaks
 
     @property
-    def limits(self) -> Limits:
-        """Of a face that is the speaker's."""
-        return TRUSTING if self.trust else Limits()
+    def thresholds(self) -> SpeakerThresholds:
+        """The thresholds of evidence for the speaker's face."""
+        return TRUST_ANY_FACE if self.trust else SpeakerThresholds()
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Workers:
 
 
 def prepare(
-    clips: Sequence[Clip],
+    clips: Sequence[SourceClip],
     stages: Stages,
     folder: Path,
     show: ProgressCallback,
@@ -89,23 +91,24 @@ def prepare(
     folder holds something else, was begun with other settings or from another source, or no clip is
     kept, ModelError where a network is missing.
     """
-    facts = {
+    settings = {
         "piece_seconds": piece_seconds,
         "face_encoder": stages.face_encoder,
-        "limits": asdict(stages.limits),
+        "limits": asdict(stages.thresholds),
     }
     workers = workers or Workers()
-    with Spool(folder, packing, facts) as spool:
+    with Spool(folder, packing, settings) as spool:
         for name, what in spool.drop_damaged().items():
             log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
-        found = compare_sources(clips, spool.entries(), stages.fetch)
-        for line in found.describe():
+        comparison = compare_sources(clips, spool.entries(), stages.fetch)
+        for line in comparison.describe():
             log.warning("%s: %s", folder, line)
-        spool.forget(found.void)
-        if found.todo:
+        spool.forget(comparison.void)
+        if comparison.todo:
             spool.take_apart()
-        kept = len(clips) - len(found.todo)
-        for done, (entry, piece) in enumerate(_run(found.todo, stages, workers, spool), kept + 1):
+        kept = len(clips) - len(comparison.todo)
+        outcomes = _run(comparison.todo, stages, workers, spool)
+        for done, (entry, piece) in enumerate(outcomes, kept + 1):
             spool.add(entry, piece)
             show("preparing", done, len(clips), "" if piece else f"{entry.stage}: {entry.reason}")
         index = spool.pack(show)
@@ -116,7 +119,7 @@ def prepare(
         entries,
         index.people,
         judged,
-        len(found.gone),
+        len(comparison.gone),
         index.doubtful,
         index.joined,
     )
@@ -138,12 +141,12 @@ def judge_looks(index: Index, show: ProgressCallback) -> np.ndarray | None:
         side: math.ceil(share * sum(shard.samples for shard in index.of(side)))
         for side in index.people
     }
-    looks = []
+    estimates = []
     for side, count in chosen.items():
         for sample in islice(read_samples(index.folder, side), count):
-            looks.append(judge.judge(sample.face, TEMPLATES["canvas"] * len(sample.face)))
-            show("judging looks for the card", len(looks), sum(chosen.values()), "")
-    return np.array(looks)
+            estimates.append(judge.judge(sample.face, TEMPLATES["canvas"] * len(sample.face)))
+            show("judging faces for the card", len(estimates), sum(chosen.values()), "")
+    return np.array(estimates)
 
 
 class Worker:
@@ -155,13 +158,13 @@ class Worker:
         cv2.setNumThreads(1)  # as many workers as cores: more threads would only wait
         self._stages, self._models = stages, Models.load(stages.face_encoder)
 
-    def work(self, clip: Clip) -> tuple[Entry, bytes | None]:
-        """What became of a clip, and its piece of a shard if it was kept."""
+    def work(self, clip: SourceClip) -> tuple[Entry, bytes | None]:
+        """The ledger's entry of a clip, and its piece of a shard if it was kept."""
         outcome, seconds = self._stage(clip)
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
         return make_entry(outcome, seconds, hash_clip(clip)), piece
 
-    def _stage(self, clip: Clip) -> tuple[Sample | Refusal, dict[str, float]]:
+    def _stage(self, clip: SourceClip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
             return Refusal(clip.source, "decode", f"{odd.name} is no file"), {}
         if clip.audio and clip.face:
@@ -171,7 +174,7 @@ class Worker:
             if isinstance(fetched, Refusal):
                 return fetched, {}
         return make_sample(
-            clip.source, self._stages.root, self._models, clip.face_centre, self._stages.limits
+            clip.source, self._stages.root, self._models, clip.face_centre, self._stages.thresholds
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +187,7 @@ class Worker:
 
 
 def _run(
-    clips: Sequence[Clip], stages: Stages, workers: Workers, spool: Spool
+    clips: Sequence[SourceClip], stages: Stages, workers: Workers, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """What becomes of the clips, each once, in any order."""
     if not clips:
@@ -203,17 +206,17 @@ def _run(
                 left.pop(entry.source.clip, None)
                 yield entry, piece
     for clip in left.values():
-        yield _say_dead(clip), None
+        yield _refuse_dead(clip), None
 
 
 def _run_here(
-    clips: Sequence[Clip], stages: Stages, spool: Spool
+    clips: Sequence[SourceClip], stages: Stages, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
     worker = Worker(stages)
     for clip in clips:
         name = clip.source.clip
         if not spool.start(name):
-            yield _say_dead(clip), None
+            yield _refuse_dead(clip), None
             continue
         try:
             done = worker.work(clip)
@@ -222,13 +225,13 @@ def _run_here(
         yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 
-def _say_dead(clip: Clip) -> Entry:
+def _refuse_dead(clip: SourceClip) -> Entry:
     reason = "its worker died, again and again: a crash, or too little memory"
     return make_entry(Refusal(clip.source, "worker", reason), {}, hash_clip(clip))
 
 
 def _run_on_ray(
-    clips: Sequence[Clip], stages: Stages, workers: Workers, block: int
+    clips: Sequence[SourceClip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """What becomes of the clips, but for those of blocks whose workers died."""
     try:

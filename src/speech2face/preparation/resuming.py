@@ -1,4 +1,4 @@
-"""What of a set that was begun still holds, when its sources may be others now.
+"""Compares a set that was begun with its sources as they are now: what must be done again.
 
 A clip is known by its name and by the content of the files that it is made from:
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from speech2face.data.ledger import Entry
 from speech2face.errors import UsageError
-from speech2face.preparation.sources import Clip, hash_clip, hash_source
+from speech2face.preparation.sources import SourceClip, hash_clip, hash_source
 
 THREADS = 8  # that read sources at a time
 
@@ -29,97 +29,99 @@ THREADS = 8  # that read sources at a time
 class Comparison:
     """The clips of a source beside those of a set."""
 
-    todo: list[Clip] = field(default_factory=list)  # new, or to be done again
+    todo: list[SourceClip] = field(default_factory=list)  # new, or to be done again
     void: list[str] = field(default_factory=list)  # clips of the set to be taken out of it
     gone: list[str] = field(default_factory=list)  # kept clips whose source is no longer there
     renamed: list[str] = field(default_factory=list)  # kept clips whose source has another name
     same: int = 0
 
     def describe(self) -> list[str]:
-        """A line for each thing that is not as it was."""
-        told = {
+        """A line for each kind of change."""
+        changes = {
             "has changed: done again": self.void,
             "is no longer there: what was kept of it stays": self.gone,
             "has another name now: kept under the old one": self.renamed,
         }
         return [
             f"{len(clips):,} clip{'s' * (len(clips) > 1)} whose source {what} ({_name(clips)})"
-            for what, clips in told.items()
+            for what, clips in changes.items()
             if clips
         ]
 
 
 def compare_sources(
-    clips: Sequence[Clip], entries: Sequence[Entry], fetch: bool = False
+    clips: Sequence[SourceClip], entries: Sequence[Entry], fetch: bool = False
 ) -> Comparison:
-    """What is to be done of `clips`, where a set's ledger has `entries`.
+    """Compare `clips` with the `entries` of a set's ledger: what is to be done, void or kept.
 
     With `fetch`, videos that were missing are tried again. Raises UsageError where the set was made
     from something else altogether.
     """
     if not entries:
         return Comparison(list(clips))
-    known = {entry.source.clip: entry for entry in entries}
+    entry_of = {entry.source.clip: entry for entry in entries}
     given = {clip.source.clip for clip in clips}
-    found, new = Comparison(), []
+    comparison, new = Comparison(), []
     with ThreadPoolExecutor(THREADS) as pool:
-        met = [clip for clip in clips if clip.source.clip in known]
-        for clip, content in zip(met, pool.map(hash_clip, met), strict=True):
-            entry = known[clip.source.clip]
+        begun = [clip for clip in clips if clip.source.clip in entry_of]
+        for clip, content in zip(begun, pool.map(hash_clip, begun), strict=True):
+            entry = entry_of[clip.source.clip]
             missing = fetch and not content and entry.stage == "decode"
             if not content and not missing:
-                (found.gone if entry.kept else []).append(clip.source.clip)
-                found.same += not entry.kept
+                (comparison.gone if entry.kept else []).append(clip.source.clip)
+                comparison.same += not entry.kept
             elif missing or not _is_same(entry, clip, content):
-                found.void.append(clip.source.clip)
-                found.todo.append(clip)
+                comparison.void.append(clip.source.clip)
+                comparison.todo.append(clip)
             else:
-                found.same += 1
-        new = [clip for clip in clips if clip.source.clip not in known]
+                comparison.same += 1
+        new = [clip for clip in clips if clip.source.clip not in entry_of]
         missing = [entry for entry in entries if entry.source.clip not in given]
-        _place_missing(found, missing, clips)
+        _place_missing(comparison, missing, clips)
         old: dict[tuple[str, float, float], list[str]] = {}  # of copies there are several
-        for name in found.gone:
-            if known[name].content:
-                old.setdefault(_identity(known[name]), []).append(name)
+        for name in comparison.gone:
+            if entry_of[name].content:
+                old.setdefault(_identity(entry_of[name]), []).append(name)
         contents = pool.map(hash_clip, new) if old else [""] * len(new)
         for clip, content in zip(new, contents, strict=True):
             names = old.get((content, clip.source.start, clip.source.end))
             if not names:
-                found.todo.append(clip)
+                comparison.todo.append(clip)
                 continue
             name = names.pop(0)
-            if clip.audio and known[name].source.person != clip.source.person:
-                found.void.append(name)
-                found.gone.remove(name)
-                found.todo.append(clip)
+            if clip.audio and entry_of[name].source.person != clip.source.person:
+                comparison.void.append(name)
+                comparison.gone.remove(name)
+                comparison.todo.append(clip)
             else:
-                found.renamed.append(name)
-                found.gone.remove(name)
-    if not (found.same or found.void or found.renamed) and found.todo:
+                comparison.renamed.append(name)
+                comparison.gone.remove(name)
+    if not (comparison.same or comparison.void or comparison.renamed) and comparison.todo:
         raise UsageError(
             f"none of the {len(entries):,} clips that the set was begun with is among those given; "
             "give that source again, or a new folder."
         )
-    found.todo.sort(key=lambda clip: clip.source.clip)
-    return found
+    comparison.todo.sort(key=lambda clip: clip.source.clip)
+    return comparison
 
 
-def _place_missing(found: Comparison, missing: Sequence[Entry], clips: Sequence[Clip]) -> None:
+def _place_missing(
+    comparison: Comparison, missing: Sequence[Entry], clips: Sequence[SourceClip]
+) -> None:
     """Entries whose clips are not given: void where their file is, and has changed."""
     files = {clip.source.path: clip.video or clip.audio for clip in clips}
     for entry in missing:
         file, content = files.get(entry.source.path), entry.content.split(" ")[0]
         now = hash_source(file) if file else ""
         if now and content and now != content:
-            found.void.append(entry.source.clip)
+            comparison.void.append(entry.source.clip)
         elif entry.kept:
-            found.gone.append(entry.source.clip)
+            comparison.gone.append(entry.source.clip)
 
 
-def _is_same(entry: Entry, clip: Clip, content: str) -> bool:
-    known = entry.content or (content if entry.kept else "")  # earlier versions noted none
-    return (known, entry.source) == (content, clip.source)
+def _is_same(entry: Entry, clip: SourceClip, content: str) -> bool:
+    noted = entry.content or (content if entry.kept else "")  # earlier versions noted none
+    return (noted, entry.source) == (content, clip.source)
 
 
 def _identity(entry: Entry) -> tuple[str, float, float]:

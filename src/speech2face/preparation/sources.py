@@ -1,4 +1,4 @@
-"""What a set is made from: a folder of videos, AVSpeech's list, or a table of sound and faces.
+"""Sources of a set: a folder of videos, AVSpeech's list, or a table of sound and faces.
 
 a folder            every video below it, by its extension; long ones cut into pieces if asked for
 AVSpeech's CSV      YouTube id, start, end (seconds), x, y of the face's middle (fractions of width
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.data.pairs import read_pairs
-from speech2face.data.samples import Refusal, Source
+from speech2face.data.samples import Refusal, SampleSource
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install
 from speech2face.media import open_container
@@ -46,20 +46,20 @@ LONGEST = 48 * 3_600.0  # seconds; a file that says to be longer is not cut, but
 
 
 @dataclass(frozen=True)
-class Clip:
+class SourceClip:
     """A source, and where its files are: a video, or the sound and the face of a table's line.
 
     `source.end` is infinite where the clip goes on to the end of the file.
     """
 
-    source: Source
+    source: SampleSource
     video: Path | None = None  # of AVSpeech's list it may have to be downloaded first
     audio: Path | None = None
     face: Path | None = None
     face_centre: tuple[float, float] | None = None  # x, y in fractions, at the clip's beginning
 
 
-def hash_clip(clip: Clip) -> str:
+def hash_clip(clip: SourceClip) -> str:
     """The sha256 of the files that a clip is made from, and where its face is said to be.
 
     Empty where one of the files is missing or cannot be read.
@@ -69,8 +69,8 @@ def hash_clip(clip: Clip) -> str:
     return " ".join(hashes + place) if all(hashes) else ""
 
 
-def find_odd(clip: Clip) -> Path | None:
-    """Which of a clip's files is a pipe, a socket or a device: reading it might never end."""
+def find_odd(clip: SourceClip) -> Path | None:
+    """The file of a clip that is a pipe, a socket or a device: reading it might never end."""
     for path in (clip.video, clip.audio, clip.face):
         with suppress(OSError):
             mode = path.stat().st_mode if path else stat.S_IFREG
@@ -82,10 +82,10 @@ def find_odd(clip: Clip) -> Path | None:
 def hash_source(path: Path) -> str:
     """The sha256 of a file; empty where it cannot be read."""
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
             return ""
-        return _hash(path, facts.st_size, facts.st_mtime_ns)
+        return _hash(path, status.st_size, status.st_mtime_ns)
     except OSError:
         return ""
 
@@ -98,7 +98,7 @@ def _hash(path: Path, size: int, changed: int) -> str:
 
 def read_sources(
     source: Path, videos: Path | None = None, piece_seconds: float | None = None
-) -> list[Clip]:
+) -> list[SourceClip]:
     """The clips of `source`, sorted by their names, which are unique.
 
     `videos` is the folder of AVSpeech's videos, by default the list's own; `piece_seconds` is the
@@ -118,7 +118,7 @@ def read_sources(
     return sorted(clips, key=lambda clip: clip.source.clip)
 
 
-def download(clip: Clip, folder: Path) -> Path | Refusal:
+def download(clip: SourceClip, folder: Path) -> Path | Refusal:
     """The clip's video in `folder`, fetched from YouTube unless it is there.
 
     It gets the name that the clip gives it, whatever its container, so that a set is the same
@@ -147,7 +147,7 @@ def download(clip: Clip, folder: Path) -> Path | Refusal:
             with yt_dlp.YoutubeDL(options) as downloader:
                 downloader.download([ADDRESS + path.stem])
         except (yt_dlp.utils.YoutubeDLError, OSError) as error:
-            return Refusal(clip.source, "download", _say(error))
+            return Refusal(clip.source, "download", _shorten_error(error))
         fetched = find_videos(Path(partial)).get(path.stem)
         if fetched is None:
             return Refusal(clip.source, "download", "no video came")
@@ -156,19 +156,19 @@ def download(clip: Clip, folder: Path) -> Path | Refusal:
 
 def find_videos(folder: Path) -> dict[str, Path]:
     """Name without extension → video in `folder`, the first of each name; none below it."""
-    found: dict[str, Path] = {}
+    videos: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if _is_video(path):
-            found.setdefault(path.stem, path)
-    return found
+            videos.setdefault(path.stem, path)
+    return videos
 
 
 def name_piece(name: str, start: float, end: float) -> str:
-    """As clips of AVSpeech are named: ID_024.760000-029.960000."""
+    """The name of a piece, as AVSpeech names its clips: ID_024.760000-029.960000."""
     return f"{name}_{start:010.6f}-{end:010.6f}"
 
 
-def _read_folder(folder: Path, piece_seconds: float | None) -> list[Clip]:
+def _read_folder(folder: Path, piece_seconds: float | None) -> list[SourceClip]:
     clips = []
     for path in _walk(folder):
         inside = path.relative_to(folder)
@@ -178,7 +178,7 @@ def _read_folder(folder: Path, piece_seconds: float | None) -> list[Clip]:
             pieces = _cut(_ask_length(path), piece_seconds)
         for start, end in pieces:
             clip = name_piece(name, start, end) if len(pieces) > 1 else name
-            clips.append(Clip(Source(clip, name, start, end, person=name), path))
+            clips.append(SourceClip(SampleSource(clip, name, start, end, person=name), path))
     if not clips:
         raise UsageError(f"{folder}: holds no videos ({', '.join(sorted(EXTENSIONS))}).")
     return clips
@@ -227,14 +227,14 @@ def _ask_length(path: Path) -> float:
         return 0.0
 
 
-def _read_table(table: Path, videos: Path) -> list[Clip]:
+def _read_table(table: Path, videos: Path) -> list[SourceClip]:
     lines = read_lines(table)
     header = lines[0][1] if lines else []
     if {"clip", "person", "audio", "face"} <= set(header):
         return _read_manifest(table)
     if table.name == "pairs.csv":
         return [
-            _clip_of_pair(pair.clip, pair.person, pair.audio, pair.face, table.parent)
+            _make_clip(pair.clip, pair.person, pair.audio, pair.face, table.parent)
             for pair in read_pairs(table.parent)
         ]
     if {"clip", "person", "audio", "face"} & set(header):
@@ -242,23 +242,27 @@ def _read_table(table: Path, videos: Path) -> list[Clip]:
     return _read_avspeech(table, lines, videos)
 
 
-def _read_manifest(table: Path) -> list[Clip]:
+def _read_manifest(table: Path) -> list[SourceClip]:
     columns = ("clip", "person", "audio", "face")
     clips = []
     for row in drop_repeats(read_table(table, columns), "clip", columns[1:]):
         audio, face = (table.parent / row[name] for name in ("audio", "face"))
-        clips.append(_clip_of_pair(row["clip"], row["person"], audio, face, table.parent))
+        clips.append(_make_clip(row["clip"], row["person"], audio, face, table.parent))
     return clips
 
 
-def _clip_of_pair(clip: str, person: str, audio: Path, face: Path, folder: Path) -> Clip:
+def _make_clip(clip: str, person: str, audio: Path, face: Path, folder: Path) -> SourceClip:
     path = audio.relative_to(folder) if audio.is_relative_to(folder) else audio
-    return Clip(Source(clip, path.as_posix(), 0.0, math.inf, person), audio=audio, face=face)
+    return SourceClip(
+        SampleSource(clip, path.as_posix(), 0.0, math.inf, person), audio=audio, face=face
+    )
 
 
-def _read_avspeech(table: Path, lines: list[tuple[int, list[str]]], videos: Path) -> list[Clip]:
+def _read_avspeech(
+    table: Path, lines: list[tuple[int, list[str]]], videos: Path
+) -> list[SourceClip]:
     held = find_videos(videos) if videos.is_dir() else {}
-    found: dict[str, tuple[int, Clip]] = {}
+    clips: dict[str, tuple[int, SourceClip]] = {}
     for number, row in lines:
         where = f"{table}: line {number}"
         if len(row) != 5:
@@ -279,12 +283,12 @@ def _read_avspeech(table: Path, lines: list[tuple[int, list[str]]], videos: Path
         if not (0 <= x <= 1 and 0 <= y <= 1):
             raise UsageError(f"{where}: the face's {x:g}, {y:g} is not between 0 and 1.")
         video = held.get(video_id, videos / f"{video_id}.mp4")
-        source = Source(name_piece(video_id, start, end), video.name, start, end, video_id)
-        clip = Clip(source, video, face_centre=(x, y))
-        line, other = found.setdefault(source.clip, (number, clip))
+        source = SampleSource(name_piece(video_id, start, end), video.name, start, end, video_id)
+        clip = SourceClip(source, video, face_centre=(x, y))
+        line, other = clips.setdefault(source.clip, (number, clip))
         if other != clip:
             raise UsageError(f"{where} names {source.clip}, as line {line} does.")
-    return [clip for _, clip in found.values()]
+    return [clip for _, clip in clips.values()]
 
 
 def _choose_format() -> str:
@@ -302,7 +306,7 @@ def _import_yt_dlp() -> Any:
     return yt_dlp
 
 
-def _say(error: Exception) -> str:
+def _shorten_error(error: Exception) -> str:
     """The error in one line, without colours and without what is the same for every video."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__

@@ -10,44 +10,46 @@ from pathlib import Path
 
 import numpy as np
 
-from speech2face.data.pairs import LEAST_SECONDS, hear
-from speech2face.data.samples import Quality, Refusal, Sample, Source
+from speech2face.data.pairs import LEAST_SECONDS, load_speech
+from speech2face.data.samples import Quality, Refusal, Sample, SampleSource
 from speech2face.errors import NoSpeechError, UnreadableMediaError
 from speech2face.media import SAMPLE_RATE
 from speech2face.photographs import load_image
 from speech2face.preparation import Refused
-from speech2face.preparation.clip_to_sample import Models, Watch, attempt
+from speech2face.preparation.clip_to_sample import Models, StageTimer, attempt
 from speech2face.preparation.frame_selection import measure_view
 from speech2face.preparation.video import Frame
 
 
 def take_sample(
-    source: Source, audio: Path, face: Path, models: Models
+    source: SampleSource, audio: Path, face: Path, models: Models
 ) -> tuple[Sample | Refusal, dict[str, float]]:
     """The sample of one recording and one picture, or why not; and seconds by stage.
 
     No file makes this raise.
     """
-    return attempt(source, lambda watch: _take(source, audio, face, models, watch))
+    return attempt(source, lambda timer: _take(source, audio, face, models, timer))
 
 
-def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch) -> Sample:
-    with watch.timing("speech"):
-        speech = _hear(audio)
-    with watch.timing("decode"):
+def _take(
+    source: SampleSource, audio: Path, face: Path, models: Models, timer: StageTimer
+) -> Sample:
+    with timer.timing("speech"):
+        speech = _load_speech(audio)
+    with timer.timing("decode"):
         try:
             image = load_image(face)
         except UnreadableMediaError as error:
-            raise Refused("decode", say_wrong(error, face)) from None
-    with watch.timing("detect"):
-        found = models.detector.largest(image)
-        if found is None:
+            raise Refused("decode", format_reason(error, face)) from None
+    with timer.timing("detect"):
+        face_seen = models.detector.largest(image)
+        if face_seen is None:
             raise Refused("detect", "no face")
-    with watch.timing("mesh"):
-        mesh = models.mesh.landmarks(image, found.landmarks)
-        view = measure_view(Frame(0.0, image), found.landmarks, mesh)
-    with watch.timing("embed"):
-        embedding, further = models.embed(image, found.landmarks)
+    with timer.timing("mesh"):
+        mesh = models.mesh.landmarks(image, face_seen.landmarks)
+        view = measure_view(Frame(0.0, image), face_seen.landmarks, mesh)
+    with timer.timing("embed"):
+        embedding, further = models.embed(image, face_seen.landmarks)
     seconds = len(speech) / SAMPLE_RATE
     quality = Quality(
         frame_seconds=float("nan"),
@@ -62,19 +64,19 @@ def _take(source: Source, audio: Path, face: Path, models: Models, watch: Watch)
     return Sample(source, speech, view.face, embedding, quality, further)
 
 
-def _hear(audio: Path) -> np.ndarray:
+def _load_speech(audio: Path) -> np.ndarray:
     """The speech of a recording. Refused where it is no sound, silent or short."""
     try:
-        speech, _ = hear(audio)
+        speech, _ = load_speech(audio)
     except UnreadableMediaError as error:
-        raise Refused("decode", say_wrong(error, audio)) from None
+        raise Refused("decode", format_reason(error, audio)) from None
     except NoSpeechError as error:
-        raise Refused("speech", say_wrong(error, audio)) from None
+        raise Refused("speech", format_reason(error, audio)) from None
     if len(speech) < LEAST_SECONDS * SAMPLE_RATE:
         raise Refused("speech", f"only {len(speech) / SAMPLE_RATE:.2f} s of sound")
     return speech
 
 
-def say_wrong(error: Exception, path: Path) -> str:
-    """What an error says of a file, without its path: many files have one reason."""
+def format_reason(error: Exception, path: Path) -> str:
+    """The reason of an error without the file's path: many files have one reason."""
     return str(error).removeprefix(str(path)).lstrip(": ")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speech2face.data.samples import Source
+from speech2face.data.samples import SampleSource
 from speech2face.errors import UnreadableMediaError
 from speech2face.media import (
     SAMPLE_RATE,
@@ -45,8 +45,8 @@ SLACK = 0.1  # s by which the sound's time stamps may jitter before they are bel
 
 
 @dataclass(frozen=True)
-class Clip:
-    """Where to decode from."""
+class VideoClip:
+    """A stretch of a video file."""
 
     path: Path
     start: float  # s in the file
@@ -83,14 +83,16 @@ class Sound:
         return Sound(self.start, self.samples * np.any(kept, axis=0))
 
 
-def find_clip(source: Source, folder: Path) -> Clip:
+def find_clip(source: SampleSource, folder: Path) -> VideoClip:
     """The clip of `source`, whose file lies below `folder`."""
     if not 0 <= source.start < source.end:
         raise Refused(STAGE, f"no clip: from {source.start:g} s to {source.end:g} s")
-    return Clip(folder / source.path, source.start, min(source.end, source.start + LONGEST_CLIP))
+    return VideoClip(
+        folder / source.path, source.start, min(source.end, source.start + LONGEST_CLIP)
+    )
 
 
-def decode_frames(clip: Clip, step: float = 0.0) -> Iterator[Frame]:
+def decode_frames(clip: VideoClip, step: float = 0.0) -> Iterator[Frame]:
     """The frames of a clip, those at least `step` seconds apart; at least one, or Refused."""
     from av.video.reformatter import VideoReformatter
 
@@ -108,7 +110,7 @@ def decode_frames(clip: Clip, step: float = 0.0) -> Iterator[Frame]:
         raise Refused(STAGE, f"no picture between {clip.start:g} s and {clip.end:g} s")
 
 
-def decode_sound(clip: Clip) -> Sound:
+def decode_sound(clip: VideoClip) -> Sound:
     """The sound of a clip; where the file has none for a while, silence. Refused without any."""
     with _open(clip) as container:
         _video_of(container)
@@ -122,7 +124,7 @@ def decode_sound(clip: Clip) -> Sound:
         return _decode_track(container, clip, track)
 
 
-def _decode_track(container: InputContainer, clip: Clip, track: int) -> Sound:
+def _decode_track(container: InputContainer, clip: VideoClip, track: int) -> Sound:
     from av.audio.resampler import AudioResampler
 
     stream = container.streams.audio[track]
@@ -133,7 +135,7 @@ def _decode_track(container: InputContainer, clip: Clip, track: int) -> Sound:
         raise Refused(STAGE, f"a sample rate of {rate} Hz")
     same_form = AudioResampler("fltp", None, rate)  # where it changes within the file
     samples = np.zeros((stream.channels, round((clip.end - clip.start) * rate)), np.float32)
-    heard, place = 0, -np.inf
+    filled, place = 0, -np.inf
     for seconds, frame in _timed_frames(container, stream, clip):
         stamp = (seconds - clip.start) * rate
         if abs(stamp - place) > SLACK * rate:
@@ -144,18 +146,18 @@ def _decode_track(container: InputContainer, clip: Clip, track: int) -> Sound:
             first, last = max(place, 0), min(place + length, samples.shape[1])
             if first < last:
                 samples[:, first:last] = piece[:, first - place : last - place]
-                heard = max(heard, last)
+                filled = max(filled, last)
             place += length
-    if not heard:
+    if not filled:
         raise Refused(STAGE, f"no sound between {clip.start:g} s and {clip.end:g} s")
     try:
-        return Sound(clip.start, load_audio((samples[:, :heard], rate)).samples)
+        return Sound(clip.start, load_audio((samples[:, :filled], rate)).samples)
     except UnreadableMediaError as error:
         raise Refused(STAGE, str(error)) from None
 
 
 @contextmanager
-def _open(clip: Clip) -> Iterator[InputContainer]:
+def _open(clip: VideoClip) -> Iterator[InputContainer]:
     """The file, sought to the clip; whatever FFmpeg finds wrong with it is Refused."""
     from av.error import FFmpegError
 
@@ -212,7 +214,7 @@ def _video_of(container: InputContainer) -> VideoStream:
 
 
 def _timed_frames(
-    container: InputContainer, stream: VideoStream | AudioStream, clip: Clip
+    container: InputContainer, stream: VideoStream | AudioStream, clip: VideoClip
 ) -> Iterator[tuple[float, Any]]:
     """The frames, of pictures or of sound, that lie in the clip, with the times they begin.
 

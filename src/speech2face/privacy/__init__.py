@@ -1,1 +1,1 @@
-"""What a voice still gives away: anonymisers, what they cost, and the audit that attacks them."""
+"""Anonymisers of voices, what they cost, and the audit that attacks them."""

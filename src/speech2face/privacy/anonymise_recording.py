@@ -7,6 +7,7 @@ tags, no times, no pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -29,14 +30,21 @@ CODECS = {".wav": ("wav", "pcm_s16le"), ".flac": ("flac", "flac")}  # container 
 AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
 
 
+@dataclass(frozen=True)
+class DisguisedRecording:
+    """What was written: its method as its mark has it, `SEVERAL` where it was disguised before."""
+
+    method: str
+    warnings: tuple[str, ...]  # what was wrong with the sound, and what of it was lost
+
+
 def anonymise_recording(
     source: Source, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
-) -> tuple[str, ...]:
+) -> DisguisedRecording:
     """Write `source` with another voice to `target`, mono, 16 kHz, 16 bits, marked as disguised.
 
     `anonymiser` is what `load_anonymiser` gives. `seed`, 0 or more, chooses the new voice and is a
     secret: whoever knows it may undo some of the disguise. `force` overwrites a file that exists.
-    Returns what was wrong with the sound, and what of it was lost, a sentence each.
 
     Raises UsageError where `target` exists (without `force`), has another ending than .wav or
     .flac, or cannot be written; UnreadableMediaError where there is nothing to listen to;
@@ -56,17 +64,20 @@ def anonymise_recording(
     blocks = join_pieces(pieces)
     blocks = chain(iter([next(blocks)]), blocks)  # the source is open now: its tags are known
     earlier = find_mark(stream.tags)
-    mark = make_mark(SEVERAL if earlier else anonymiser.name)
-    write_sound(blocks, target, mark, check)
+    method = SEVERAL if earlier else anonymiser.name
+    write_sound(blocks, target, make_mark(method), check)
     warnings = stream.warnings
     if earlier:
-        again = f"was disguised already, by {earlier.method}; what {anonymiser.name} after that"
-        warnings = (*warnings, f"{again} leaves was not measured")
+        by = {SEVERAL: "more than once", "command": "by another program"}
+        again = f"was disguised already, {by.get(earlier.method, f'by {earlier.method}')}"
+        after = f"what is left after {anonymiser.name} on top of that was not measured"
+        warnings = (*warnings, f"{again}; {after}")
     if not silenced:
-        return warnings
+        return DisguisedRecording(method, warnings)
     part = "one part" if len(silenced) == 1 else f"{len(silenced)} parts"
     lost = f"{anonymiser.name} left only silence of {part} of up to 20 s, the first at "
-    return (*warnings, f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}")
+    lost = f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}"
+    return DisguisedRecording(method, (*warnings, lost))
 
 
 def _disguise(

@@ -31,6 +31,7 @@ import numpy as np
 
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.named_choices import suggest
 from speech2face.privacy.mcadams import McAdams
 from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.privacy.spectral_smoothing import Smoothing
@@ -76,12 +77,15 @@ def load_anonymiser(name: str) -> Anonymiser:
     they need is not installed.
     """
     if name not in _METHODS:
-        raise UsageError(f"no anonymiser {name or repr(name)}; there are {', '.join(ANONYMISERS)}.")
+        raise UsageError(
+            f"no anonymiser {name or repr(name)}; there are {', '.join(ANONYMISERS)}."
+            f"{suggest(name, ANONYMISERS)}"
+        )
     return _METHODS[name]
 
 
 def choose_anonymiser(name: str | None, command: str | None) -> Anonymiser:
-    """By name, or the program of a command line; without either the best that is installed."""
+    """The anonymiser of a name or a command line; without either the best that is installed."""
     if name and command:
         raise UsageError("--method and --command exclude each other.")
     if command is not None:

@@ -100,7 +100,7 @@ def _load_networks() -> _Networks:
     paths = [folder / f"{name}.ort" for name in ("encoder_model", "decoder_model_merged")]
     if not spec or not all(path.is_file() for path in paths):
         raise ModelError(
-            "the speech recogniser is not installed: pip install 'speech2face[audit]' "
+            "the speech recogniser is not installed: pip install '.[audit]' in a checkout "
             "(moonshine-voice 0.0.59)."
         )
     encoder, decoder = (open_session(path, threads=1) for path in paths)

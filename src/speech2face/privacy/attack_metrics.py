@@ -1,4 +1,4 @@
-"""What an attacker's scores disclose of a population: bits, matching, verification, linkability.
+"""Disclosure by an attacker's scores: bits, matching, verification, linkability.
 
 The scores are an attacker's, of every probe against every entry of its fold. To the measures of
 metrics/rank_disclosure.py and metrics/retrieval.py one is added:
@@ -38,7 +38,7 @@ class Attack:
 
     @property
     def same(self) -> np.ndarray:
-        """Which pairs (n, m) are of one fold."""
+        """True where a pair (n, m) is of one fold."""
         return same_label(self.probe_fold, self.fold)
 
 

@@ -1,4 +1,4 @@
-"""What an attacker starts from: speaker embeddings of clips, or of their halves, anonymised or not.
+"""Features of an attacker: speaker embeddings of clips or their halves, anonymised or not.
 
 Either half of a clip is anonymised for itself, with a seed of its own: two recordings of one
 speaker whose secret draws differ. The embeddings of each anonymiser are kept; a run that was

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.data.split_leaks import Looks, check_folds
+from speech2face.data.split_leaks import IdentityEmbeddings, check_folds
 from speech2face.data.splits import split_people
 from speech2face.privacy.attack_metrics import Attack
 from speech2face.privacy.attacker_features import AttackerFeatures
@@ -41,7 +41,7 @@ SHRINKAGE = 0.2  # of its covariance within speakers, towards equal variance
 
 @dataclass(frozen=True)
 class FoldedPairs:
-    """Who speaks in N clips, and their faces, in folds by person."""
+    """N clips in folds by person: who speaks, and their faces."""
 
     clips: list[str]
     people: np.ndarray  # (N,)
@@ -54,13 +54,13 @@ class FoldedPairs:
         clips: list[str],
         people: list[str],
         faces: np.ndarray,
-        looks: Looks,
+        identities: IdentityEmbeddings,
         folds: int = 5,
         seed: int = 0,
     ) -> FoldedPairs:
-        """Raises UsageError where somebody, by name or by face, is in two folds: by `looks`."""
+        """Raises UsageError where somebody, by name or by `identities`, is in two folds."""
         fold = split_people(people, folds, seed)
-        check_folds(fold, people, looks, clips)
+        check_folds(fold, people, identities, clips)
         return cls(clips, np.array(people), fold, faces)
 
 

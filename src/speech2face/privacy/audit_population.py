@@ -19,7 +19,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import ProgressCallback
-from speech2face.data.pairs import choose_file, find_files, hear
+from speech2face.data.pairs import choose_file, find_files, load_speech
 from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
@@ -82,7 +82,7 @@ class PopulationAuditor:
             folders = " and ".join(map(str, pairs))
             raise UsageError(f"{folders}: too few people to attack any by what others taught.")
         self.pairs = FoldedPairs.divide(
-            clips.clips, clips.people, clips.faces, clips.looks, folds, seed
+            clips.clips, clips.people, clips.faces, clips.identities, folds, seed
         )
         self._clips = [Recording(*row) for row in zip(clips.clips, clips.speech, strict=True)]
         spoken, speakers, missing = self._clips, clips.people, 0
@@ -187,7 +187,7 @@ def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
     spoken, speakers = [], []
     for row, path in zip(rows, audio, strict=True):
         try:
-            spoken.append(Recording(row["clip"], hear(path)[0]))
+            spoken.append(Recording(row["clip"], load_speech(path)[0]))
             speakers.append(row["speaker"])
         except (UnreadableMediaError, NoSpeechError) as error:
             log.warning("%s is left out: %s", row["clip"], error)

@@ -6,6 +6,7 @@ measured before, on other people (leakage_estimate.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,6 @@ from speech2face.privacy.leakage_estimate import (
     STRANGERS,
     Calibration,
     FaceCovariance,
-    Waveform,
-    average_bits,
     estimate_leakage,
     evidence_weight_of_clip,
     infer_face_covariance,
@@ -47,7 +46,6 @@ from speech2face.speech import LONGEST, find_speech
 
 LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
 SURE = 1.96  # standard errors on either side: 95 %
-CLEAR = Waveform(range_db=30.0, narrow=False)  # of the voice that others are held against
 PER_CENT = (10, 50, 90)  # of cases, for which the place of the true face is stated
 BLOCK_SECONDS = 32.0  # as `find_speech` listens
 QUIET = 15.0  # dB of range, below which a recording is called noisy
@@ -90,17 +88,15 @@ def audit_recording(
             f"its mark names the method {mark.method}; {disguise.method} is taken, as you say"
         )
         voice = replace(voice, warnings=(*voice.warnings, contradiction))
-    curve, average_voice = (), ()
+    curve, averages = (), ()
     if not disguise.by:
         curve = _trace(network, samples, calibration, faces)
-        average_voice = tuple(
-            CurvePoint(t, round(average_bits(faces, t, calibration, CLEAR), 3)) for t in LENGTHS
-        )
+        averages = calibration.averages
     before = None
     if original is not None:
         plain = CourseStream(original, BLOCK_SECONDS, start=start, end=end)
         before = _audit_original(plain, stream, network, faces, calibration, disguise.method)
-    return RecordingAudit(__version__, voice, curve, average_voice, before)
+    return RecordingAudit(__version__, voice, curve, averages, before)
 
 
 def _audit_original(
@@ -135,20 +131,20 @@ def _audit_original(
 
 
 def describe_audit(
-    source: str | Path,
-    original: str | Path | None,
     model: Model,
-    settings: dict[str, float | str | None],
+    settings: Mapping[str, float | str | None],
+    recordings: Mapping[str, str | Path],
 ) -> dict[str, Any]:
-    """The provenance of a page on one recording, of which a file is known by its content."""
-    data = {"recording": _identify(source), "model": hash_rows(model.card.sha256.items())}
-    if original is not None:
-        data["original"] = _identify(original)
-    return asdict(describe({"model": model.card.name, **settings}, data))
+    """The provenance of a page on one recording, as JSON holds it.
 
-
-def _identify(source: str | Path) -> str:
-    return hash_file(source) if isinstance(source, Path) else "standard input"
+    `settings` are those given, by name. `recordings` are what the page identifies by content, by
+    what they are; a text is standard input.
+    """
+    data = {"model": hash_rows(model.card.sha256.items())}
+    for name, source in recordings.items():
+        data[name] = hash_file(source) if isinstance(source, Path) else "standard input"
+    given = {name: value for name, value in settings.items() if value}
+    return asdict(describe({"model": f"{model.card.name} {model.card.version}", **given}, data))
 
 
 def audit_voice(

@@ -9,9 +9,8 @@ made worse. What is stated of those clips and where their faces stand gives the 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from speech2face.data.pairs import read_photographs
 from speech2face.data.voice_encoder_data import Voices, identify_data, load_voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.retrieval import rank_matches
 from speech2face.model_folders import FILES, Model
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
@@ -43,7 +42,6 @@ from speech2face.privacy.fit_calibration import (
     standard_error,
 )
 from speech2face.privacy.leakage_estimate import (
-    FILE,
     Calibration,
     FaceCovariance,
     measure_sound,
@@ -105,7 +103,7 @@ class HeldOut:
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
         fold = FoldedPairs.divide(
-            voices.clips, voices.people, voices.faces, voices.looks, folds
+            voices.clips, voices.people, voices.faces, voices.identities, folds
         ).fold
         clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
         encoders = []
@@ -119,7 +117,7 @@ class HeldOut:
         """Clips whole, cut short, and made worse; conditions of too few clips are left out."""
         seconds = np.array([len(speech) / SAMPLE_RATE for speech in self.voices.speech])
         ways: dict[str, tuple[np.ndarray, Change]] = {"whole": (seconds > 0, lambda s, _: s)}
-        ways |= {f"{t:g} s": (seconds >= t, _cut_to(t)) for t in LENGTHS}
+        ways |= {_name_of(t): (seconds >= t, _cut_to(t)) for t in LENGTHS}
         ways |= {name: (seconds > 0, DEGRADATIONS[change]) for name, change in DEGRADED.items()}
         conditions = []
         for place, (name, (chosen, change)) in enumerate(ways.items(), 1):
@@ -164,7 +162,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class ConditionReport:
-    """What was stated of clips in one condition, and what was found."""
+    """Stated and found disclosure of clips in one condition."""
 
     clips: int
     people: int
@@ -190,7 +188,7 @@ class CalibrationReport:
             "version": self.version,
             "people": self.calibration.people,
             "clips": self.clips,
-            "numbers": {k: v for k, v in numbers.items() if not k.endswith("axis")},
+            "numbers": {k: v for k, v in numbers.items() if not k.endswith(("axis", "averages"))},
             "conditions": {name: one.as_json() for name, one in self.conditions.items()},
         }
 
@@ -228,27 +226,28 @@ def calibrate(
     held_out = HeldOut.train(recipe, voices, folder, show, speaker)
     conditions = held_out.embed_conditions(show)
     residuals = [CalibrationResiduals.tabulate(condition) for condition in conditions]
-    checks = {}
-    for condition, weights in zip(conditions, cross_fit_weights(residuals), strict=True):
-        before = check_statements(condition, np.ones(len(weights)))
-        checks[condition.name] = (before, check_statements(condition, weights))
+    rows = {}
+    for c, weights in zip(conditions, cross_fit_weights(residuals), strict=True):
+        before, after = (check_statements(c, w) for w in (np.ones(len(weights)), weights))
+        rows[c.name] = ConditionReport(len(c.fold), len(set(c.people)), before, after)
     calibration = replace(
         fit_weights(residuals),
-        deviation=round(standard_error([after for _, after in checks.values()]), 4),
+        deviation=round(standard_error([row.after for row in rows.values()]), 4),
         people=len(set(voices.people)),
         encoder=model.card.sha256[FILES[0]],
+        averages=find_averages(rows),
         **axes,
     )
-    report = CalibrationReport(
-        __version__,
-        len(voices),
-        calibration,
-        {
-            c.name: ConditionReport(len(c.fold), len(set(c.people)), *checks[c.name])
-            for c in conditions
-        },
+    return calibration, CalibrationReport(__version__, len(voices), calibration, rows)
+
+
+def find_averages(rows: Mapping[str, ConditionReport]) -> tuple[AverageBits, ...]:
+    """What was found of clips that were cut short, by length, from conditions by name."""
+    return tuple(
+        AverageBits(seconds, row.people, found.value, found.low, found.high)
+        for seconds in sorted(LENGTHS)
+        if (row := rows.get(_name_of(seconds))) and (found := row.after.found_bits)
     )
-    return calibration, report
 
 
 def read_recipe(model: Model) -> VoiceEncoderRecipe:
@@ -295,16 +294,8 @@ def read_axes(
     }
 
 
-def write_calibration(calibration: Calibration, model: Model) -> Path:
-    """Beside the model's other files. Raises UsageError where the folder takes no files."""
-    path = model.folder / FILE
-    with write_atomically(path) as file:
-        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
-    return path
-
-
 def format_report(report: CalibrationReport) -> str:
-    """What was stated and what was found, as a table."""
+    """A table of stated and found disclosure."""
     lines = [
         f"{report.calibration.people} people, {report.clips} clips, nobody heard by an encoder "
         "that had met them; 95 % intervals over people",
@@ -318,6 +309,10 @@ def format_report(report: CalibrationReport) -> str:
             f"{format_estimate(after.within[90], 1, 100)} %"
         )
     return "\n".join(lines)
+
+
+def _name_of(seconds: float) -> str:
+    return f"{seconds:g} s"
 
 
 def _cut_to(seconds: float) -> Change:

@@ -29,7 +29,7 @@ def cut_pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def join_pieces(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """What `cut_pieces` gave, changed → sound without the overlaps, block by block."""
+    """Processed pieces of `cut_pieces` → sound without the overlaps, block by block."""
     fade = np.linspace(0, 1, MOMENT, dtype=np.float32)
     held = None
     for piece in pieces:

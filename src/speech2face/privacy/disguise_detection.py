@@ -1,4 +1,4 @@
-"""Is a voice disguised? A small classifier, for files without a mark (disguise_mark.py).
+"""Detects disguised voices: a small classifier, for files without a mark (disguise_mark.py).
 
 It looks at how the spectrum of ten milliseconds moves, at how regular the fine structure of
 voiced speech is, and at the shape of the wave; a small network makes a probability of these

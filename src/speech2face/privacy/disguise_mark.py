@@ -25,7 +25,7 @@ _PATTERN = re.compile(r"software=speech2face version=([\w.+-]{1,40}) method=([\w
 
 @dataclass(frozen=True)
 class Mark:
-    """What a file says of itself."""
+    """The mark in a file that says how its voice was disguised."""
 
     version: str  # of speech2face
     method: str  # of `anonymise`; `command` where another program was run; or `SEVERAL`

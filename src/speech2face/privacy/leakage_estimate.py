@@ -1,4 +1,4 @@
-"""What one recording discloses of its speaker's face, in bits and in words.
+"""Estimates what one recording discloses of its speaker's face, in bits and in words.
 
 The encoder's Gaussian for a voice stands beside that of everybody's faces, the prior. It predicts
 at which place the true face stands among strangers who are sorted by likelihood ratio; how far
@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from speech2face.errors import ModelError
+from speech2face.files import write_atomically
 from speech2face.media import SAMPLE_RATE
+from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.gaussian_distance import stated_bits
 from speech2face.model_folders import FILES, Model
 
@@ -55,6 +58,7 @@ class Calibration:
     age_axis: tuple[float, ...] = ()  # (D,) years, but for an offset
     people: int = 0  # on whom it was fitted; 0 is no calibration
     encoder: str = ""  # whose numbers they are: the sha256 of its file
+    averages: tuple[AverageBits, ...] = ()  # found of these people, by seconds heard
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,19 @@ def read_calibration(model: Model) -> Calibration:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         axes = {k: tuple(stored[k]) for k in ("sex_axis", "age_axis") if k in stored}
-        calibration = Calibration(**(stored | axes))
+        averages = tuple(AverageBits(**one) for one in stored.get("averages", ()))
+        calibration = Calibration(**(stored | axes | {"averages": averages}))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a calibration ({error}).") from None
     return calibration if calibration.encoder == model.card.sha256[FILES[0]] else Calibration()
+
+
+def write_calibration(calibration: Calibration, model: Model) -> Path:
+    """Beside the model's other files. Raises UsageError where the folder takes no files."""
+    path = model.folder / FILE
+    with write_atomically(path) as file:
+        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
+    return path
 
 
 def infer_face_covariance(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> FaceCovariance:
@@ -227,23 +240,6 @@ def rank_bits(shares: np.ndarray) -> float:
     part = counts[counts > 0] / len(shares)
     luck = (len(part) - 1) / (2 * len(shares) * np.log(2))
     return max(0.0, float((part * np.log2(part * BINS)).sum() - luck))
-
-
-def average_bits(
-    faces: FaceCovariance,
-    seconds: float,
-    calibration: Calibration,
-    sound: Waveform,
-    voices: int = 24,
-) -> float:
-    """What voices disclose on average in so many seconds: the mean of random ones."""
-    _, shares = faces.whitening
-    weight = evidence_weight_of_clip(calibration, seconds, sound)
-    explained = weight * faces.gain(seconds) * shares
-    rng = np.random.default_rng(0)
-    means = np.sqrt(explained) * rng.standard_normal((voices, len(shares)))
-    places = [simulate_ranks(mean, 1 - explained, 1, 1000) for mean in means]
-    return float(np.mean([rank_bits(shares) for shares in places]))
 
 
 def estimate_leakage(

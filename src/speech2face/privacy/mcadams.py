@@ -36,7 +36,7 @@ class McAdams:
         return move_formants(samples, self.coefficient(seed))
 
     def coefficient(self, seed: int) -> float:
-        """What α is for this speaker."""
+        """α of this speaker."""
         return float(np.random.default_rng(seed).uniform(self.lowest, self.highest))
 
 

@@ -22,7 +22,7 @@ def cut_frames(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
 
 
 def join_frames(frames: np.ndarray, length: int, hop: int, count: int) -> np.ndarray:
-    """What `cut_frames` made, or longer frames (k, m ≥ length), → sound (count,), float64.
+    """Frames of `cut_frames`, or longer ones (k, m ≥ length) → sound (count,), float64.
 
     Frames longer than they were cut let each ring on into the next.
     """

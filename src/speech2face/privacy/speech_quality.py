@@ -1,4 +1,4 @@
-"""What anonymising costs the sound: three proxies, none of which is a listener's opinion.
+"""Loss of sound quality by anonymising: three proxies, none of them a listener's opinion.
 
 speech kept         seconds in which the speech detector finds speech, over those in the original;
                     speech it takes for noise is no longer natural, but what it accepts may be ugly

@@ -27,7 +27,7 @@ EPSILON = 1e-8  # noise beneath all sound, -160 dBFS: WORLD cannot analyse pure 
 
 @dataclass(frozen=True)
 class Parts:
-    """What WORLD hears in speech, every 5 ms."""
+    """WORLD's parameters of speech, every 5 ms."""
 
     pitch: np.ndarray  # (k,) Hz, 0 where there is no voice
     envelope: np.ndarray  # (k, bins) power
@@ -47,7 +47,7 @@ class PitchFormantShift:
         return shift(samples, pitch, formants)
 
     def factors(self, seed: int) -> tuple[float, float]:
-        """What pitch and formants of this speaker are multiplied with; 0 for no pitch."""
+        """Factors of this speaker's pitch and formants; 0 for no pitch."""
         random = np.random.default_rng(seed)
         up = random.choice([-1, 1], 2)
         steps = up[0] * random.uniform(*self.semitones or (0, 0))
@@ -115,6 +115,6 @@ def _load_world() -> Any:
         import pyworld
     except ImportError:
         raise ModelError(
-            "pyworld is not installed: pip install 'speech2face[audit]', or choose another method."
+            "pyworld is not installed: pip install '.[audit]' in a checkout, or take another."
         ) from None
     return pyworld

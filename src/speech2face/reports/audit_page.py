@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from speech2face.metrics.audit_results import RecordingAudit, VoiceAudit
 from speech2face.reports.audit_text import format_disclosure
+from speech2face.reports.number_words import format_thousands
 from speech2face.reports.plots import Axis, Series, draw_lines
 from speech2face.reports.render import render_page
 
@@ -49,14 +50,24 @@ class Strip:
         return "start" if self.mean < 60 else "end" if self.mean > self.width - 60 else "middle"
 
 
-def draw_recording(audit: RecordingAudit, provenance: Mapping[str, Any] | None = None) -> str:
-    """The page, as HTML. `provenance` is as JSON holds it, where the page says how it was made."""
+def draw_recording(
+    audit: RecordingAudit,
+    provenance: Mapping[str, Any] | None = None,
+    for_records: bool = False,
+) -> str:
+    """The page, as HTML. `provenance` is what `describe_audit` gives.
+
+    Of it the page says the date and the model's version, and with `for_records` the command, names
+    of files and fingerprints of the recordings, too.
+    """
     voice = audit.voice
     values = {
         "audit": audit,
         "voice": voice,
         "sentences": format_disclosure(voice, audit.original),
         "provenance": provenance,
+        "for_records": for_records,
+        "model": provenance["recipe"]["model"] if provenance else voice.model,
     }
     if voice.disguised.by:
         return render_page("disguised.html", **values)
@@ -79,14 +90,14 @@ def _share_causes(voice: VoiceAudit) -> list[tuple[str, float, float]]:
 
 
 def _draw_curve(audit: RecordingAudit) -> str:
-    """Bits by seconds, this voice's with its interval beside an average voice's."""
+    """Bits by seconds, this voice's beside what was found on average, both with intervals."""
     bits = audit.voice.bits
     assert bits  # of a plain voice
-    longest = max(6.0, audit.curve[-1].seconds)
-    others = [point for point in audit.average_voice if point.seconds <= longest]
+    found = audit.average_voice
+    longest = max(6.0, audit.curve[-1].seconds, *(point.seconds for point in found))
     share = 0.0 if bits.high is None else bits.high / max(bits.value, 1e-6) - 1
     most = max(
-        *(point.bits * (1 + share) for point in audit.curve), *(point.bits for point in others)
+        *(point.bits * (1 + share) for point in audit.curve), *(point.high for point in found)
     )
     top = next((tick for tick in TICKS[2:] if tick >= most), most)
     curve = Series(
@@ -97,11 +108,13 @@ def _draw_curve(audit: RecordingAudit) -> str:
         [point.bits * (1 + share) for point in audit.curve],
     )
     average = Series(
-        "an average voice",
-        [point.seconds for point in others],
-        [point.bits for point in others],
+        f"found on average, {format_thousands(audit.voice.calibrated_on)} people",
+        [point.seconds for point in found],
+        [point.bits for point in found],
+        [point.low for point in found],
+        [point.high for point in found],
         plain=True,
     )
     x = Axis("seconds of speech", 0, longest, tuple(range(0, int(longest) + 1, 2)))
     y = Axis("bits", 0, top, tuple(tick for tick in TICKS if tick <= top))
-    return draw_lines([curve, average], x, y, "Bits by seconds heard")
+    return draw_lines([curve, average] if found else [curve], x, y, "Bits by seconds heard")

@@ -26,6 +26,13 @@ def format_remains(attack: MethodAttack | None, words_lost: float | None) -> str
     return sentence
 
 
+def format_fallback(used: MethodAttack, better: MethodAttack, install: str) -> str:
+    """What `used` leaves, which is taken for lack of `better`; `install` makes that run."""
+    values = {"used": used, "better": better, "install": install}
+    (sentence,) = render_blocks("method_fallback.txt", **values).values()
+    return sentence
+
+
 def format_population(audit: PopulationAudit) -> str:
     """The table that decides, of a population under attack."""
     rows = [("unchanged", audit.before), *audit.decisive().items()]

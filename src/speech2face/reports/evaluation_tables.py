@@ -58,7 +58,7 @@ def format_summary(report: EvaluationReport) -> str:
 
 
 def describe_clips(report: EvaluationReport) -> str:
-    """Who was measured, in a line."""
+    """One line on the clips and people that were measured."""
     some = [  # systems that have not a picture of everybody
         f"; {SYSTEMS[name]}: {count.people} people, {count.clips} clips"
         for name, count in report.pictures.items()

@@ -81,7 +81,7 @@ def name_score(system: str, rater: str) -> str:
 
 
 def name_similarity(system: str, rater: str) -> str:
-    """As a score; predicted embeddings have no rater of their own."""
+    """The name of a similarity as a score; predicted embeddings have no rater of their own."""
     return SYSTEMS[system] if system == "embedding" else name_score(system, rater)
 
 
@@ -105,7 +105,7 @@ def name_length(seconds: float | None, whole: str) -> str:
 
 
 def name_label(label: str) -> str:
-    """Of sex, age or group: 'Female', 'Middle Eastern'."""
+    """The name of a label of sex, age or group: 'Female', 'Middle Eastern'."""
     return SEXES.get(label, label.replace("_", " "))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from speech2face.metrics.intervals import Estimate
+from speech2face.run_provenance import flatten
 
 SHARES = (  # names of shares, each up to a limit
     (0.29, "a quarter"),
@@ -58,16 +59,32 @@ def mark_code(text: str) -> Markup:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def format_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def format_settings(settings: Mapping[str, Any]) -> str:
+    """{"seed": 1, "loop": {"warm_up": 0.5, "balance": False}} → seed 1; loop warm up 0.5; …"""
+
+    def word(value: Any) -> str:
+        if value is None or value == []:
+            return "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, list | tuple):
+            return ", ".join(map(word, value))
+        if isinstance(value, Mapping):
+            return f"({format_settings(value)})" if value else "none"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return "; ".join(
+        f"{name.replace('_', ' ').replace('.', ' ')} {word(value)}"
+        for name, value in flatten(settings).items()
+    )
 
 
 FILTERS = {
     "code": mark_code,
     "estimate": format_estimate,
     "fixed": format_fixed,
-    "json": format_json,
     "percent": format_percent,
+    "settings": format_settings,
     "share": format_share,
     "thousands": format_thousands,
 }

@@ -43,7 +43,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`, with ticks and a name."""
+    """An axis from `low` to `high`, with ticks and a name."""
 
     name: str
     low: float

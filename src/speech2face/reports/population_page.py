@@ -16,8 +16,8 @@ MOST_BITS = (1.0, 1.5, 2.0, 3.0, 5.0, 12.0)  # ends of the axis
 UNCHANGED = "unchanged"
 
 
-def draw_population(audit: PopulationAudit) -> str:
-    """The page, as HTML."""
+def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
+    """The page, as HTML; with `for_records` it names the command and identifies the data."""
     decisive = audit.decisive()
     costs = {
         name: (method.cost, decisive[name].face.bits)
@@ -28,6 +28,7 @@ def draw_population(audit: PopulationAudit) -> str:
     return render_page(
         "population.html",
         audit=audit,
+        for_records=for_records,
         decisive=decisive,
         best=best,
         face_plot=Markup(draw_face(audit)) if decisive else "",

@@ -8,11 +8,14 @@ comes as `Markup`. A value that a template names and nobody gave is an error.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speech2face.errors import UsageError
+from speech2face.extras import how_to_install
 from speech2face.files import write_atomically
 from speech2face.pictures import check_place
 
@@ -41,12 +44,18 @@ def render_blocks(template: str, **values: Any) -> dict[str, str]:
 def write_page(page: str, path: Path, force: bool = False) -> None:
     """Write HTML, whole or not at all.
 
-    Raises UsageError where the file exists (without `force`) or its place is none for a file, and
-    StorageError where the disk is full or fails.
+    Raises UsageError as `check_page` does, and StorageError where the disk is full or fails.
     """
-    check_place(path, force)
+    check_page(path, force)
     with write_atomically(path) as file:
         file.write(page.encode())
+
+
+def check_page(path: Path, force: bool) -> None:
+    """Raise UsageError where `path` is no name of an HTML page, or as `check_place` does."""
+    if path.suffix.lower() not in (".html", ".htm") and not os.path.isdir(path):
+        raise UsageError(f"{path}: a page is written as HTML; end the name in .html.")
+    check_place(path, force)
 
 
 @cache
@@ -64,6 +73,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= FILTERS
+    made.globals["how_to_install"] = how_to_install
     return made
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with one recording: hears it, and draws what was asked for."""
+"""The inference of a worker on one recording: decode, embed, and draw what was asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BLOCK_SECONDS = 32.0  # as `find_speech` listens
 
 @dataclass(frozen=True)
 class InferenceTask:
-    """What is wanted of a recording."""
+    """A request for inference on one recording."""
 
     rate: int | None = None  # Hz, of float32 samples; None: it is a media file
     wanted: Literal["face", "embedding", "preview"] = "face"
@@ -53,7 +53,7 @@ class InferenceTask:
 
 @dataclass(frozen=True)
 class InferenceResult:
-    """What came of it: fields that JSON can hold, and pictures as PNG, the mean's first."""
+    """Results of inference: fields that JSON can hold, and pictures as PNG, the mean's first."""
 
     fields: dict[str, Any]
     pictures: tuple[bytes, ...] = ()

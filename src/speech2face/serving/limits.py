@@ -22,7 +22,7 @@ def count_cores() -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes on. Sizes in bytes, times in seconds."""
+    """Limits of one server: sizes in bytes, times in seconds."""
 
     workers: int = field(default_factory=count_cores)  # processes; each hears one recording
     queue: int = 32  # requests that wait for a worker

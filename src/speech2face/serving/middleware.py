@@ -40,7 +40,7 @@ RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADER
 
 
 class Metrics:
-    """What /metrics shows. Each server has its own. Of paths, only `routes` are told apart."""
+    """Counters behind /metrics, of one server; paths that are not in `routes` share a label."""
 
     def __init__(self, routes: set[str]) -> None:
         self._routes = routes

@@ -1,4 +1,4 @@
-"""Which pages may open a stream: the server's own, under whatever address it was reached.
+"""Origins that may open a stream: the server's own, under whatever address it was reached.
 
 Browsers let any page open a socket to any server, and send with it what the reader's browser knows
 of that server (a password, a cookie of a proxy); they say which page it is in the header Origin.

@@ -25,7 +25,7 @@ from speech2face.serving.multipart import Form
 
 
 class UploadBudget:
-    """What is in memory of all requests and streams, which together are bounded as well."""
+    """The bytes of all requests and streams in memory; their sum is bounded."""
 
     def __init__(self, limits: Limits) -> None:
         self.held = 0  # bytes

@@ -1,4 +1,4 @@
-"""Where the clips of a step come from: the number of the step alone says which they are.
+"""Batches of clips for each step: the number of the step alone decides which clips.
 
 So a run that was stopped goes on with the clips it would have had, and with as many processes every
 one knows its part. Clips that fit into memory are held there; sets of shards are streamed.
@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from speech2face.data.sample_codec import decode_array
 from speech2face.data.shard_reader import read_side
-from speech2face.data.shards import decode_array
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.shard_dataset import Batch, Reading, SpeechAndFaces, augment, crop
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Gives this process's part of each step's batch."""
 
     def batch(self, step: int) -> Batch: ...

@@ -24,29 +24,29 @@ from speech2face.errors import ModelError
 from speech2face.files import write_atomically
 
 
-def save_weights(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and `facts` (JSON) to `path`, whole or not at all."""
+def save_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors and `metadata` (JSON) to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"speech2face": json.dumps(facts, default=_plain)}
+    header = {"speech2face": json.dumps(metadata, default=_plain)}
     # Not by `save_file`, whose files nobody but their owner may read.
-    data = save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata)
+    data = save({k: v.detach().contiguous() for k, v in tensors.items()}, header)
     with write_atomically(path) as file:
         file.write(data)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and facts of a file that `save_weights` wrote. Raises ModelError if it is not one."""
+    """Tensors and metadata of a file by `save_weights`. Raises ModelError if it is not one."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            facts = json.loads((file.metadata() or {})["speech2face"])
+            metadata = json.loads((file.metadata() or {})["speech2face"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: not weights of speech2face ({error}).") from None
-    return tensors, facts
+    return tensors, metadata
 
 
 class TrainingState:
-    """Where a training stands: weights, their moving average, Adam's moments, the best so far.
+    """The state of a training: weights, their moving average, Adam's moments, the best so far.
 
     Frozen parameters are not kept; buffers are.
     """
@@ -83,8 +83,8 @@ class TrainingState:
                 parameter.copy_(own[name])
         self.network.train()
 
-    def save(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write the state to `path`, with the facts of its making."""
+    def save(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        """Write the state to `path`, with its metadata."""
         tensors = {f"weight/{k}": p for k, p in self.trained.items()}
         tensors |= {f"average/{k}": v for k, v in self.averages.items()}
         tensors |= {f"buffer/{k}": v for k, v in self.network.named_buffers()}
@@ -93,14 +93,14 @@ class TrainingState:
             tensors |= {f"adam/{name}/{k}": v for k, v in moments.items()}
         best = self.best if math.isfinite(self.best) else None  # JSON knows no infinity
         validation = {"best": best, "waited": self.waited}
-        save_weights(path, tensors, {**facts, "step": self.step, "validation": validation})
+        save_weights(path, tensors, {**metadata, "step": self.step, "validation": validation})
 
     @torch.no_grad()
-    def load(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Go on from `path`. Raises ModelError where it was made with other facts."""
-        tensors, found = load_weights(path)
-        step, validation = found.pop("step", 0), found.pop("validation", None)
-        if found != json.loads(json.dumps(facts, default=_plain)) or not validation:
+    def load(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        """Go on from `path`. Raises ModelError where it was made with other metadata."""
+        tensors, saved = load_weights(path)
+        step, validation = saved.pop("step", 0), saved.pop("validation", None)
+        if saved != json.loads(json.dumps(metadata, default=_plain)) or not validation:
             raise ModelError(f"{path}: of another recipe or other data; choose another folder.")
         self.step, self.waited = step, validation["waited"]
         self.best = math.inf if validation["best"] is None else validation["best"]
@@ -136,7 +136,7 @@ def float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def hash_weights(module: nn.Module) -> str:
-    """Which weights these are, in sixteen letters."""
+    """A digest of the weights, in sixteen letters."""
     digest = hashlib.sha256()
     for tensor in module.state_dict().values():
         digest.update(tensor.cpu().numpy().tobytes())

@@ -148,7 +148,7 @@ def cut_clips(
 
 
 def hash_speech(speech: Sequence[np.ndarray]) -> str:
-    """Which sounds these are, in sixteen letters."""
+    """A digest of the sounds, in sixteen letters."""
     digest = hashlib.sha256()
     for samples in speech:
         digest.update(len(samples).to_bytes(8))

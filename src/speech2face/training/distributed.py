@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from speech2face.errors import Speech2FaceError, UsageError
+from speech2face.named_choices import suggest
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates while all wait
@@ -32,14 +33,16 @@ PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates w
 def check_device(device: str) -> None:
     """Raises UsageError where training cannot run on a device of this name."""
     if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device is cpu or cuda, not {device}.")
+        raise UsageError(
+            f"--device is cpu or cuda, not {device}.{suggest(device, ('cpu', 'cuda'))}"
+        )
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device here; without --device it trains on the CPU.")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process this is (`rank`, from 0), and how many train together."""
+    """The rank of this process, from 0, and how many train together."""
 
     rank: int = 0
     count: int = 1
@@ -68,13 +71,13 @@ class Processes:
         return values
 
     def broadcast(self, values: Tensor) -> Tensor:
-        """What rank 0 has, on every rank; in place."""
+        """Copy rank 0's values to every rank, in place."""
         if self.count > 1:
             dist.broadcast(values, src=0)
         return values
 
     def run_on_rank_zero(self, work: Callable[[], T]) -> T:
-        """What rank 0's work gives, or the error of ours that it raises, on every rank."""
+        """Run work on rank 0; return its result, or raise its error of ours, on every rank."""
         if self.count == 1:
             return work()
         held: list[Any] = [None, None]  # what it gives, and the error

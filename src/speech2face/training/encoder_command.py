@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from speech2face.console import ProgressCallback
-from speech2face.data.shards import INDEX
+from speech2face.data.shard_index import INDEX
 from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
@@ -31,7 +31,7 @@ from speech2face.training.voice_encoder import (
 
 @dataclass(frozen=True)
 class Options:
-    """What may be asked for beside the recipe."""
+    """Options of a training beside its recipe."""
 
     speaker: Path | None = None  # networks to start from
     device: str = "cpu"

@@ -44,15 +44,15 @@ def make_network(network: Network, seed: int = 0) -> nn.Module:
 
 
 def load_encoder(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The encoder of a weights file, ready to run, and the facts of its making.
+    """The encoder of a weights file, ready to run, and the file's metadata.
 
     Raises ModelError where the file is none, or of another network.
     """
-    tensors, facts = load_weights(path)
+    tensors, metadata = load_weights(path)
     sizes: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in facts["recipe"]["network"].items()
+        k: tuple(v) if isinstance(v, list) else v for k, v in metadata["recipe"]["network"].items()
     }
-    match facts.get("network"):
+    match metadata.get("network"):
         case "paper_voice_encoder":
             network = PaperVoiceEncoder(PaperVoiceEncoderConfig(**sizes))
         case "attentive_encoder":
@@ -60,4 +60,4 @@ def load_encoder(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         case _:
             return load_voice_encoder(path)
     network.load_state_dict(float32(tensors))
-    return network.eval(), facts
+    return network.eval(), metadata

@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 from speech2face import __version__
 from speech2face.console import ProgressCallback
-from speech2face.data.shards import read_index
+from speech2face.data.shard_index import read_index
 from speech2face.data.splits import split_shares
 from speech2face.data.voice_encoder_data import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
@@ -30,7 +30,7 @@ from speech2face.metrics.matching import average_people, centred_cosine, two_way
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.training.batches import HeldBatches, Source, StreamedBatches, average_face
+from speech2face.training.batches import BatchSource, HeldBatches, StreamedBatches, average_face
 from speech2face.training.checkpoint import hash_weights, save_weights
 from speech2face.training.distributed import SINGLE_PROCESS, Processes
 from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
@@ -87,7 +87,7 @@ class EndToEndTask:
         self,
         recipe: EndToEndRecipe,
         network: nn.Module,
-        source: Source,
+        source: BatchSource,
         held_out: Voices,
         average: np.ndarray,
         paper: PaperLoss | None = None,
@@ -233,7 +233,7 @@ def train_end_to_end(
         )
     else:
         network = make_network(recipe.network, recipe.seed)
-    facts: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "network": KINDS[type(recipe.network)],
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
@@ -249,12 +249,12 @@ def train_end_to_end(
     if recipe.balanced:
         task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
     report = report_progress(show, "training the voice encoder")
-    fit(task, recipe.loop, folder / "end-to-end", facts, report, options, processes)
+    fit(task, recipe.loop, folder / "end-to-end", metadata, report, options, processes)
     path = folder / "voice_encoder.safetensors"
     if processes.first:
-        # Only here, not where a resumed run compares its facts: another machine balances to other
-        # last digits.
-        save_weights(path, network.cpu().state_dict(), {**facts, "paper": asdict(task.paper)})
+        # Not in the metadata that a resumed run compares: another machine balances to other last
+        # digits.
+        save_weights(path, network.cpu().state_dict(), {**metadata, "paper": asdict(task.paper)})
     return path
 
 
@@ -284,7 +284,7 @@ def _split_people(
     return train, held_out, average, source.origin
 
 
-def _open(train: Voices | Path, reading: Reading, workers: int) -> Source:
+def _open(train: Voices | Path, reading: Reading, workers: int) -> BatchSource:
     if isinstance(train, Path):
         return StreamedBatches(train, reading, workers)
     return HeldBatches(train, reading)

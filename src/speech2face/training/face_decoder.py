@@ -82,7 +82,7 @@ def train_face_decoder(
     pairs = _choose_drawn(pairs)
     path = folder / WEIGHTS
     met = identify_pairs([p for p in pairs if p.person not in without], KINDS)
-    facts = {
+    metadata = {
         "network": "face_decoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
@@ -91,7 +91,7 @@ def train_face_decoder(
         "clips": met.clips,
         "version": __version__,
     }
-    if path.is_file() and load_weights(path)[1] == json.loads(json.dumps(facts)):
+    if path.is_file() and load_weights(path)[1] == json.loads(json.dumps(metadata)):
         return path
     pictures = [p.canonical for p in pairs]
     measured = _measure(pictures, recipe, cache, show, "canonical")
@@ -107,7 +107,7 @@ def train_face_decoder(
     faces = _measure([p.face for p in pairs], recipe, cache, show, "faces")
     decoder = solve(recipe, _add_views(targets, drawn, faces), shape)
     folder.mkdir(parents=True, exist_ok=True)
-    save_weights(path, decoder.state_dict(), facts)
+    save_weights(path, decoder.state_dict(), metadata)
     return path
 
 
@@ -272,19 +272,19 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 
 
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
-    """The decoder of a weights file, ready to draw, and the facts of its making.
+    """The decoder of a weights file, ready to draw, and the file's metadata.
 
     Raises ModelError where it is of a version that drew no layers.
     """
-    tensors, facts = load_weights(path)
+    tensors, metadata = load_weights(path)
     if "hair_front" not in tensors:
         raise ModelError(f"{path}: weights of a face decoder of version 0.2 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
-        FaceDecoderConfig(**facts["recipe"]["network"]), None, shapes - 1, colours
+        FaceDecoderConfig(**metadata["recipe"]["network"]), None, shapes - 1, colours
     )
     network.load_state_dict(tensors)
-    return network.eval(), facts
+    return network.eval(), metadata
 
 
 def set_hair_centre(network: FaceDecoder, average: np.ndarray) -> None:

@@ -71,12 +71,12 @@ def train_fold_encoder(
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = load_speaker(recipe, speaker)
-    facts = {
+    metadata = {
         **fold,
         "data": clips.voices.data,
         "recipe": asdict(recipe),
         "start": hash_weights(network.speaker),
         "version": __version__,
     }
-    head, tuned = tune(recipe, network, clips, ~held_out, folder, facts, show)
+    head, tuned = tune(recipe, network, clips, ~held_out, folder, metadata, show)
     return FoldEncoder(recipe, network, head, tuned, folder)

@@ -112,7 +112,7 @@ def solve_head(
 def log_likelihood_ratios(
     head: HeadSolution, means: np.ndarray, seconds: np.ndarray, faces: np.ndarray
 ) -> np.ndarray:
-    """How much more a voice is a face's than anybody's: (n voices, n faces), nats.
+    """Log likelihood ratio of each face to the prior, by voice: (n voices, n faces), nats.
 
     log N(face; shown, covariance + t) − log N(face; average, prior + t), with t `TOLERANCE` times
     the mean residual variance: a few hundred people do not pin the narrow directions of a

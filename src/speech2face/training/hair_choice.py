@@ -1,4 +1,4 @@
-"""Which hair a face has: logistic regressions on the direction of its embedding."""
+"""Chooses a face's hair: logistic regressions on the direction of its embedding."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to step: all that decides the curve. By AdamW, which without weight decay is Adam.
+    """Settings that decide the learning curve. AdamW, which without weight decay is Adam.
 
     The learning rate warms up. By the schedule "cosine" it then stays, and falls by a cosine to a
     hundredth; by "decay" it is multiplied by `decay` after each `decay_steps`.
@@ -65,7 +65,7 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run: none of it changes the learning curve, but for rounding."""
+    """Settings of a run that change the learning curve by no more than rounding."""
 
     checkpoint_seconds: float = 120.0
     log_every: int = 10  # steps; at least ten rows a run
@@ -74,7 +74,7 @@ class RunOptions:
 
 
 class Task(Protocol):
-    """What is trained. On many processes each has a task of its own, made with its rank."""
+    """The task that is trained. Each of many processes has its own, made with its rank."""
 
     @property
     def network(self) -> nn.Module: ...
@@ -102,7 +102,7 @@ class ValidatedTask(Task, Protocol):
 
 @dataclass(frozen=True)
 class StepReport:
-    """Where a run is, for whoever shows it."""
+    """Progress of a run, to be shown."""
 
     step: int
     steps: int
@@ -131,7 +131,7 @@ def fit(
     task: Task,
     config: LoopConfig,
     folder: Path,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     show: Callable[[StepReport], None] | None = None,
     options: RunOptions | None = None,
     processes: Processes = SINGLE_PROCESS,
@@ -139,7 +139,7 @@ def fit(
     """Train `task.network` to the last step and leave the averaged weights in it.
 
     `folder`, which all processes see, gets checkpoint.safetensors, log.jsonl and TensorBoard's
-    events; a run found there goes on, unless it was of another config or other facts (ModelError).
+    events; a run found there goes on, unless its config or metadata differ (ModelError).
     With `validate_every` the best averaged weights are left instead, and in best.safetensors, and
     the run ends when patience does. SIGINT and SIGTERM save and raise Interrupted. A loss or
     gradient that is not finite stops with ModelError; the checkpoint before it stays.
@@ -153,9 +153,9 @@ def fit(
     device = next(iter(state.trained.values())).device
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
-    facts = {**facts, "loop": asdict(config)}
+    metadata = {**metadata, "loop": asdict(config)}
     if path.is_file():
-        state.load(path, facts)
+        state.load(path, metadata)
         log.info("going on at step %d of %s", state.step, path)
     if options.compile:
         network.compile()
@@ -193,7 +193,7 @@ def fit(
             figures = {}
             if config.validate_every and state.step % config.validate_every == 0:
                 best = folder / "best.safetensors"
-                figures = _validate(cast(ValidatedTask, task), state, best, facts, processes)
+                figures = _validate(cast(ValidatedTask, task), state, best, metadata, processes)
             over = _is_over(state, config)
             if curve and (step % log_every == 0 or over or figures):
                 throughput = meter.measure(state.step - first)
@@ -209,7 +209,7 @@ def fit(
             late = time.monotonic() - saved > options.checkpoint_seconds
             if curve and (over or stopping or late):
                 curve.flush()
-                state.save(path, facts)
+                state.save(path, metadata)
                 saved = time.monotonic()
             if stopping and not over:
                 processes.wait()  # a process that ends may take the others with it
@@ -308,7 +308,7 @@ def _validate(
     task: ValidatedTask,
     state: TrainingState,
     path: Path,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     processes: Processes,
 ) -> dict[str, float]:
     """Rank 0's figures of the averaged weights, which `path` gets if they are the best so far."""
@@ -320,7 +320,7 @@ def _validate(
             value += next(iter(figures.values()))
             if value.item() < state.best:
                 place = {"step": state.step, "validation": figures}
-                save_weights(path, state.network.state_dict(), {**facts, **place})
+                save_weights(path, state.network.state_dict(), {**metadata, **place})
     figure = processes.broadcast(value).item()
     better = figure < state.best
     state.best, state.waited = (figure, 0) if better else (state.best, state.waited + 1)

@@ -39,15 +39,16 @@ def export_model(
     """
     if (folder / "card.json").exists() and not force:
         raise UsageError(f"{folder} holds a model; --force overwrites it.")
-    encoder, encoder_facts = load_voice_encoder(voice_encoder)
-    decoder, decoder_facts = load_face_decoder(face_decoder)
-    spaces = {facts["recipe"]["face_encoder"] for facts in (encoder_facts, decoder_facts)}
+    encoder, encoder_metadata = load_voice_encoder(voice_encoder)
+    decoder, decoder_metadata = load_face_decoder(face_decoder)
+    both = (encoder_metadata, decoder_metadata)
+    spaces = {metadata["recipe"]["face_encoder"] for metadata in both}
     if len(spaces) > 1:
         raise ModelError(f"encoder and decoder live in different spaces: {', '.join(spaces)}.")
     contents = {
-        facts["face_encoder"]  # which older weights do not name
-        for facts in (encoder_facts, decoder_facts)
-        if "face_encoder" in facts
+        metadata["face_encoder"]  # which older weights do not name
+        for metadata in both
+        if "face_encoder" in metadata
     }
     if len(contents) > 1:
         raise ModelError(
@@ -66,7 +67,7 @@ def export_model(
         ["waveform"],
         ["mean", "covariance", "average", "shown"],
         ({0: "batch", 1: "samples"},),
-        _metadata(encoder_facts),
+        _to_onnx_metadata(encoder_metadata),
     )
     hair, turn = torch.zeros(2, decoder.kinds), torch.zeros(2, decoder.kinds)
     export_onnx(
@@ -76,13 +77,13 @@ def export_model(
         ["embedding", "hair", "turn"],
         ["picture", "landmarks"],
         ({0: "batch"},) * 3,
-        _metadata(decoder_facts),
+        _to_onnx_metadata(decoder_metadata),
     )
     files = [*FILES]
     (folder / UNTUNED).unlink(missing_ok=True)
     if untuned := load_untuned(voice_encoder):
         packed = pack_untuned(untuned, encoder.speaker.state_dict())
-        save_weights(folder / UNTUNED, packed, encoder_facts)
+        save_weights(folder / UNTUNED, packed, encoder_metadata)
         files.append(UNTUNED)
     card = Card(
         name=name,
@@ -91,13 +92,13 @@ def export_model(
         summary=summary,
         face_encoder=spaces.pop(),
         sha256={file: hash_file(folder / file) for file in files},
-        facts={"voice_encoder": encoder_facts, "face_decoder": decoder_facts},
-        typical=decoder_facts["recipe"].get("typical", 1.0),
+        facts={"voice_encoder": encoder_metadata, "face_decoder": decoder_metadata},
+        typical=decoder_metadata["recipe"].get("typical", 1.0),
         hair_shapes=decoder.shapes - 1,
     )
     save_card(folder, card)
     return card
 
 
-def _metadata(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {"speech2face": json.dumps(facts)}
+def _to_onnx_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {"speech2face": json.dumps(metadata)}

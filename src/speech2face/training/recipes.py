@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
+from speech2face.named_choices import suggest
 from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
@@ -238,5 +239,7 @@ def enter_space(recipe: Recipe, face_encoder: str) -> Recipe:
 def find_recipe(recipes: Mapping[str, Callable[[], Recipe]], name: str) -> Recipe:
     """The recipe of a name; raises UsageError with the names there are."""
     if name not in recipes:
-        raise UsageError(f"no recipe {name}; there are {', '.join(recipes)}.")
+        raise UsageError(
+            f"no recipe {name}; there are {', '.join(recipes)}.{suggest(name, recipes)}"
+        )
     return recipes[name]()

@@ -36,8 +36,9 @@ from speech2face.data.degradations import (
     reverberate,
     telephone,
 )
+from speech2face.data.sample_codec import decode_target
+from speech2face.data.shard_index import read_index
 from speech2face.data.shard_reader import cut_order, read_stretches
-from speech2face.data.shards import decode_target, read_index
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 
@@ -60,7 +61,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a side of a set is read."""
+    """Settings of reading a side of a set."""
 
     batch: int = 16
     seconds: tuple[float, float] = (0.5, 10.0)  # of crops, from and to
@@ -112,7 +113,7 @@ class SpeechAndFaces(IterableDataset[Batch]):
         return self.read(epoch, (info.id + start) % info.num_workers, info.num_workers, start)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """What is read from now on: this epoch, from its batch `start` on."""
+        """Read this epoch from now on, from its batch `start` on."""
         self._place.copy_(torch.tensor([epoch, start]))
 
     def read(
@@ -167,7 +168,7 @@ def crop(sound: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray
 
 
 def augment(sound: np.ndarray, chances: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """What may happen to a recording, float32 (n,) → (n,), as chance wills."""
+    """Random degradations of a recording, float32 (n,) → (n,)."""
     if rng.random() < chances.reverberation:
         sound = reverberate(sound, rng.uniform(*RT60), rng.uniform(*DIRECT), _seed(rng))
     if rng.random() < chances.noise:

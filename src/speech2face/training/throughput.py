@@ -1,4 +1,4 @@
-"""How fast a training goes, also as a share of what its device can do.
+"""Throughput of a training, also as a share of its device's peak.
 
 Floating-point operations are those of matrix products, convolutions and attention, counted by
 torch while a batch goes forward and back; the peak is measured with one large matrix product.
@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast the steps since the last measurement went."""
+    """Throughput of the steps since the last measurement."""
 
     seconds_a_step: float
     clips_per_second: float | None  # of all processes; None if the task does not count clips

@@ -36,11 +36,11 @@ def unpack_untuned(packed: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) ->
     Weights of half precision, which models of version 0.1 bring along, stay as they are.
     """
     untuned = {}
-    for name, told in packed.items():
-        if told.dtype != torch.uint8:
-            untuned[name] = told
+    for name, tensor in packed.items():
+        if tensor.dtype != torch.uint8:
+            untuned[name] = tensor
             continue
-        planes = np.frombuffer(lzma.decompress(told.numpy().tobytes()), np.uint8).reshape(4, -1)
+        planes = np.frombuffer(lzma.decompress(tensor.numpy().tobytes()), np.uint8).reshape(4, -1)
         folded = np.ascontiguousarray(planes.T).view("<u4").ravel().astype(np.int64)
         steps = np.where(folded % 2, -(folded + 1) // 2, folded // 2)
         place = _count(tuned[name]) + steps

@@ -141,7 +141,7 @@ def train_voice_encoder(
     network = load_speaker(recipe, speaker)
     clips = prepare_clips(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
-    facts = {
+    metadata = {
         "network": "voice_encoder",
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
@@ -153,12 +153,12 @@ def train_voice_encoder(
         "version": __version__,
     }
     before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
-    head, _ = tune(recipe, network, clips, everyone, folder, facts, show)
+    head, _ = tune(recipe, network, clips, everyone, folder, metadata, show)
     set_head(network, head)
     tuned = network.speaker.state_dict()
     untuned = {f"untuned/{k}": v for k, v in before.items() if not torch.equal(v, tuned[k])}
     path = folder / "voice_encoder.safetensors"
-    save_weights(path, network.state_dict() | untuned, facts)
+    save_weights(path, network.state_dict() | untuned, metadata)
     return path
 
 
@@ -168,7 +168,7 @@ def tune(
     clips: ClipFeatures,
     chosen: np.ndarray,
     folder: Path,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     show: ProgressCallback,
 ) -> tuple[HeadSolution, ClipFeatures]:
     """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
@@ -181,7 +181,7 @@ def tune(
     set_head(network, head)
     task = TuningTask(recipe, network, clips, np.flatnonzero(chosen))
     report = report_progress(show, "tuning the voice encoder")
-    fit(task, recipe.tuning, folder / "tuning", facts, report)
+    fit(task, recipe.tuning, folder / "tuning", metadata, report)
     tuned = clips.extract_again(network.speaker, folder, show)
     return solve(recipe, tuned, chosen), tuned
 
@@ -225,7 +225,7 @@ class TuningTask:
             parameter.requires_grad_(name.startswith(recipe.tuned))
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """What CAM++'s blocks are given (B, 128, time), GE2E's (B, 256), and faces (B, D)."""
+        """Inputs of CAM++'s blocks (B, 128, time), GE2E's embeddings (B, 256), and faces (B, D)."""
         frozen = self._clips.frozen
         assert frozen
         time = round(self._recipe.tuning_seconds * FRAMES_A_SECOND)
@@ -260,17 +260,17 @@ def load_untuned(path: Path) -> dict[str, Tensor]:
 
 
 def load_voice_encoder(path: Path) -> tuple[VoiceEncoder, dict[str, Any]]:
-    """The released network of a weights file, ready to run, and the facts of its making.
+    """The released network of a weights file, ready to run, and the file's metadata.
 
     Raises ModelError where the file is none, or of another network.
     """
-    tensors, facts = load_weights(path)
-    if (found := facts.get("network", "voice_encoder")) != "voice_encoder":
+    tensors, metadata = load_weights(path)
+    if (found := metadata.get("network", "voice_encoder")) != "voice_encoder":
         raise ModelError(f"{path}: holds a {found}; wanted the released network, a voice_encoder.")
     tensors = {k: v for k, v in tensors.items() if not k.startswith("untuned/")}
-    sizes = facts["recipe"]["network"]
+    sizes = metadata["recipe"]["network"]
     network = VoiceEncoder(
         VoiceEncoderConfig(sizes["face_embedding"], read_config(sizes["speaker"]))
     )
     network.load_state_dict(float32(tensors))
-    return network.eval(), facts
+    return network.eval(), metadata

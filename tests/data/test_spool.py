@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out, the same bytes every time, and kills cost nothing."""
+"""Sets while they are made: the same bytes every time, and kills cost nothing."""
 
 import json
 import os
@@ -6,8 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,25 +20,20 @@ from helpers.finished_samples import (
     PACKING,
     SECONDS,
     add,
+    damage,
     make_outcomes,
     make_sample,
     make_set,
     read_bytes,
 )
-from speech2face.data import shards
+from speech2face.data import shard_plan
+from speech2face.data import spool as spool_module
 from speech2face.data.ledger import format_data_card, make_entry, read_ledger, summarise
+from speech2face.data.sample_codec import decode_target, encode_sample, name_key
 from speech2face.data.samples import Sample
+from speech2face.data.shard_index import Packing, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples, read_side
-from speech2face.data.shards import (
-    Packing,
-    Spool,
-    decode_sample,
-    decode_target,
-    encode_sample,
-    name_key,
-    read_index,
-    verify_shards,
-)
+from speech2face.data.spool import Spool
 from speech2face.data.voice_encoder_data import read_voices
 from speech2face.errors import UsageError
 
@@ -55,47 +49,6 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("set")
     make_set(folder, make_outcomes(COUNT))
     return folder
-
-
-def files_of(piece: bytes, folder: Path) -> dict[str, bytes]:
-    (folder / "piece.tar").write_bytes(piece)
-    with tarfile.open(folder / "piece.tar") as tar:
-        members = {member.name: member for member in tar}
-        assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in members.values()} == {
-            (0, 0, 0, "", 0o644)
-        }
-        return {n.split(".", 1)[1]: tar.extractfile(m).read() for n, m in members.items()}
-
-
-@pytest.mark.parametrize("seconds", [0.5, 1.23456, 10.0])
-def test_a_sample_comes_back(seconds, tmp_path):
-    sample = make_sample(3, seconds=seconds)
-    files = files_of(encode_sample(sample), tmp_path)
-    assert sorted(files) == ["embedding.npy", "face.jpg", "flac", "json"]
-    again = decode_sample(files)
-    assert again.source == sample.source
-    assert again.speech.dtype == np.float32
-    np.testing.assert_allclose(again.speech, sample.speech - sample.speech.mean(), atol=4e-5)
-    np.testing.assert_array_equal(again.embedding, sample.embedding)
-    np.testing.assert_allclose(again.face.astype(int), sample.face, atol=8)
-    np.testing.assert_equal(astuple(again.quality), astuple(sample.quality))  # NaN too
-    assert json.loads(files["json"])["quality"]["agreement"] is None
-    assert encode_sample(sample) == encode_sample(make_sample(3, seconds=seconds))
-
-
-def test_sound_beyond_full_scale_is_cut_off_there(tmp_path):
-    sample = make_sample(0)
-    sample.speech[:4] = [1.5, -1.5, 1, -1]
-    speech = decode_sample(files_of(encode_sample(sample), tmp_path)).speech
-    np.testing.assert_allclose(speech[:4], [1, -1, 1, -1], atol=5e-3)
-
-
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_keys_are_plain_and_tell_clips_apart(one, other):
-    key = name_key(one)
-    assert key.isascii()
-    assert not set(key) & set("./~ \0")
-    assert (key == name_key(other)) == (one == other)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # they leave the file to the collector
@@ -195,7 +148,7 @@ def test_killed_at_any_change_of_the_disk(monkeypatch, tmp_path):
             patched.setattr("os.replace", count_down(os.replace))
             patched.setattr(Path, "unlink", count_down(Path.unlink))
             patched.setattr("shutil.rmtree", count_down(shutil.rmtree))
-            patched.setattr(shards, "append_entry", count_down(shards.append_entry))
+            patched.setattr(spool_module, "append_entry", count_down(spool_module.append_entry))
             try:
                 make_set(folder, outcomes)
             except Killed:
@@ -318,14 +271,6 @@ def test_a_line_that_comes_twice_counts_once(finished, tmp_path):
         assert len(spool.entries()) == COUNT
 
 
-def damage(path: Path, harm: str) -> None:
-    held = path.read_bytes()
-    if harm == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(held[:-1] if harm == "cut" else held.replace(b"fLaC", b"fLaD", 1))
-
-
 def test_a_clip_that_kills_is_not_begun_for_ever(tmp_path):
     for started in (True, True, False):
         with Spool(tmp_path, PACKING, FACTS) as spool:
@@ -372,27 +317,8 @@ def test_nothing_kept_and_too_few_people(tmp_path):
         spool.add(make_entry(make_sample(0), SECONDS))
 
 
-@pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
-def test_damage_is_told_in_a_line(harm, tmp_path):
-    index = make_set(tmp_path, make_outcomes(8))
-    path = tmp_path / index.shards[0].name
-    damage(path, harm)
-    with pytest.raises(UsageError, match=f"{path.name} is (missing|damaged or changed); copy") as e:
-        verify_shards(index)
-    assert "\n" not in str(e.value)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"shards": [1]}', '{"shards": [], "who": 1}'])
-def test_what_is_no_index(text, tmp_path):
-    with pytest.raises(UsageError, match=r"no index\.json; give a folder that"):
-        read_index(tmp_path)
-    (tmp_path / "index.json").write_text(text)
-    with pytest.raises(UsageError, match="not an index of shards"):
-        read_index(tmp_path)
-
-
 def test_preparation_needs_no_torch():
-    rooms = ("data.shards", "data.ledger", "data.splits", "preparation.sources")
+    rooms = ("data.spool", "data.ledger", "data.splits", "preparation.sources")
     imports = "; ".join(f"import speech2face.{room}" for room in rooms)
     code = f"import sys; {imports}; print(sys.modules.keys() & {{'torch', 'webdataset', 'yt_dlp'}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -420,16 +346,6 @@ def test_a_mean_over_frames_comes_back_and_can_be_the_target(tmp_path):
         assert ("mean.npy" in files) == (not np.array_equal(steady, plain))
 
 
-def test_what_further_recognisers_say_comes_back(tmp_path):
-    sample = see(make_sample(3), 0.5)
-    files = files_of(encode_sample(sample), tmp_path)
-    assert sorted(files) == ["embedding.npy", "face.jpg", "flac", "json", "sface.npy"]
-    again = decode_sample(files).embeddings("dlib")
-    assert set(again) == {"dlib", "sface"}
-    np.testing.assert_array_equal(again["sface"], sample.further["sface"])
-    np.testing.assert_array_equal(again["dlib"], sample.embedding)
-
-
 def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, monkeypatch):
     """Persons 0 to 3 have one face to dlib; SFace tells the second and third apart."""
     samples = [make_sample(number, f"person {number}") for number in range(6)]
@@ -440,7 +356,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
     unlike = iter(np.eye(99))
-    monkeypatch.setattr(shards.SpeakerFeatures, "embed", lambda *_: next(unlike))
+    monkeypatch.setattr(shard_plan.SpeakerFeatures, "embed", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],
@@ -452,7 +368,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     assert (doubtful["sface"], doubtful["dlib"]) == (0.306, 0.0)
     for side in index.people:
         voices = read_voices(tmp_path, "dlib", lambda *_: None, side)
-        assert np.isnan(voices.looks.sface).all(1).sum() == voices.clips.count(clips[5])
+        assert np.isnan(voices.identities.sface).all(1).sum() == voices.clips.count(clips[5])
     card = format_data_card("set", [], index.people, doubtful=index.doubtful, joined=index.joined)
     assert "## Faces to look at" in card
     assert f"| {' | '.join(doubtful['clips'])} | 0.31 | 0.00 | 0.00 |" in card

@@ -1,0 +1,25 @@
+"""Names chosen among a few: what a misspelt one was probably meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+LIKENESS = 0.65  # from 0 to 1, of a misspelt name and what it may have been meant for
+
+
+def find_meant(name: Any, known: Iterable[str]) -> str | None:
+    """The name, of those that are known, that is most like this one, if any is like it."""
+    if not isinstance(name, str):
+        return None
+    from difflib import get_close_matches
+
+    folded = {one.casefold(): one for one in known}
+    meant = get_close_matches(name[:100].casefold(), folded, n=1, cutoff=LIKENESS)
+    return folded[meant[0]] if meant else None
+
+
+def suggest(name: Any, known: Iterable[str]) -> str:
+    """A question that ends a message on an unknown name; nothing where no name is like it."""
+    meant = find_meant(name, known)
+    return f" Did you mean {meant}?" if meant else ""
