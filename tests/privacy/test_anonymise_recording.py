@@ -55,7 +55,8 @@ def test_a_long_recording_takes_no_more_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What listening to the result takes is tests/test_speech.py's.
-    monkeypatch.setattr("speech2face.privacy.anonymise_recording.find_speech", lambda _: None)
+    listening = "speech2face.privacy.anonymise_recording.find_speech"
+    monkeypatch.setattr(listening, lambda *_, **__: None)
     recording, target = tmp_path / "long.flac", tmp_path / "out.flac"
     soundfile.write(recording, np.tile(noise(30), 30), RATE)  # 15 minutes, 58 MB as float32
     tracemalloc.start()

@@ -279,8 +279,9 @@ def audit(
     if out:
         from speech2face.reports.audit_page import draw_recording
 
-        part = {"from": since, "to": until, "track": track, "speaker": speaker}
-        settings = {"method": used_method, **part}
+        part = {"from": since, "to": until, "track": track}
+        chosen = {} if whom == "longest" else {"speaker": whom}
+        settings = {"method": used_method, **part, **chosen}
         recordings = {"recording": source, **({} if plain is None else {"original": plain})}
         made = describe_audit(used_model, settings, recordings if provenance else {})
         write_page(draw_recording(result, made, provenance), out, force)
