@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from speech2face.speaker_clustering import OTHER_CHANNEL, find_people, group
+from speech2face.speaker_clustering import OTHER_CHANNEL, find_people, group, sound_like_one
 
 
 def test_groups_join_by_their_mean_cosine() -> None:
@@ -35,6 +35,14 @@ def test_people_are_found_and_a_single_window_is_none() -> None:
     assert len(find_people(voices(8, 5, 3))) == 3
     assert len(find_people(voices(8, 1, 3))) == 2
     assert len(find_people(voices(1))) == 1
+
+
+def test_one_person_is_seen_at_once_where_there_is_no_doubt() -> None:
+    assert sound_like_one(voices(6))
+    assert not sound_like_one(voices(20, 1))
+    assert not sound_like_one(voices(3, 3, spread=0.01))
+    assert not sound_like_one(voices(6, spread=0.095))  # alike, but not surely
+    assert not sound_like_one(voices(1))
 
 
 def test_a_channel_each_makes_voices_less_alike() -> None:

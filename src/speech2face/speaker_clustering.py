@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 ALIKE = 0.33  # mean cosine down to which two groups of windows are one person
+SURELY_ALIKE = 0.40  # the same, where it leaves no doubt
 OTHER_CHANNEL = 0.2  # by which two windows in different channels count as less alike
 LEAST_WINDOWS = 2  # of a person
 REASSIGNED = 2  # times that windows are given to the nearest person
@@ -28,6 +29,12 @@ def find_people(features: np.ndarray, channels: np.ndarray | None = None) -> np.
         labels = (features @ centres.T).argmax(axis=1)
         centres = _average(features, labels, np.unique(labels))
     return centres
+
+
+def sound_like_one(features: np.ndarray) -> bool:
+    """Whether embeddings (n, d) of length 1 are one person's without doubt."""
+    labels = group((features @ features.T).astype(np.float64), SURELY_ALIKE)
+    return len(labels) > 1 and not labels.any()
 
 
 def group(cosines: np.ndarray, alike: float = ALIKE) -> np.ndarray:

@@ -8,8 +8,9 @@ those of two people are not. A single window makes no person: where two speak at
 follows the other, it is of neither. Each chunk of 32 ms belongs to whom the windows over it are
 nearest to. Where each person has a channel (`speaker_channels.py`), channels tell who speaks.
 
-Of a long recording `MOST_WINDOWS`, spread evenly, are listened to, and the speech between two
-belongs to whom the nearest window does. So time and memory do not grow with its length.
+Where every other window leaves no doubt that one person speaks, as mostly where one does, the rest
+are not listened to. Of a long recording there are `MOST_WINDOWS`, spread evenly, and the speech
+between two belongs to whom the nearest window does. So time and memory do not grow with its length.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 
 from speech2face.media import SAMPLE_RATE
 from speech2face.speaker_channels import NONE, find_own_channel, find_voice_channels
-from speech2face.speaker_clustering import LEAST_WINDOWS, find_people
+from speech2face.speaker_clustering import LEAST_WINDOWS, find_people, sound_like_one
 from speech2face.speaker_features import SHORTEST, WIDTH, open_speaker_features
 from speech2face.speech_selection import Stretch
 from speech2face.voice_activity import CHUNK
@@ -105,8 +106,13 @@ class SpeakerSearch:
         windows = sorted((window for _, window in self._windows), key=lambda w: w.start)
         if len(windows) < 2 * LEAST_WINDOWS:
             return _all_of_one(self._spans)
+        features = np.empty((len(windows), WIDTH), np.float32)
+        features[::2] = _embed(windows[::2])
+        if sound_like_one(features[::2]):
+            return _all_of_one(self._spans)
+        features[1::2] = _embed(windows[1::2])
         timeline = _Timeline(self._spans, windows)
-        timeline.judge(_embed(windows), channel_levels)
+        timeline.judge(features, channel_levels)
         while len(timeline.people) > 1 and timeline.seconds.min() < LEAST_SECONDS:
             timeline.leave_out(int(timeline.seconds.argmin()))
         if len(timeline.people) < 2:
