@@ -94,7 +94,7 @@ def test_a_missing_library_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -
     asr._load_networks.cache_clear()
     monkeypatch.setitem(sys.modules, "pyworld", None)
     monkeypatch.setattr(asr, "PACKAGE", "no_such_package")
-    with pytest.raises(ModelError, match=r"not installed: pip install 'speech2face\[audit\]'"):
+    with pytest.raises(ModelError, match=r"not installed: pip install '.\[audit\]' in a checkout"):
         load_anonymiser(name)(example_speech()[0], 0)
 
 

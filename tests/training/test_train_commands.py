@@ -96,7 +96,7 @@ def test_a_device_that_is_not_there_is_a_usage_error(data, tmp_path):
     done = run(*command, "--out", tmp_path / "run", "--recipe", "debug", "--device", "tpu")
     assert (done.returncode, done.stderr) == (
         2,
-        "speech2face: --device is cpu or cuda, not tpu.\n",
+        "speech2face: --device is cpu or cuda, not tpu. Did you mean cpu?\n",
     )
     if not torch.cuda.is_available():
         done = run(*command, "--out", tmp_path / "run", "--recipe", "debug", "--device", "cuda")
