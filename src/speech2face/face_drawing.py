@@ -10,7 +10,7 @@ import numpy as np
 
 from speech2face.check_numbers import check_whole
 from speech2face.errors import UsageError
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 
 if TYPE_CHECKING:
     from speech2face.runtime import Session

@@ -17,7 +17,7 @@ from typing import Any
 
 from speech2face.errors import ModelError, UsageError
 from speech2face.files import write_atomically
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from speech2face.check_numbers import check_number, check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,9 +6,9 @@ import pytest
 
 from helpers.synthetic_pairs import make_face_shape
 from speech2face.data import hair_prototypes
-from speech2face.data.bald_heads import uncover_skin
 from speech2face.data.decoder_data import frame, picture_grid
 from speech2face.data.hair_prototypes import CHROMA, LEAST_ALIKE, find_colours, find_shapes
+from speech2face.data.hair_removal import uncover_skin
 from speech2face.data.head_segmentation import (
     Heads,
     blur_half,

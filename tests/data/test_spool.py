@@ -26,7 +26,7 @@ from helpers.finished_samples import (
     make_set,
     read_bytes,
 )
-from speech2face.data import shard_plan
+from speech2face.data import set_plan
 from speech2face.data import spool as spool_module
 from speech2face.data.ledger import format_data_card, make_entry, read_ledger, summarise
 from speech2face.data.sample_codec import decode_target, encode_sample, name_key
@@ -356,7 +356,7 @@ def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, m
     samples[5] = replace(samples[5], embedding=samples[4].embedding)
     samples[4] = see(samples[4], 3.0)
     unlike = iter(np.eye(99))
-    monkeypatch.setattr(shard_plan.SpeakerFeatures, "embed", lambda *_: next(unlike))
+    monkeypatch.setattr(set_plan.SpeakerFeatures, "embed", lambda *_: next(unlike))
     index, clips = make_set(tmp_path, samples), [sample.source.clip for sample in samples]
     assert index.merged == [
         ["person 0", "person 3"],

@@ -11,7 +11,7 @@ from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import rating_networks
 from speech2face.evaluation.run_trials import format_scores, score_list
 from speech2face.evaluation.trial_lists import check_people, read_people, read_trials
-from speech2face.evaluation.verification_trials import PairScores, TripletScores
+from speech2face.evaluation.trial_scores import PairScores, TripletScores
 
 PEOPLE = 8
 KINDS = (("voices", "wav"), ("faces", "jpg"))

@@ -13,7 +13,7 @@ from speech2face.errors import ModelError
 from speech2face.privacy import disguise_detection
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.disguise_detection import FILE, describe, find_disguise, load_classifier
-from speech2face.privacy.disguise_mark import make_mark
+from speech2face.privacy.disguise_metadata import make_mark
 from speech2face.speech import find_speech
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

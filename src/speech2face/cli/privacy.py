@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speech2face.cli.argument_values import (
+    check_skipping,
+    find_inputs,
+    find_one,
+    parse_part,
+    parse_speaker,
+)
 from speech2face.cli.options import (
     AllFiguresAsJson,
     Force,
@@ -18,13 +25,6 @@ from speech2face.cli.options import (
     SpeakerChoice,
     To,
     Track,
-)
-from speech2face.cli.parse_arguments import (
-    check_skipping,
-    find_inputs,
-    find_one,
-    parse_part,
-    parse_speaker,
 )
 from speech2face.cli.recordings import report_used_speech
 from speech2face.console import ProgressBars, print_message

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speech2face.cli.argument_values import (
+    check_skipping,
+    find_inputs,
+    parse_part,
+    parse_speaker,
+)
 from speech2face.cli.options import (
     Force,
     From,
@@ -17,12 +23,6 @@ from speech2face.cli.options import (
     SpeakerChoice,
     To,
     Track,
-)
-from speech2face.cli.parse_arguments import (
-    check_skipping,
-    find_inputs,
-    parse_part,
-    parse_speaker,
 )
 from speech2face.console import print_message
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES

@@ -9,7 +9,7 @@ import typer
 from speech2face.cli.options import ModelName
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 
 
 def serve(

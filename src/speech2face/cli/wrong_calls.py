@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from speech2face.cli.help_pages import describe_range
-from speech2face.named_choices import find_meant
+from speech2face.name_suggestions import find_meant
 
 NUMBERS = {"integer": "a whole number", "number": "a number"}  # in the words of typer
 UNKNOWN = re.compile(r"No such (option|command):? '?([^\s']+)")

@@ -5,7 +5,7 @@
     DIR/index.json          last of all: the finished set (shard_index.py)
 
 A finished clip is first a piece in the spool (sample_codec.py), then a line of the ledger. When all
-clips are finished a plan is made (shard_plan.py): the split, and which samples go into which shard.
+clips are finished a plan is made (set_plan.py): the split, and which samples go into which shard.
 Then shards are written, each beside its place and renamed, and only after that are its pieces
 deleted; last comes the index. So a kill at any point costs the clip or shard that was under way,
 and no more. A packed set that is to take more clips is taken apart again: its pieces go back into
@@ -29,6 +29,7 @@ from typing import Any, Self
 from speech2face.console import ProgressCallback
 from speech2face.data.ledger import Entry, append_entry, read_ledger, repair_ledger, to_json
 from speech2face.data.sample_codec import cut_pieces, name_key
+from speech2face.data.set_plan import digest_clip, plan_shards
 from speech2face.data.shard_index import (
     INDEX,
     Index,
@@ -38,7 +39,6 @@ from speech2face.data.shard_index import (
     read_index,
     upgrade_packing,
 )
-from speech2face.data.shard_plan import digest_clip, plan_shards
 from speech2face.errors import UsageError
 from speech2face.files import remove_partials, write_atomically
 from speech2face.model_folders import hash_file

@@ -35,11 +35,11 @@ from speech2face.evaluation.picture_measures import (
 from speech2face.evaluation.rated_pictures import RatedSet
 from speech2face.evaluation.rating_networks import AGE_SEX, LANDMARKS
 from speech2face.evaluation.robustness import measure_lengths, measure_robustness
+from speech2face.evaluation.stated_certainty import measure_calibration
 from speech2face.evaluation.system_differences import (
     measure_paired_differences,
     measure_win_differences,
 )
-from speech2face.evaluation.uncertainty import measure_calibration
 from speech2face.metrics.coverage import Calibrated
 from speech2face.metrics.evaluation_results import (
     EmotionRobustness,

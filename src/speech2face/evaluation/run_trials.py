@@ -24,7 +24,7 @@ from speech2face.evaluation.trial_lists import (
     is_voice,
     read_trials,
 )
-from speech2face.evaluation.verification_trials import (
+from speech2face.evaluation.trial_scores import (
     PairScores,
     TripletScores,
     score_pairs,

@@ -20,7 +20,7 @@ from speech2face.files import cannot_write, write_atomically
 from speech2face.media import SAMPLE_RATE, Source, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
-from speech2face.privacy.disguise_mark import SEVERAL, find_mark, make_mark
+from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
 from speech2face.speech import ANYONE, SILENCE, find_speech
 
 if TYPE_CHECKING:

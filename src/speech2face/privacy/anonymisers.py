@@ -31,7 +31,7 @@ import numpy as np
 
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 from speech2face.privacy.mcadams import McAdams
 from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.privacy.spectral_smoothing import Smoothing

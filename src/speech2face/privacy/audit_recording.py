@@ -27,7 +27,7 @@ from speech2face.metrics.audit_results import (
 )
 from speech2face.model_folders import Model, hash_file
 from speech2face.privacy.disguise_detection import PLAIN, find_disguise
-from speech2face.privacy.disguise_mark import find_mark
+from speech2face.privacy.disguise_metadata import find_mark
 from speech2face.privacy.leakage_estimate import (
     STRANGERS,
     Calibration,

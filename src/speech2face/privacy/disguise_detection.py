@@ -1,4 +1,4 @@
-"""Detects disguised voices: a small classifier, for files without a mark (disguise_mark.py).
+"""Detects disguised voices: a small classifier, for files without a mark (disguise_metadata.py).
 
 It looks at how the spectrum of ten milliseconds moves, at how regular the fine structure of
 voiced speech is, and at the shape of the wave; a small network makes a probability of these
@@ -23,7 +23,7 @@ from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import Disguise
 from speech2face.model_folders import ASSETS
-from speech2face.privacy.disguise_mark import find_mark
+from speech2face.privacy.disguise_metadata import find_mark
 
 FILE = "disguises.json"
 FRAME, HOP = 512, 160  # samples, 32 ms every 10 ms

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from speech2face.errors import Speech2FaceError, UsageError
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # with a process that is late: rank 0 validates while all wait

@@ -20,7 +20,6 @@ import torch
 from speech2face import __version__
 from speech2face.cartoon_traits import EYES, LIPS
 from speech2face.console import ProgressCallback
-from speech2face.data.bald_heads import uncover_skin
 from speech2face.data.decoder_data import Targets, build_targets, frame, picture_grid
 from speech2face.data.face_unwarping import (
     MeasuredFaces,
@@ -30,6 +29,7 @@ from speech2face.data.face_unwarping import (
     mirror_order,
 )
 from speech2face.data.hair_prototypes import HairColours, HairShapes, find_colours, find_shapes
+from speech2face.data.hair_removal import uncover_skin
 from speech2face.data.head_segmentation import Heads, blur_half, separate_heads, smooth_step
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError

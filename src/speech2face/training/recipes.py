@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
-from speech2face.named_choices import suggest
+from speech2face.name_suggestions import suggest
 from speech2face.networks.attentive_voice_encoder import AttentiveEncoderConfig
 from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig

@@ -11,7 +11,7 @@ from speech2face.errors import Speech2FaceError
 from speech2face.face_drawing import check_hair
 from speech2face.face_encoders import OnnxEncoderConfig, load_face_encoder
 from speech2face.model_folders import find_model
-from speech2face.named_choices import find_meant, suggest
+from speech2face.name_suggestions import find_meant, suggest
 from speech2face.pictures import check_style
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.training.distributed import check_device

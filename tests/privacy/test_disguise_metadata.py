@@ -14,7 +14,7 @@ from speech2face import __version__
 from speech2face.media import stream_audio
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
-from speech2face.privacy.disguise_mark import SEVERAL, Mark, find_mark, make_mark
+from speech2face.privacy.disguise_metadata import SEVERAL, Mark, find_mark, make_mark
 
 MARK = Mark(__version__, "mcadams")
 

@@ -9,7 +9,7 @@ from speech2face.evaluation.trial_lists import (
     PairTrial,
     TripletTrial,
 )
-from speech2face.evaluation.verification_trials import score_pairs, score_triplets
+from speech2face.evaluation.trial_scores import score_pairs, score_triplets
 from speech2face.metrics.roc import auc_and_eer
 
 
