@@ -125,7 +125,7 @@ def make_actors(made_up: MadeUp, monkeypatch) -> Path:
         face = folder / "face" / f"Actor_{actor}.png"
         made_up.know(face, np.eye(SIZE)[int(actor)])
 
-    def find_speech(source: str) -> SimpleNamespace:
+    def find_speech(source: str, **_: object) -> SimpleNamespace:
         hertz = (2 * int(Path(source).stem[-2:]) + 1) * RATE / 4 / SIZE  # the middle of a band
         return SimpleNamespace(samples=np.sin(np.arange(RATE) * 2 * np.pi * hertz / RATE))
 
