@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 
 from helpers.sounds import EXAMPLES, RATE, example_speech, music, noise, tones
 from speech2face.errors import NoSpeechError, UsageError
@@ -198,3 +199,10 @@ def test_a_part_of_a_recording(voice: np.ndarray) -> None:
     ):
         with pytest.raises(UsageError):
             find_speech((recording, RATE), **part)
+
+
+def test_a_short_clear_stretch_before_a_long_one_is_no_reason_to_refuse():
+    samples, rate = soundfile.read(EXAMPLES / "emma.flac", dtype="float32")
+    piece = np.array_split(samples, 6)[2]  # its clearest stretch lasts 0.2 s
+    for speaker in ("anyone", "longest"):
+        assert find_speech((piece, rate), speaker=speaker).speech_seconds > 0.6

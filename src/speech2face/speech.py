@@ -94,7 +94,7 @@ def find_speech(
     _check_lengths(max_seconds, min_seconds)
     stream = _open_stream(source, start, end, track)
     recording = _analyse(stream, wanted != ANYONE, progress)
-    recording.check(min_seconds)
+    recording.check(min_seconds, max_seconds)
     return recording.choose(wanted, max_seconds)
 
 
@@ -114,7 +114,7 @@ def find_each_speaker(
     """
     _check_lengths(max_seconds, min_seconds)
     recording = _analyse(_open_stream(source, start, end, track), True, progress)
-    recording.check(min_seconds)
+    recording.check(min_seconds, max_seconds)
     return [recording.choose(who.number, max_seconds) for who in recording.voices.speakers]
 
 
@@ -150,9 +150,9 @@ class _Recording:
     candidates: Candidates
     voices: Voices  # without speakers if nobody was told apart
 
-    def check(self, min_seconds: float) -> None:
+    def check(self, min_seconds: float, max_seconds: float) -> None:
         """Raises NoSpeechError."""
-        seconds = sum(s.seconds for s in self.candidates.choose(max(min_seconds, 0.5)))
+        seconds = sum(s.seconds for s in self.candidates.choose(max_seconds))
         if seconds < min_seconds:
             reason = _reason(self.analysed_seconds, self.loudest, seconds, min_seconds)
             raise NoSpeechError(f"{self.stream.name}: {reason}")
