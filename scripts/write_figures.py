@@ -33,8 +33,8 @@ def main() -> None:
         old = find_old(figures)
         sys.exit(f"not up to date: {'; '.join(old)}" if old else 0)
     FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
-    for name in pages():
-        text, changed = fill(name, figures)
+    for name, pieces in read_definitions()["pages"].items():
+        text, changed = fill(name, pieces, figures)
         (ROOT / name).write_text(text, encoding="utf-8")
         for line in changed:
             print(f"{name}: {line}")
@@ -42,7 +42,8 @@ def main() -> None:
 
 def find_old(figures: dict[str, dict[str, Any]]) -> list[str]:
     """What the files say that the results do not, a line each."""
-    old = [f"{name}: {line}" for name in pages() for line in fill(name, figures)[1]]
+    pages = read_definitions()["pages"].items()
+    old = [f"{name}: {line}" for name, pieces in pages for line in fill(name, pieces, figures)[1]]
     if not FIGURES.is_file() or json.loads(FIGURES.read_text(encoding="utf-8")) != figures:
         old.append(FIGURES.name)
     return old
@@ -52,16 +53,14 @@ def read_definitions() -> dict[str, Any]:
     return tomllib.loads((RESULTS / "sentences.toml").read_text(encoding="utf-8"))
 
 
-def pages() -> list[str]:
-    return list(read_definitions()["pages"])
-
-
 def read_figures() -> dict[str, dict[str, Any]]:
     """Each figure by name: where it comes from, its value and, where there is one, its interval."""
-    figures = {}
+    figures, results = {}, {}
     for name, place in read_definitions()["figures"].items():
         path, *keys = place.split("/")
-        found: Any = json.loads((RESULTS / path).read_text(encoding="utf-8"))
+        if path not in results:
+            results[path] = json.loads((RESULTS / path).read_text(encoding="utf-8"))
+        found: Any = results[path]
         for key in keys:
             found = found[int(key)] if isinstance(found, list) else found[key]
         if not isinstance(found, dict):
@@ -71,14 +70,14 @@ def read_figures() -> dict[str, dict[str, Any]]:
     return figures
 
 
-def fill(page: str, figures: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
-    """A page's text with its figures as they are now, and the pieces that were others.
+def fill(page: str, pieces: list[str], figures: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
+    """A page with the figures of its pieces as they are now, and the pieces that were others.
 
     Raises ValueError where a piece does not stand in the page exactly once.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
     changed = []
-    for piece in read_definitions()["pages"][page]:
+    for piece in pieces:
         pattern, words = make_pattern(piece), fill_piece(piece, figures)
         found = pattern.findall(text)
         if len(found) != 1:

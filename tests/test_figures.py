@@ -37,12 +37,8 @@ def test_pages_say_what_was_measured():
 def test_a_page_of_other_figures_is_found_and_written_anew(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("of 100\n times: right 12 of\n100 times, a coin 50")
     monkeypatch.setattr(SCRIPT, "ROOT", tmp_path)
-    monkeypatch.setattr(
-        SCRIPT,
-        "read_definitions",
-        lambda: {"pages": {"README.md": ["right {ratio:%} of 100 times"]}},
-    )
-    text, changed = SCRIPT.fill("README.md", {"ratio": {"value": 0.8651}})
+    pieces = ["right {ratio:%} of 100 times"]
+    text, changed = SCRIPT.fill("README.md", pieces, {"ratio": {"value": 0.8651}})
     assert changed == ["right 12 of 100 times → right 87 of 100 times"]
     assert text == "of 100\n times: right 87 of\n100 times, a coin 50"
 
@@ -50,11 +46,8 @@ def test_a_page_of_other_figures_is_found_and_written_anew(tmp_path, monkeypatch
 def test_a_sentence_that_is_gone_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("nothing")
     monkeypatch.setattr(SCRIPT, "ROOT", tmp_path)
-    monkeypatch.setattr(
-        SCRIPT, "read_definitions", lambda: {"pages": {"README.md": ["right {ratio:%} of 100"]}}
-    )
     with pytest.raises(ValueError, match="stands 0 times"):
-        SCRIPT.fill("README.md", {"ratio": {"value": 0.8651}})
+        SCRIPT.fill("README.md", ["right {ratio:%} of 100"], {"ratio": {"value": 0.8651}})
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,7 @@ def find_speech(
     wanted = check_speaker(speaker)
     _check_lengths(max_seconds, min_seconds)
     stream = _open_stream(source, start, end, track)
-    recording = _analyse(stream, wanted != ANYONE, progress)
-    recording.check(min_seconds, max_seconds)
+    recording = _analyse(stream, max_seconds, min_seconds, wanted != ANYONE, progress)
     return recording.choose(wanted, max_seconds)
 
 
@@ -113,8 +112,8 @@ def find_each_speaker(
     Takes and raises what `find_speech` does.
     """
     _check_lengths(max_seconds, min_seconds)
-    recording = _analyse(_open_stream(source, start, end, track), True, progress)
-    recording.check(min_seconds, max_seconds)
+    stream = _open_stream(source, start, end, track)
+    recording = _analyse(stream, max_seconds, min_seconds, True, progress)
     return [recording.choose(who.number, max_seconds) for who in recording.voices.speakers]
 
 
@@ -146,16 +145,8 @@ class _Recording:
 
     stream: AudioStream
     analysed_seconds: float
-    loudest: float  # RMS of its loudest chunk
-    candidates: Candidates
+    clearest: list[Stretch]  # whoever speaks
     voices: Voices  # without speakers if nobody was told apart
-
-    def check(self, min_seconds: float, max_seconds: float) -> None:
-        """Raises NoSpeechError."""
-        seconds = sum(s.seconds for s in self.candidates.choose(max_seconds))
-        if seconds < min_seconds:
-            reason = _reason(self.analysed_seconds, self.loudest, seconds, min_seconds)
-            raise NoSpeechError(f"{self.stream.name}: {reason}")
 
     def choose(self, wanted: str | int, max_seconds: float) -> Speech:
         """Raises UsageError where there is no such speaker."""
@@ -165,7 +156,7 @@ class _Recording:
             raise UsageError(
                 f"{self.stream.name}: {describe_speakers(speakers)}; there is no speaker {number}"
             )
-        chosen = self.candidates.choose(max_seconds)
+        chosen = self.clearest
         if number and len(speakers) > 1:
             own = Candidates()
             own.add(self.voices.stretches[number - 1])
@@ -185,8 +176,13 @@ class _Recording:
 
 
 def _analyse(
-    stream: AudioStream, tell_apart: bool, progress: Callable[[float], None] | None
+    stream: AudioStream,
+    max_seconds: float,
+    min_seconds: float,
+    tell_apart: bool,
+    progress: Callable[[float], None] | None,
 ) -> _Recording:
+    """Raises NoSpeechError, before anybody is told apart."""
     candidates, search = Candidates(), SpeakerSearch()
     first = position = round(stream.start * SAMPLE_RATE)
     loudest = 0.0
@@ -199,9 +195,14 @@ def _analyse(
         position += len(block)
         if progress:
             progress((position - first) / SAMPLE_RATE)
-    seconds = (position - first) / SAMPLE_RATE
+    analysed_seconds = (position - first) / SAMPLE_RATE
+    clearest = candidates.choose(max_seconds)
+    seconds = sum(stretch.seconds for stretch in clearest)
+    if seconds < min_seconds:
+        reason = _reason(analysed_seconds, loudest, seconds, min_seconds)
+        raise NoSpeechError(f"{stream.name}: {reason}")
     voices = search.find(stream.channel_levels)
-    return _Recording(stream, seconds, loudest, candidates, voices)
+    return _Recording(stream, analysed_seconds, clearest, voices)
 
 
 def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:
