@@ -1,4 +1,4 @@
-"""Numbers that callers give: what does not fit is one line of ours, not another library's."""
+"""Checks of numbers that callers give: what does not fit is one line of our own."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class ProgressBars:
 
     @property
     def started(self) -> bool:
-        """Whether there is a bar at the terminal."""
+        """True if a bar is on the terminal."""
         return self._bars is not None
 
     def __enter__(self) -> ProgressBars:

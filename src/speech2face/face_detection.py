@@ -159,7 +159,7 @@ class FaceDetector:
     def _find_turn(
         self, image: np.ndarray, face: DetectedFace, side: int | None
     ) -> tuple[int, DetectedFace] | None:
-        """By how many quarters a picture is turned where a face is clearest, and the face."""
+        """The number of quarter turns at which a face is clearest, and that face."""
         height, width = image.shape[:2]
         found = {0: face} if side is None else {}
         for quarters in range(4):

@@ -176,7 +176,7 @@ class DlibEncoder:
 
 @dataclass(frozen=True)
 class OnnxEncoderConfig:
-    """What one must know of an ONNX recogniser; the keys of the TOML file beside it."""
+    """Settings of an ONNX recogniser; the keys of the TOML file beside it."""
 
     name: str
     input_size: int = 112
@@ -274,13 +274,13 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a recogniser of `PACKAGED` can be loaded."""
+    """True if a recogniser of `PACKAGED` can be loaded."""
     modules = [PACKAGED[name][0], *(["dlib"] if name == "dlib" else ["onnx", "onnxruntime"])]
     return all(importlib.util.find_spec(module) for module in modules)
 
 
 def identify_face_encoder(name_or_path: str = "dlib") -> str:
-    """Which recogniser `load_face_encoder` would load: its name and a digest of its files.
+    """The name of the recogniser that `load_face_encoder` would load, and its files' digest.
 
     Raises ModelError where they are not there.
     """

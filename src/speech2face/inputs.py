@@ -146,7 +146,7 @@ def _is_recording(path: str, own_ending: str) -> bool:
 
 
 def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[str, Path]:
-    """Where what is made of each input goes, by its name: no two of them the same.
+    """Paths for the result of each input, named after it: no two of them the same.
 
     A file given by name becomes NAME`ending` in `folder`, a file found in a folder or by a pattern
     keeps its subfolders. Where two would be the same, all keep their subfolders below the folder

@@ -97,7 +97,8 @@ def _to_rgb(image: Image) -> Image:
 
 
 def _find_turn(image: Image) -> Transpose | None:
-    """How a picture is turned upright by its EXIF; None where it is, or where EXIF is damaged."""
+    """The turn that makes a picture upright by its EXIF; None if none is needed or EXIF is
+    damaged."""
     from PIL import ExifTags
     from PIL.Image import Transpose
 
@@ -131,7 +132,7 @@ def _too_large(path: Path, pixels: str) -> UnreadableMediaError:
 
 
 def _guess_kind(path: Path) -> str:
-    """What a file is that no reader knows, by its first bytes."""
+    """Guess the kind of a file that no reader knows, by its first bytes."""
     with path.open("rb") as file:
         head = file.read(12)
     if not head:

@@ -37,7 +37,7 @@ class DataIdentity:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a run or a result was made. Command and date identify nothing; all else does."""
+    """The making of a run or a result. Command and date identify nothing; all else does."""
 
     recipe: Mapping[str, Any]  # as JSON holds it
     data: Mapping[str, Any]  # by name: a DataIdentity, or the digest of a file
@@ -143,7 +143,7 @@ def hash_key(*parts: object) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a folder says of its runs; nothing where it says nothing."""
+    """Read a folder's record of its runs; empty if it has none."""
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +159,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _compare(there: Mapping[str, Any], run: Provenance) -> str:
-    """What makes two runs different, in words; nothing where nothing does."""
+    """Describe the differences between two runs; empty if there are none."""
     differences = []
     if differing := _differing_data(there.get("data", {}), run.data):
         differences.append(f"other data ({_name(differing)} differ)")

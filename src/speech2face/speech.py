@@ -32,7 +32,7 @@ SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called sil
 
 @dataclass(frozen=True)
 class SpeechFacts:
-    """What was used of a recording; Python, the commands' JSON and HTTP name it the same."""
+    """Facts on the speech that was used; Python, the commands' JSON and HTTP name them the same."""
 
     speech_seconds: float  # of speech that was used
     analysed_seconds: float  # of the recording, or of the part that was asked for
@@ -217,7 +217,7 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 
 
 def _floor(seconds: float) -> float:
-    """To tenths, so that too little does not read as enough."""
+    """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
 
 

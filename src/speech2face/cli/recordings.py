@@ -188,7 +188,7 @@ def reconstruct(
 
 
 def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
-    """Where the face of a speaker and the samples go: NAME.face.png, NAME.speaker2.face.png."""
+    """Paths for a speaker's face and the samples: NAME.face.png, NAME.speaker2.face.png."""
     if number > 1:
         ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
         path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")

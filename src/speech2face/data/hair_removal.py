@@ -105,7 +105,7 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
 
 
 def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far from an ear's middle, outwards and upwards, in halves of its width and height."""
+    """Distances from an ear's middle, outwards and upwards, in halves of its width and height."""
     across, low = picture_grid(size)
     x, y, wide, high = EAR
     aside, up = across - x - 0.22 * (y - low), y - low  # leaning outwards

@@ -137,7 +137,7 @@ def spread(colours: np.ndarray, surely: np.ndarray) -> np.ndarray:
 
 
 def seen(size: int) -> np.ndarray:
-    """What of the drawn picture's left half a canonical picture shows: (S, S/2) bool."""
+    """Mask (S, S/2) bool: the part of the drawn left half that a canonical picture shows."""
     aside, down = canvas_grid(size)
     return (aside < 0.5) & (down > 0) & (down < 1)
 

@@ -89,7 +89,7 @@ class Spool:
         self.close()
 
     def __contains__(self, clip: str) -> bool:
-        """Whether the clip is finished, kept or refused."""
+        """True if the clip is finished, kept or refused."""
         return clip in self._finished
 
     @property
@@ -98,7 +98,7 @@ class Spool:
 
     @property
     def packed(self) -> bool:
-        """Whether packing has begun, or is done: no further clips are taken."""
+        """True once packing has begun: no further clips are taken."""
         return (self._spool / PLAN).is_file() or (self._folder / INDEX).is_file()
 
     def add(self, entry: Entry, piece: bytes | None = None) -> None:
@@ -280,7 +280,7 @@ class Spool:
             void.unlink()
 
     def _holds(self, entry: Entry) -> bool:
-        """Whether a kept clip's piece is there."""
+        """True if the piece of a kept clip is there."""
         path = self._piece(digest_clip(entry.source.clip))
         return not entry.kept or (path.is_file() and path.stat().st_size > 0)
 

@@ -36,7 +36,7 @@ def write_card(report: EvaluationReport, card: Path) -> None:
 
 
 def check_card(report: EvaluationReport, card: Path) -> bool:
-    """Whether the card says what the report says."""
+    """True if the card says what the report says."""
     measured = read_card(card).split(START)[1].split(END)[0]
     return measured.strip() == format_measured(report).strip()
 

@@ -1,4 +1,4 @@
-"""Whether a file is whole, by the sizes that its container states; never by a guess.
+"""Checks that a file is whole, by the sizes that its container states; never by a guess.
 
 Sizes that stand for "not known" are taken as such: a WAV written into a pipe states 2 GB or 4 GB.
 """
@@ -85,7 +85,7 @@ def describe_appended(file: BinaryIO) -> str | None:
 
 
 def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
-    """How long the file says its sound is; 0 where it says nothing."""
+    """Length of the sound that the file states, in seconds; 0 if it states none."""
     seconds = 0.0
     if container.format.name in WITHOUT_DURATION:
         return seconds

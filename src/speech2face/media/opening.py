@@ -45,7 +45,7 @@ STREAMS = (bytes, bytearray, memoryview)
 
 
 def describe_source(source: Source) -> str:
-    """What errors call it. Raises UsageError for what is no source."""
+    """The source's name for errors. Raises UsageError for what is no source."""
     if isinstance(source, tuple) and len(source) == 2:
         return "the array"
     if isinstance(source, STREAMS):
@@ -177,7 +177,7 @@ def _check_binary(file: Any, name: str) -> None:
 
 
 def _hold(pipe: BinaryIO, name: str) -> BinaryIO:
-    """What comes out of a pipe, in memory or, where it is much, in a temporary file."""
+    """Copy a pipe into memory or, if it is long, into a temporary file."""
     copy: Any = tempfile.SpooledTemporaryFile(HELD)  # noqa: SIM115
     size = 0
     while True:

@@ -210,7 +210,7 @@ class _Trace:
         self.seen.append((sight.seconds, sight.face))
 
     def goes_on(self, sight: _Sight, jumps: bool) -> bool:
-        """Whether a face where the track may go on is its own."""
+        """True if a face where the track may go on is its own."""
         alike = float((self.last.patch * sight.patch).sum()) >= LIKE_PATCH
         if alike and not jumps:
             if sight.seconds - self.sure.seconds < SURE_STEP:
@@ -234,7 +234,7 @@ def _patch(crop: np.ndarray) -> np.ndarray:
 
 
 def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Trace | None, _Sight]]:
-    """For each face the track it goes on with, None where it begins one."""
+    """Pair each face with the track that it continues, None where it begins one."""
     places = sorted(
         (
             (-box_overlap(trace.last.face, sight.face), _jump(trace.last.face, sight.face), i, k)
@@ -252,7 +252,7 @@ def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Tra
 
 
 def _jump(a: DetectedFace, b: DetectedFace) -> float:
-    """How far a face is from another, in widths of the wider; infinite where one is far larger."""
+    """Distance of two faces, in widths of the wider; infinite where one is far larger."""
     ax, ay, aw, ah = a.box
     bx, by, bw, bh = b.box
     if max(aw, bw) > LARGEST_GROWTH * min(aw, bw):

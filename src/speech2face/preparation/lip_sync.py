@@ -1,4 +1,4 @@
-"""Does a mouth move with a sound? A linear measure, fitted to people who speak.
+"""Lip synchrony: does a mouth move with a sound? A linear measure, fitted to people who speak.
 
 What is seen, 25 times a second: where lips and chin are, and how the mouth looks (teeth and tongue
 tell as much as the gap between the lips), each by a few principal components, with 3 frames before
@@ -229,6 +229,6 @@ def _mel_bank() -> np.ndarray:
 
 
 def _correlate(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-    """Of two movements (T, K) along weighted directions."""
+    """Correlation of two movements (T, K) along weighted directions."""
     norm = np.sqrt((x**2 @ weights).sum() * (y**2 @ weights).sum())
     return float((x * y @ weights).sum() / max(norm, 1e-9))

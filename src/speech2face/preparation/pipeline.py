@@ -189,7 +189,7 @@ class Worker:
 def _run(
     clips: Sequence[SourceClip], stages: Stages, workers: Workers, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
-    """What becomes of the clips, each once, in any order."""
+    """Work on the clips, each once, in any order, and give the outcome of each."""
     if not clips:
         return
     if workers.count == 1 and not workers.address:
@@ -233,7 +233,7 @@ def _refuse_dead(clip: SourceClip) -> Entry:
 def _run_on_ray(
     clips: Sequence[SourceClip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
-    """What becomes of the clips, but for those of blocks whose workers died."""
+    """Outcomes of the clips, but for those of blocks whose workers died."""
     try:
         import ray
         import ray.data

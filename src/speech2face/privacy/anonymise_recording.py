@@ -32,9 +32,9 @@ AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
 
 @dataclass(frozen=True)
 class DisguisedRecording:
-    """What was written: its method as its mark has it, `SEVERAL` where it was disguised before."""
+    """A recording that was disguised and written."""
 
-    method: str
+    method: str  # as the mark has it; `SEVERAL` where the voice was disguised before
     warnings: tuple[str, ...]  # what was wrong with the sound, and what of it was lost
 
 

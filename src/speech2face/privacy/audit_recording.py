@@ -62,7 +62,7 @@ def audit_recording(
     track: int | None = None,
     speaker: str | int = LONGEST,
 ) -> RecordingAudit:
-    """How much a voice gives away of the face.
+    """Audit one recording: measure how much its voice gives away of the face.
 
     `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
     `original` is the recording that `source` is a disguise of, `method` how it was disguised,
@@ -153,7 +153,7 @@ def audit_voice(
     calibration: Calibration,
     disguise: Disguise,
 ) -> VoiceAudit:
-    """What a voice discloses; `disguise` is what `find_disguise` gave. Takes about 10 ms.
+    """Audit a voice; `disguise` is what `find_disguise` gave. Takes about 10 ms.
 
     Without a calibration no interval is known. Of a disguised voice no bits and no places are.
     """

@@ -140,7 +140,7 @@ def _describe_envelope(power: np.ndarray, audible: np.ndarray) -> np.ndarray:
 
 
 def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
-    """How the spectrum scatters around its envelope, by bands, and how periodic the sound is."""
+    """Scatter of the spectrum around its envelope, by bands, and periodicity of the sound."""
     coarse = rest[:, 1:].reshape(len(rest), COARSE, -1)
     coarse = coarse - coarse.mean(2, keepdims=True)
     squares = coarse * coarse
@@ -171,7 +171,7 @@ def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
 
 
 def _describe_excitation(spectra: np.ndarray, cepstrum: np.ndarray) -> np.ndarray:
-    """How peaked and lopsided the wave is once its envelope, as a minimum-phase filter, is undone.
+    """Peaks and asymmetry of the wave once its envelope, a minimum-phase filter, is undone.
 
     A vocoder's pulses become single peaks by that; those of a throat in a room do not.
     """

@@ -81,7 +81,7 @@ class FaceCovariance:
 
 @dataclass(frozen=True)
 class LeakageEstimate:
-    """What a Gaussian says of one face beyond the prior. Bits, and shares of a crowd."""
+    """Knowledge of one face beyond the prior, by a Gaussian. Bits, and shares of a crowd."""
 
     bits: float
     sex: float | None  # bits of `bits`; None where the model's calibration has no axes
@@ -203,7 +203,7 @@ def simulate_ranks(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> np.ndarray:
-    """Where the true face may stand among strangers, by likelihood ratio: shares (draws,), 0 first.
+    """Draw ranks of the true face among strangers, by likelihood ratio: shares (draws,), 0 first.
 
     Mean less average and variance (D,), whitened by the prior. Drawn from the stated Gaussian.
     """

@@ -46,7 +46,7 @@ class Strip:
 
     @property
     def anchor(self) -> str:
-        """Of words at the mean, so that they stay inside."""
+        """SVG text anchor of the words at the mean, so that they stay inside."""
         return "start" if self.mean < 60 else "end" if self.mean > self.width - 60 else "middle"
 
 

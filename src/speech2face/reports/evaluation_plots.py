@@ -78,7 +78,7 @@ def _plot_recall(report: EvaluationReport) -> list[str]:
 
 
 def _plot_confusions(report: EvaluationReport) -> list[str]:
-    """Of each system's pictures beside the true faces."""
+    """Confusion matrices of each system's pictures and the true faces."""
     to_face = {
         system: agreements["picture_to_face"]
         for system, agreements in report.attributes.items()

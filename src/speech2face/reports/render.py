@@ -60,7 +60,7 @@ def check_page(path: Path, force: bool) -> None:
 
 @cache
 def environment() -> Environment:
-    """Where the templates are found, and what they may call."""
+    """The Jinja2 environment: the folder of the templates, and the functions they may call."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     from speech2face.reports.number_words import FILTERS

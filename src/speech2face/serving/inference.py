@@ -82,7 +82,7 @@ def infer(
     task: InferenceTask,
     sound: bytes,
 ) -> InferenceResult:
-    """At most `listened` seconds of a recording → what the task wants of it.
+    """Infer from at most `listened` seconds of a recording what the task asks for.
 
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A preview raises neither of the first two: what has come so far need not be whole.

@@ -50,7 +50,7 @@ class Formatter(logging.Formatter):
 
 
 def describe_failure(error: BaseException) -> tuple[str, str]:
-    """Where in the program an error came from, as a traceback, and its words.
+    """Describe an error by its place in the program, as a traceback, and its words.
 
     The words are apart because they may hold what somebody sent; they stand in the traceback where
     they speak of the program alone.

@@ -124,7 +124,8 @@ class TrainingState:
 
 
 def _lay_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    """Where the parameter is, in its order of numbers: a fused optimiser goes by addresses."""
+    """Place a value like the parameter, in its order of numbers: a fused optimiser goes by
+    addresses."""
     if value.dim():
         return torch.empty_like(parameter, requires_grad=False).copy_(value)
     return value.to(parameter.device)

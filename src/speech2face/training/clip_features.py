@@ -174,7 +174,7 @@ def _extract_batches(
     folder: Path,
     show: ProgressCallback,
 ) -> dict[str, list[np.ndarray]]:
-    """What `extract` gives for the rows of each batch, by name, in the order of rows."""
+    """Outputs of `extract` for the rows of each batch, by name, in the order of rows."""
     total, done = sum(map(len, batches)), 0
     outputs: dict[str, dict[int, np.ndarray]] = {}
     for start in range(0, len(batches), TOGETHER):

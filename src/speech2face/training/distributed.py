@@ -49,7 +49,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True for the process that writes, rank 0."""
         return self.rank == 0
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
@@ -92,7 +92,7 @@ class Processes:
         return held[0]
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
             dist.barrier()
 

@@ -221,7 +221,7 @@ def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
 
 
 def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
-    """Where eyes and mouth are, (S, S/2), softly."""
+    """Soft mask of eyes and mouth (S, S/2)."""
     import cv2
 
     mask = np.zeros((size, size), np.float32)
@@ -234,7 +234,7 @@ def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
 def _solve_hair(
     decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
-    """Which hair suits, and a liking that differs from face to face."""
+    """Fit the choice of hair to embeddings, with a liking that differs from face to face."""
     views = targets.embeddings.shape[1]
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)

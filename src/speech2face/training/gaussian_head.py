@@ -45,7 +45,7 @@ class HeadSolution:
         return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
 
     def show(self, means: np.ndarray) -> np.ndarray:
-        """Where the faces of means (N, D) are drawn, and told apart best (N, D)."""
+        """Points at which the faces of means (N, D) are drawn, and told apart best (N, D)."""
         return self.average + (means - self.average) @ self.unshrink.T
 
     def covariance(self, seconds: float) -> np.ndarray:

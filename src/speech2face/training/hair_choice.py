@@ -65,7 +65,7 @@ def _regress(x: np.ndarray, worn: np.ndarray, member: np.ndarray) -> tuple[np.nd
 
 
 def _balance(chances: np.ndarray, worn: np.ndarray, kinds: int) -> np.ndarray:
-    """What to add to the chances (N, kinds), so that each kind has most as often as it is worn."""
+    """Addends to the chances (N, kinds) by which each kind wins as often as it is worn."""
     wanted = np.bincount(worn, minlength=kinds) / len(worn)
     liking = np.random.default_rng(0).gumbel(size=(DRAWS, *chances.shape))
     more = np.zeros(kinds)

@@ -107,7 +107,7 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
 
 
 def identify_start(speaker: Path | None = None) -> str:
-    """Which speaker networks `load_speaker` begins with, by their file. Raises ModelError."""
+    """Identify the networks `load_speaker` begins with, by their file. Raises ModelError."""
     if speaker is None:
         model = find_model()
         return hash_rows(model.card.sha256.items())
@@ -137,7 +137,7 @@ def train_voice_encoder(
     cache: Path,
     show: ProgressCallback,
 ) -> Path:
-    """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
+    """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
     clips = prepare_clips(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
