@@ -1,4 +1,4 @@
-"""One thing is done to each of many inputs: one that fails leaves all others done."""
+"""Does one thing to each of many inputs: one that fails leaves all others done."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _GROUND = 200  # the white ground: no channel is darker
 
 @dataclass(frozen=True)
 class HairTraits:
-    """Left and right alike; lengths in fractions of the picture."""
+    """Hair of a face, left and right alike; lengths in fractions of the picture."""
 
     line: np.ndarray  # (rays,) where it begins, seen from between the eyes
     edge: np.ndarray  # (rays,) how far it reaches
@@ -162,7 +162,7 @@ def _first(found: np.ndarray) -> np.ndarray:
 
 
 def ramp(low: float, high: float) -> np.ndarray:
-    """(rays,) 0 for those that rise less than `low` degrees, 1 above `high`, smooth between."""
+    """Weights (rays,) by rise: 0 below `low` degrees, 1 above `high`, smooth between."""
     share = np.clip((RISE - low) / (high - low), 0, 1)
     return share**2 * (3 - 2 * share)
 

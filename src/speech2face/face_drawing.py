@@ -34,8 +34,7 @@ class HairChoice:
 
 
 def check_hair(hair: Any, seed: Any, shapes: int) -> HairChoice:
-    """`hair` is typical, none, or a number from 1 to `shapes`, as an int or as text; `seed` is 0 or
-    more.
+    """Check that `hair` is typical, none, or 1 to `shapes`, as int or text, and `seed` 0 or more.
 
     Raises UsageError where they are not, or hair is a choice and the model has none (`shapes` 0).
     """

@@ -248,7 +248,7 @@ def average_embeddings(embeddings: np.ndarray, metric: str) -> tuple[np.ndarray,
 
 
 def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
-    """`dlib`, `sface`, or the path of an ONNX recogniser with a TOML file of its name beside it.
+    """Load `dlib`, `sface`, or an ONNX recogniser by its path, a TOML file of its name beside it.
 
     Raises ModelError where the model or its TOML cannot be used, UsageError on an unknown name.
     """
@@ -317,7 +317,7 @@ class FaceMesh:
         return self.follow(image, mesh)  # a second look, from the first one's better five points
 
     def follow(self, image: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
-        """The same where the mesh is known nearly, (468, 2): from the frame before, say."""
+        """The mesh, where it is known nearly, (468, 2): from the frame before, say."""
         return self._look(image, five_of(mesh))
 
     def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:

@@ -37,12 +37,12 @@ class Input:
 
     @property
     def identity(self) -> str:
-        """The same for two spellings of one path; links are not followed."""
+        """Identity of the path, the same for two spellings of it; links are not followed."""
         return self.name if self.name in ("-", "") else os.path.abspath(self.name)
 
 
 def expand_home(argument: str) -> str:
-    """`~/…` and `--option=~/…` as a shell expands an argument that stands alone."""
+    """Expand `~/…` and `--option=~/…` as a shell expands an argument that stands alone."""
     option, sign, value = "", "", argument
     if argument.startswith("--"):
         option, sign, value = argument.partition("=")
@@ -182,7 +182,7 @@ def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[st
 def choose_outputs(
     inputs: Sequence[Input], output: Path | None, out_dir: Path | None, ending: str
 ) -> dict[str, Path]:
-    """`output` for a single input, or places in `out_dir`, which is made. Raises UsageError."""
+    """Take `output` for one input, or places in `out_dir`, which is made. Raises UsageError."""
     if output and out_dir:
         raise UsageError("-o names a file, --out-dir a folder for several; give one of them.")
     if output and len(inputs) > 1:

@@ -56,7 +56,7 @@ def write_png(
 
 
 def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> None:
-    """The same, into an open file."""
+    """Write the PNG of `write_png` into an open file."""
     from PIL.PngImagePlugin import PngInfo
 
     from speech2face import __version__
@@ -72,7 +72,7 @@ def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> N
 
 
 def check_style(style: Any) -> str:
-    """`style` as it is. Raises UsageError where it is none of STYLES."""
+    """Return `style`. Raises UsageError unless it is one of STYLES."""
     if not isinstance(style, str) or style not in STYLES:
         raise UsageError(
             f"style is {' or '.join(STYLES)}, not {style!r:.60}.{suggest(style, STYLES)}"
@@ -81,7 +81,7 @@ def check_style(style: Any) -> str:
 
 
 def check_strength(strength: Any) -> float:
-    """`strength` as a float. Raises UsageError where it is no number from 0 to MOST_STRENGTH."""
+    """Return `strength` as a float. Raises UsageError unless it is from 0 to MOST_STRENGTH."""
     return check_number("strength", strength, 0, MOST_STRENGTH)
 
 

@@ -47,7 +47,7 @@ class Provenance:
 
 
 def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
-    """Several sets as one, the same in whatever order they come; a single set is itself.
+    """Join several sets, the same in whatever order they come; a single set is itself.
 
     People whom two sets share are counted in both.
     """
@@ -118,7 +118,7 @@ def hide_folders(command: str) -> str:
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """{"loop": {"steps": 3}} → {"loop.steps": 3}"""
+    """Flatten a mapping: {"loop": {"steps": 3}} → {"loop.steps": 3}"""
     if not isinstance(value, Mapping):
         return {name: value}
     flat: dict[str, Any] = {}

@@ -247,7 +247,7 @@ def embed(
 
 
 def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
-    """One line on stderr: which seconds of a recording were used."""
+    """Print one line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
     used, analysed = row["speech_seconds"], row["analysed_seconds"]

@@ -22,7 +22,7 @@ FRAME, MIDDLE = 0.86, (0.5, 0.56)  # the canvas' side in the picture, and the po
 
 @dataclass(frozen=True)
 class Targets:
-    """One row each; a texture takes 150 kB."""
+    """Targets of training, one row a face; a texture takes 150 kB."""
 
     textures: np.ndarray  # (N, S, S, 3) uint8
     displacements: np.ndarray  # (N, K, 2), fractions of the canvas

@@ -60,7 +60,7 @@ class MeasuredFaces:
 
     @property
     def landmarks(self) -> np.ndarray:
-        """(N, 66, 2) pixels of the picture."""
+        """Landmarks (N, 66, 2) in pixels of the picture."""
         return self.mesh[:, LANDMARKS]
 
     def take(self, rows: np.ndarray) -> MeasuredFaces:
@@ -167,7 +167,7 @@ def _measure_chunk(job: tuple[Sequence[Path], dict[str, Path]]) -> int:
 
 
 def explain_face(picture: Path) -> str:
-    """Why nothing was measured of a picture."""
+    """Explain why nothing was measured of a picture."""
     try:
         load_image(picture)
     except UnreadableMediaError as error:

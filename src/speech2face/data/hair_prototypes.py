@@ -44,7 +44,7 @@ OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 @dataclass(frozen=True)
 class HairShapes:
-    """Left halves; the first shape is none."""
+    """Shapes of hair, left halves; the first is none."""
 
     front: np.ndarray  # (K, S, S/2) how surely hair covers head and ground
     back: np.ndarray  # (K, S, S/2) the same of the hair behind the neck

@@ -32,14 +32,14 @@ EDGE = 0.20  # how much darker skin is where it turns away, at the outline
 
 @dataclass(frozen=True)
 class Skin:
-    """Left halves of heads all of skin."""
+    """Heads all of skin, left halves."""
 
     colours: np.ndarray  # (N, S, S/2, 3) float32, in [0, 1.2]
     cover: np.ndarray  # (S, S/2) float32: where it is drawn, fading below the neck
 
 
 def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Skin:
-    """`heads` without their hair; visible skin is sharpened by an unsharp mask."""
+    """Remove the hair from `heads`; visible skin is sharpened by an unsharp mask."""
     size = heads.colours.shape[1]
     oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)

@@ -55,7 +55,7 @@ SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
 @dataclass(frozen=True)
 class Strands:
-    """M of them."""
+    """M strands of hair."""
 
     paths: np.ndarray  # (M, steps + 1, 2): x, y
     steps: np.ndarray  # (M,) how many each goes, one pixel of 224 each

@@ -22,7 +22,7 @@ EAR, BELOW_EAR = 0.46, 0.54  # where a haircut ends that leaves the ears free
 
 @dataclass(frozen=True)
 class Heads:
-    """Left halves of symmetric heads, one row each."""
+    """Parts of symmetric heads, left halves, one row each."""
 
     colours: np.ndarray  # (N, S, S/2, 3) float32 in [0, 1]
     skin: np.ndarray  # (N, 3) the colour of the cheeks

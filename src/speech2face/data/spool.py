@@ -189,7 +189,7 @@ class Spool:
         return True
 
     def survive(self, clip: str) -> None:
-        """The process has not died of the clip that was started."""
+        """Note that the process has not died of the clip that was started."""
         path = self._spool / STARTED
         deaths = json.loads(path.read_bytes())
         deaths.pop(name_key(clip), None)

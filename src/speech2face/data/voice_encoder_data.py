@@ -106,7 +106,7 @@ def load_voices(
 
 
 def join_voices(sets: Sequence[Voices]) -> Voices:
-    """Several sets as one, see merge_pairs.py for names; a single set is itself."""
+    """Join several sets, see merge_pairs.py for names; a single set is itself."""
     if len(sets) == 1:
         return sets[0]
     digests = [one.data for one in sets]

@@ -58,7 +58,7 @@ class RatedPictures:
         return np.isfinite(self.embeddings[RECOGNISERS[0]][:, 0])
 
     def take(self, rows: Sequence[int]) -> RatedPictures:
-        """Those of so many rows, in that order; NaN for the row −1."""
+        """The ratings of so many rows, in that order; NaN for the row −1."""
 
         def place(values: np.ndarray) -> np.ndarray:
             unknown = np.full((1, *values.shape[1:]), np.nan)

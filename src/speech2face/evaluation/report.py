@@ -119,7 +119,7 @@ def describe_evaluation(
 
 
 def make_gallery(clips: EvaluationSet, seed: int = 0) -> str:
-    """Forty clips, by lot: the true face, and beneath it each system's picture; JPEG as base64.
+    """Draw forty clips by lot: the true face, and below it each system's picture; JPEG as base64.
 
     It shows people: only for the eyes of whoever holds the data.
     """

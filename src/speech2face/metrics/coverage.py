@@ -53,7 +53,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """One of the groups of clips, by stated confidence."""
+    """A group of clips of about one stated confidence."""
 
     low: float  # the least and the greatest confidence stated
     high: float

@@ -160,7 +160,7 @@ class DrawnPictures:
 
 @dataclass(frozen=True)
 class Strengths:
-    """Our pictures at each strength, and those of other systems, beside the true faces."""
+    """Pictures at each strength, and those of other systems, beside the true faces."""
 
     measured: float | None  # strength of all other figures; None of pictures made elsewhere
     typical: float | None  # times as far from the average as the embedding that matches best
@@ -169,7 +169,7 @@ class Strengths:
 
 @dataclass(frozen=True)
 class SetResult:
-    """One set of several, its clips matched among themselves."""
+    """Results of one of several sets, its clips matched among themselves."""
 
     people: int
     clips: int
@@ -274,7 +274,7 @@ class NoseOffset:
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Medians; None where there is nothing to measure."""
+    """Median sharpness of the parts; None where there is nothing to measure."""
 
     drawn: float | None
     photographs: float | None

@@ -83,7 +83,7 @@ class Models:
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
-        """Raises ModelError where one is not installed."""
+        """Load the networks. Raises ModelError where one is not installed."""
         encoder = load_face_encoder(face_encoder)
         further = {n: load_face_encoder(n) for n in find_recognisers() if n != face_encoder}
         likeness = {face_encoder: encoder, **further}.get("sface") or load_face_encoder("sface")

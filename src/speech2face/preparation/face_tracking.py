@@ -77,7 +77,7 @@ class Track:
         return float(np.median(self.boxes[:, 2] * self.boxes[:, 3]))
 
     def landmarks_at(self, seconds: float) -> np.ndarray:
-        """(5, 2), between the looks by straight lines."""
+        """Landmarks (5, 2) at a time, by straight lines between the looks."""
         flat = self.landmarks.reshape(len(self.times), 10)
         points = [np.interp(seconds, self.times, column) for column in flat.T]
         return np.array(points, np.float32).reshape(5, 2)
@@ -135,7 +135,7 @@ class Linker:
                 trace.add(sight)
 
     def tracks(self) -> list[Track]:
-        """Those of at least SHORTEST_TRACK, the largest faces first. Refused where none is."""
+        """Tracks of at least SHORTEST_TRACK, the largest faces first. Refused where none is."""
         traces = self._finished + self._running
         if not traces:
             raise Refused(STAGE, "no face")

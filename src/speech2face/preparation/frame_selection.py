@@ -58,7 +58,7 @@ class View:
 
 @dataclass(frozen=True)
 class Marks:
-    """Why a frame was chosen, or not: each in [0, 1]."""
+    """Marks of a frame, each in [0, 1], by which it is chosen or not."""
 
     frontal: float
     open_eyed: float

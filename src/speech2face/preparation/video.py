@@ -77,7 +77,7 @@ class Sound:
         return Sound(self.start + first / SAMPLE_RATE, self.samples[first:last])
 
     def only(self, segments: Sequence[tuple[float, float]]) -> Sound:
-        """The same with silence outside the segments (start, end)."""
+        """The sound, with silence outside the segments (start, end)."""
         times = self.start + np.arange(len(self.samples)) / SAMPLE_RATE
         kept = [(times >= start) & (times < end) for start, end in segments]
         return Sound(self.start, self.samples * np.any(kept, axis=0))

@@ -25,7 +25,7 @@ TENTH = 1  # digit to which bits of the face are compared
 
 @dataclass(frozen=True)
 class Row:
-    """One method. Face in bits; equal error rates and words as shares."""
+    """Figures of one method: the face in bits, equal error rates and words as shares."""
 
     face_bits: Estimate  # that a semi-informed attacker still finds
     equal_error_rate: Estimate  # of that attacker's verifier of speakers; 0.5 by chance

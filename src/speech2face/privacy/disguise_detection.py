@@ -39,7 +39,7 @@ FURTHEST = 6.0  # standard deviations at which a figure is clipped
 
 @dataclass(frozen=True)
 class Classifier:
-    """Numbers of benchmarks/disguises.py: standardised figures, H hidden units, a logit."""
+    """Weights of the classifier that benchmarks/disguises.py fits; F figures, H hidden units."""
 
     mean: np.ndarray  # (F,)
     deviation: np.ndarray  # (F,)
@@ -50,7 +50,7 @@ class Classifier:
     threshold: float  # of the probability, from which a voice is called disguised
 
     def logit(self, figures: np.ndarray) -> np.ndarray:
-        """Figures (…, F) → (…,)"""
+        """Logit of figures (…, F) → (…,)."""
         standard = standardise(figures, self.mean, self.deviation)
         units = np.tanh(standard @ self.hidden + self.hidden_offset)
         return units @ self.weights + self.offset
@@ -91,7 +91,7 @@ def standardise(figures: np.ndarray, mean: np.ndarray, deviation: np.ndarray) ->
 
 @cache
 def load_classifier() -> Classifier:
-    """The released one. Raises ModelError where its file is missing or broken."""
+    """Load the released classifier. Raises ModelError where its file is missing or broken."""
     path = ASSETS / FILE
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["classifier"]

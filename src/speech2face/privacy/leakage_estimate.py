@@ -46,7 +46,7 @@ NARROW = -45.0  # dB between them, below which the sound has come by a telephone
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of one model, from people it had not met; `speech2face calibrate` finds them."""
+    """Calibration of one model on people it had not met; `speech2face calibrate` fits it."""
 
     doubt: float = 0.0  # d
     shortness: float = 0.0  # a, s
@@ -74,8 +74,8 @@ class FaceCovariance:
 
     @cached_property
     def whitening(self) -> tuple[np.ndarray, np.ndarray]:
-        """`whiten_by_prior` of it, once: OpenBLAS runs it on threads that wait for each other
-        for up to a second where other processes keep the cores busy."""
+        """Result of `whiten_by_prior`, computed once: OpenBLAS runs it on threads that wait for
+        each other for up to a second where other processes compute too."""
         return whiten_by_prior(self)
 
 
@@ -117,7 +117,7 @@ def read_calibration(model: Model) -> Calibration:
 
 
 def write_calibration(calibration: Calibration, model: Model) -> Path:
-    """Beside the model's other files. Raises UsageError where the folder takes no files."""
+    """Write the calibration beside the model's other files. Raises UsageError where it cannot."""
     path = model.folder / FILE
     with write_atomically(path) as file:
         file.write(f"{json.dumps(asdict(calibration))}\n".encode())
@@ -148,7 +148,7 @@ def infer_face_covariance(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 def measure_sound(samples: np.ndarray) -> Waveform:
-    """Speech float32 (n,) at 16 kHz, 0.5 s or longer."""
+    """Measure speech, float32 (n,) at 16 kHz, 0.5 s or longer."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[:: FRAME // 2]
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME))) ** 2
     bands = power[:, 1:].reshape(len(power), BANDS, -1).mean(2)

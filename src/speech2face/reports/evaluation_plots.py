@@ -40,7 +40,7 @@ def draw_plots(
     fairness: Sequence[str],
     groups: Sequence[tuple[GroupName, int, Sequence[Estimate | None]]],
 ) -> dict[str, list[Markup]]:
-    """`groups`: each with its people and its figure by each score that `fairness` names."""
+    """Draw the plots; `groups`: each with its people and its figure by each score of `fairness`."""
     plots = {
         "retrieval": _plot_recall(report),
         "attributes": _plot_confusions(report),

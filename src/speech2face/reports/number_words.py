@@ -60,7 +60,7 @@ def mark_code(text: str) -> Markup:
 
 
 def format_settings(settings: Mapping[str, Any]) -> str:
-    """{"seed": 1, "loop": {"warm_up": 0.5, "balance": False}} → seed 1; loop warm up 0.5; …"""
+    """Format settings: {"loop": {"warm_up": 0.5, "balance": False}} → loop warm up 0.5; …"""
 
     def word(value: Any) -> str:
         if value is None or value == []:

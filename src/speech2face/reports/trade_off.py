@@ -43,7 +43,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """All that is drawn."""
+    """The plot: its points, names and axes."""
 
     x_ticks: list[Label]
     y_ticks: list[Label]  # 4 below their lines

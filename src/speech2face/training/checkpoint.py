@@ -73,7 +73,7 @@ class TrainingState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """While inside, the network has the averaged weights and is in evaluation mode."""
+        """Give the network, while inside, the averaged weights and evaluation mode."""
         own = {k: p.detach().clone() for k, p in self.trained.items()}
         self.take_averages()
         self.network.eval()

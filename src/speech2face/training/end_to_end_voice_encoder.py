@@ -59,7 +59,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class EndToEndRecipe:
-    """Everything that makes an encoder, but for the data."""
+    """Settings that make an encoder: everything but the data."""
 
     name: str
     network: Network  # that gives as many numbers as the faces have, whatever stands here

@@ -53,7 +53,7 @@ LOCAL = 0.4  # how much of the differences in colour from place to place is kept
 
 @dataclass(frozen=True)
 class FaceDecoderRecipe:
-    """Everything that makes a decoder, but for the data."""
+    """Settings that make a decoder: everything but the data."""
 
     name: str
     network: FaceDecoderConfig

@@ -19,7 +19,7 @@ LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Chosen by folds over the people of the pairs; see MODEL_CARD.md."""
+    """Settings of the head, chosen by folds over the people of the pairs; see MODEL_CARD.md."""
 
     ridge: float = 14.0
     shrinkage: float = 0.1  # of the residual's correlations between principal directions

@@ -102,7 +102,7 @@ class ValidatedTask(Task, Protocol):
 
 @dataclass(frozen=True)
 class StepReport:
-    """Progress of a run, to be shown."""
+    """Progress of a run at one step."""
 
     step: int
     steps: int

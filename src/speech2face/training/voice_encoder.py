@@ -37,7 +37,7 @@ LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2",
 
 @dataclass(frozen=True)
 class VoiceEncoderRecipe:
-    """Everything that makes an encoder, but for the data."""
+    """Settings that make an encoder: everything but the data."""
 
     name: str
     network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)
@@ -116,7 +116,7 @@ def identify_start(speaker: Path | None = None) -> str:
 
 
 def solve(recipe: VoiceEncoderRecipe, clips: ClipFeatures, chosen: np.ndarray) -> HeadSolution:
-    """The head for the frozen networks, from the clips that are chosen (N,) bool."""
+    """Solve the head for the frozen networks, from the clips that are chosen (N,) bool."""
     rows = chosen[clips.clip]
     people = [clips.voices.people[i] for i in clips.clip[rows]]
     return solve_head(
@@ -171,7 +171,7 @@ def tune(
     metadata: dict[str, Any],
     show: ProgressCallback,
 ) -> tuple[HeadSolution, ClipFeatures]:
-    """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
+    """Solve the head for the chosen clips (N,) bool; also the clips as the networks then hear them.
 
     Where the recipe asks for it `network` is tuned on the chosen clips first, in place.
     """
