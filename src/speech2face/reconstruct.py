@@ -21,7 +21,7 @@ from speech2face.check_numbers import check_rows, check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import check_hair, draw_faces
-from speech2face.media import Source
+from speech2face.media import AudioSource
 from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
@@ -134,7 +134,7 @@ class Speech2Face:
 
     def embed(
         self,
-        source: Source | Speech,
+        source: AudioSource | Speech,
         *,
         start: float = 0.0,
         end: float | None = None,
@@ -202,7 +202,7 @@ class Speech2Face:
 
     def reconstruct(
         self,
-        source: Source | Speech,
+        source: AudioSource | Speech,
         *,
         samples: int = 0,
         seed: int = 0,

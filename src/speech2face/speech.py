@@ -12,7 +12,7 @@ import numpy as np
 from speech2face.check_numbers import check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
 from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
@@ -64,7 +64,7 @@ class Speech(SpeechFacts):
 
 
 def find_speech(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -98,7 +98,7 @@ def find_speech(
 
 
 def find_each_speaker(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -132,7 +132,7 @@ def _check_lengths(max_seconds: float, min_seconds: float) -> None:
 
 
 def _open_stream(
-    source: Source | AudioStream, start: float, end: float | None, track: int | None
+    source: AudioSource | AudioStream, start: float, end: float | None, track: int | None
 ) -> AudioStream:
     if isinstance(source, AudioStream):
         return source

@@ -98,14 +98,14 @@ def prepare(
     }
     workers = workers or Workers()
     with Spool(folder, packing, settings) as spool:
-        for name, what in spool.drop_damaged().items():
+        for name, what in spool.remove_damaged().items():
             log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
         comparison = compare_sources(clips, spool.entries(), stages.fetch)
         for line in comparison.describe():
             log.warning("%s: %s", folder, line)
-        spool.forget(comparison.void)
+        spool.remove(comparison.void)
         if comparison.todo:
-            spool.take_apart()
+            spool.unpack()
         kept = len(clips) - len(comparison.todo)
         outcomes = _run(comparison.todo, stages, workers, spool)
         for done, (entry, piece) in enumerate(outcomes, kept + 1):
@@ -215,13 +215,13 @@ def _run_here(
     worker = Worker(stages)
     for clip in clips:
         name = clip.source.clip
-        if not spool.start(name):
+        if not spool.mark_started(name):
             yield _refuse_dead(clip), None
             continue
         try:
             done = worker.work(clip)
         finally:
-            spool.survive(name)
+            spool.mark_survived(name)
         yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.files import cannot_write, write_atomically
-from speech2face.media import SAMPLE_RATE, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
@@ -39,7 +39,7 @@ class DisguisedRecording:
 
 
 def anonymise_recording(
-    source: Source, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
+    source: AudioSource, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
 ) -> DisguisedRecording:
     """Write `source` with another voice to `target`, mono, 16 kHz, 16 bits, marked as disguised.
 
@@ -98,7 +98,7 @@ def _loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.square(samples, dtype=np.float64).sum() / max(1, len(samples))))
 
 
-def _no_speech(source: Source, name: str, method: str) -> NoSpeechError:
+def _no_speech(source: AudioSource, name: str, method: str) -> NoSpeechError:
     """Why there is no speech in what was made: there was none before, or the method left none."""
     if not isinstance(source, tuple | bytes) and str(source) != "-":
         try:

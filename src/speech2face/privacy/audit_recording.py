@@ -15,7 +15,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import UsageError
-from speech2face.media import SAMPLE_RATE, Source
+from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.metrics.audit_results import (
     BitsByCause,
     CurvePoint,
@@ -52,10 +52,10 @@ QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
 def audit_recording(
-    source: Source,
+    source: AudioSource,
     model: Model,
     *,
-    original: Source | None = None,
+    original: AudioSource | None = None,
     method: str | None = None,
     start: float = 0.0,
     end: float | None = None,

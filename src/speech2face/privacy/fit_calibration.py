@@ -22,7 +22,7 @@ from speech2face.metrics.rank_disclosure import BINS, histogram_bits
 from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.leakage_estimate import (
     Calibration,
-    Waveform,
+    SoundProperties,
     evidence_weight,
     rank_bits,
     simulate_ranks,
@@ -50,7 +50,7 @@ class Condition:
     means: np.ndarray  # (n, D) predicted, less the average
     shares: np.ndarray  # (n, D) of the prior's variance that the encoder says it has explained
     seconds: np.ndarray  # (n,)
-    sounds: tuple[Waveform, ...]  # n
+    sounds: tuple[SoundProperties, ...]  # n
     people: np.ndarray  # (n,)
     fold: np.ndarray  # (n,)
     ranks: Ranks  # of the true faces among those of other people of the fold

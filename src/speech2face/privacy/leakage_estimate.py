@@ -91,7 +91,7 @@ class LeakageEstimate:
 
 
 @dataclass(frozen=True)
-class Waveform:
+class SoundProperties:
     """Properties of a sound, beside its length, that change how much can be heard in it."""
 
     range_db: float
@@ -147,7 +147,7 @@ def infer_face_covariance(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]
     return FaceCovariance(long + gains[2] * explained, explained, float(half))
 
 
-def measure_sound(samples: np.ndarray) -> Waveform:
+def measure_sound(samples: np.ndarray) -> SoundProperties:
     """Measure speech, float32 (n,) at 16 kHz, 0.5 s or longer."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[:: FRAME // 2]
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME))) ** 2
@@ -155,7 +155,7 @@ def measure_sound(samples: np.ndarray) -> Waveform:
     decibels = 10 * np.log10(bands + 1e-12)
     loud, quiet = np.quantile(decibels, [0.95, 0.1], axis=0)
     above = loud[HIGH].mean() - loud[LOW].mean()
-    return Waveform(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
+    return SoundProperties(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
 
 
 def evidence_weight(
@@ -170,8 +170,10 @@ def evidence_weight(
     return 1 / (1 + unheard)
 
 
-def evidence_weight_of_clip(calibration: Calibration, seconds: float, sound: Waveform) -> float:
-    """κ of a clip."""
+def evidence_weight_of_clip(
+    calibration: Calibration, seconds: float, sound: SoundProperties
+) -> float:
+    """κ of one clip, from its length in s and its sound."""
     values = (np.array([v], float) for v in (seconds, sound.range_db, sound.narrow))
     return float(evidence_weight(calibration, *values)[0])
 
@@ -247,7 +249,7 @@ def estimate_leakage(
     average: np.ndarray,
     faces: FaceCovariance,
     seconds: float,
-    sound: Waveform,
+    sound: SoundProperties,
     calibration: Calibration,
     seed: int = 0,
 ) -> LeakageEstimate:
