@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from speech2face.console import ProgressBars
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
@@ -95,10 +96,10 @@ def main() -> None:
             }
     print(draw_table(results))
     if given.write:
-        (HERE / "anonymisers.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(HERE / "anonymisers.json", json.dumps(results, indent=2) + "\n")
         before, _, rest = PAGE.read_text().partition(FIRST)
         after = rest.partition(LAST)[2]
-        PAGE.write_text(f"{before}{FIRST}\n{draw_table(results)}\n{LAST}{after}")
+        write_text_atomically(PAGE, f"{before}{FIRST}\n{draw_table(results)}\n{LAST}{after}")
 
 
 def read_voices(folder: Path, count: int | None) -> list[Clip]:

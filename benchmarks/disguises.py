@@ -44,6 +44,7 @@ from speech2face.data.degradations import (
 from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.model_folders import ASSETS
@@ -114,10 +115,10 @@ def main() -> None:
     }
     print(json.dumps(facts, indent=1))
     if given.write:
-        (HERE / "disguises.json").write_text(json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(HERE / "disguises.json", json.dumps(facts, indent=1) + "\n")
         numbers = {name: rounded(value) for name, value in vars(classifier).items()}
         stored = {"facts": facts["recipe"] | {"data": digest}, "classifier": numbers}
-        (ASSETS / FILE).write_text(json.dumps(stored) + "\n")
+        write_text_atomically(ASSETS / FILE, json.dumps(stored) + "\n")
         write_between(tabulate(facts), "disguises")
 
 

@@ -34,6 +34,7 @@ from speech2face.data.samples import Quality, Sample, SampleSource
 from speech2face.data.shard_index import Packing
 from speech2face.data.split_leaks import IdentityEmbeddings, compare_faces
 from speech2face.data.spool import Spool
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
@@ -84,7 +85,7 @@ def main() -> None:
         told["driver"] = measure_driver(Path(folder) / "pieces", given.pieces)
         print(json.dumps(told["driver"], indent=2))
     if given.write:
-        (HERE / "preparation.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "preparation.json", json.dumps(told, indent=2) + "\n")
 
 
 def run(crew: Workers, videos: Path, out: Path) -> Timed:

@@ -28,6 +28,7 @@ from speech2face.data.pairs import load_speech
 from speech2face.data.person_linking import NEARLY, SAME_VOICE
 from speech2face.data.split_leaks import DOUBTFUL, SAME, measure_likeness
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.speaker_features import SpeakerFeatures
 
 HERE = Path(__file__).parent
@@ -73,7 +74,7 @@ def main() -> None:
     told = {"machine": describe_machine(), **summarise(heard, len(clips), int((~same).sum()))}
     print(json.dumps(told, indent=2))
     if given.write:
-        (HERE / "same_voice.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "same_voice.json", json.dumps(told, indent=2) + "\n")
 
 
 def summarise(heard: np.ndarray, clips: int, strangers: int) -> dict[str, Any]:

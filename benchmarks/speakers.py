@@ -35,6 +35,7 @@ from scipy.optimize import linear_sum_assignment
 from latency import describe_machine
 from speech2face.console import ProgressBars
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.reconstruct import Speech2Face, load
@@ -356,7 +357,7 @@ def main() -> None:
     }
     print(json.dumps(results, indent=2))
     if given.write:
-        STORED.write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(STORED, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from latency import describe_machine
 from speech2face.data.samples import Sample, SampleSource
 from speech2face.data.splits import split_people
 from speech2face.face_encoders import TEMPLATES
+from speech2face.files import write_text_atomically
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.preparation import Refused
 from speech2face.preparation.active_speaker import CONTEXT, SpeakerThresholds
@@ -127,7 +128,7 @@ def main() -> None:
     told["cuts"] = make_cuts([(c.path, p) for c, p in zip(clips, people, strict=True)], models)
     show("cuts", told["cuts"])
     if given.write:
-        (HERE / "speaking_faces.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "speaking_faces.json", json.dumps(told, indent=2) + "\n")
 
 
 def show(name: str, figures: Any) -> None:

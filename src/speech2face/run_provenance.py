@@ -18,7 +18,7 @@ from typing import Any
 
 from speech2face import __version__
 from speech2face.errors import UsageError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 
 FILE = "run.json"
 NAMED = 3  # differences that an error names
@@ -108,8 +108,7 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror or error}).") from None
     text = json.dumps({**runs, task: asdict(run)}, indent=2) + "\n"
-    with write_atomically(path) as file:
-        file.write(text.encode())
+    write_text_atomically(path, text)
 
 
 def hide_folders(command: str) -> str:

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.errors import ModelError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.gaussian_distance import stated_bits
@@ -119,8 +119,7 @@ def read_calibration(model: Model) -> Calibration:
 def write_calibration(calibration: Calibration, model: Model) -> Path:
     """Write the calibration beside the model's other files. Raises UsageError where it cannot."""
     path = model.folder / FILE
-    with write_atomically(path) as file:
-        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
+    write_text_atomically(path, f"{json.dumps(asdict(calibration))}\n")
     return path
 
 
