@@ -107,7 +107,7 @@ def main() -> None:
     chosen = choose_clips(pairs, given.voices)[: given.people]
     chosen += [(f"e-{p.stem}", f"e{p.stem}", p) for p in sorted(EXAMPLES.glob("*.flac"))]
     with ProgressBars() as show:
-        sounds, digest = hear(chosen, given.cache, show)
+        sounds, digest = load_sounds(chosen, given.cache, show)
     facts, classifier = learn(sounds)
     facts["data"] = digest
     facts["elsewhere"] = {
@@ -149,7 +149,7 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
     return order
 
 
-def hear(
+def load_sounds(
     clips: list[tuple[str, str, Path]], cache: Path, show: ProgressCallback
 ) -> tuple[Sounds, str]:
     rows: list[tuple[np.ndarray, str, str, str]] = []

@@ -81,7 +81,7 @@ def main() -> None:
             }
             size = f"{height} rows" if height else "as they are"
             told[size] = {name: asdict(one) for name, one in timed.items()}
-            print(tell(size, timed), flush=True)
+            print(format_times(size, timed), flush=True)
         told["driver"] = measure_driver(Path(folder) / "pieces", given.pieces)
         print(json.dumps(told["driver"], indent=2))
     if given.write:
@@ -165,7 +165,7 @@ def enlarge(source: Path, target: Path, height: int) -> None:
         output.mux(drawn.encode(None))
 
 
-def tell(size: str, timed: dict[str, Timed]) -> str:
+def format_times(size: str, timed: dict[str, Timed]) -> str:
     """Two tables of docs/scale.md."""
     loop = timed["loop"]
     total = sum(loop.stages.values())

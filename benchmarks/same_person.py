@@ -303,20 +303,20 @@ def draw_table(facts: dict[str, Any]) -> str:
     rules = facts["rules"]
     lines = [f"| | pairs | {' | '.join(rules)} |", "|--" * (len(rules) + 2) + "|"]
     for what, told in facts["missed"].items():
-        cells = [tell_share(told["rules"][rule]) for rule in rules]
+        cells = [format_share(told["rules"][rule]) for rule in rules]
         lines.append(f"| missed: {what} | {told['pairs']:,} | {' | '.join(cells)} |")
     for what, told in facts["joined"].items():
-        cells = [tell_rate(told["rules"][rule]["per_million"]) for rule in rules]
+        cells = [format_rate(told["rules"][rule]["per_million"]) for rule in rules]
         lines.append(f"| joined: {what} | {told['pairs']:,} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def tell_share(estimate: dict[str, float]) -> str:
+def format_share(estimate: dict[str, float]) -> str:
     value, low, high = (f"{100 * estimate[key]:.0f}" for key in ("value", "low", "high"))
     return f"{value} % [{low}, {high}]"
 
 
-def tell_rate(estimate: dict[str, float]) -> str:
+def format_rate(estimate: dict[str, float]) -> str:
     places = 0 if estimate["value"] >= 10 else 1
     value, low, high = (f"{estimate[key]:,.{places}f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"

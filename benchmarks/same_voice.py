@@ -5,7 +5,7 @@
 PAIRS are folders as training reads them. Of all pairs of clips, those of one person, and strangers
 whose faces are nearly alike, are heard by the released voice encoder's speaker network
 (`speaker_features`). Told is how many of one person's pairs faces alone miss
-(`near_duplicates.SAME`), how many of these voices tell, and how many strangers voices would join,
+(`split_leaks.SAME`), how many of these voices tell, and how many strangers voices would join,
 by how alike the faces are. The limits in `data/person_linking.py` were chosen on these figures.
 Names were given by faces and by eye, so pairs that no recogniser would tell may be missing among
 them. --write stores same_voice.json; five minutes of one core.

@@ -259,7 +259,9 @@ def count_errors(truth: np.ndarray, found: np.ndarray) -> int:
     return int(np.maximum(truth.sum(axis=0), found.sum(axis=0)).sum() - right)
 
 
-def hear_emotions(people: dict[str, list[Clip]], rng: np.random.Generator) -> list[int]:
+def count_speakers_of_emotions(
+    people: dict[str, list[Clip]], rng: np.random.Generator
+) -> list[int]:
     """How many are found in all clips of one actor, in several orders."""
     counts = []
     for actor in sorted(people):
@@ -337,7 +339,7 @@ def main() -> None:
             show("recordings", done + 1, len(plan), "")
     mixed = [r for r in made if not r.channels]
     several = [r for r in mixed if r.people > 1]
-    counts = np.array(hear_emotions(people["ravdess"], rng))
+    counts = np.array(count_speakers_of_emotions(people["ravdess"], rng))
     firsts = [each[0] for source in SOURCES for _, each in sorted(people[source].items())[:30]]
     actors = np.repeat(np.array(sorted(people["ravdess"])), ORDERS)
     results = {

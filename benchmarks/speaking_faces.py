@@ -121,7 +121,7 @@ def main() -> None:
     told["prepare"] = run_prepare(listed, of_clip, named, models)
     show("prepare", told["prepare"])
     judged = judge_mixtures(clips, people, fold, fitted)
-    told["agreement"] = tell_curve(judged, people)
+    told["agreement"] = describe_curve(judged, people)
     show("agreement", told["agreement"])
     told["two_faces"] = side_by_side(judged)
     show("two faces", told["two_faces"])
@@ -276,7 +276,7 @@ def roll(sound: Sound, seconds: float) -> Sound:
     return Sound(sound.start, np.roll(sound.samples, round(seconds * 16_000)))
 
 
-def tell_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
+def describe_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
     def pick(kind: str, short: bool | None = None) -> list[Judged]:
         return [j for j in judged if j.kind == kind and short in (None, j.short)]
 

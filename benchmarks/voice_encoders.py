@@ -521,17 +521,17 @@ def draw_table(told: dict[str, Matching], against: str) -> str:
     for name, row in told.items():
         cells = [
             name,
-            tell_estimate(row.likelihood),
-            tell_estimate(row.likelihood_gain, signed=True),
-            tell_estimate(row.cosine),
-            tell_estimate(row.sface),
-            tell_estimate(row.sface_gain, signed=True),
+            format_matching(row.likelihood),
+            format_matching(row.likelihood_gain, signed=True),
+            format_matching(row.cosine),
+            format_matching(row.sface),
+            format_matching(row.sface_gain, signed=True),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def tell_estimate(estimate: Estimate | None, signed: bool = False) -> str:
+def format_matching(estimate: Estimate | None, signed: bool = False) -> str:
     if estimate is None:
         return ""
     sign = "+" if signed else ""
