@@ -122,8 +122,8 @@ def reconstruct(
     """Draw the typical face that each recording suggests, as a PNG picture.
 
     Up to ten seconds of the clearest speech are used; a line on standard error says which. Where
-    several people speak, who speaks most is drawn. With --speaker the second is drawn as
-    NAME.speaker2.face.png, and so on.
+    several people speak, who speaks most is drawn. With --speaker 2 or all the second
+    is drawn as NAME.speaker2.face.png, and so on.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
