@@ -13,7 +13,7 @@ from pathlib import Path
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.files import cannot_write
 
-# How the files end that folders are searched for: all containers that `media` reads.
+# Endings of the files that folders are searched for: all containers that `media` reads.
 SUFFIXES = frozenset(
     """.3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .awb .caf .eac3 .ec3 .flac .flv
     .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra

@@ -35,7 +35,7 @@ class Card:
     face_encoder: str  # whose embedding space the faces lie in, as dlib
     sha256: dict[str, str]  # of each file by its name, in hexadecimal
     facts: dict[str, dict[str, Any]]  # of each network: recipe, seed, data, people
-    typical: float = 1.0  # how many times as far out as the encoder says a typical face lies
+    typical: float = 1.0  # distance of a typical face from the average, times the encoder's
     hair_shapes: int = 0  # that can be chosen among; 0: the decoder draws no hair of its own
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIZES = range(16, 2049)  # pixels a side that can be asked for
 COMPRESSION = 4  # zlib's usual 6 takes two and a half times as long, for 6 % less
 MOST_SAMPLES = 64  # pictures beside the first
-MOST_STRENGTH = 1.5  # how far from the average a face is drawn; a typical one is at 1
+MOST_STRENGTH = 1.5  # distance of a drawn face from the average; a typical one is at 1
 STYLES = ("plain", "cartoon")
 
 NOTICE = (

@@ -27,7 +27,7 @@ LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand 
 EAR = 0.262, 0.502, 0.034, 0.070  # across, down, half its width and height; of the picture
 EAR_TINT = 1.02, 0.985, 0.975
 NECK_TINT = np.array([0.99, 1.0, 1.0])  # paler than the cheeks
-EDGE = 0.20  # how much darker skin is where it turns away, at the outline
+EDGE = 0.20  # darkening of skin that turns away, at the outline
 
 
 @dataclass(frozen=True)

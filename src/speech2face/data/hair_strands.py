@@ -14,11 +14,11 @@ from speech2face.data.decoder_data import canvas_grid, picture_grid
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
-UNDER = 0.80  # how light hair is between the strands
+UNDER = 0.80  # lightness of hair between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
-SOFT = 0.5  # what strands are blurred by, pixels of 224
+SOFT = 0.5  # blur of strands, pixels of 224
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Style:
     long: bool
     count: float  # a pixel of 224 that is hair
     length: float
-    over: float  # how far they reach beyond the outline, on average
-    locks: float  # how much locks differ in lightness
-    each: float  # how much strands do
+    over: float  # mean reach beyond the outline
+    locks: float  # differences in lightness of locks
+    each: float  # the same of strands
     forward: bool = False  # towards the forehead, not away from it
     curl: float = 0.0  # how far strands turn, radians
     end: float = 2.0  # where hair is cut off below, fractions of the picture

@@ -28,7 +28,7 @@ SLACK = 0.1  # s by which time stamps may jitter before they are believed
 MOST_SILENCE = 7200.0  # s that are filled in for pauses, all together
 
 LOSSLESS = ("pcm_", "wavpack")  # decoders of floats that do not overshoot by themselves
-OVERSHOOT = 2.0  # what a lossy decoder may give for a sound within ±1
+OVERSHOOT = 2.0  # largest float of a lossy decoder for a sound within ±1
 
 
 def choose_track(
@@ -112,7 +112,7 @@ class TrackDecoder:
                     continue
                 self.damaged = self.damaged or (failed and bool(frames))
                 yield from frames
-            # What lies after the last bare frame is padding, or a tag unknown to FFmpeg.
+            # Bytes after the last bare frame are padding, or a tag unknown to FFmpeg.
             self.damaged = self.damaged or (failed and not bare)
         except FFmpegError:
             self.damaged = True

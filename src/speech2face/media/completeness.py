@@ -21,7 +21,7 @@ SLOPPY = 0.995  # of the stated size: some writers count a few bytes too many
 WITHOUT_DURATION = {"aac", "ac3", "amr", "amrnb", "amrwb", "avi", "eac3", "mp3", "mpeg", "mpegts"}
 WHOLE_DURATION = {"asf", "matroska,webm"}  # these state it of the file, not of a track
 
-# What lies at the top of an mp4 or mov file.
+# Types of the boxes at the top of an mp4 or mov file.
 BOXES = frozenset(
     b"ftyp styp moov mdat moof mfra free skip wide uuid sidx ssix meta pdin emsg prft pnot".split()
 )

@@ -9,7 +9,7 @@ from speech2face.check_numbers import to_float
 from speech2face.errors import UnreadableMediaError, UsageError
 
 SAMPLE_RATE = 16_000
-SAMPLE_RATES = range(4_000, 768_001)  # what is taken as input, Hz
+SAMPLE_RATES = range(4_000, 768_001)  # taken as input, Hz
 
 
 def check_rate(rate: Any, name: str) -> float:

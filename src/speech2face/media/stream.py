@@ -55,7 +55,7 @@ class Waveform:
     """Mono sound at 16 kHz."""
 
     samples: np.ndarray  # float32 (n,), full scale ±1
-    warnings: tuple[str, ...] = ()  # what was wrong with it, a sentence each
+    warnings: tuple[str, ...] = ()  # faults of the sound, a sentence each
 
 
 def load_audio(

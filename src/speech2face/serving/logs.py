@@ -10,8 +10,8 @@ from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31"}  # of ECMA-48
-# What is wrong with the program says so in these errors' words; those of others may hold what
-# somebody sent.
+# Errors of the program itself, whose words may be logged; words of others may hold what somebody
+# sent.
 OF_THE_PROGRAM = (TypeError, AttributeError, NameError, ImportError, NotImplementedError)
 
 

@@ -36,7 +36,7 @@ class FrozenOutputs:
         np.ndarray
     ]  # M of float32 (128, time), 50 a second: what CAM++'s blocks are given
     ge2e: np.ndarray  # (M, 256)
-    key: str  # which sounds, by which networks
+    key: str  # identity of the sounds and the networks
 
     def take(self, rows: np.ndarray) -> FrozenOutputs:
         """The outputs of these rows, whole numbers."""

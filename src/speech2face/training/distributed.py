@@ -80,7 +80,7 @@ class Processes:
         """Run work on rank 0; return its result, or raise its error of ours, on every rank."""
         if self.count == 1:
             return work()
-        held: list[Any] = [None, None]  # what it gives, and the error
+        held: list[Any] = [None, None]  # its result, and the error
         if self.first:
             try:
                 held[0] = work()

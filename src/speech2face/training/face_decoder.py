@@ -46,9 +46,9 @@ KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
-EVEN = 0.7  # how far the mean's colour is evened
-EVEN_BEARDS = 0.35  # how far lightness about the mouth is
-LOCAL = 0.4  # how much of the differences in colour from place to place is kept
+EVEN = 0.7  # share by which the mean's colour is evened
+EVEN_BEARDS = 0.35  # the same of lightness about the mouth
+LOCAL = 0.4  # share of the differences in colour from place to place that is kept
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class FaceDecoderRecipe:
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
-    typical: float = 2.25  # how many times as far from the average as `shown` a typical face lies
+    typical: float = 2.25  # distance of a typical face from the average, times `shown`'s
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
 

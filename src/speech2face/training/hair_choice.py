@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 PENALTY = 100.0  # on the slopes' squares, of directions with every column brought to one spread
-# How much surer than the regressions are, of the group and of the kind within it: unlikely hair
-# looks wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
+# Factors on the regressions' logits, of the group and of the kind within it: unlikely hair looks
+# wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
 SURER = 8.0, 2.5
 DRAWS = 6  # of likings for each person, when the kinds are balanced
 

@@ -44,7 +44,7 @@ class VoiceEncoderRecipe:
     head: HeadConfig = field(default_factory=HeadConfig)
     crop_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)  # one random crop of each clip at each
     tuning: LoopConfig | None = None  # of `tuned` and the head; None leaves them frozen
-    tuned: tuple[str, ...] = BLOCKS  # how the names of the speaker networks' moving weights begin
+    tuned: tuple[str, ...] = BLOCKS  # prefixes of the speaker networks' moving weights
     tuning_batch: int = 12
     tuning_seconds: float = 3.0
     face_encoder: str = "dlib"
