@@ -70,6 +70,8 @@ def test_there_is_no_such_speaker() -> None:
     for wrong in (0, -1, "loudest", "all", 1.5, True):
         with pytest.raises(UsageError):
             find_speech(sound, speaker=wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"not 'longst'\. Did you mean longest\?"):
+        find_speech(sound, speaker="longst")
 
 
 def test_people_in_a_channel_each_are_told_apart_to_the_moment() -> None:

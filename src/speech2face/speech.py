@@ -125,7 +125,10 @@ def check_speaker(speaker: str | int) -> str | int:
     if speaker in (LONGEST, ANYONE):
         return speaker
     if isinstance(speaker, str):
-        raise UsageError(f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}.")
+        raise UsageError(
+            f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}."
+            f"{suggest(speaker, (LONGEST, ANYONE))}"
+        )
     return check_whole("speaker", speaker, 1)
 
 
