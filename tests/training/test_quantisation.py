@@ -123,6 +123,26 @@ def test_products_are_of_whole_numbers_and_all_else_is_as_it_was(encoder, model,
     assert json.loads(stored["speech2face"])["quantised"]["recordings"] == LEAST_RECORDINGS
 
 
+def test_no_two_products_overflow_sixteen_bits(light):
+    """Processors without VNNI add two of them in so many, and would say nothing."""
+    graph = onnx.load(light.voice_encoder).graph
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    for node in graph.node:
+        if node.op_type == "DynamicQuantizeLSTM":
+            for name in node.input[1:3]:
+                weights = held[name].astype(int)
+                assert 100 < np.abs(weights).max() <= 127
+                assert np.abs(weights[:, 1:] + weights[:, :-1]).max() * 255 < 2**15
+        elif node.op_type == "Conv" and node.input[0] in makers:
+            given = makers[node.input[0]]
+            assert held[given.input[2]] == 0  # nothing is negative, so 7 bits are up to 127
+            bias, step = (held[name] for name in makers[node.input[2]].input[:2])
+            weights_step = held[makers[node.input[1]].input[1]]
+            np.testing.assert_allclose(step, held[given.input[1]] * weights_step, rtol=1e-5)
+            assert bias.dtype == np.int32
+
+
 def test_its_features_and_speaker_embeddings_are_found(encoder, light):
     voice = make_voice(2.3)
     (features,) = open_features(light.voice_encoder).run(None, {"waveform": voice[None]})
