@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.media import Source
+from speech2face.media import AudioStream, Source
 from speech2face.media.opening import describe_source
 from speech2face.speaker_clustering import SURELY_ALIKE, group
 from speech2face.speaker_features import open_speaker_features
@@ -30,7 +30,7 @@ Progress = Callable[[float], None]
 
 
 def find_joined_speech(
-    sources: Sequence[Source],
+    sources: Sequence[Source | AudioStream],
     *,
     max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
@@ -48,7 +48,7 @@ def find_joined_speech(
     """
     if not sources:
         raise UsageError("no recordings are given; give at least one.")
-    names = [describe_source(source) for source in sources]
+    names = [_name(source) for source in sources]
     share = min(max_seconds, max(max_seconds / len(sources), WINDOW_SECONDS))
     found: list[Speech] = []
     for source in sources:
@@ -100,8 +100,12 @@ def compare_voices(names: Sequence[str], voices: Sequence[np.ndarray]) -> tuple[
     return (f"{_list(names, odd)} {verb} not sound like the person of the other recordings",)
 
 
+def _name(source: Source | AudioStream) -> str:
+    return source.name if isinstance(source, AudioStream) else describe_source(source)
+
+
 def _list(names: Sequence[str], chosen: np.ndarray) -> str:
-    *others, last = (names[place] for place in np.flatnonzero(chosen))
+    *others, last = (names[place] for place in np.flatnonzero(chosen).tolist())
     return f"{', '.join(others)} and {last}" if others else last
 
 
