@@ -274,15 +274,16 @@ def audit(
 
     if out:
         check_page(out, force)
+    name = given[0]
     if together:
         check_together((start, end), track, whom)
         if original is not None:
             raise UsageError("--original goes with one recording, not with --together.")
         item = join_inputs(find_inputs(given))
+        name = item.name
         sources: list[Source] = [one.source for one in item.parts or (item,)]
     else:
-        sources = [find_one(given[0])]
-    name = item.name if together else given[0]
+        sources = [find_one(name)]
     used_model = find_model(model)
     plain = None if original is None else find_one(original)
     used_method = load_anonymiser(method[0]).name if method else None

@@ -19,6 +19,7 @@ from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.speaker_features import open_speaker_features
 from speech2face.speech import ANYONE, LONGEST, find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -84,6 +85,7 @@ def infer(
 ) -> InferenceResult:
     """At most `listened` seconds of a recording → what the task wants of it.
 
+    Ten seconds of speech are used: a minute would take six times as long and say little more.
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A preview raises neither of the first two: what has come so far need not be whole.
     """
@@ -92,7 +94,8 @@ def infer(
     )
     try:
         # A preview has to be quick: nobody is told apart.
-        speech = find_speech(stream, speaker=ANYONE if task.wanted == "preview" else LONGEST)
+        speaker = ANYONE if task.wanted == "preview" else LONGEST
+        speech = find_speech(stream, max_seconds=WINDOW_SECONDS, speaker=speaker)
     except (NoSpeechError, UnreadableMediaError) as error:
         if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")
