@@ -313,7 +313,9 @@ def test_several_recordings_of_one_person_give_one_face(tmp_path: Path, out: Pat
     assert f"{paths[1]}: used" in odd.stderr
     silent = tmp_path / "silent.wav"
     silent.write_bytes(wav(np.zeros(3 * RATE)))
-    assert "silent.wav: silence" in refuse(4, "reconstruct", "--together", *paths, silent, cwd=out)
+    assert "silent.wav: silence" in refuse(
+        4, "reconstruct", "--together", *paths, silent, cwd=tmp_path
+    )
     assert "gone.wav" in refuse(3, "audit", "--together", *paths, tmp_path / "gone.wav")
     assert "add --together" in refuse(2, "audit", *paths)
     for options in (["--speaker", "2"], ["--from", "1"], ["--track", "1"]):

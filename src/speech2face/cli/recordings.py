@@ -135,6 +135,7 @@ def reconstruct(
     from speech2face.inputs import choose_outputs, join_inputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
+    from speech2face.speaker_features import open_early
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -146,6 +147,7 @@ def reconstruct(
     check_skipping(skip_existing, force)
     check_style(style)
     check_strength(strength)
+    open_early()
     network = load(model)
     check_hair(hair, seed, network.hair_shapes)
 
@@ -235,6 +237,7 @@ def embed(
     from speech2face.batch import run_each
     from speech2face.inputs import join_inputs
     from speech2face.reconstruct import load
+    from speech2face.speaker_features import open_early
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -242,6 +245,7 @@ def embed(
     if together:
         check_together((start, end), track, whom)
         recordings = [join_inputs(recordings)]
+    open_early()
     network = load(model)
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
