@@ -2,19 +2,19 @@
 
     python benchmarks/speech_length.py DATA --out runs/speech-length [--write]
 
-DATA holds ravdess/: 24 actors, none of whom the released model was trained on, who say two sentences
-in eight emotions; together 13 to 18 s of speech each, so that nothing can be measured beyond. Of each
-actor the clips are joined in a few orders, and the first seconds of them are heard: by the networks
-all at once; as the mean over windows of 3 s; and as released, which is the mean over windows of 10 s
-where there are more. Told are, by seconds:
+DATA holds ravdess/: 24 actors, none of whom the released model was trained on, who say two
+sentences in eight emotions; together 13 to 18 s of speech each, so that nothing can be measured
+beyond. Of each actor the clips are joined in a few orders, and the first seconds of them are heard:
+by the networks all at once; as the mean over windows of 3 s; and as released, which is the mean over
+windows of 10 s where there are more. Told are, by seconds:
 
 two-way  how often the actor's face beats another actor's by the likelihood ratio, among all and
          among actors of one sex; chance is .5
-place    where the actor's face stands among the others', 0 first and 1 last, beside where the audit's
-         calibration states it to stand, and how often it stands within the stated 90 %
-bits     stated by the audit beside found, by histogram of places; of 24 people hardly more than a hint
+audit    where the actor's face stands among the others', 0 first and 1 last, beside where the
+         audit states it to stand; how often it stands within the stated 10, 50 and 90 % of cases;
+         and bits, which the places of 24 people hardly pin down
 
-Differences are paired, by the same joined clips. "Voices" is for several recordings that are given
+Differences are paired, by the same joined clips. "voices" is for several recordings that are given
 as one person's: how alike two halves of one actor's clips sound, and halves of two actors', and how
 often the limit of `joined_speech.py` calls them different people. Actors share a studio and a
 microphone, so strangers sound more alike here than elsewhere. Intervals are 95 %, over people.
