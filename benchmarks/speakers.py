@@ -12,8 +12,8 @@ Count: whether as many people are found as speak. Diarisation error: the share o
 speak that is missed, given to nobody's voice, or to another's, without .25 s around each beginning
 and end of a turn (NIST's collar); the reference is the speech found in what each person says alone.
 Distance: between the face embedding that is drawn and that of the person who is most in it, heard
-alone; "blended" is with nobody told apart. Ten seconds of each are heard. Who is drawn should speak for the longest time, or no
-more than a tenth less. Intervals are 95 %, by the bootstrap over recordings.
+alone, ten seconds of each; "blended" is with nobody told apart. Who is drawn should speak for the
+longest time, or no more than a tenth less. Intervals are 95 %, by the bootstrap over recordings.
 Half an hour on 2 cores. --write stores benchmarks/speakers.json.
 """
 

@@ -5,8 +5,8 @@
 DATA holds ravdess/: 24 actors, none of whom the released model was trained on, who say two
 sentences in eight emotions; together 13 to 18 s of speech each, so that nothing can be measured
 beyond. Of each actor the clips are joined in a few orders, and the first seconds of them are heard:
-by the networks all at once; as the mean over windows of 3 s; and as released, which is the mean over
-windows of 10 s where there are more. Told are, by seconds:
+by the networks all at once; as the mean over windows of 3 s; and as released, which is the mean
+over windows of 10 s where there are more. Told are, by seconds:
 
 two-way  how often the actor's face beats another actor's by the likelihood ratio, among all and
          among actors of one sex; chance is .5
