@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 
 from speech2face.errors import UsageError
-from speech2face.media import AudioStream, Source
+from speech2face.media import AudioSource, AudioStream
 from speech2face.media.opening import describe_source
 from speech2face.speaker_clustering import SURELY_ALIKE, group
 from speech2face.speaker_features import open_speaker_features
@@ -30,7 +30,7 @@ Progress = Callable[[float], None]
 
 
 def find_joined_speech(
-    sources: Sequence[Source | AudioStream],
+    sources: Sequence[AudioSource | AudioStream],
     *,
     max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
@@ -100,7 +100,7 @@ def compare_voices(names: Sequence[str], voices: Sequence[np.ndarray]) -> tuple[
     return (f"{_list(names, odd)} {verb} not sound like the person of the other recordings",)
 
 
-def _name(source: Source | AudioStream) -> str:
+def _name(source: AudioSource | AudioStream) -> str:
     return source.name if isinstance(source, AudioStream) else describe_source(source)
 
 

@@ -49,7 +49,7 @@ class SpeakerFeatures:
 
 
 def open_speaker_features() -> SpeakerFeatures:
-    """That of the model in the package, opened once. Raises ModelError."""
+    """Open the speaker features of the model in the package, once. Raises ModelError."""
     with _OPENING:
         return _open()
 

@@ -37,7 +37,7 @@ from speech2face.runtime import limit_blas_threads
 if TYPE_CHECKING:
     from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
-    from speech2face.media import Source
+    from speech2face.media import AudioSource
 
 
 def anonymise(
@@ -281,7 +281,7 @@ def audit(
             raise UsageError("--original goes with one recording, not with --together.")
         item = join_inputs(find_inputs(given))
         name = item.name
-        sources: list[Source] = [one.source for one in item.parts or (item,)]
+        sources: list[AudioSource] = [one.source for one in item.parts or (item,)]
     else:
         sources = [find_one(name)]
     used_model = find_model(model)

@@ -125,9 +125,9 @@ def reconstruct(
     """Draw the typical face that each recording suggests, as a PNG picture.
 
     Up to a minute of the clearest speech is used; a line on standard error says which. Where
-    several people speak, who speaks most is drawn. With --speaker the second is drawn as
-    NAME.speaker2.face.png, and so on. With --together one face is drawn of all recordings, as
-    NAME.together.face.png after the first of them.
+    several people speak, who speaks most is drawn. With --speaker 2 or all the second
+    is drawn as NAME.speaker2.face.png, and so on. With --together one face is drawn of all
+    recordings, as NAME.together.face.png after the first of them.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
@@ -136,6 +136,7 @@ def reconstruct(
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
     from speech2face.speaker_features import open_early
+    from speech2face.speakers import join_speakers
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -191,13 +192,13 @@ def reconstruct(
             rows.append(_describe_pictures(targets) | draw_one(speech, targets))
             if not as_json:
                 report_used_speech(item.name, rows[-1], start)
-        return _join_rows(rows)
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     run_each(recordings, draw, as_json, lambda row: "\n".join(_list_pictures(row)))
 
 
 def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
-    """Where the face of a speaker and the samples go: NAME.face.png, NAME.speaker2.face.png."""
+    """Paths for a speaker's face and the samples: NAME.face.png, NAME.speaker2.face.png."""
     if number > 1:
         ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
         path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")
@@ -238,6 +239,7 @@ def embed(
     from speech2face.inputs import join_inputs
     from speech2face.reconstruct import load
     from speech2face.speaker_features import open_early
+    from speech2face.speakers import join_speakers
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -250,7 +252,8 @@ def embed(
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         found = _find_speech(item, whom, start, end, track, progress)
-        return _join_rows([describe(network.embed(speech)) for speech in found])
+        rows = [describe(network.embed(speech)) for speech in found]
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     def describe(voice: VoiceEmbedding) -> dict[str, Any]:
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
@@ -263,7 +266,7 @@ def embed(
 
 
 def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
-    """One line on stderr: which seconds of a recording were used."""
+    """Print one line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
     for recording in row.get("recordings", []):
@@ -284,31 +287,15 @@ def _find_speech(
     track: int | None,
     progress: ReadingProgress,
 ) -> list[Speech]:
-    """The speech of whom --speaker names."""
+    """Find the speech of whom --speaker names, or of the one person of several recordings."""
     from speech2face.joined_speech import find_joined_speech
-    from speech2face.speech import find_each_speaker, find_speech
+    from speech2face.speech import find_chosen_speech
 
     if item.parts:
         return [find_joined_speech([part.source for part in item.parts], progress=progress)]
-    if whom == "all":
-        return find_each_speaker(item.source, start=start, end=end, track=track, progress=progress)
-    found = find_speech(
-        item.source, start=start, end=end, track=track, speaker=whom, progress=progress
+    return find_chosen_speech(
+        item.source, whom, start=start, end=end, track=track, progress=progress
     )
-    return [found]
-
-
-def _join_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of who speaks most; of several, what each row holds is at its speaker, too."""
-    first = rows[0]
-    if len(rows) == 1:
-        return first
-    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model"}
-    speakers = []
-    for who, row in zip(first["speakers"], rows, strict=True):
-        own = {name: value for name, value in row.items() if name not in shared}
-        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
-    return first | {"speakers": speakers}
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
