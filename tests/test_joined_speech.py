@@ -78,6 +78,9 @@ def test_who_is_not_the_person_of_the_others_is_named() -> None:
     assert odd == "c does not sound like the person of the other recordings"
     (odd,) = compare_voices(["c", "a"], [voices["george"][0], voices["emma"][0]])
     assert odd == "the recordings sound like 2 people's: c; a"
+    mixed = [*voices["emma"], voices["george"][0], voices["sara"][0]]
+    (odd,) = compare_voices(["a", "b", "c", "d"], mixed)
+    assert odd == "the recordings sound like 3 people's: a and b; c; d"
     two = compare_voices(["a", "b", "c", "d"], [*voices["emma"], *voices["sara"]])
     assert two == ("the recordings sound like 2 people's: a and b; c and d",)
 

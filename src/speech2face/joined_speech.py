@@ -92,7 +92,7 @@ def compare_voices(names: Sequence[str], voices: Sequence[np.ndarray]) -> tuple[
     if len(counts) == 1:
         return ()
     most = int(counts.argmax())
-    if (counts == counts[most]).sum() > 1:
+    if 2 * counts[most] <= len(labels):
         people = (_list(names, labels == label) for label in range(len(counts)))
         return (f"the recordings sound like {len(counts)} people's: {'; '.join(people)}",)
     odd = labels != most
