@@ -147,7 +147,7 @@ def _is_recording(path: str, own_ending: str) -> bool:
 
 
 def join_inputs(inputs: Sequence[Input]) -> Input:
-    """Several recordings of one person as one input; its outputs are called NAME.together.
+    """Make one input of several recordings of one person; its outputs are called NAME.together.
 
     Raises the error of the first that leads to no recording.
     """

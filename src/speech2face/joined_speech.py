@@ -37,7 +37,7 @@ def find_joined_speech(
     speaker: str | int = LONGEST,
     progress: Progress | None = None,
 ) -> Speech:
-    """The clearest speech of one person in several recordings, one after the other.
+    """Find the clearest speech of one person in several recordings, one after the other.
 
     Each gives an equal share of `max_seconds` at most, or 10 s where that is more, and
     `min_seconds` at least; `recordings` of the speech says what each gave. Of several people in a
@@ -79,7 +79,7 @@ def find_joined_speech(
 
 
 def compare_voices(names: Sequence[str], voices: Sequence[np.ndarray]) -> tuple[str, ...]:
-    """A warning where the speech (n,) of recordings of these names does not sound like one person.
+    """Warn where the speech (n,) of recordings of these names does not sound like one person.
 
     Raises ModelError where the speaker network is not installed properly.
     """
@@ -115,5 +115,5 @@ def _describe(name: str, speech: Speech) -> RecordingFacts:
 
 
 def _go_on(progress: Progress | None, before: float) -> Progress | None:
-    """`progress` of a recording, after others of so many seconds."""
+    """Make the `progress` of a recording that comes after others of so many seconds."""
     return progress and (lambda seconds: progress(before + seconds))

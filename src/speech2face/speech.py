@@ -303,7 +303,7 @@ def _join(stretches: list[Stretch]) -> np.ndarray:
 
 
 def crossfade(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Two sounds one after the other; the last 5 ms of the one fade into the first of the other."""
+    """Join two sounds; the last 5 ms of the one fade into the first of the other."""
     length = min(CROSSFADE, len(before), len(after))
     fade = np.linspace(0, 1, length, dtype=np.float32)
     both = before[-length:] * (1 - fade) + after[:length] * fade

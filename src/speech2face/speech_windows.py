@@ -17,7 +17,7 @@ WINDOW = round(WINDOW_SECONDS * SAMPLE_RATE)
 
 
 def cut_windows(waveforms: np.ndarray) -> list[np.ndarray]:
-    """Waveforms (B, n) → as few windows as hear all of them, evenly over them: (B, `WINDOW`) each.
+    """Cut waveforms (B, n) into as few windows (B, `WINDOW`) as hear all, evenly over them.
 
     Waveforms that are no longer than a window are their only one.
     """

@@ -45,7 +45,7 @@ def parse_speaker(speaker: str) -> str | int:
 
 
 def check_together(part: tuple[float, float | None], track: int | None, whom: str | int) -> None:
-    """Raises UsageError for options that do not go with --together."""
+    """Refuse options that do not go with --together. Raises UsageError."""
     if part != (0.0, None) or track or whom != "longest":
         raise UsageError(
             "--from, --to, --track and --speaker go with one recording, not with --together."

@@ -114,7 +114,7 @@ def audit_recording(
 
 
 def _join_tags(streams: Sequence[CourseStream]) -> dict[str, str]:
-    """Raises UsageError where some are marked as disguised and some are not."""
+    """Join the tags of all. Raises UsageError where some are marked as disguised, some not."""
     plain = [stream.name for stream in streams if not find_mark(stream.tags)]
     if 0 < len(plain) < len(streams):
         raise UsageError(f"{plain[0]} is not marked as disguised and others are; audit them apart.")

@@ -71,7 +71,7 @@ class FaceCovariance:
     half_gain_seconds: float  # length of clip that explains half of it
 
     def gain(self, seconds: float) -> float:
-        """As the encoder has it: what is longer than a window says as much as a window."""
+        """Give the share heard, as the encoder has it: more than a window says no more than one."""
         seconds = min(seconds, WINDOW_SECONDS)
         return seconds / (seconds + self.half_gain_seconds)
 
