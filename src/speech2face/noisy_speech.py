@@ -25,6 +25,7 @@ from speech2face.voice_activity import CHUNK, judge_alone
 MOST_BLOCKS = 8  # of 32 s
 
 WINDOW, HOP = 1024, 256  # samples of a frame: 64 ms, every 16 ms
+MEMORY = 375  # frames, 6 s: about as long a sound has to be there to be called steady
 STEADY = 2.0  # times the median magnitude at a frequency, which is taken away from it
 FLOOR = 0.05  # share of each magnitude that is left at least
 
@@ -79,10 +80,11 @@ def remove_steady(sound: np.ndarray) -> np.ndarray:
     shape = np.sqrt(np.hanning(WINDOW + 1)[:-1]).astype(np.float32)
     padded = np.pad(sound, (WINDOW, 2 * WINDOW))
     spectra = np.fft.rfft(sliding_window_view(padded, WINDOW)[::HOP] * shape)  # (frames, 513)
-    magnitudes = np.abs(spectra)
-    left = magnitudes - np.float32(STEADY) * np.median(magnitudes, axis=0)
-    np.maximum(left, np.float32(FLOOR) * magnitudes, out=left)
-    spectra *= left / np.maximum(magnitudes, np.float32(1e-9))
+    for part in np.array_split(spectra, max(round(len(spectra) / MEMORY), 1)):
+        magnitudes = np.abs(part)
+        left = magnitudes - np.float32(STEADY) * np.median(magnitudes, axis=0)
+        np.maximum(left, np.float32(FLOOR) * magnitudes, out=left)
+        part *= left / np.maximum(magnitudes, np.float32(1e-9))  # in place
     frames = np.fft.irfft(spectra, WINDOW) * shape
     joined = np.zeros(len(frames) * HOP + WINDOW, np.float32)
     for first in range(WINDOW // HOP):
