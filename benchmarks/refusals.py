@@ -4,8 +4,9 @@
 
 DATA holds pairs/, more/, ravdess/ and voices/. Without a voice: music, noises, tones and silence of
 `made_up_sounds.py`; FOLDERs hold more, real ones, of which each file is cut into pieces of 6 s
-(what is shorter than 2 s is repeated). With a voice: every clip as it is, and each with music or
-noise 10 dB below it to 5 dB above. "Before" is the first look alone, "after" with those of
+(what is shorter than 2 s is repeated). Each is named after the package that its sounds are from, on
+npm supersonic-scsynth-samples, on PyPI the others. With a voice: every clip as it is, and each with
+music or noise 10 dB below it to 5 dB above. "Before" is the first look alone, "after" with those of
 `noisy_speech.py`. Their limits were chosen on half of the people and half of the recipes, by lot;
 what is told of made-up sound and of mixtures is of the other half.
 
@@ -13,7 +14,8 @@ Intervals are Wilson's, 95 %. Distance: between the face embedding of what is fo
 look and that of the same clip without music or noise; for scale, of clips as loud as that in which
 the first look finds speech, and of two people.
 "Hour": how many times as long an hour of music takes with second looks as without.
-A quarter of an hour on 2 cores. --write stores benchmarks/refusals.json.
+Needs the extra `audit` and a quarter of an hour on 2 cores. --write stores refusals.json beside
+this file.
 """
 
 from __future__ import annotations
@@ -43,12 +45,11 @@ from speech2face.reconstruct import load
 from speech2face.voice_activity import measure_chunks
 
 STORED = Path(__file__).parent / "refusals.json"
-SETS = "pairs", "more", "voices", "ravdess"
-EACH = 6  # sounds of a kind and a half
+EACH = 208  # sounds of a kind
 RATIOS = 10, 5, 0, -5  # dB of speech above music or noise
 SILENT_BELOW = 0.1  # of the loudest chunk's level: what counts when a level is measured
 PIECE = 6 * SAMPLE_RATE
-COMPARED = 3  # mixtures whose faces are compared, of each kind
+COMPARED = 60  # mixtures whose faces are compared, of each kind
 MISSED = "missed"  # by every look
 FIRST, AGAIN = "first", "again"  # which look found speech
 
@@ -125,7 +126,7 @@ def mix(voice: np.ndarray, other: np.ndarray, ratio: float) -> np.ndarray:
 
 def _level(sound: np.ndarray) -> float:
     levels = measure_chunks(sound)
-    return float(np.sqrt(np.mean(levels[levels > SILENT_BELOW * levels.max()] ** 2)))
+    return float(np.sqrt(np.mean(levels[levels >= SILENT_BELOW * levels.max()] ** 2)))
 
 
 def measure_made_up(show: ProgressBars) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
@@ -191,6 +192,29 @@ def measure_mixtures(
     }
 
 
+def measure_singing(clips: list[tuple[str, str, Path]]) -> dict[str, Any]:
+    """Which look finds singing without music, made of speech by WORLD (Morise et al., 2016): words
+    on notes with vibrato, twice as slow as they were spoken, and one vowel on such notes."""
+    import pyworld
+
+    rng, looks = np.random.default_rng(25), defaultdict(list)
+    for _, _, path in clips:
+        voice = load_audio(str(path)).samples.astype(np.float64)
+        pitch, envelope, breath = pyworld.wav2world(voice, SAMPLE_RATE)
+        if not (pitch > 0).any():
+            continue
+        frames = np.arange(2 * len(pitch))  # of 5 ms
+        notes = rng.choice([0, 2, 4, 5, 7, 9, 12], len(frames) // 80 + 1)[frames // 80]
+        vibrato = 1 + 0.02 * np.sin(2 * np.pi * 5.5 * 0.005 * frames)
+        sung = float(np.median(pitch[pitch > 0])) * 2 ** (notes / 12) * vibrato
+        vowel = int((envelope.sum(axis=1) * (pitch > 0)).argmax())
+        for name, order in (("words", frames // 2), ("one_vowel", np.full_like(frames, vowel))):
+            melody = np.where(pitch[order] > 0, sung, 0.0)
+            sound = pyworld.synthesize(melody, envelope[order], breath[order], SAMPLE_RATE)
+            looks[name].append(look((0.3 * sound / np.abs(sound).max()).astype(np.float32))[0])
+    return {name: summarise(each, refused=True) for name, each in looks.items()}
+
+
 def time_an_hour(music: list[np.ndarray]) -> dict[str, Any]:
     """Three times each by turns: the quickest of each."""
     refused = [sound for sound in music if look(sound)[0] == MISSED]
@@ -219,6 +243,7 @@ def main() -> None:
             as_they_are[name].append(look(load_audio(str(path)).samples)[0])
             show("clips as they are", number + 1, len(clips), "")
         mixtures = measure_mixtures([c for c in clips if not is_for_tuning(c[1])], others, show)
+    as_they_are["all"] = list(itertools.chain(*as_they_are.values()))
     looks = {f.name: [look(s)[0] for s in read_pieces(f)] for f in given.sounds}
     folders = {name: summarise(each, refused=False) for name, each in looks.items()}
     if looks:
@@ -229,6 +254,7 @@ def main() -> None:
         "accepted_of_folders": folders,
         "refused_as_they_are": {n: summarise(e, refused=True) for n, e in as_they_are.items()},
         "mixtures": mixtures,
+        "singing_refused": measure_singing([c for c in clips if c[0] == "voices"][::5]),
         "hour_of_music": time_an_hour(others["music"]),
     }
     print(json.dumps(results, indent=2))
