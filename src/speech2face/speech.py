@@ -12,7 +12,7 @@ import numpy as np
 from speech2face.check_numbers import check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
 from speech2face.noisy_speech import LOOKS, UnclearBlocks
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
@@ -35,7 +35,7 @@ UNCLEAR = "the speech was hard to tell from music or noise; the face is less sur
 
 @dataclass(frozen=True)
 class SpeechFacts:
-    """What was used of a recording; Python, the commands' JSON and HTTP name it the same."""
+    """Facts on the speech that was used; Python, the commands' JSON and HTTP name them the same."""
 
     speech_seconds: float  # of speech that was used
     analysed_seconds: float  # of the recording, or of the part that was asked for
@@ -67,7 +67,7 @@ class Speech(SpeechFacts):
 
 
 def find_speech(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -101,7 +101,7 @@ def find_speech(
 
 
 def find_each_speaker(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -135,7 +135,7 @@ def _check_lengths(max_seconds: float, min_seconds: float) -> None:
 
 
 def _open_stream(
-    source: Source | AudioStream, start: float, end: float | None, track: int | None
+    source: AudioSource | AudioStream, start: float, end: float | None, track: int | None
 ) -> AudioStream:
     if isinstance(source, AudioStream):
         return source
@@ -256,7 +256,7 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 
 
 def _floor(seconds: float) -> float:
-    """To tenths, so that too little does not read as enough."""
+    """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import UsageError
-from speech2face.media import SAMPLE_RATE, Source
+from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.metrics.audit_results import (
     BitsByCause,
     CurvePoint,
@@ -52,17 +52,17 @@ QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
 def audit_recording(
-    source: Source,
+    source: AudioSource,
     model: Model,
     *,
-    original: Source | None = None,
+    original: AudioSource | None = None,
     method: str | None = None,
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
     speaker: str | int = LONGEST,
 ) -> RecordingAudit:
-    """How much a voice gives away of the face.
+    """Audit one recording: measure how much its voice gives away of the face.
 
     `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
     `original` is the recording that `source` is a disguise of, `method` how it was disguised,
@@ -153,7 +153,7 @@ def audit_voice(
     calibration: Calibration,
     disguise: Disguise,
 ) -> VoiceAudit:
-    """What a voice discloses; `disguise` is what `find_disguise` gave. Takes about 10 ms.
+    """Audit a voice; `disguise` is what `find_disguise` gave. Takes about 10 ms.
 
     Without a calibration no interval is known. Of a disguised voice no bits and no places are.
     """

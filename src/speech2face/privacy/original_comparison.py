@@ -70,7 +70,7 @@ def _correlate(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> PairMatch:
-    """Whether they are of the same speech.
+    """Compare the levels of two recordings: are they of the same speech?
 
     Pauses before and after the speech do not count. `own_pace`: of a method that speaks the words
     anew; only durations can be compared then.
