@@ -1,4 +1,4 @@
-"""How often speech is refused, and how often what holds no voice is taken for speech.
+"""False refusals of speech, and false acceptances of sound without a voice.
 
     python benchmarks/refusals.py DATA [--sounds FOLDER …] [--write]
 
@@ -8,12 +8,12 @@ DATA holds pairs/, more/, ravdess/ and voices/. Without a voice: music, noises, 
 npm supersonic-scsynth-samples, on PyPI the others. With a voice: every clip as it is, and each with
 music or noise 10 dB below it to 5 dB above. "Before" is the first look alone, "after" with those of
 `noisy_speech.py`. Their limits were chosen on half of the people and half of the recipes, by lot;
-what is told of made-up sound and of mixtures is of the other half.
+figures of made-up sound and of mixtures are of the other half.
 
 Intervals are Wilson's, 95 %. Distance: between the face embedding of what is found only by a second
 look and that of the same clip without music or noise; for scale, of clips as loud as that in which
 the first look finds speech, and of two people.
-"Hour": how many times as long an hour of music takes with second looks as without.
+"Hour": the time that an hour of music takes with second looks, in times of that without.
 Needs the extra `audit` and a quarter of an hour on 2 cores. --write stores refusals.json beside
 this file.
 """
@@ -40,6 +40,7 @@ from speakers import is_for_tuning
 from speech2face import speech
 from speech2face.console import ProgressBars
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.reconstruct import load
 from speech2face.voice_activity import measure_chunks
@@ -55,7 +56,7 @@ FIRST, AGAIN = "first", "again"  # which look found speech
 
 
 def look(samples: np.ndarray) -> tuple[str, speech.Speech | None]:
-    """Which look finds speech, and what it finds."""
+    """The look that finds speech, and the speech."""
     try:
         found = speech.find_speech((samples, SAMPLE_RATE), speaker="anyone")
     except NoSpeechError:
@@ -130,7 +131,7 @@ def _level(sound: np.ndarray) -> float:
 
 
 def measure_made_up(show: ProgressBars) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
-    """How often made-up sounds are taken for speech, by kind; the music and the noises."""
+    """The share of made-up sounds that is taken for speech, by kind; and the sounds."""
     looks, kept = defaultdict(list), defaultdict(list)
     for number, (kind, recipe, sound) in enumerate(make_all()):
         found, _ = look(sound)
@@ -145,7 +146,7 @@ def measure_made_up(show: ProgressBars) -> tuple[dict[str, Any], dict[str, list[
 def measure_mixtures(
     clips: list[tuple[str, str, Path]], others: dict[str, list[np.ndarray]], show: ProgressBars
 ) -> dict[str, Any]:
-    """How often speech in music or noise is refused, and how far its face then lies."""
+    """The share of speech in music or noise that is refused, and the distance of its face."""
     rng, looks = np.random.default_rng(25), defaultdict(list)
     compared: dict[str, list[tuple[np.ndarray, speech.Speech]]] = {FIRST: [], AGAIN: []}
     several = 0
@@ -193,8 +194,9 @@ def measure_mixtures(
 
 
 def measure_singing(clips: list[tuple[str, str, Path]]) -> dict[str, Any]:
-    """Which look finds singing without music, made of speech by WORLD (Morise et al., 2016): words
-    on notes with vibrato, twice as slow as they were spoken, and one vowel on such notes."""
+    """The share refused of singing without music: words on notes with vibrato, twice as slow as
+    they were spoken, and one vowel on such notes. WORLD (Morise et al., 2016) makes it of speech.
+    """
     import pyworld
 
     rng, looks = np.random.default_rng(25), defaultdict(list)
@@ -259,7 +261,7 @@ def main() -> None:
     }
     print(json.dumps(results, indent=2))
     if given.write:
-        STORED.write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(STORED, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

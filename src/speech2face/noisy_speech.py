@@ -32,7 +32,7 @@ FLOOR = 0.05  # share of each magnitude that is left at least
 
 @dataclass(frozen=True)
 class Look:
-    """How the detector is asked again."""
+    """A way to ask the detector again."""
 
     steady: bool  # whether what is steady is heard, too
     slowdowns: tuple[float, ...]  # times slower; what is most probable at any of them counts
@@ -69,8 +69,11 @@ class UnclearBlocks:
         self._kept.clear()
 
     def judge(self, look: Look) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Where each block begins, the block, and what the look makes of its chunks, in time
-        order. Raises ModelError where the detector is not installed properly."""
+        """Each block in time order: its first sample in the recording, the sound, and the
+        probability of speech in its chunks by this look.
+
+        Raises ModelError where the detector is not installed properly.
+        """
         for _, start, block in self._kept:
             yield start, block, look.judge(block)
 

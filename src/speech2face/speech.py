@@ -188,7 +188,7 @@ class _FoundSpeech:
         self._tell_apart = tell_apart
 
     def add(self, stretches: list[Stretch]) -> None:
-        """What was found in the next block."""
+        """Take in the speech of the next block."""
         self.candidates.add(stretches)
         if self._tell_apart:
             self.search.add(stretches)
@@ -232,7 +232,7 @@ def _analyse(
 def _look_again(
     before: _FoundSpeech, unclear: UnclearBlocks, tell_apart: bool, min_seconds: float
 ) -> _FoundSpeech:
-    """What the first look finds that finds enough; else the most that any found."""
+    """The speech of the first look that finds enough; else the most that any found."""
     most = before
     for look in LOOKS:
         found = _FoundSpeech(tell_apart)
