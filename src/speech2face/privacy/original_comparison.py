@@ -1,4 +1,4 @@
-"""A disguised recording beside the original that it was made of: is it the same speech?
+"""A disguised recording beside the original that it was made of: is it the same speech, and whose?
 
 Compared is how the level rises and falls. Methods that keep a recording's pace keep that; two
 recordings of different words do not share it.
@@ -7,12 +7,15 @@ recordings of different words do not share it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from speech2face.media import SAMPLE_RATE, AudioStream
 from speech2face.metrics.audit_results import PairMatch
+from speech2face.speakers import describe_speakers
+from speech2face.speech import Speech, find_each_speaker
 
 FRAME = SAMPLE_RATE // 50  # samples, 20 ms
 SHORTEST = 25  # frames, half a second, that are compared at all
@@ -42,6 +45,27 @@ class CourseStream(AudioStream):
     def levels(self) -> np.ndarray:
         """dB (k,), of what has been decoded."""
         return np.concatenate([np.empty(0), *self._levels])
+
+
+def find_same_speaker(plain: CourseStream, disguised: Speech) -> Speech:
+    """The speech, in an original, of who speaks when the speech used of its disguise is said."""
+    found = find_each_speaker(plain)
+    same = max(found, key=lambda one: _measure_overlap(one, disguised))
+    if len(found) < 2:
+        return same
+    chosen = f"{describe_speakers(same.speakers)}; speaker {same.speaker} was used"
+    return replace(same, warnings=(*same.warnings, chosen))
+
+
+def _measure_overlap(plain: Speech, disguised: Speech) -> float:
+    """Seconds at which both speak; `plain` is of one of its `speakers`."""
+    assert plain.speaker is not None
+    turns = plain.speakers[plain.speaker - 1].segments
+    return sum(
+        max(0.0, min(end, last) - max(start, first))
+        for start, end in turns
+        for first, last in disguised.segments
+    )
 
 
 def correlate_courses(one: np.ndarray, other: np.ndarray) -> float:

@@ -9,12 +9,14 @@ from speech2face.metrics.audit_results import (
     VoiceAudit,
 )
 from speech2face.reports.render import render_blocks, render_page
+from speech2face.speakers import describe_speakers
 
 
 def format_disclosure(voice: VoiceAudit, original: OriginalAudit | None = None) -> dict[str, str]:
     """Sentences on what a voice gives away, by topic; the first three always are."""
     template = "disguised_disclosure.txt" if voice.disguised.by else "disclosure.txt"
-    return render_blocks(template, voice=voice, original=original)
+    people = describe_speakers(voice.speakers)
+    return render_blocks(template, voice=voice, original=original, people=people)
 
 
 def format_remains(attack: MethodAttack | None, words_lost: float | None) -> str:
