@@ -115,12 +115,12 @@ def test_the_likeliest_blocks_are_kept_in_time_order() -> None:
     unclear = UnclearBlocks()
     likely = np.random.default_rng(0).permutation(20)
     for number, probability in enumerate(likely):
-        unclear.add(np.zeros(CHUNK), np.full(1, probability / 20), number * CHUNK)
-    look = Mock(judge=lambda block: None)
-    starts = [start // CHUNK for start, _, _ in unclear.judge(look)]
+        unclear.add(np.zeros(CHUNK, np.float32), np.full(1, probability / 20), number * CHUNK)
+    look = Mock(judge=lambda block: np.ones(1, np.float32), begin=0.5, least_voiced=1)
+    starts = [each.start // CHUNK for found in unclear.look_again(look) for each in found]
     assert starts == np.flatnonzero(likely >= 20 - MOST_BLOCKS).tolist()
     unclear.clear()
-    assert list(unclear.judge(look)) == []
+    assert list(unclear.look_again(look)) == []
 
 
 def test_what_is_steady_is_removed_and_what_passes_stays() -> None:

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from speech2face.media import SAMPLE_RATE
+from speech2face.speech_selection import Stretch
+from speech2face.speech_stretches import cut_stretches
 from speech2face.voice_activity import CHUNK, judge_alone
 
 MOST_BLOCKS = 8  # of 32 s
@@ -68,14 +70,13 @@ class UnclearBlocks:
         """Speech was found: nothing is kept any more."""
         self._kept.clear()
 
-    def judge(self, look: Look) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Each block in time order: its first sample in the recording, the sound, and the
-        probability of speech in its chunks by this look.
+    def look_again(self, look: Look) -> Iterator[list[Stretch]]:
+        """The speech that the look finds in each block, in time order.
 
         Raises ModelError where the detector is not installed properly.
         """
         for _, start, block in self._kept:
-            yield start, block, look.judge(block)
+            yield cut_stretches(block, look.judge(block), start, look.begin, look.least_voiced)
 
 
 def remove_steady(sound: np.ndarray) -> np.ndarray:

@@ -17,12 +17,9 @@ from speech2face.name_suggestions import suggest
 from speech2face.noisy_speech import LOOKS, UnclearBlocks
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
-from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
+from speech2face.speech_stretches import cut_stretches
+from speech2face.voice_activity import detect_speech, measure_chunks
 
-START, STAY = 0.4, 0.25  # probability at which speech begins, and above which it goes on
-LONGEST_PAUSE = 9  # chunks: pauses up to 0.29 s are kept, so that the voice stays natural
-EDGE = 3  # chunks kept before and after speech: soft onsets and endings
-LEAST_VOICED = 6  # chunks: less than 0.19 s is a knock or a note, not speech
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
 
 LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
@@ -239,7 +236,7 @@ def _analyse(
     loudest = 0.0
     for block, probabilities in detect_speech(stream):
         loudest = max(loudest, float(measure_chunks(block).max()))
-        found.add(_cut_stretches(block, probabilities, position))
+        found.add(cut_stretches(block, probabilities, position))
         if found.seconds < min_seconds:
             unclear.add(block, probabilities, position)
         else:
@@ -267,8 +264,8 @@ def _look_again(
     most = before
     for look in LOOKS:
         found = _FoundSpeech(tell_apart)
-        for start, block, probabilities in unclear.judge(look):
-            found.add(_cut_stretches(block, probabilities, start, look.begin, look.least_voiced))
+        for stretches in unclear.look_again(look):
+            found.add(stretches)
         if found.seconds >= min_seconds:
             return found
         most = max(most, found, key=lambda each: each.seconds)
@@ -289,32 +286,6 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 def _floor(seconds: float) -> float:
     """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
-
-
-def _cut_stretches(
-    block: np.ndarray,
-    probabilities: np.ndarray,
-    start: int,
-    begin: float = START,
-    least_voiced: int = LEAST_VOICED,
-) -> list[Stretch]:
-    """The stretches of speech in a block that begins at sample `start` of the recording: in each
-    there are `least_voiced` chunks whose probability is `begin` or more."""
-    runs: list[list[int]] = []  # first and last chunk
-    for index in np.flatnonzero(probabilities >= STAY).tolist():
-        if runs and index - runs[-1][1] <= 1 + LONGEST_PAUSE:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    stretches = []
-    for first, last in runs:
-        inside = probabilities[first : last + 1]
-        if (inside >= begin).sum() < least_voiced:
-            continue
-        first, last = max(first - EDGE, 0), last + 1 + EDGE
-        samples = block[first * CHUNK : last * CHUNK]
-        stretches.append(Stretch(start + first * CHUNK, samples.copy(), probabilities[first:last]))
-    return stretches
 
 
 def _segments(stretches: list[Stretch]) -> list[tuple[float, float]]:
