@@ -102,7 +102,7 @@ def hear(
 
 def judge(
     means: np.ndarray, speech: list[np.ndarray], people: np.ndarray, faces: np.ndarray, model: Any
-) -> dict[str, np.ndarray | Condition]:
+) -> dict[str, Any]:
     """Of joined speech (n) of actors by number: wins (n,), and what the audit states and finds."""
     head, calibration = model
     heard = np.array([len(samples) / SAMPLE_RATE for samples in speech])
@@ -167,7 +167,11 @@ def main() -> None:
     clips = find_all_speech(pairs)
     names = sorted({pair.person for pair in pairs})
     own = {
-        place: [s for s, pair in zip(clips, pairs, strict=True) if pair.person == name]
+        place: [
+            samples
+            for samples, pair in zip(clips, pairs, strict=True)
+            if pair.person == name and samples is not None
+        ]
         for place, name in enumerate(names)
     }
     pictures = [next(p.face for p in pairs if p.person == name) for name in names]
