@@ -3,8 +3,10 @@
 import copy
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,9 @@ from speech2face.model_folders import FILES, UNTUNED, Card, Model, find_model, h
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.runtime import open_session
 from speech2face.speaker_features import SpeakerFeatures
-from speech2face.training import light_model
+from speech2face.training import fold_encoders, light_model
 from speech2face.training.checkpoint import hash_weights, save_weights
+from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.light_model import quantise_model
 from speech2face.training.onnx_export import load_onnx_weights, round_to_half
 from speech2face.training.package_model import export_encoder
@@ -73,15 +76,20 @@ def model(encoder, tmp_path_factory) -> Model:
 
 
 @pytest.fixture(scope="module")
-def light(model, speech) -> Model:
-    folder = model.folder.with_name("light")
+def copy_encoder(model) -> Callable[..., None]:
+    """Writes what an export would, which takes its time."""
 
-    def copy_encoder(_: VoiceEncoder, path: Path, facts: dict[str, Any]) -> None:
-        """What an export would write, which takes its time."""
+    def copy(_: VoiceEncoder, path: Path, facts: dict[str, Any]) -> None:
         written = onnx.load(model.voice_encoder)
         onnx.helper.set_model_props(written, {"speech2face": json.dumps(facts)})
         onnx.save(written, path)
 
+    return copy
+
+
+@pytest.fixture(scope="module")
+def light(model, speech, copy_encoder) -> Model:
+    folder = model.folder.with_name("light")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(light_model, "export_encoder", copy_encoder)
         quantise_model(model, speech, folder)
@@ -166,6 +174,30 @@ def test_its_card_says_so(model, light):
     assert light.card.facts["voice_encoder"]["quantised"]["recordings"] == LEAST_RECORDINGS
     assert (light.card.name, light.card.licence) == (model.card.name, model.card.licence)
     assert light.card.sha256[FILES[1]] == model.card.sha256[FILES[1]]
+
+
+def test_a_fold_hears_with_eight_bits(encoder, speech, copy_encoder, tmp_path, monkeypatch):
+    """The audit is calibrated by what such folds hear."""
+    monkeypatch.setattr(fold_encoders, "export_encoder", copy_encoder)
+    clips: Any = SimpleNamespace(voices=SimpleNamespace(data="voices"))
+    head: Any = SimpleNamespace(predict=lambda features, seconds: features)
+    recipe = replace(voice_encoder_debug(), network=TINY)
+    floats = FoldEncoder(recipe, encoder, head, clips, tmp_path)
+    light = floats.quantise(speech)
+    assert light.quantised
+    written = light.quantised.stat().st_mtime_ns
+    assert floats.quantise(speech).quantised == light.quantised
+    assert light.quantised.stat().st_mtime_ns == written  # it is kept
+    heard = [
+        one.predict(
+            ["a", "b"], lambda: [make_voice(1.3), make_voice(0.7)], "whole", lambda *_: None
+        )
+        for one in (floats, light)
+    ]
+    (wanted, seconds), (found, same) = heard
+    np.testing.assert_array_equal(seconds, same)
+    assert wanted.shape == found.shape == (2, TINY.speaker.embedding_size)
+    assert 0 < np.linalg.norm(found - wanted) < 0.2 * np.linalg.norm(wanted)
 
 
 def test_what_cannot_be_made_light_is_refused(model, light, speech, tmp_path):
