@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.sounds import EXAMPLES, noise
+from helpers.sounds import EXAMPLES, hear, noise, talk
 from speech2face import speakers
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
@@ -13,23 +13,6 @@ from speech2face.speakers import Speaker, describe_speakers
 from speech2face.speech import find_each_speaker, find_speech
 
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.flac"))
-
-
-def hear(name: str, seconds: float | None = None) -> np.ndarray:
-    """An example, RMS 0.05."""
-    samples = load_audio(EXAMPLES / f"{name}.flac").samples
-    samples = samples if seconds is None else np.resize(samples, round(seconds * SAMPLE_RATE))
-    return samples / samples.std() * np.float32(0.05)
-
-
-def talk(*turns: tuple[str, float], pause: float = 0.3) -> tuple[np.ndarray, list[float]]:
-    """People one after the other → the recording, and where each turn begins and the last ends."""
-    parts, starts, place = [], [], 0.0
-    for name, seconds in turns:
-        parts += [hear(name, seconds), np.zeros(round(pause * SAMPLE_RATE), np.float32)]
-        starts.append(place)
-        place += seconds + pause
-    return np.concatenate(parts), [*starts, place]
 
 
 def seconds_within(segments: list[tuple[float, float]], start: float, end: float) -> float:

@@ -63,6 +63,17 @@ def describe_speakers(speakers: Sequence[Speaker]) -> str:
     return f"{len(speakers)} people speak, {', '.join(parts)} and {last}"
 
 
+def join_speakers(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What was made of each speaker, as JSON holds it → that of the first, with each one's own
+    facts at its entry in `speakers`: `used_` begins the names of those on the speech used."""
+    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model", "notice"}
+    speakers = []
+    for who, row in zip(rows[0]["speakers"], rows, strict=True):
+        own = {name: value for name, value in row.items() if name not in shared}
+        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
+    return rows[0] | {"speakers": speakers}
+
+
 @dataclass(frozen=True)
 class Voices:
     """Who speaks, who speaks most first, and what was listened to of each: nothing of one alone."""

@@ -131,6 +131,8 @@ def reconstruct(
     from speech2face.inputs import choose_outputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
+    from speech2face.speakers import join_speakers
+    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
@@ -175,14 +177,16 @@ def reconstruct(
         if not output:
             make_folder(targets[0].parent)
         check_places(targets)
-        found = _find_speech(item, whom, start, end, track, progress)
+        found = find_chosen_speech(
+            item.source, whom, start=start, end=end, track=track, progress=progress
+        )
         rows = []
         for number, speech in enumerate(found, first):
             targets = _name_pictures(outputs[item.name], number, samples)
             rows.append(_describe_pictures(targets) | draw_one(speech, targets))
             if not as_json:
                 report_used_speech(item.name, rows[-1], start)
-        return _join_rows(rows)
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     run_each(recordings, draw, as_json, lambda row: "\n".join(_list_pictures(row)))
 
@@ -226,6 +230,8 @@ def embed(
     limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.reconstruct import load
+    from speech2face.speakers import join_speakers
+    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -233,8 +239,11 @@ def embed(
     network = load(model)
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        found = _find_speech(item, whom, start, end, track, progress)
-        return _join_rows([describe(network.embed(speech)) for speech in found])
+        found = find_chosen_speech(
+            item.source, whom, start=start, end=end, track=track, progress=progress
+        )
+        rows = [describe(network.embed(speech)) for speech in found]
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     def describe(voice: VoiceEmbedding) -> dict[str, Any]:
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
@@ -254,38 +263,6 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     if len(row["speakers"]) > 1:
         name = f"{name}, speaker {row['speaker']}"
     print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
-
-
-def _find_speech(
-    item: Input,
-    whom: str | int,
-    start: float,
-    end: float | None,
-    track: int | None,
-    progress: ReadingProgress,
-) -> list[Speech]:
-    """The speech of whom --speaker names."""
-    from speech2face.speech import find_each_speaker, find_speech
-
-    if whom == "all":
-        return find_each_speaker(item.source, start=start, end=end, track=track, progress=progress)
-    found = find_speech(
-        item.source, start=start, end=end, track=track, speaker=whom, progress=progress
-    )
-    return [found]
-
-
-def _join_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of who speaks most; of several, what each row holds is at its speaker, too."""
-    first = rows[0]
-    if len(rows) == 1:
-        return first
-    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model"}
-    speakers = []
-    for who, row in zip(first["speakers"], rows, strict=True):
-        own = {name: value for name, value in row.items() if name not in shared}
-        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
-    return first | {"speakers": speakers}
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
