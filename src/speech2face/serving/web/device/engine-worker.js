@@ -7,17 +7,21 @@ import { UnreadableSound, prepareRecording } from "./recording.js";
 import { NoSpeech } from "./speech.js";
 
 /** @typedef {import("./face-model.js").Choices} Choices */
+/** @typedef {import("./face-model.js").VoiceEmbedding} VoiceEmbedding */
+/** @typedef {import("./speech.js").AnalysedRecording} AnalysedRecording */
 /** @typedef {import("./wav-reader.js").Sound} Sound */
-/** What is asked of a recording. `key` names it: what was found in it is kept for other choices.
- * @typedef {{id: number, wanted: "face" | "preview", key: string, sound: Sound | null,
- *   mark: string | null, choices: Choices, speaker?: number, leastSeconds: number}} Task */
+/** What is asked of a recording, or of the one before (null) with other choices.
+ * @typedef {{id: number, wanted: "face" | "preview", sound: Sound | null, mark: string | null,
+ *   choices: Choices, speaker?: number, leastSeconds: number}} Task */
+/** @typedef {{analysed: AnalysedRecording, mark: string | null,
+ *   voices: Map<number | undefined, {voice: VoiceEmbedding, confidence: any}>}} Kept */
 
 const BASE = new URL("..", import.meta.url);
 
 /** @type {Promise<FaceModel> | undefined} */
 let loading;
-/** @type {{key: string, analysed: any, voices: Map<any, any>} | null} */
-let kept = null; // the last recording
+/** @type {Kept | null} */
+let kept = null; // of the last recording
 const cancelled = new Set();
 let queue = Promise.resolve();
 
@@ -30,7 +34,7 @@ addEventListener("message", ({ data }) => {
 async function perform(task) {
   const { id } = task;
   try {
-    loading ??= load((share) => postMessage({ id, tell: { loaded: share } }));
+    loading ??= load((come, whole) => postMessage({ id, tell: { loaded: [come, whole] } }));
     const model = await loading;
     if (task.wanted === "load") postMessage({ id, answer: model.facts });
     else postMessage({ id, answer: await answer(model, task) });
@@ -42,7 +46,7 @@ async function perform(task) {
   }
 }
 
-/** @param {(share: number) => void} tell */
+/** @param {(come: number, whole: number) => void} tell bytes */
 async function load(tell) {
   const [facts, runtime] = await Promise.all([
     fetch(new URL("facts.json", BASE)).then((answer) => answer.json()),
@@ -67,31 +71,36 @@ async function load(tell) {
 
 /** @param {FaceModel} model @param {Task} task */
 async function answer(model, task) {
-  const { choices, mark, speaker, wanted } = task;
-  const preview = wanted === "preview";
-  if (preview || kept?.key !== task.key) {
-    const found = await analyse(model, task);
-    kept = { key: preview ? "" : task.key, analysed: found, voices: new Map() };
+  const { choices, speaker } = task;
+  const preview = task.wanted === "preview";
+  if (task.sound) {
+    kept = null;
+    kept = { analysed: await analyse(model, task), mark: task.mark, voices: new Map() };
   }
-  const { analysed, voices } = kept;
+  if (!kept) throw new UnreadableSound("the recording is no longer there; give it again");
+  const { analysed, mark, voices } = kept;
   const speech = analysed.choose(speaker);
   const facts = describeSpeech(speech);
   if (preview && speech.speechSeconds < task.leastSeconds) return facts;
-  if (!voices.has(speaker)) {
-    const voice = await model.embed(speech.samples);
-    const confidence = preview ? null : model.disclose(speech, voice, mark);
-    voices.set(speaker, { voice, confidence });
-  }
-  const { voice, confidence } = voices.get(speaker);
+  const known = voices.get(speaker) ?? await find(model, speech, mark, preview);
+  voices.set(speaker, known);
+  const { voice, confidence } = known;
   const pictures = await model.encode(await model.draw(voice, choices), choices);
   const { name: drawnBy, notice } = model.facts;
   const { strength, hair } = choices;
   return { ...facts, model: drawnBy, confidence, strength, hair, notice, pictures };
 }
 
+/** @param {FaceModel} model @param {import("./speech.js").Speech} speech
+ * @param {string | null} mark @param {boolean} preview has to be quick */
+async function find(model, speech, mark, preview) {
+  const voice = await model.embed(speech.samples);
+  return { voice, confidence: preview ? null : model.disclose(speech, voice, mark) };
+}
+
 /** @param {FaceModel} model @param {Task} task */
 async function analyse(model, { id, sound, wanted }) {
-  if (!sound) throw new UnreadableSound("the recording is no longer there; give it again");
+  if (!sound) throw new UnreadableSound("the recording holds no sound; give another");
   const recording = prepareRecording(sound);
   const whole = recording.samples.length;
   return model.analyse(recording, async (seconds) => {

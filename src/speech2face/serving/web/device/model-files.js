@@ -13,8 +13,10 @@ const CACHE = "speech2face-models";
 /** What the reader of the page is told: a file did not come as it should. */
 export class BrokenFile extends Error {}
 
-/** All files, unpacked, by their names. `tell` is called with the share that has come.
- * @param {Manifest} manifest @param {URL} base of paths @param {(share: number) => void} tell
+/** All files, unpacked, by their names. `tell` is called with how many bytes have come, of
+ * how many.
+ * @param {Manifest} manifest @param {URL} base of paths
+ * @param {(come: number, whole: number) => void} tell
  * @returns {Promise<Record<string, Uint8Array>>} */
 export async function loadFiles({ files, speaker_network: { of, pieces } }, base, tell) {
   const wanted = Object.entries(files);
@@ -22,7 +24,7 @@ export async function loadFiles({ files, speaker_network: { of, pieces } }, base
   let come = 0;
   const cache = await openCache();
   const contents = await Promise.all(wanted.map(async ([name, file]) => {
-    const packed = await load(file, base, cache, (bytes) => tell((come += bytes) / whole));
+    const packed = await load(file, base, cache, (bytes) => tell(come += bytes, whole));
     return [name, await unpack(packed)];
   }));
   await forgetOthers(cache, wanted.map(([, file]) => addressOf(file, base).href));
