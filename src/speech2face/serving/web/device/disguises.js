@@ -68,13 +68,13 @@ export function findMark(file) {
 export function describe(samples) {
   const count = Math.floor((samples.length - FRAME) / HOP) + 1;
   const frames = Array.from({ length: count }, (_, i) =>
-    Float64Array.from(samples.subarray(i * HOP, i * HOP + FRAME)));
+    new Float64Array(samples.subarray(i * HOP, i * HOP + FRAME)));
   const energies = frames.map((frame) => sum(frame.map((value) => value * value)));
   const least = greatest(energies) * 10 ** (-AUDIBLE / 10);
   const audible = energies.map((energy) => energy > least);
   const spectra = frames.map((frame) => spectrumOf(frame.map((value, i) => value * WINDOW[i])));
   const powers = spectra.map(({ real, imaginary }) =>
-    real.map((value, line) => value ** 2 + imaginary[line] ** 2));
+    real.map((value, line) => value * value + imaginary[line] * imaginary[line]));
   const floor = 1e-9 * mean(powers.filter((_, i) => audible[i]).map(mean));
   for (const lines of powers) lines.forEach((value, line) => (lines[line] = value + floor));
   const places = audible.flatMap((is, i) => (is ? [i] : []));
@@ -117,7 +117,11 @@ function describeEnvelope(powers, audible) {
     Math.sqrt(2 / BANDS) * Math.cos((Math.PI / BANDS) * (b + 0.5) * (k + 1))));
   const cepstrum = powers.map((lines) => {
     const bands = cutBands(lines, BANDS).map((band) => Math.log(mean(band)));
-    return cosines.map((row) => sum(row.map((cosine, band) => cosine * bands[band])));
+    return cosines.map((row) => {
+      let total = 0;
+      for (let band = 0; band < BANDS; band++) total += row[band] * bands[band];
+      return total;
+    });
   });
   /** @type {number[][]} */
   const steps = [];
@@ -141,7 +145,7 @@ function describeFineStructure(rest) {
   const moments = rest.map((lines) => cutBands(lines, COARSE).map((band) => {
     const middle = mean(band);
     const apart = band.map((value) => value - middle);
-    return { square: power(apart), cube: mean(apart.map((value) => value ** 3)) };
+    return { square: power(apart), cube: mean(apart.map((value) => value * value * value)) };
   }));
   const bands = columns(moments.map((row) => row.map(({ square }) => square))).map(mean);
   const cubes = columns(moments.map((row) => row.map(({ cube }) => cube))).map(mean);
@@ -201,22 +205,25 @@ function describeExcitation(spectra, cepstra) {
 function momentsOf(wave) {
   const middle = mean(wave);
   const apart = wave.map((value) => value - middle);
+  const squares = apart.map((value) => value * value);
   return {
     deviation: Math.sqrt(power(apart)) + 1e-12,
-    third: mean(apart.map((value) => value ** 3)),
-    fourth: mean(apart.map((value) => value ** 4)),
+    third: mean(squares.map((square, i) => square * apart[i])), // ** takes ten times as long
+    fourth: power(squares),
   };
 }
 
 /** Asymmetry and peaks of the wave, and of its slope.
  * @param {Float32Array} samples @param {Float64Array[]} frames */
 function describeWave(samples, frames) {
-  const slopeOf = (/** @type {ArrayLike<number>} */ wave) =>
-    Float64Array.from({ length: wave.length - 1 }, (_, i) => wave[i + 1] - wave[i]);
-  const shape = [Float64Array.from(samples), slopeOf(samples)].flatMap((wave) => {
+  const slopeOf = (/** @type {Float64Array} */ wave) =>
+    wave.subarray(1).map((value, i) => value - wave[i]);
+  const whole = new Float64Array(samples);
+  const shape = [whole, slopeOf(whole)].flatMap((wave) => {
     const spread = deviation(wave) + 1e-12;
-    const third = mean(wave.map((value) => value ** 3));
-    const fourth = mean(wave.map((value) => value ** 4));
+    const squares = wave.map((value) => value * value);
+    const third = mean(squares.map((square, i) => square * wave[i]));
+    const fourth = power(squares);
     return [Math.abs(third) / spread ** 3, Math.log(fourth / spread ** 4 + 1e-9)];
   });
   const peaks = frames.map((frame) => {

@@ -138,7 +138,7 @@ function measureSlots(channel, rate) {
   return Float64Array.from({ length: Math.floor(channel.length / length) }, (_, slot) => {
     const [start, end] = [Math.round(slot * length), Math.round((slot + 1) * length)];
     let total = 0;
-    for (let i = start; i < end; i++) total += channel[i] ** 2;
+    for (let i = start; i < end; i++) total += channel[i] * channel[i];
     return total / (end - start);
   });
 }

@@ -36,8 +36,12 @@ async function perform(task) {
   try {
     loading ??= load((come, whole) => postMessage({ id, tell: { loaded: [come, whole] } }));
     const model = await loading;
-    if (task.wanted === "load") postMessage({ id, answer: model.facts });
-    else postMessage({ id, answer: await answer(model, task) });
+    if (task.wanted === "load") {
+      postMessage({ id, answer: model.facts });
+      await model.networks.speakers; // opened now, while the reader reads
+    } else {
+      postMessage({ id, answer: await answer(model, task) });
+    }
   } catch (error) {
     if (error instanceof BrokenFile) loading = undefined; // to be tried again
     postMessage({ id, problem: explain(error) });
@@ -60,13 +64,9 @@ async function load(tell) {
   wasm.wasmPaths = { mjs: new URL("runtime/ort-wasm-simd-threaded.mjs", BASE).href };
   wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   const open = (/** @type {string} */ name) => Network.open(runtime, files[name]);
-  const networks = {
-    detector: await open("detector"),
-    speakers: await open("speakers"),
-    encoder: await open("encoder"),
-    decoder: await open("decoder"),
-  };
-  return new FaceModel(networks, facts.model);
+  const [detector, encoder, decoder] =
+    [await open("detector"), await open("encoder"), await open("decoder")];
+  return new FaceModel({ detector, encoder, decoder, speakers: open("speakers") }, facts.model);
 }
 
 /** @param {FaceModel} model @param {Task} task */

@@ -15,7 +15,9 @@ import { roundTo } from "./statistics.js";
 /** @typedef {import("./speech.js").AnalysedRecording} AnalysedRecording */
 /** @typedef {import("./speech.js").Speech} Speech */
 
-/** @typedef {{detector: Network, speakers: Network, encoder: Network, decoder: Network}} Networks */
+/** That of speakers may come later than the others.
+ * @typedef {{detector: Network, speakers: Network | Promise<Network>, encoder: Network,
+ *   decoder: Network}} Networks */
 /**
  * What Python's serving/static_page.py writes of a model: `typical` is how many times as far out as
  * the encoder says a typical face lies, `texts` and `xmp` go to the metadata of pictures.
@@ -42,9 +44,9 @@ export class FaceModel {
   /** Throws NoSpeech. `tell` is called with how many seconds have been listened to; without
    * `apart` nobody is told apart, which is quicker.
    * @param {Recording} recording @param {(seconds: number) => void | Promise<void>} [tell] */
-  analyse(recording, tell, apart = true) {
+  async analyse(recording, tell, apart = true) {
     const { detector, speakers } = this.networks;
-    return analyse(recording, detector, apart ? speakers : null, tell);
+    return analyse(recording, detector, apart ? await speakers : null, tell);
   }
 
   /** @param {Float32Array} speech @returns {Promise<VoiceEmbedding>} */

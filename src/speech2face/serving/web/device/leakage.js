@@ -79,7 +79,7 @@ function simulateRanks(mean, variance) {
   if (!size) return Float64Array.from({ length: DRAWS }, (_, i) => (i + 0.5) / DRAWS);
   const drawn = draw(size);
   const score = (/** @type {number} */ face, /** @type {number} */ d) =>
-    face ** 2 - (face - mean[d]) ** 2 / variance[d];
+    face * face - ((face - mean[d]) * (face - mean[d])) / variance[d];
   const roots = variance.map(Math.sqrt);
   const [strangers, speakers] = [new Float64Array(DRAWS), new Float64Array(DRAWS)];
   for (let i = 0; i < DRAWS; i++) {

@@ -25,14 +25,14 @@ export function power(numbers) {
 export function deviation(numbers) {
   const middle = mean(numbers);
   let total = 0;
-  for (let i = 0; i < numbers.length; i++) total += (numbers[i] - middle) ** 2;
+  for (let i = 0; i < numbers.length; i++) total += (numbers[i] - middle) * (numbers[i] - middle);
   return Math.sqrt(total / numbers.length);
 }
 
 /** The value that a share (0 to 1) of the numbers does not exceed, between neighbours in line.
  * @param {Numbers} numbers @param {number} share */
 export function quantile(numbers, share) {
-  const ordered = Float64Array.from(numbers).sort();
+  const ordered = new Float64Array(numbers).sort();
   const place = share * (ordered.length - 1);
   const before = Math.floor(place);
   const after = Math.min(before + 1, ordered.length - 1);
