@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.command import run
+from helpers.firefox import FIREFOX, open_firefox
 from helpers.page_browser import (
     CHROMIUM,
     drop,
@@ -308,3 +309,35 @@ def test_the_page_draws_by_itself_and_without_a_network(
     hosts = {url.split("/")[2] for url in requests if url.startswith(("http", "ws"))}
     assert hosts == {address.split("/")[2]}
     assert complaints == []
+
+
+@pytest.mark.slow
+def test_firefox_draws_the_same_and_without_a_network(
+    folder: Path, model: Speech2Face, recording: Path, tmp_path: Path
+) -> None:
+    if not FIREFOX:
+        pytest.skip("needs Firefox: apt-get install firefox-esr")
+    pytest.importorskip("websockets", reason="needs the extra: pip install '.[serve]'")
+    ready = "document.querySelector('#model').textContent.includes('default')"
+    ended = "['result', 'error'].includes(document.querySelector('main').dataset.state)"
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    expected = np.asarray(model.reconstruct(recording, size=448).image, float)
+    with serve_files(folder) as (address, server), open_firefox(profile) as page:
+        page.goto(address)
+        page.wait_for(ready)
+        page.call("() => navigator.serviceWorker.ready.then(() => true)")
+        server.terminate()
+        server.wait()
+        page.goto(address)
+        page.wait_for(ready)
+        page.drop(recording)
+        page.wait_for(ended)
+        assert page.call("() => document.querySelector('main').dataset.state") == "result"
+        assert "Among 1,000 strangers" in page.text("#confidence")
+        picture = page.face()
+        assert picture.info["Description"] == NOTICE
+        assert np.abs(np.asarray(picture, float) - expected).mean() < 2
+    hosts = {url.split("/")[2] for url in page.requests if url.startswith(("http", "ws"))}
+    assert hosts == {address.split("/")[2]}
+    assert page.complaints == []
