@@ -12,7 +12,7 @@ import numpy as np
 from speech2face.check_numbers import check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
 from speech2face.name_suggestions import suggest
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
@@ -35,7 +35,7 @@ SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called sil
 
 @dataclass(frozen=True)
 class SpeechFacts:
-    """What was used of a recording; Python, the commands' JSON and HTTP name it the same."""
+    """Facts on the speech that was used; Python, the commands' JSON and HTTP name them the same."""
 
     speech_seconds: float  # of speech that was used
     analysed_seconds: float  # of the recording, or of the part that was asked for
@@ -67,7 +67,7 @@ class Speech(SpeechFacts):
 
 
 def find_speech(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -101,7 +101,7 @@ def find_speech(
 
 
 def find_each_speaker(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -125,7 +125,10 @@ def check_speaker(speaker: str | int) -> str | int:
     if speaker in (LONGEST, ANYONE):
         return speaker
     if isinstance(speaker, str):
-        raise UsageError(f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}.")
+        raise UsageError(
+            f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}."
+            f"{suggest(speaker, (LONGEST, ANYONE))}"
+        )
     return check_whole("speaker", speaker, 1)
 
 
@@ -143,7 +146,7 @@ def parse_speaker(speaker: str, option: str = "speaker") -> str | int:
 
 
 def find_chosen_speech(
-    source: Source | AudioStream, speaker: str | int, **listening: Any
+    source: AudioSource | AudioStream, speaker: str | int, **listening: Any
 ) -> list[Speech]:
     """The speech of each that `speaker` chooses, which `parse_speaker` gave.
 
@@ -160,7 +163,7 @@ def _check_lengths(max_seconds: float, min_seconds: float) -> None:
 
 
 def _open_stream(
-    source: Source | AudioStream, start: float, end: float | None, track: int | None
+    source: AudioSource | AudioStream, start: float, end: float | None, track: int | None
 ) -> AudioStream:
     if isinstance(source, AudioStream):
         return source
@@ -245,7 +248,7 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 
 
 def _floor(seconds: float) -> float:
-    """To tenths, so that too little does not read as enough."""
+    """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
 
 

@@ -22,7 +22,7 @@ def example_speech() -> tuple[np.ndarray, int]:
     return samples if samples.ndim == 1 else samples.mean(axis=1), rate
 
 
-def hear(name: str, seconds: float | None = None) -> np.ndarray:
+def load_example(name: str, seconds: float | None = None) -> np.ndarray:
     """An example, RMS 0.05."""
     samples = load_audio(EXAMPLES / f"{name}.flac").samples
     samples = samples if seconds is None else np.resize(samples, round(seconds * RATE))
@@ -33,7 +33,7 @@ def talk(*turns: tuple[str, float], pause: float = 0.3) -> tuple[np.ndarray, lis
     """People one after the other → the recording, and where each turn begins and the last ends."""
     parts, starts, place = [], [], 0.0
     for name, seconds in turns:
-        parts += [hear(name, seconds), np.zeros(round(pause * RATE), np.float32)]
+        parts += [load_example(name, seconds), np.zeros(round(pause * RATE), np.float32)]
         starts.append(place)
         place += seconds + pause
     return np.concatenate(parts), [*starts, place]

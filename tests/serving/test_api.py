@@ -169,16 +169,14 @@ def test_of_several_speakers_one_or_each_is_chosen(
     assert (two.used_segments, two.confidence) == (second.segments, second.confidence)
     assert two.used_speech_seconds == second.speech_seconds
     assert two.segments == second.speakers[1].segments
-    drawn = model.reconstruct(conversation, size=64, speaker=2).image
-    difference = np.abs(np.asarray(open_picture(second.image), int) - np.asarray(drawn, int))
+    drawn = model.reconstruct(conversation, size=64, speaker=2)
+    difference = np.abs(np.asarray(open_picture(second.image), int) - np.asarray(drawn.image, int))
     assert difference.max() <= 2  # another number of threads
-
     embedded = service.post("/v1/embed?speaker=all", sound).content
-    for who, speaker in zip(Embedding.model_validate_json(embedded).speakers, (1, 2), strict=True):
-        assert isinstance(who, EmbeddedSpeaker)
-        assert who.covariance is None
-        mean = model.embed(conversation, speaker=speaker).mean
-        np.testing.assert_allclose(who.mean, mean, atol=1e-4)
+    _, other = Embedding.model_validate_json(embedded).speakers
+    assert isinstance(other, EmbeddedSpeaker)
+    assert other.covariance is None
+    np.testing.assert_allclose(other.mean, drawn.voice.mean, atol=1e-4)
 
 
 def test_of_one_speaker_all_are_one(service: Service, speech: bytes) -> None:

@@ -122,8 +122,8 @@ def reconstruct(
     """Draw the typical face that each recording suggests, as a PNG picture.
 
     Up to ten seconds of the clearest speech are used; a line on standard error says which. Where
-    several people speak, who speaks most is drawn. With --speaker the second is drawn as
-    NAME.speaker2.face.png, and so on.
+    several people speak, who speaks most is drawn. With --speaker 2 or all the second
+    is drawn as NAME.speaker2.face.png, and so on.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
@@ -192,7 +192,7 @@ def reconstruct(
 
 
 def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
-    """Where the face of a speaker and the samples go: NAME.face.png, NAME.speaker2.face.png."""
+    """Paths for a speaker's face and the samples: NAME.face.png, NAME.speaker2.face.png."""
     if number > 1:
         ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
         path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")
@@ -256,7 +256,7 @@ def embed(
 
 
 def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
-    """One line on stderr: which seconds of a recording were used."""
+    """Print one line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
     used, analysed = row["speech_seconds"], row["analysed_seconds"]

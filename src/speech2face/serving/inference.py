@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream
 from speech2face.model_folders import find_model
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
@@ -48,7 +48,7 @@ class InferenceTask:
     speaker: str | int = LONGEST  # as `parse_speaker` gives it
     least_seconds: float = 0.0  # of speech; a preview of less draws nothing
 
-    def source(self, sound: bytes) -> Source:
+    def source(self, sound: bytes) -> AudioSource:
         """The recording, as `media` takes it."""
         if self.rate is None:
             return sound
@@ -96,7 +96,7 @@ def infer(
     task: InferenceTask,
     sound: bytes,
 ) -> InferenceResult:
-    """At most `listened` seconds of a recording → what the task wants of it.
+    """Infer from at most `listened` seconds of a recording what the task asks for.
 
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A preview raises neither of the first two: what has come so far need not be whole.
@@ -169,7 +169,7 @@ class BoundedStream(AudioStream):
 
     def __init__(
         self,
-        source: Source,
+        source: AudioSource,
         longest: float,
         *,
         start: float = 0.0,

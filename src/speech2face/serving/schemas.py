@@ -1,4 +1,4 @@
-"""What the answers hold, for /openapi.json; the tests hold the server to it."""
+"""Schemas of the answers, for /openapi.json; the tests hold the server to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WHO_SPEAKS = "Who speaks in it, who speaks most first; with speaker=all with wha
 
 
 class Disguised(BaseModel):
-    """Whether the voice is disguised, as far as that can be known."""
+    """Evidence that the voice is disguised, as far as that can be known."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +23,7 @@ class Disguised(BaseModel):
 
 
 class Confidence(BaseModel):
-    """How much the voice tells of the face, as the command `speech2face audit` states it."""
+    """The voice's disclosure of the face, as the command `speech2face audit` states it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,7 +84,7 @@ class EmbeddedSpeaker(ChosenSpeaker):
 
 
 class RecordingResult(BaseModel):
-    """What an answer rests on."""
+    """Facts on the recording and the model behind an answer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -138,7 +138,7 @@ class ModelFacts(BaseModel):
 
 
 class Bounds(BaseModel):
-    """What a client may want to know before it sends."""
+    """Bounds that a client may want to know before it sends."""
 
     bytes: int = Field(description="Of a request's body, at most.")
     seconds: float = Field(description="Of a recording that are listened to, at most.")

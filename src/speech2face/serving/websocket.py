@@ -118,7 +118,7 @@ class _Stream:
         self._notes: list[str] = []
 
     async def run(self) -> dict[str, Any]:
-        """From the first message to the last, which it gives."""
+        """Serve the stream from its first message to its last, which is returned."""
         await self._begin()
         reading = asyncio.create_task(self._read())
         previewed = 0
