@@ -242,8 +242,10 @@ def describe_calibration(calibration: Calibration, faces: FaceCovariance) -> dic
 
 def _describe_disguise(disguise: Disguise) -> list[str]:
     """What is said of a voice disguised so, sentence by sentence."""
-    voice = SimpleNamespace(disguised=disguise, population=find_attack(disguise.method))
-    return [*render_blocks("disguised_disclosure.txt", voice=voice, original=None).values()]
+    attack = find_attack(disguise.method)
+    voice = SimpleNamespace(disguised=disguise, population=attack, speakers=(), speaker=None)
+    template = "disguised_disclosure.txt"
+    return [*render_blocks(template, voice=voice, original=None, people="").values()]
 
 
 def find_pieces(part: bytes, whole: bytes) -> list[list[int] | str]:

@@ -3,12 +3,14 @@
 import { findDisguise } from "./disguises.js";
 import { estimateLeakage, measureSound } from "./leakage.js";
 import { RATE } from "./resampler.js";
+import { describeSpeakers } from "./speakers.js";
 import { roundTo } from "./statistics.js";
 
 /** @typedef {import("./disguises.js").Disguise} Disguise */
 /** @typedef {import("./leakage.js").Calibration} Calibration */
 /** @typedef {import("./leakage.js").LeakageEstimate} LeakageEstimate */
 /** @typedef {import("./leakage.js").Waveform} Waveform */
+/** @typedef {import("./speech.js").Speech} Speech */
 /** What is said of a disguised voice by the method that made it, and of others by "".
  * @typedef {Record<string, string[]>} DisguisedWords */
 /** @typedef {{calibration: Calibration, classifier: import("./disguises.js").Classifier,
@@ -21,28 +23,29 @@ const STRANGERS = 1000;
 const SURE = 1.96; // standard errors on either side: 95 %
 const QUIET = 15; // dB of range, below which a recording is called noisy
 
-/** @param {Float32Array} speech @param {number} speechSeconds @param {Float32Array} mean
- * @param {Float32Array} average @param {string | null} mark of the file
- * @param {DisclosureModel} model @returns {Confidence} */
-export function discloseFace(speech, speechSeconds, mean, average, mark, model) {
+/** @param {Speech} speech @param {Float32Array} mean @param {Float32Array} average
+ * @param {string | null} mark of the file @param {DisclosureModel} model @returns {Confidence} */
+export function discloseFace(speech, mean, average, mark, model) {
   const { calibration } = model;
-  const found = findDisguise(speech, mark, model.classifier);
+  const { samples } = speech;
+  const found = findDisguise(samples, mark, model.classifier);
   const disguised = { ...found, probability: roundTo(found.probability, 3) };
   const calibrated_on = calibration.people;
   if (found.by) {
     const known = model.disguised[found.by];
     const sentences = known[found.method ?? ""] ?? known[""];
-    return { bits: null, low: null, high: null, disguised, calibrated_on, ...say(sentences) };
+    const said = say(addWhose(sentences, speech));
+    return { bits: null, low: null, high: null, disguised, calibrated_on, ...said };
   }
-  const sound = measureSound(speech);
-  const seconds = speech.length / RATE;
+  const sound = measureSound(samples);
+  const seconds = samples.length / RATE;
   const estimate = estimateLeakage(mean, average, seconds, sound, calibration);
   const off = SURE * calibration.deviation * estimate.bits;
   const bits = roundTo(estimate.bits, 3);
   const [low, high] = calibration.people
     ? [roundTo(Math.max(0, estimate.bits - off), 3), roundTo(estimate.bits + off, 3)]
     : [null, null];
-  const sentences = describe(speechSeconds, { bits, low, high }, estimate, sound, calibration);
+  const sentences = describe(speech, { bits, low, high }, estimate, sound, calibration);
   const short = (/** @type {number | null} */ value) => value === null ? null : roundTo(value, 2);
   return {
     bits: short(bits), low: short(low), high: short(high), disguised, calibrated_on,
@@ -53,18 +56,32 @@ export function discloseFace(speech, speechSeconds, mean, average, mark, model) 
 /** @param {string[]} sentences */
 const say = (sentences) => ({ words: sentences.slice(0, 3).join(" "), notes: sentences.slice(3) });
 
-/** @param {number} seconds
+/** Whose voice it is, where several speak, before the last sentence.
+ * @param {string[]} sentences @param {Speech} speech */
+function addWhose(sentences, { speakers, speaker }) {
+  if (speakers.length < 2) return sentences;
+  const others = speakers.length > 2 ? "others' faces" : "other's face";
+  const whose = `${describeSpeakers(speakers)}. This is of speaker ${speaker} alone; the recording ` +
+    `gives away something of the ${others} as well.`;
+  return [...sentences.slice(0, -1), whose, ...sentences.slice(-1)];
+}
+
+/** @param {Speech} speech
  * @param {{bits: number, low: number | null, high: number | null}} stated
  * @param {LeakageEstimate} estimate @param {Waveform} sound @param {Calibration} calibration */
-function describe(seconds, { bits, low, high }, estimate, sound, calibration) {
+function describe(speech, { bits, low, high }, estimate, sound, calibration) {
+  const { speakers, speaker, speechSeconds: seconds } = speech;
+  const [ofSpeaker, whose] = speakers.length > 1
+    ? [` of speaker ${speaker}`, "that speaker's"]
+    : ["", "the speaker's"];
   const interval = low !== null && high !== null
     ? ` (${low.toFixed(1)} to ${high.toFixed(1)})`
     : "";
   const place = (/** @type {number} */ share) => Math.max(1, roundTo(STRANGERS * share, 0));
   const [, half, most] = estimate.ranks.map(place);
   const sentences = [
-    `These ${seconds.toFixed(1)} s of speech disclose about ${bits.toFixed(1)} bits of the ` +
-      `speaker's face${interval}.`,
+    `These ${seconds.toFixed(1)} s of speech${ofSpeaker} disclose about ${bits.toFixed(1)} bits ` +
+      `of ${whose} face${interval}.`,
     "For scale: 0 bits is nothing, 1 bit what the sex alone would tell if it were certain; " +
       `${Math.log2(STRANGERS).toFixed(0)} bits would single out one person of 1,000.`,
     "Among 1,000 strangers sorted by this voice, the speaker's face would stand at place " +
@@ -85,5 +102,6 @@ function describe(seconds, { bits, low, high }, estimate, sound, calibration) {
     sentences.push("This model was not calibrated: it may state too much (see speech2face " +
       "calibrate).");
   }
-  return [...sentences, "This is what this program finds. A better one may find more."];
+  const last = "This is what this program finds. A better one may find more.";
+  return addWhose([...sentences, last], speech);
 }

@@ -59,9 +59,9 @@ export class FaceModel {
 
   /** How much the voice tells, null where the model cannot say.
    * @param {Speech} speech @param {VoiceEmbedding} voice @param {string | null} mark of the file */
-  disclose({ samples, speechSeconds }, { mean, average }, mark) {
+  disclose(speech, { mean, average }, mark) {
     const { disclosure } = this.facts;
-    return disclosure && discloseFace(samples, speechSeconds, mean, average, mark, disclosure);
+    return disclosure && discloseFace(speech, mean, average, mark, disclosure);
   }
 
   /** The face, and as many samples as are wanted.
