@@ -25,6 +25,8 @@ from helpers.sounds import EXAMPLES, RATE, music, noise
 from speech2face import Speech2Face
 from speech2face.errors import NoSpeechError
 from speech2face.model_folders import find_model
+from speech2face.privacy.disguise_metadata import make_mark
+from speech2face.privacy.mcadams import move_formants
 from speech2face.serving.disclosure import load_estimator
 from speech2face.serving.inference import InferenceTask, infer
 
@@ -60,6 +62,8 @@ def make_recordings() -> dict[str, tuple[np.ndarray, int]]:
         "44.1 kHz, with an offset": (0.08 + 0.8 * soxr.resample(emma, RATE, 44_100), 44_100),
         "a telephone": (soxr.resample(george, RATE, 8_000), 8_000),
         "quiet after a knock": (np.concatenate([noise(0.1), pause, 0.004 * bella]), RATE),
+        "disguised": (move_formants(george, 0.8), RATE),
+        "marked as disguised": (emma, RATE),
         "noise": (noise(4), RATE),
         "music": (music(4), RATE),
         "silence": (np.zeros(3 * RATE), RATE),
@@ -67,9 +71,19 @@ def make_recordings() -> dict[str, tuple[np.ndarray, int]]:
     }
 
 
-def encode_wav(samples: np.ndarray, rate: int) -> bytes:
+def encode_case(name: str, samples: np.ndarray, rate: int) -> bytes:
+    """A WAV file, with what its metadata say in the case of a mark."""
+    comment = make_mark("mcadams")["comment"] if name == "marked as disguised" else ""
+    return encode_wav(samples, rate, comment)
+
+
+def encode_wav(samples: np.ndarray, rate: int, comment: str = "") -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    with soundfile.SoundFile(file, "w", rate, channels, "PCM_16", format="WAV") as wav:
+        if comment:
+            wav.comment = comment
+        wav.write(samples)
     return file.getvalue()
 
 
@@ -107,7 +121,7 @@ def shrink(png: bytes) -> str:
 def write() -> None:
     answer = make_answerer()
     cases = {
-        name: {"choices": choose(i), "answer": answer(encode_wav(*recording), choose(i))}
+        name: {"choices": choose(i), "answer": answer(encode_case(name, *recording), choose(i))}
         for i, (name, recording) in enumerate(make_recordings().items())
     }
     GOLDEN.write_text(json.dumps(cases, indent=1) + "\n", encoding="utf-8")
