@@ -62,6 +62,8 @@ def make_recordings() -> dict[str, tuple[np.ndarray, int]]:
         "44.1 kHz, with an offset": (0.08 + 0.8 * soxr.resample(emma, RATE, 44_100), 44_100),
         "a telephone": (soxr.resample(george, RATE, 8_000), 8_000),
         "quiet after a knock": (np.concatenate([noise(0.1), pause, 0.004 * bella]), RATE),
+        "in louder noise": (cover(emma, 0), RATE),
+        "in louder rustling": (cover(george, 1), RATE),
         "disguised": (move_formants(george, 0.8), RATE),
         "marked as disguised": (emma, RATE),
         "noise": (noise(4), RATE),
@@ -69,6 +71,13 @@ def make_recordings() -> dict[str, tuple[np.ndarray, int]]:
         "silence": (np.zeros(3 * RATE), RATE),
         "too short": (emma[2 * RATE : 2 * RATE + 5_000], RATE),
     }
+
+
+def cover(voice: np.ndarray, slope: float) -> np.ndarray:
+    """4 s of a voice with noise that is 11 dB louder."""
+    voice, other = voice[: 4 * RATE], noise(4, slope)
+    mixed = voice / voice.std() + 10 ** (11 / 20) * other / other.std()
+    return 0.5 * mixed / np.abs(mixed).max()
 
 
 def encode_case(name: str, samples: np.ndarray, rate: int) -> bytes:

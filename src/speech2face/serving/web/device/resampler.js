@@ -1,4 +1,4 @@
-// Any sample rate becomes 16 kHz: a windowed sinc (Kaiser's window), one set of weights for each
+// A sample rate becomes another, mostly 16 kHz: a windowed sinc (Kaiser's window), one set of weights for each
 // place between two samples. It passes what soxr passes, which Python uses: nothing is lost below
 // 7.3 kHz, and nothing is left of what lies above 8 kHz.
 
@@ -9,17 +9,16 @@ const SHAPE = 12.93; // of Kaiser's window: 126 dB
 const WIDTH = (126 - 8) / 2.285; // times the band of transition in radians: how many samples
 const MOST_PHASES = 2000; // sets of weights; of rarer ratios the nearest one is taken
 
-/** Sound at `rate` Hz → at 16 kHz; the same one where it is that already.
- * @param {Float32Array} sound @param {number} rate */
-export function resample(sound, rate) {
-  if (rate === RATE) return sound;
-  const divisor = findDivisor(rate, RATE);
-  const phases = Math.min(RATE / divisor, MOST_PHASES);
-  const { weights, reach } = makeWeights(rate, phases);
+/** Sound at `rate` Hz → at another, 16 kHz; the same one where it has that already.
+ * @param {Float32Array} sound @param {number} rate @param {number} wanted */
+export function resample(sound, rate, wanted = RATE) {
+  if (rate === wanted) return sound;
+  const phases = Math.min(wanted / findDivisor(rate, wanted), MOST_PHASES);
+  const { weights, reach } = makeWeights(rate, wanted, phases);
   const taps = 2 * reach;
-  const result = new Float32Array(Math.ceil((sound.length * RATE) / rate));
+  const result = new Float32Array(Math.ceil((sound.length * wanted) / rate));
   for (let i = 0; i < result.length; i++) {
-    const place = (i * rate) / RATE;
+    const place = (i * rate) / wanted;
     let before = Math.floor(place);
     let phase = Math.round((place - before) * phases);
     if (phase === phases) [before, phase] = [before + 1, 0];
@@ -33,9 +32,9 @@ export function resample(sound, rate) {
   return result;
 }
 
-/** @param {number} rate @param {number} phases */
-function makeWeights(rate, phases) {
-  const half = Math.min(rate, RATE) / 2; // Hz
+/** @param {number} rate @param {number} wanted @param {number} phases */
+function makeWeights(rate, wanted, phases) {
+  const half = Math.min(rate, wanted) / 2; // Hz
   const cutoff = ((1 + PASSED) * half) / rate; // twice the cycles a sample
   const reach = Math.ceil(WIDTH / ((2 * Math.PI * (1 - PASSED) * half) / rate) / 2);
   const taps = 2 * reach;

@@ -32,9 +32,7 @@ export class SpeechDetector {
     const sound = concatenate([this.#before, amplify(block, findGain(levels))]);
     const probabilities = (await judge(this.#network, sound)).slice(-levels.length);
     for (const [first, last] of findQuietParts(levels)) {
-      const part = block.subarray(first * CHUNK, last * CHUNK);
-      const padded = [new Float32Array(CONTEXT), amplify(part, findGain(measureChunks(part)))];
-      const alone = await judge(this.#network, concatenate(padded));
+      const alone = await judgeAlone(this.#network, block.subarray(first * CHUNK, last * CHUNK));
       alone.forEach((value, i) => {
         probabilities[first + i] = Math.max(probabilities[first + i], value);
       });
@@ -77,6 +75,13 @@ function findQuietParts(levels) {
   const raised = levels.map((_, i) => greatest(around(levels, i), 0));
   const filled = raised.map((_, i) => Math.min(...around(raised, i))); // dips filled, edges kept
   return findRuns(Array.from(filled, (level) => level < limit));
+}
+
+/** The probability of speech in each chunk of a piece of sound as if it were all of a recording.
+ * @param {Network} network @param {Float32Array} sound */
+export function judgeAlone(network, sound) {
+  const amplified = amplify(sound, findGain(measureChunks(sound)));
+  return judge(network, concatenate([new Float32Array(CONTEXT), amplified]));
 }
 
 /** Whole chunks after the context of the first.

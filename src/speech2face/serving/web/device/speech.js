@@ -3,14 +3,17 @@
 import { BLOCK } from "./recording.js";
 import { RATE } from "./resampler.js";
 import { SpeakerSearch, describeSpeakers, joinSpans } from "./speakers.js";
-import { CHUNK, SpeechDetector, measureChunks } from "./speech-detector.js";
-import { Candidates, Stretch } from "./speech-selection.js";
+import { LOOKS, UnclearBlocks } from "./noisy-speech.js";
+import { SpeechDetector, measureChunks } from "./speech-detector.js";
+import { Candidates } from "./speech-selection.js";
+import { cutStretches } from "./speech-stretches.js";
 import { concatenate, greatest, mean, peak, power, sum } from "./statistics.js";
 
 /** @typedef {import("./networks.js").Network} Network */
 /** @typedef {import("./recording.js").Recording} Recording */
 /** @typedef {import("./speakers.js").Speaker} Speaker */
 /** @typedef {import("./speakers.js").Voices} Voices */
+/** @typedef {import("./speech-selection.js").Stretch} Stretch */
 
 /**
  * What was used of a recording: `samples` at 16 kHz, times in seconds; `speaker` is the number of
@@ -22,15 +25,11 @@ import { concatenate, greatest, mean, peak, power, sum } from "./statistics.js";
 
 const MOST_SECONDS = 10; // of speech that are used
 const LEAST_SECONDS = 0.5;
-const START = 0.4; // probability at which speech begins
-const STAY = 0.25; // above which it goes on
-const LONGEST_PAUSE = 9; // chunks: pauses up to 0.29 s are kept
-const EDGE = 3; // chunks kept before and after speech: soft onsets and endings
-const LEAST_VOICED = 6; // chunks: less than 0.19 s is a knock or a note, not speech
 const CROSSFADE = 80; // samples, 5 ms, where two stretches are joined
 const SPEECH_LEVEL = -26; // dBFS of the speech given
 const GREATEST_GAIN = 100;
 const SILENCE = 10 ** (-70 / 20); // RMS of the loudest chunk of a recording called silent
+const UNCLEAR = "the speech was hard to tell from music or noise; the face is less sure";
 
 /** What the reader of the page is told: there is not enough speech. */
 export class NoSpeech extends Error {}
@@ -84,25 +83,56 @@ export class AnalysedRecording {
  * @param {Network | null} speakerNetwork @param {(seconds: number) => void | Promise<void>} tell */
 export async function analyse(recording, detectorNetwork, speakerNetwork, tell = () => {}) {
   const { samples, levels, warnings } = recording;
-  const [detector, candidates] = [new SpeechDetector(detectorNetwork), new Candidates()];
-  const search = new SpeakerSearch();
+  const [detector, unclear] = [new SpeechDetector(detectorNetwork), new UnclearBlocks()];
+  let found = new FoundSpeech();
   let loudest = 0;
   for (let start = 0; start < samples.length; start += BLOCK) {
     const block = samples.subarray(start, start + BLOCK);
+    const probabilities = await detector.judge(block);
     loudest = greatest(measureChunks(block), loudest);
-    const stretches = cutStretches(block, await detector.judge(block), start);
-    candidates.add(stretches);
-    if (speakerNetwork) search.add(stretches);
+    found.add(cutStretches(block, probabilities, start));
+    if (found.seconds < LEAST_SECONDS) unclear.add(block, probabilities, start);
+    else unclear.clear();
     await tell((start + block.length) / RATE);
   }
   const analysed = samples.length / RATE;
-  const clearest = candidates.choose(MOST_SECONDS);
+  const again = found.seconds < LEAST_SECONDS && analysed >= LEAST_SECONDS && loudest >= SILENCE;
+  if (again) found = await lookAgain(found, unclear, detectorNetwork);
+  const clearest = found.candidates.choose(MOST_SECONDS);
   const seconds = sum(clearest.map((stretch) => stretch.seconds));
   if (seconds < LEAST_SECONDS) throw new NoSpeech(explain(analysed, loudest, seconds));
   const voices = speakerNetwork
-    ? await search.find(speakerNetwork, levels)
+    ? await found.search.find(speakerNetwork, levels)
     : { speakers: [], stretches: [] };
-  return new AnalysedRecording(warnings, analysed, clearest, voices);
+  const notes = again ? [...warnings, UNCLEAR] : warnings;
+  return new AnalysedRecording(notes, analysed, clearest, voices);
+}
+
+/** The speech that was found in a recording, given block by block. */
+class FoundSpeech {
+  candidates = new Candidates();
+  search = new SpeakerSearch();
+  seconds = 0;
+
+  /** @param {Stretch[]} stretches of the next block */
+  add(stretches) {
+    this.candidates.add(stretches);
+    this.search.add(stretches);
+    this.seconds += sum(stretches.map((stretch) => stretch.seconds));
+  }
+}
+
+/** The speech of the first look that finds enough; else the most that any found.
+ * @param {FoundSpeech} before @param {UnclearBlocks} unclear @param {Network} detector */
+async function lookAgain(before, unclear, detector) {
+  let most = before;
+  for (const look of LOOKS) {
+    const found = new FoundSpeech();
+    for (const stretches of await unclear.lookAgain(look, detector)) found.add(stretches);
+    if (found.seconds >= LEAST_SECONDS) return found;
+    if (found.seconds > most.seconds) most = found;
+  }
+  return most;
 }
 
 /** @param {number} analysed @param {number} loudest @param {number} seconds */
@@ -115,26 +145,6 @@ function explain(analysed, loudest, seconds) {
   if (loudest < SILENCE) return `silence; ${remedy}`;
   if (seconds === 0) return `noise or music but no speech; ${remedy}`;
   return `only ${tenths(seconds)} s of speech; ${remedy}`;
-}
-
-/** The stretches of speech in a block that begins at sample `start` of the recording.
- * @param {Float32Array} block @param {Float32Array} probabilities @param {number} start */
-function cutStretches(block, probabilities, start) {
-  /** @type {[number, number][]} */
-  const runs = []; // first and last chunk
-  probabilities.forEach((probability, chunk) => {
-    if (probability < STAY) return;
-    const run = runs[runs.length - 1];
-    if (run && chunk - run[1] <= 1 + LONGEST_PAUSE) run[1] = chunk;
-    else runs.push([chunk, chunk]);
-  });
-  return runs.flatMap(([first, last]) => {
-    const voiced = probabilities.subarray(first, last + 1).filter((value) => value >= START);
-    if (voiced.length < LEAST_VOICED) return [];
-    const [from, to] = [Math.max(first - EDGE, 0), last + 1 + EDGE];
-    const samples = block.slice(from * CHUNK, to * CHUNK);
-    return [new Stretch(start + from * CHUNK, samples, probabilities.slice(from, to))];
-  });
 }
 
 /** The stretches one after the other, cross-faded where something between them is left out.
