@@ -61,6 +61,7 @@ CASES = (
     "two speakers",
     "44.1 kHz, with an offset",
     "marked as disguised",
+    "in louder noise",
     "noise",
     "silence",
     "too short",
