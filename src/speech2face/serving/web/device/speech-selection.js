@@ -7,6 +7,7 @@ import { CHUNK } from "./speech-detector.js";
 import { concatenate, hann, mean, median, power, round, spread, sum } from "./statistics.js";
 
 const KEPT_SECONDS = 120; // of candidates, whatever the length of the recording
+const ENOUGH_SECONDS = 10; // beyond which nothing much less clear than the best is taken
 const EQUAL = 0.15; // stretches less clear than the best by no more are about equally clear
 const PIECE = 94; // chunks, 3 s: what a long stretch is cut into where several people may speak
 const FAR = 6; // dB below the loudest
@@ -113,21 +114,23 @@ export class Candidates {
   }
 
   /** The best that together last at most `seconds`, in time order; the last one chosen is cut to
-   * its clearest part.
+   * its clearest part. What is not about as clear as the best is chosen only up to `ENOUGH_SECONDS`.
    * @param {number} seconds */
   choose(seconds) {
     const chosen = [];
-    let room = Math.floor(seconds * RATE);
-    for (const ranked of this.#rank()) {
+    let taken = 0;
+    for (const { ranked, clear } of this.#rank()) {
+      const most = clear ? seconds : Math.min(seconds, ENOUGH_SECONDS);
+      const room = Math.floor(most * RATE) - taken;
+      if (chosen.length && room < RATE / 2) break;
       const stretch = ranked.samples.length > room ? clearestPart(ranked, room) : ranked;
       chosen.push(stretch);
-      room -= stretch.samples.length;
-      if (room < RATE / 2) break;
+      taken += stretch.samples.length;
     }
     return chosen.sort((a, b) => a.start - b.start);
   }
 
-  /** Best first. */
+  /** Best first, and whether each is about as clear as the clearest. */
   #rank() {
     if (!this.#kept.length) return [];
     const loudest = loudLevel(this.#kept, this.#blocks === 1 ? 0 : 0.1);
@@ -142,7 +145,7 @@ export class Candidates {
     });
     const order = this.#kept.map((_, i) => i).sort((a, b) =>
       Number(keys[a].last) - Number(keys[b].last) || keys[a].cost - keys[b].cost);
-    return order.map((i) => this.#kept[i]);
+    return order.map((i) => ({ ranked: this.#kept[i], clear: quality[i] >= least }));
   }
 }
 
