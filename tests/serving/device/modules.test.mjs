@@ -13,6 +13,7 @@ const { RandomNumbers } = await load("random-numbers.js");
 const { RATE, resample } = await load("resampler.js");
 const { fromSpectrum, spectrumOf } = await load("fourier.js");
 const { findMark } = await load("disguises.js");
+const { BrokenFile, loadFiles, putTogether } = await load("model-files.js");
 const { encodePng } = await load("png.js");
 const { readWav } = await load("wav-reader.js");
 
@@ -95,3 +96,55 @@ test("a PNG's chunks are whole", async () => {
   }
   assert.deepEqual(names, ["IHDR", "tEXt", "iTXt", "IDAT", "IEND"]);
 });
+
+/** What a host sends for two packed files, and the manifest of them. */
+async function packTwo() {
+  const sent = {};
+  const files = {};
+  for (const [name, text] of [["encoder", "voice to face"], ["decoder", "face to picture"]]) {
+    const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+    const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const sha256 = Buffer.from(digest).toString("hex");
+    sent[`${name}.bin`] = bytes;
+    files[name] = { path: `${name}.bin`, bytes: bytes.length, sha256 };
+  }
+  const manifest = { files, speaker_network: { of: "encoder", pieces: ["QSA=", [0, 5]] } };
+  return { sent, manifest };
+}
+
+async function loadFrom(sent, manifest, tell = () => {}) {
+  const before = globalThis.fetch;
+  globalThis.fetch = async (address) => new Response(sent[address.pathname.slice(1)]);
+  try {
+    return await loadFiles(manifest, new URL("http://127.0.0.1/"), tell);
+  } finally {
+    globalThis.fetch = before;
+  }
+}
+
+test("models come packed, are told byte by byte, and put together", async () => {
+  const { sent, manifest } = await packTwo();
+  const told = [];
+  const files = await loadFrom(sent, manifest, (come, whole) => told.push([come, whole]));
+  const text = (bytes) => new TextDecoder().decode(bytes);
+  assert.equal(text(files.encoder), "voice to face");
+  assert.equal(text(files.decoder), "face to picture");
+  assert.equal(text(files.speakers), "A voice");
+  const whole = sent["encoder.bin"].length + sent["decoder.bin"].length;
+  assert.deepEqual(told.at(-1), [whole, whole]);
+  assert.equal(text(putTogether(files.encoder, [[9, 13], "IQ=="])), "face!");
+});
+
+for (const [fault, spoil] of Object.entries({
+  "is another": (bytes) => bytes.with(20, bytes[20] ^ 1),
+  "is cut off": (bytes) => bytes.slice(0, -1),
+  "is too long": (bytes) => new Uint8Array([...bytes, 0]),
+})) {
+  test(`a model's file that ${fault} is refused`, async () => {
+    const { sent, manifest } = await packTwo();
+    sent["decoder.bin"] = spoil(sent["decoder.bin"]);
+    await assert.rejects(loadFrom(sent, manifest), (error) => error instanceof BrokenFile &&
+      /decoder\.bin did not come as it was sent; reload the page/.test(error.message));
+  });
+}
