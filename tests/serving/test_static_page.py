@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,8 @@ def test_a_folder_that_holds_anything_else_is_left_alone(tmp_path: Path) -> None
         check_folder(tmp_path / "letter.txt", force=True)
     with pytest.raises(UsageError, match="no such folder"):
         check_folder(tmp_path / "none" / "page", force=False)
+    with chdir(tmp_path), pytest.raises(UsageError, match="the current one; name another"):
+        check_folder(Path(), force=True)
     (tmp_path / FACTS).write_text("{}")
     with pytest.raises(UsageError, match="holds a page; --force replaces it"):
         check_folder(tmp_path, force=False)

@@ -72,6 +72,7 @@ def write_static_page(folder: Path, model: Model, force: bool = False) -> int:
     """
     check_folder(folder, force)
     check_runtime()
+    folder = folder.resolve()
     partial = folder.with_name(f".{secrets.token_hex(4)}.part")
     try:
         partial.mkdir()
@@ -93,6 +94,8 @@ def check_folder(folder: Path, force: bool) -> None:
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder.")
+    if folder.resolve() == Path.cwd():  # it is replaced as a whole
+        raise UsageError("the folder is the current one; name another, which may be inside it.")
     if not any(folder.iterdir()):
         return
     if not (folder / FACTS).is_file():
