@@ -24,8 +24,9 @@ worker.addEventListener("activate", (/** @type {any} */ event) => {
 
 worker.addEventListener("fetch", (/** @type {any} */ event) => {
   const { request } = event;
-  if (request.method !== "GET" || new URL(request.url).origin !== location.origin) return;
-  const wanted = request.mode === "navigate" ? "./" : request;
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== "GET" || origin !== location.origin) return;
+  const wanted = /\/(index\.html)?$/.test(pathname) ? "./" : request;
   event.respondWith(caches.open(NAME).then((cache) => cache.match(wanted))
     .then((kept) => kept ?? fetch(request)));
 });
