@@ -20,6 +20,8 @@ from typing import Any
 
 from PIL import Image
 
+from helpers.page_browser import DROP, read_dropped
+
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 PATIENCE = 90.0  # s
 # A microphone that hums, lent without asking; and nothing that Firefox does by itself.
@@ -35,15 +37,6 @@ PREFERENCES = {
     "network.connectivity-service.enabled": False,
     "services.settings.server": "http://127.0.0.1:9/",
 }
-DROP = """([text, name]) => {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([bytes], name));
-    for (const type of ["dragenter", "dragover", "drop"]) {
-        const how = { dataTransfer, bubbles: true, cancelable: true };
-        document.querySelector("#drop").dispatchEvent(new DragEvent(type, how));
-    }
-}"""
 
 
 @contextmanager
@@ -133,7 +126,7 @@ class FirefoxPage:
 
     def drop(self, recording: Path) -> None:
         """Let a file fall on the page."""
-        self.call(DROP, [base64.b64encode(recording.read_bytes()).decode(), recording.name])
+        self.call(DROP, read_dropped(recording))
 
     def face(self) -> Image.Image:
         """The face on the page, once an older one has faded."""
