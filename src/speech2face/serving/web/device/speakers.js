@@ -15,7 +15,7 @@ import { argmax, findRuns, round, spread, sum } from "./statistics.js";
 const WINDOW = 47; // chunks: 1.5 s
 const HOP = 23; // chunks that a window lies after the one before
 const SHORTEST = RATE / 2; // samples that the network takes
-const MOST_WINDOWS = 160;
+const MOST_WINDOWS = 96;
 const SPREAD = (5 ** 0.5 - 1) / 2; // its multiples, without their whole part, fill 0 to 1 evenly
 const FULL = RATE; // samples: windows that are shorter form no groups
 const LEAST_SECONDS = 1; // of a person's speech
