@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from speech2face.console import ProgressBars
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
@@ -95,10 +96,10 @@ def main() -> None:
             }
     print(draw_table(results))
     if given.write:
-        (HERE / "anonymisers.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(HERE / "anonymisers.json", json.dumps(results, indent=2) + "\n")
         before, _, rest = PAGE.read_text().partition(FIRST)
         after = rest.partition(LAST)[2]
-        PAGE.write_text(f"{before}{FIRST}\n{draw_table(results)}\n{LAST}{after}")
+        write_text_atomically(PAGE, f"{before}{FIRST}\n{draw_table(results)}\n{LAST}{after}")
 
 
 def read_voices(folder: Path, count: int | None) -> list[Clip]:
@@ -119,7 +120,7 @@ def read_examples() -> list[Clip]:
 
 
 def measure(clip: Clip, name: str) -> Row:
-    original = listen(clip)
+    original = load_original(clip)
     changed, cpu = original.samples, 0.0
     if name != ORIGINAL:
         before = cpu_time()
@@ -138,7 +139,7 @@ def measure(clip: Clip, name: str) -> Row:
 
 
 @functools.cache
-def listen(clip: Clip) -> Original:
+def load_original(clip: Clip) -> Original:
     samples = load_audio(clip.path).samples
     words = recognise(samples) if clip.text is None else clip.text
     return Original(samples, words, measure_speech(samples))
@@ -191,18 +192,20 @@ def draw_table(results: dict[str, Any]) -> str:
     ]
     for name, found in results["methods"].items():
         told = [
-            tell(found["word_disagreement"], 1, 100),
-            tell(found["word_error_known_text"], 1, 100),
-            tell(found["speech_kept"], 2),
-            tell(found["pitch_roughness_cents"], 1) if found["pitch_found"] > 0.5 else "no pitch",
-            tell(found["spectral_distance_db"], 1),
+            format_figure(found["word_disagreement"], 1, 100),
+            format_figure(found["word_error_known_text"], 1, 100),
+            format_figure(found["speech_kept"], 2),
+            format_figure(found["pitch_roughness_cents"], 1)
+            if found["pitch_found"] > 0.5
+            else "no pitch",
+            format_figure(found["spectral_distance_db"], 1),
             f"{found['cpu_seconds_a_second']:.3f}",
         ]
         lines.append(f"| {name} | {' | '.join(told)} |")
     return "\n".join(lines)
 
 
-def tell(found: dict[str, float] | None, digits: int, scale: float = 1) -> str:
+def format_figure(found: dict[str, float] | None, digits: int, scale: float = 1) -> str:
     if found is None:
         return "–"
     value, low, high = (scale * found[key] for key in ("value", "low", "high"))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.console import ProgressBars
+from speech2face.files import write_text_atomically
 from speech2face.metrics.audit_results import FaceAndVoice, PopulationAudit, read_population_audit
 from speech2face.metrics.intervals import Estimate
 from speech2face.model_folders import find_model
@@ -70,7 +71,7 @@ def main() -> None:
     if given.write:
         path = HERE / "audit.json"
         stored = json.loads(path.read_text()) if path.is_file() else {}
-        path.write_text(json.dumps(stored | {given.what: results}, indent=1) + "\n")
+        write_text_atomically(path, json.dumps(stored | {given.what: results}, indent=1) + "\n")
 
 
 def draw(stored: dict[str, Any]) -> None:
@@ -85,7 +86,7 @@ def draw(stored: dict[str, Any]) -> None:
         "audit-anonymisers": draw_face(attacked),
     }
     for name, figure in plots.items():
-        (DOCS / f"{name}.svg").write_text(stand_alone(figure))
+        write_text_atomically(DOCS / f"{name}.svg", stand_alone(figure))
 
 
 def tabulate_statements(report: dict[str, Any]) -> list[str]:
@@ -178,7 +179,7 @@ def write_between(lines: list[str], name: str) -> None:
     before, first, rest = path.read_text().partition(f"<!-- {name} -->")
     _, last, after = rest.partition(f"<!-- /{name} -->")
     text = "\n".join(lines)
-    path.write_text(f"{before}{first}\n{text}\n{last}{after}")
+    write_text_atomically(path, f"{before}{first}\n{text}\n{last}{after}")
 
 
 if __name__ == "__main__":

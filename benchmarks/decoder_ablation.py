@@ -24,6 +24,7 @@ from speech2face.data.merge_pairs import read_sets
 from speech2face.data.pairs import read_photographs
 from speech2face.evaluation.decoder_reconstruction import measure_reconstruction
 from speech2face.face_drawing import CERTAIN
+from speech2face.files import write_text_atomically
 from speech2face.run_provenance import hide_folders
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.onnx_export import export_onnx
@@ -78,7 +79,7 @@ def main() -> None:
         print(format_row(name, rows[name]), flush=True)
     if given.write:
         facts = json.loads(STORED.read_text()) | {"layers": rows}
-        STORED.write_text(json.dumps(facts, indent=2) + "\n")
+        write_text_atomically(STORED, json.dumps(facts, indent=2) + "\n")
 
 
 def format_row(name: str, facts: dict[str, Any]) -> str:

@@ -44,6 +44,7 @@ from speech2face.data.degradations import (
 from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.pairs import Pair
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.model_folders import ASSETS
@@ -106,7 +107,7 @@ def main() -> None:
     chosen = choose_clips(pairs, given.voices)[: given.people]
     chosen += [(f"e-{p.stem}", f"e{p.stem}", p) for p in sorted(EXAMPLES.glob("*.flac"))]
     with ProgressBars() as show:
-        sounds, digest = hear(chosen, given.cache, show)
+        sounds, digest = load_sounds(chosen, given.cache, show)
     facts, classifier = learn(sounds)
     facts["data"] = digest
     facts["elsewhere"] = {
@@ -114,10 +115,10 @@ def main() -> None:
     }
     print(json.dumps(facts, indent=1))
     if given.write:
-        (HERE / "disguises.json").write_text(json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(HERE / "disguises.json", json.dumps(facts, indent=1) + "\n")
         numbers = {name: rounded(value) for name, value in vars(classifier).items()}
         stored = {"facts": facts["recipe"] | {"data": digest}, "classifier": numbers}
-        (ASSETS / FILE).write_text(json.dumps(stored) + "\n")
+        write_text_atomically(ASSETS / FILE, json.dumps(stored) + "\n")
         write_between(tabulate(facts), "disguises")
 
 
@@ -148,7 +149,7 @@ def choose_clips(pairs: list[Pair], voices: Path) -> list[tuple[str, str, Path]]
     return order
 
 
-def hear(
+def load_sounds(
     clips: list[tuple[str, str, Path]], cache: Path, show: ProgressCallback
 ) -> tuple[Sounds, str]:
     rows: list[tuple[np.ndarray, str, str, str]] = []

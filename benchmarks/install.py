@@ -1,16 +1,17 @@
-"""Measures how much disk an installation takes, and writes install.json.
+"""Measures how much disk an installation takes.
 
-    .venv/bin/python benchmarks/install.py
+    python benchmarks/install.py [--write]
 
 The package is installed with the versions of constraints.txt into a new environment of the Python
 that runs this; its files are counted, pip's among them. What each extra adds is counted from the
 files of the environment that runs this, which must have all extras: packages that an extra needs,
 directly or by way of others, and the package by itself does not. train_gb is the package with the
-extra train.
+extra train. --write stores what was measured in benchmarks/install.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
@@ -26,12 +27,16 @@ from packaging.utils import canonicalize_name
 
 from speech2face import __version__
 from speech2face.extras import PURPOSES, find_missing
+from speech2face.files import write_text_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how much disk an installation takes.")
+    parser.add_argument("--write", action="store_true", help="store benchmarks/install.json")
+    write = parser.parse_args().write
     if missing := find_missing(*PURPOSES):
         sys.exit(f"{', '.join(missing)} not installed: pip install -e '.[dev]'")
     project = distribution("speech2face")
@@ -49,8 +54,10 @@ def main() -> None:
         "torch": distribution("torch").version,
         "torch_mb": megabytes(measure({"torch"})),
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(RESULTS.read_text(encoding="utf-8"), end="")
+    text = json.dumps(results, indent=2) + "\n"
+    print(text, end="")
+    if write:
+        write_text_atomically(RESULTS, text)
 
 
 def measure_new_environment() -> int:

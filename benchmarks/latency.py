@@ -28,6 +28,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from speech2face.files import write_text_atomically
+
 # numpy, torch and all else are imported late: the kernel counts the memory of the process that
 # starts a command as the command's own, so this one has to be small until then.
 
@@ -46,7 +48,7 @@ def main() -> None:
     results = {"machine": describe_machine()} | results
     show(results)
     if write:
-        (HERE / "latency.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(HERE / "latency.json", json.dumps(results, indent=2) + "\n")
 
 
 def median_ms(work: Callable[[], Any], runs: int) -> float:

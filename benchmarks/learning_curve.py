@@ -31,7 +31,7 @@ from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.merge_pairs import join_people, read_sets
 from speech2face.data.voice_encoder_data import load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds
-from speech2face.files import write_atomically
+from speech2face.files import write_atomically, write_text_atomically
 from speech2face.metrics.intervals import Estimate, summarise, weigh_people
 from speech2face.metrics.matching import two_way
 from speech2face.training.clip_features import ClipFeatures
@@ -91,7 +91,7 @@ def main() -> None:
             "shares": SHARES,
             "rows": {name: asdict(curve) for name, curve in curves.items()},
         }
-        FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(FIGURES, json.dumps(facts, indent=1) + "\n")
         write_table(draw_table(curves), "learning curve")
 
 

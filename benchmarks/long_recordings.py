@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from latency import describe_machine
+from speech2face.files import write_text_atomically
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -56,7 +57,7 @@ def main() -> None:
             path.unlink()
     if write:
         results = {"machine": describe_machine(), "seconds_of_sound": SECONDS, "formats": rows}
-        (HERE / "long_recordings.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(HERE / "long_recordings.json", json.dumps(results, indent=2) + "\n")
 
 
 def measure(path: Path) -> dict[str, Any]:

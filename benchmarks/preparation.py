@@ -34,6 +34,7 @@ from speech2face.data.samples import Quality, Sample, SampleSource
 from speech2face.data.shard_index import Packing
 from speech2face.data.split_leaks import IdentityEmbeddings, compare_faces
 from speech2face.data.spool import Spool
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.preparation.pipeline import Stages, Workers, prepare
 from speech2face.preparation.sources import find_videos, read_sources
@@ -80,11 +81,11 @@ def main() -> None:
             }
             size = f"{height} rows" if height else "as they are"
             told[size] = {name: asdict(one) for name, one in timed.items()}
-            print(tell(size, timed), flush=True)
+            print(format_times(size, timed), flush=True)
         told["driver"] = measure_driver(Path(folder) / "pieces", given.pieces)
         print(json.dumps(told["driver"], indent=2))
     if given.write:
-        (HERE / "preparation.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "preparation.json", json.dumps(told, indent=2) + "\n")
 
 
 def run(crew: Workers, videos: Path, out: Path) -> Timed:
@@ -164,7 +165,7 @@ def enlarge(source: Path, target: Path, height: int) -> None:
         output.mux(drawn.encode(None))
 
 
-def tell(size: str, timed: dict[str, Timed]) -> str:
+def format_times(size: str, timed: dict[str, Timed]) -> str:
     """Two tables of docs/scale.md."""
     loop = timed["loop"]
     total = sum(loop.stages.values())

@@ -43,6 +43,7 @@ from speech2face.data.split_leaks import (
     measure_likeness,
 )
 from speech2face.evaluation.emotion_robustness import read_actors
+from speech2face.files import write_text_atomically
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.photographs import load_image
 from speech2face.tables import read_table
@@ -106,7 +107,7 @@ def main() -> None:
         facts = measure(given, show)
     print(json.dumps(facts, indent=1, ensure_ascii=False))
     if given.write:
-        STORED.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        write_text_atomically(STORED, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         write_table(draw_table(facts))
 
 
@@ -302,20 +303,20 @@ def draw_table(facts: dict[str, Any]) -> str:
     rules = facts["rules"]
     lines = [f"| | pairs | {' | '.join(rules)} |", "|--" * (len(rules) + 2) + "|"]
     for what, told in facts["missed"].items():
-        cells = [tell_share(told["rules"][rule]) for rule in rules]
+        cells = [format_share(told["rules"][rule]) for rule in rules]
         lines.append(f"| missed: {what} | {told['pairs']:,} | {' | '.join(cells)} |")
     for what, told in facts["joined"].items():
-        cells = [tell_rate(told["rules"][rule]["per_million"]) for rule in rules]
+        cells = [format_rate(told["rules"][rule]["per_million"]) for rule in rules]
         lines.append(f"| joined: {what} | {told['pairs']:,} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def tell_share(estimate: dict[str, float]) -> str:
+def format_share(estimate: dict[str, float]) -> str:
     value, low, high = (f"{100 * estimate[key]:.0f}" for key in ("value", "low", "high"))
     return f"{value} % [{low}, {high}]"
 
 
-def tell_rate(estimate: dict[str, float]) -> str:
+def format_rate(estimate: dict[str, float]) -> str:
     places = 0 if estimate["value"] >= 10 else 1
     value, low, high = (f"{estimate[key]:,.{places}f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
@@ -325,7 +326,7 @@ def write_table(table: str) -> None:
     path = HERE.parent / "docs/data.md"
     start, end = "<!-- same person -->\n", "\n<!-- /same person -->"
     before, _, rest = path.read_text().partition(start)
-    path.write_text(before + start + table + end + rest.partition(end)[2])
+    write_text_atomically(path, before + start + table + end + rest.partition(end)[2])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 PAIRS are folders as training reads them. Of all pairs of clips, those of one person, and strangers
 whose faces are nearly alike, are heard by the released voice encoder's speaker network
 (`speaker_features`). Told is how many of one person's pairs faces alone miss
-(`near_duplicates.SAME`), how many of these voices tell, and how many strangers voices would join,
+(`split_leaks.SAME`), how many of these voices tell, and how many strangers voices would join,
 by how alike the faces are. The limits in `data/person_linking.py` were chosen on these figures.
 Names were given by faces and by eye, so pairs that no recogniser would tell may be missing among
 them. --write stores same_voice.json; five minutes of one core.
@@ -28,6 +28,7 @@ from speech2face.data.pairs import load_speech
 from speech2face.data.person_linking import NEARLY, SAME_VOICE
 from speech2face.data.split_leaks import DOUBTFUL, SAME, measure_likeness
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.speaker_features import SpeakerFeatures
 
 HERE = Path(__file__).parent
@@ -73,7 +74,7 @@ def main() -> None:
     told = {"machine": describe_machine(), **summarise(heard, len(clips), int((~same).sum()))}
     print(json.dumps(told, indent=2))
     if given.write:
-        (HERE / "same_voice.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "same_voice.json", json.dumps(told, indent=2) + "\n")
 
 
 def summarise(heard: np.ndarray, clips: int, strangers: int) -> dict[str, Any]:

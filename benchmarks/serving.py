@@ -35,6 +35,8 @@ from typing import Any
 import httpx
 import psutil
 
+from speech2face.files import write_text_atomically
+
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE)]
 
@@ -67,7 +69,7 @@ def main() -> None:
             results[name] = {"load_average": os.getloadavg()[0]} | measure()
             print(f"{name}: {json.dumps(results[name], indent=2)}", flush=True)
         if options.write:
-            path.write_text(json.dumps(results, indent=2) + "\n")
+            write_text_atomically(path, json.dumps(results, indent=2) + "\n")
 
 
 # The server and its clients

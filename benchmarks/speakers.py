@@ -35,6 +35,7 @@ from scipy.optimize import linear_sum_assignment
 from latency import describe_machine
 from speech2face.console import ProgressBars
 from speech2face.errors import NoSpeechError
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.reconstruct import Speech2Face, load
@@ -258,7 +259,9 @@ def count_errors(truth: np.ndarray, found: np.ndarray) -> int:
     return int(np.maximum(truth.sum(axis=0), found.sum(axis=0)).sum() - right)
 
 
-def hear_emotions(people: dict[str, list[Clip]], rng: np.random.Generator) -> list[int]:
+def count_speakers_of_emotions(
+    people: dict[str, list[Clip]], rng: np.random.Generator
+) -> list[int]:
     """How many are found in all clips of one actor, in several orders."""
     counts = []
     for actor in sorted(people):
@@ -336,7 +339,7 @@ def main() -> None:
             show("recordings", done + 1, len(plan), "")
     mixed = [r for r in made if not r.channels]
     several = [r for r in mixed if r.people > 1]
-    counts = np.array(hear_emotions(people["ravdess"], rng))
+    counts = np.array(count_speakers_of_emotions(people["ravdess"], rng))
     firsts = [each[0] for source in SOURCES for _, each in sorted(people[source].items())[:30]]
     actors = np.repeat(np.array(sorted(people["ravdess"])), ORDERS)
     results = {
@@ -356,7 +359,7 @@ def main() -> None:
     }
     print(json.dumps(results, indent=2))
     if given.write:
-        STORED.write_text(json.dumps(results, indent=2) + "\n")
+        write_text_atomically(STORED, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

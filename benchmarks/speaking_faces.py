@@ -37,6 +37,7 @@ from latency import describe_machine
 from speech2face.data.samples import Sample, SampleSource
 from speech2face.data.splits import split_people
 from speech2face.face_encoders import TEMPLATES
+from speech2face.files import write_text_atomically
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.preparation import Refused
 from speech2face.preparation.active_speaker import CONTEXT, SpeakerThresholds
@@ -120,14 +121,14 @@ def main() -> None:
     told["prepare"] = run_prepare(listed, of_clip, named, models)
     show("prepare", told["prepare"])
     judged = judge_mixtures(clips, people, fold, fitted)
-    told["agreement"] = tell_curve(judged, people)
+    told["agreement"] = describe_curve(judged, people)
     show("agreement", told["agreement"])
     told["two_faces"] = side_by_side(judged)
     show("two faces", told["two_faces"])
     told["cuts"] = make_cuts([(c.path, p) for c, p in zip(clips, people, strict=True)], models)
     show("cuts", told["cuts"])
     if given.write:
-        (HERE / "speaking_faces.json").write_text(json.dumps(told, indent=2) + "\n")
+        write_text_atomically(HERE / "speaking_faces.json", json.dumps(told, indent=2) + "\n")
 
 
 def show(name: str, figures: Any) -> None:
@@ -275,7 +276,7 @@ def roll(sound: Sound, seconds: float) -> Sound:
     return Sound(sound.start, np.roll(sound.samples, round(seconds * 16_000)))
 
 
-def tell_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
+def describe_curve(judged: list[Judged], people: np.ndarray) -> dict[str, Any]:
     def pick(kind: str, short: bool | None = None) -> list[Judged]:
         return [j for j in judged if j.kind == kind and short in (None, j.short)]
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from latency import processor_name
 from speech2face import __version__
+from speech2face.files import write_text_atomically
 
 HERE = Path(__file__).parent
 RECORDING = HERE.parent / "examples" / "emma.flac"
@@ -87,10 +88,12 @@ def main() -> None:
             "cores": len(os.sched_getaffinity(0)),
             "rows": rows,
         }
-        (HERE / "threads.json").write_text(json.dumps(found, indent=1) + "\n")
+        write_text_atomically(HERE / "threads.json", json.dumps(found, indent=1) + "\n")
         before, _, rest = DOCS.read_text().partition(MARKS[0])
         table = tabulate(found)
-        DOCS.write_text(f"{before}{MARKS[0]}{table}{MARKS[1]}{rest.partition(MARKS[1])[2]}")
+        write_text_atomically(
+            DOCS, f"{before}{MARKS[0]}{table}{MARKS[1]}{rest.partition(MARKS[1])[2]}"
+        )
 
 
 def tabulate(found: dict[str, Any]) -> str:

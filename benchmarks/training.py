@@ -282,7 +282,7 @@ class Runner:
         try:
             clips, (forward, step) = self._take(batch), self._operations
             self._network.eval()
-            row["forward, clips/s"] = rate = batch / self._time(lambda: self._listen(clips[0]))
+            row["forward, clips/s"] = rate = batch / self._time(lambda: self._run_forward(clips[0]))
             row["forward, of peak"] = rate * forward / self._peak
             if self._device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats()
@@ -332,7 +332,7 @@ class Runner:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._mode.bfloat16)
 
-    def _listen(self, speech: Tensor) -> None:
+    def _run_forward(self, speech: Tensor) -> None:
         with torch.no_grad(), self._autocast():
             self._network(speech)
 

@@ -36,6 +36,7 @@ from speech2face.data.splits import split_people, split_shares
 from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
 from speech2face.evaluation.rating_networks import embed_pictures
+from speech2face.files import write_text_atomically
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
 from speech2face.model_folders import hash_file
@@ -381,7 +382,7 @@ def main() -> None:
             },
             "earlier": earlier,  # of other data
         }
-        FIGURES.write_text(json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(FIGURES, json.dumps(facts, indent=1) + "\n")
         tables = {f"All {facts['people']:,} people": told} | {
             f"Of `{name}`, matched among its own people": rows for name, rows in sets.items()
         }
@@ -520,17 +521,17 @@ def draw_table(told: dict[str, Matching], against: str) -> str:
     for name, row in told.items():
         cells = [
             name,
-            tell_estimate(row.likelihood),
-            tell_estimate(row.likelihood_gain, signed=True),
-            tell_estimate(row.cosine),
-            tell_estimate(row.sface),
-            tell_estimate(row.sface_gain, signed=True),
+            format_matching(row.likelihood),
+            format_matching(row.likelihood_gain, signed=True),
+            format_matching(row.cosine),
+            format_matching(row.sface),
+            format_matching(row.sface_gain, signed=True),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def tell_estimate(estimate: Estimate | None, signed: bool = False) -> str:
+def format_matching(estimate: Estimate | None, signed: bool = False) -> str:
     if estimate is None:
         return ""
     sign = "+" if signed else ""
@@ -546,7 +547,7 @@ def write_table(table: str, name: str) -> None:
     _, closing, after = rest.partition(end)
     if not (opening and closing):
         raise ValueError(f"{path}: lacks the marks of the table {name}")
-    path.write_text(before + start + table + end + after)
+    write_text_atomically(path, before + start + table + end + after)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 Faces of nobody: the voices are synthesised.
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ STRENGTHS = (0, 0.5, 1, 1.5)
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Draw the pictures in docs/.").parse_args()
     model = speech2face.load()
     recordings = sorted(EXAMPLES.glob("*.flac"))
     for style, name in (("plain", "examples"), ("cartoon", "cartoons")):

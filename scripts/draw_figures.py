@@ -8,6 +8,7 @@ SVG with a few small pictures in it: no fonts, no scripts. Light or dark comes f
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
@@ -22,6 +23,7 @@ from PIL import Image
 from torch import nn
 
 import speech2face
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.model_folders import find_model
 from speech2face.networks.face_decoder import FaceDecoder, FaceDecoderConfig
@@ -60,6 +62,7 @@ STYLE = """
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Draw the figures in docs/figures/.").parse_args()
     model = speech2face.load()
     FIGURES.mkdir(exist_ok=True)
     draw_pipeline(model)
@@ -321,7 +324,7 @@ def save(name: str, width: int, height: int, parts: list[str]) -> None:
         f'viewBox="0 0 {width} {height}"><style>{style}</style>'
     )
     path = FIGURES / f"{name}.svg"
-    path.write_text("\n".join([opening, *parts, "</svg>"]) + "\n", encoding="utf-8")
+    write_text_atomically(path, "\n".join([opening, *parts, "</svg>"]) + "\n")
 
 
 if __name__ == "__main__":

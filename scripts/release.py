@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from speech2face.files import write_text_atomically
 from speech2face.run_provenance import hide_folders
 from speech2face.training.checkpoint import load_weights
 
@@ -81,7 +82,7 @@ def publish(report: Path, place: Path) -> None:
     """Store the report; of folders that its command names only the last part."""
     facts = json.loads(report.read_text())
     facts["provenance"]["command"] = hide_folders(facts["provenance"]["command"])
-    place.write_text(json.dumps(facts, indent=1) + "\n")
+    write_text_atomically(place, json.dumps(facts, indent=1) + "\n")
 
 
 def run(steps: dict[str, Arguments], out: Path) -> None:

@@ -17,6 +17,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from speech2face.files import write_text_atomically
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks"
 FIGURES = RESULTS / "figures.json"
@@ -32,10 +34,10 @@ def main() -> None:
     if options.check:
         old = find_old(figures)
         sys.exit(f"not up to date: {'; '.join(old)}" if old else 0)
-    FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(FIGURES, json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     for name, pieces in read_definitions()["pages"].items():
         text, changed = fill(name, pieces, figures)
-        (ROOT / name).write_text(text, encoding="utf-8")
+        write_text_atomically(ROOT / name, text)
         for line in changed:
             print(f"{name}: {line}")
 

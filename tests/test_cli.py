@@ -282,8 +282,9 @@ def test_of_two_people_each_can_be_drawn(tmp_path: Path) -> None:
     assert (row["speaker"], len(row["speakers"])) == (2, 2)
     for speaker, words in {
         "3": "2 people speak, 1 for",
-        "0": "--speaker is '0'; give longest, all or a number from 1",
-        "loud": "--speaker is 'loud'",
+        "0": "--speaker is longest, all or a number from 1, not '0'.",
+        "9" * 5000: "--speaker is longest, all or a number from 1, not '999",
+        "longset": "Did you mean longest?",
     }.items():
         assert words in refuse(2, "reconstruct", path, "--speaker", speaker)
     assert "an audit is of one person" in refuse(2, "audit", path, "--speaker", "all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.sounds import EXAMPLES
-from speech2face import load
+from speech2face import load, media
 
 
 def test_old_names_of_an_embedding_and_of_speech_warn() -> None:
@@ -20,3 +20,10 @@ def test_old_names_of_an_embedding_and_of_speech_warn() -> None:
         with pytest.warns(DeprecationWarning, match=f"^{name}.{before} is called {now} now; "):
             value = getattr(instance, before)
         assert value is getattr(instance, now)
+
+
+def test_old_name_of_a_source_warns_and_unknown_names_stay_unknown() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^media.Source is called media.AudioSource now"):
+        assert media.Source is media.AudioSource
+    with pytest.raises(AttributeError, match="no attribute 'source'"):
+        media.source  # noqa: B018

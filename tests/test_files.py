@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from speech2face.errors import StorageError, UsageError
-from speech2face.files import atomic_path, remove_partials, write_atomically
+from speech2face.files import (
+    atomic_path,
+    remove_partials,
+    write_atomically,
+    write_text_atomically,
+)
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -113,3 +118,13 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) 
         path.touch()
     remove_partials(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_text_is_written_in_utf_8_with_its_own_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_text_atomically(path, "old and longer")
+    write_text_atomically(path, "Zoë →\r\nend\n")
+    assert path.read_bytes() == "Zoë →\r\nend\n".encode()
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_text_atomically(tmp_path / "none" / "report.json", "new")
+    assert list(tmp_path.iterdir()) == [path]

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from helpers.sounds import encode, music, noise, tones
 from speech2face.errors import UnreadableMediaError, UsageError
-from speech2face.media import SAMPLE_RATE, Source, load_audio, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, load_audio, stream_audio
 
 LOSSLESS, LOSSY = 0.999, 0.95
 
@@ -29,7 +29,7 @@ def likeness(heard: np.ndarray, original: np.ndarray) -> float:
     return float(product.max() / np.linalg.norm(heard) / np.linalg.norm(original))
 
 
-def refusal(source: Source) -> str:
+def refusal(source: AudioSource) -> str:
     with pytest.raises(UnreadableMediaError) as caught:
         load_audio(source)
     message = str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.sounds import EXAMPLES, noise
+from helpers.sounds import EXAMPLES, load_example, noise, talk
 from speech2face import speakers
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
@@ -15,30 +15,13 @@ from speech2face.speech import find_each_speaker, find_speech
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.flac"))
 
 
-def hear(name: str, seconds: float | None = None) -> np.ndarray:
-    """An example, RMS 0.05."""
-    samples = load_audio(EXAMPLES / f"{name}.flac").samples
-    samples = samples if seconds is None else np.resize(samples, round(seconds * SAMPLE_RATE))
-    return samples / samples.std() * np.float32(0.05)
-
-
-def talk(*turns: tuple[str, float], pause: float = 0.3) -> tuple[np.ndarray, list[float]]:
-    """People one after the other → the recording, and where each turn begins and the last ends."""
-    parts, starts, place = [], [], 0.0
-    for name, seconds in turns:
-        parts += [hear(name, seconds), np.zeros(round(pause * SAMPLE_RATE), np.float32)]
-        starts.append(place)
-        place += seconds + pause
-    return np.concatenate(parts), [*starts, place]
-
-
 def seconds_within(segments: list[tuple[float, float]], start: float, end: float) -> float:
     return sum(max(0.0, min(b, end) - max(a, start)) for a, b in segments)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_person_is_one_and_chosen_as_if_nobody_looked(name: str) -> None:
-    sound = (hear(name), SAMPLE_RATE)
+    sound = (load_example(name), SAMPLE_RATE)
     speech, plain = find_speech(sound), find_speech(sound, speaker="anyone")
     assert [who.number for who in speech.speakers] == [speech.speaker] == [1]
     assert speech.warnings == ()
@@ -76,21 +59,23 @@ def test_who_speaks_most_is_chosen_and_everyone_told() -> None:
 def test_three_people_of_whom_two_speak_at_once() -> None:
     sound, (*_, fourth, _) = talk(("emma", 4), ("george", 5), ("sara", 4.5), ("emma", 4))
     early = round((fourth - 1) * SAMPLE_RATE)
-    sound[early : early + 2 * SAMPLE_RATE] += hear("george", 2)
+    sound[early : early + 2 * SAMPLE_RATE] += load_example("george", 2)
     assert len(find_speech((sound, SAMPLE_RATE)).speakers) == 3
 
 
 def test_there_is_no_such_speaker() -> None:
-    sound = (hear("emma"), SAMPLE_RATE)
+    sound = (load_example("emma"), SAMPLE_RATE)
     with pytest.raises(UsageError, match="one person speaks; there is no speaker 2"):
         find_speech(sound, speaker=2)
     for wrong in (0, -1, "loudest", "all", 1.5, True):
         with pytest.raises(UsageError):
             find_speech(sound, speaker=wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"not 'longst'\. Did you mean longest\?"):
+        find_speech(sound, speaker="longst")
 
 
 def test_people_in_a_channel_each_are_told_apart_to_the_moment() -> None:
-    emma, george = (hear(name, 8) for name in ("emma", "george"))
+    emma, george = (load_example(name, 8) for name in ("emma", "george"))
     turn = 2 * SAMPLE_RATE
     both = np.zeros((2, 16 * SAMPLE_RATE), np.float32)
     for k in range(4):
@@ -108,12 +93,12 @@ def test_people_in_a_channel_each_are_told_apart_to_the_moment() -> None:
 
 @pytest.mark.parametrize("levels", [(1, 1), (1, 0.5), (1, 0), (1, -1)])
 def test_one_voice_in_two_channels_is_one(levels: tuple[float, float]) -> None:
-    sound = np.outer(levels, hear("emma"))
+    sound = np.outer(levels, load_example("emma"))
     assert len(find_speech((sound, SAMPLE_RATE)).speakers) == 1
 
 
 def test_a_voice_that_changes_sides_is_one() -> None:
-    sound = np.stack([hear("emma", 10), np.zeros(10 * SAMPLE_RATE, np.float32)])
+    sound = np.stack([load_example("emma", 10), np.zeros(10 * SAMPLE_RATE, np.float32)])
     sound[:, 5 * SAMPLE_RATE :] = sound[::-1, 5 * SAMPLE_RATE :]
     assert len(find_speech((sound, SAMPLE_RATE)).speakers) == 1
 

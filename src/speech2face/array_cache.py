@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 50  # rows computed before they are saved
 
 
 def find_place(folder: Path, kind: str, *key: object) -> Path:
-    """Where the arrays of a kind are kept that are made of `key`: text, numbers, lists of them."""
+    """The path at which arrays made of `key` (text, numbers, lists of them) are kept."""
     return folder / f"{kind}-{hash_key(*key)}.npz"
 
 

@@ -1,4 +1,4 @@
-"""One thing is done to each of many inputs: one that fails leaves all others done."""
+"""Does one thing to each of many inputs: one that fails leaves all others done."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ Row = dict[str, Any]
 ReadingProgress = Callable[[float], None]
 """Called with how many seconds of a recording have been read."""
 Work = Callable[[Input, ReadingProgress], Row]
-"""Does it to one input; the row it returns holds `warnings`, and `skipped` where nothing was
-to do."""
+"""Works on one input and returns its row, with `warnings`, and `skipped` if nothing was to do."""
 
 SHOWN_AFTER = 1.0  # seconds of work on one recording, before how far it was read is shown
 

@@ -59,7 +59,7 @@ def draw_cartoon(picture: Image, landmarks: np.ndarray, size: int | None = None)
 
 
 def _draw_falling_hair(pen: _Pen, face: FaceTraits, hair: HairTraits) -> None:
-    """Behind the shoulders."""
+    """Draw the hair behind the shoulders."""
     side = (hair.edge[:, None] * RAYS)[np.arange(135, 200, 8) % len(RAYS)]  # from the top
     wide, low = side[-1] + [0.02 * face.unit, 0.35 * face.unit]
     last = min(wide, 1.5 * face.unit)
@@ -73,7 +73,7 @@ def _draw_falling_hair(pen: _Pen, face: FaceTraits, hair: HairTraits) -> None:
 
 
 def _draw_hair(pen: _Pen, face: FaceTraits, hair: HairTraits) -> None:
-    """Over the head: from the hairline out, down to the tips beside the face."""
+    """Draw the hair over the head: from the hairline out, down to the tips beside the face."""
     thick = hair.edge - hair.line
     if not hair.short:
         thick = 0.94 * thick * ramp(-45, -20)
@@ -150,7 +150,7 @@ def _draw_beard(pen: _Pen, face: FaceTraits) -> None:
 
 
 def _draw_age(pen: _Pen, face: FaceTraits) -> None:
-    """Folds from nose to mouth, and lines below the eyes and, where those are deep, over them."""
+    """Draw folds from nose to mouth and, where deep, lines below and over the eyes."""
     nose, lips = face.landmarks[NOSE], face.landmarks[LIPS]
     lines = [[(-0.5, -0.68), (0, -0.72), (0.5, -0.68)], [(-0.4, -0.84), (0, -0.88), (0.4, -0.84)]]
     lines = [face.centre + face.unit * np.array(line) for line in lines if face.lines > 0.5]

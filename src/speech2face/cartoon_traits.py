@@ -26,7 +26,7 @@ _GROUND = 200  # the white ground: no channel is darker
 
 @dataclass(frozen=True)
 class HairTraits:
-    """Left and right alike; lengths in fractions of the picture."""
+    """Hair of a face, left and right alike; lengths in fractions of the picture."""
 
     line: np.ndarray  # (rays,) where it begins, seen from between the eyes
     edge: np.ndarray  # (rays,) how far it reaches
@@ -68,7 +68,7 @@ def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> FaceTraits:
         return np.percentile(_look(pixels, points + radius * patch), dark, axis=(0, 1))
 
     def darker(points: np.ndarray, bare: float, full: float, radius: float = 0.08) -> float:
-        """How much darker than the cheeks: 0 at the fraction `bare`, 1 at `full`."""
+        """Darkness relative to the cheeks: 0 at the fraction `bare`, 1 at `full`."""
         fraction = 1 - _luma(colour(points, radius)) / max(_luma(skin), 1)
         return float(np.clip((fraction - bare) / (full - bare), 0, 1))
 
@@ -96,7 +96,7 @@ def read_face(pixels: np.ndarray, landmarks: np.ndarray) -> FaceTraits:
 
 
 def _read_lines(pixels: np.ndarray, nose: np.ndarray, lips: np.ndarray, unit: float) -> float:
-    """How deep the folds from nose to mouth are, against the skin on both their sides."""
+    """Depth of the folds from nose to mouth, against the skin on both sides, 0 to 1."""
     aside, depths = np.linspace(-0.05, 0.35, 17)[:, None] * [unit, 0], []
     for sign, wing, corner in ((-1, nose[8], lips[0]), (1, nose[9], lips[6])):
         way = np.linspace(wing, corner + np.array([0.1 * sign * unit, 0]), 12)[2:-1, None]
@@ -157,12 +157,12 @@ def _look(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _first(found: np.ndarray) -> np.ndarray:
-    """How far along each ray (rays,) something is found (rays, reach); the end where nowhere."""
+    """Distance along each ray (rays,) to the first True of (rays, reach); the end if none is."""
     return np.where(found.any(1), _REACH[found.argmax(1)], _REACH[-1])
 
 
 def ramp(low: float, high: float) -> np.ndarray:
-    """(rays,) 0 for those that rise less than `low` degrees, 1 above `high`, smooth between."""
+    """Weights (rays,) by rise: 0 below `low` degrees, 1 above `high`, smooth between."""
     share = np.clip((RISE - low) / (high - low), 0, 1)
     return share**2 * (3 - 2 * share)
 
@@ -192,7 +192,7 @@ def _luma(colours: np.ndarray) -> np.ndarray:
 
 
 def _unlike(colours: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How far colours (..., 3) are from another (3,), hue before lightness."""
+    """Distance of colours (..., 3) from another (3,), hue before lightness."""
     light, dark = np.maximum(_luma(colours), 1), max(_luma(other), 1)
     hue = colours / light[..., None] - other / dark
     return np.hypot(hue[..., 0], hue[..., 2]) + np.abs(light - dark) / (light + dark)

@@ -1,4 +1,4 @@
-"""Numbers that callers give: what does not fit is one line of ours, not another library's."""
+"""Checks of numbers that callers give: what does not fit is one line of our own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_whole(name: str, value: Any, least: int, most: int | None = None, unit: str = "") -> int:
-    """`value` as an int. Raises UsageError where it is no whole number from `least` to `most`."""
+    """Return `value` as an int. Raises UsageError unless it is whole, from `least` to `most`."""
     bounds = f"{least} or more" if most is None else f"{least} to {most}"
     wanted = f"{name} is a whole number, {bounds}{unit and f' {unit}'}"
     try:
@@ -26,7 +26,7 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None, unit
 
 
 def check_number(name: str, value: Any, least: float, most: float) -> float:
-    """`value` as a float. Raises UsageError where it is no number from `least` to `most`."""
+    """Return `value` as a float. Raises UsageError unless it is from `least` to `most`."""
     number = _read_number(value)
     if not least <= number <= most:
         raise UsageError(f"{name} is a number from {least:g} to {most:g}, not {value!r:.60}.")
@@ -34,7 +34,7 @@ def check_number(name: str, value: Any, least: float, most: float) -> float:
 
 
 def check_seconds(name: str, value: Any) -> float:
-    """`value` as a float, which may be infinite. Raises UsageError where it is no number."""
+    """Return `value` as a float, which may be infinite. Raises UsageError unless it is a number."""
     seconds = _read_number(value)
     if math.isnan(seconds):
         raise UsageError(f"{name} is a number of seconds, not {value!r:.60}.")
@@ -50,7 +50,7 @@ def _read_number(value: Any) -> float:
 
 
 def to_float(value: Any) -> float:
-    """`float(value)`, infinite for whole numbers that no float reaches."""
+    """Return `float(value)`, infinite for whole numbers that no float reaches."""
     try:
         return float(value)
     except OverflowError:
@@ -58,7 +58,7 @@ def to_float(value: Any) -> float:
 
 
 def check_rows(name: str, value: Any, *, least: int, most: int | None = None) -> np.ndarray:
-    """`value` as float32 (B, n), n from `least` to `most`. Raises UsageError where it is not so."""
+    """Return `value` as float32 (B, n). Raises UsageError unless n is from `least` to `most`."""
     import numpy as np
 
     length = str(least) if least == most else f"n from {least}"

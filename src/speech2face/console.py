@@ -24,7 +24,7 @@ _COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
 
 def print_message(message: str, colour: str | None = "red") -> None:
-    """One line on stderr, whatever stands in the file names it holds.
+    """Print one line on stderr, whatever stands in the file names it holds.
 
     Errors are red where a terminal shows them, warnings yellow, and what is only said has none.
     """
@@ -35,7 +35,7 @@ def print_message(message: str, colour: str | None = "red") -> None:
 
 
 def paint(words: str, colour: str | None, stream: TextIO) -> str:
-    """`words` in colour, if `stream` is a terminal and NO_COLOR is not set."""
+    """Colour `words`, if `stream` is a terminal and NO_COLOR is not set."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if colour is None or plain or not stream.isatty():
         return words
@@ -78,7 +78,7 @@ class ProgressBars:
 
     @property
     def started(self) -> bool:
-        """Whether there is a bar at the terminal."""
+        """True if a bar is on the terminal."""
         return self._bars is not None
 
     def __enter__(self) -> ProgressBars:

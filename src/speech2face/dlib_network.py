@@ -124,7 +124,7 @@ def _read_tensors(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
     while found := LAYER.search(data, place):
         place = found.end()
         integers = []
-        # Of a full connection how many it leads to and from, then the tensor: version, four sizes.
+        # A full connection first counts outputs and inputs; then the tensor: version, four sizes.
         for _ in range(7 if found.group() == b"fc_2" else 5):
             number, place = _read_integer(data, place)
             integers.append(number)

@@ -174,7 +174,7 @@ def _write_tone(kind: MediaKind) -> bytes:
 
 
 def _holds_tone(samples: np.ndarray, rate: int) -> bool:
-    """Whether the sound is as long as the tone and has nearly all of its power at its pitch."""
+    """True if the sound is as long as the tone and nearly all of its power is at its pitch."""
     import numpy as np
 
     if not 0.9 * TONE_SECONDS < len(samples) / rate < 1.2 * TONE_SECONDS:

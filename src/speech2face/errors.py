@@ -21,7 +21,7 @@ class UsageError(Speech2FaceError):
 
 
 class TooLargeError(UsageError):
-    """More was sent than is taken."""
+    """The input is larger than is taken."""
 
     http_status = 413
 

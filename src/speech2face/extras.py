@@ -11,7 +11,7 @@ from speech2face.errors import ModelError
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-# What the extras are for. The others are parts of these (faces), all of them (data), or for those
+# Purposes of the extras. The others are parts of these (faces), all of them (data), or for those
 # who work on the project (docs, dev).
 PURPOSES = {
     "train": "train, export, evaluate, calibrate, audit --pairs",

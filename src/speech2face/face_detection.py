@@ -118,7 +118,7 @@ class FaceDetector:
             points = (five[found] + np.tile(place, 5)) * step
             rows.append(np.hstack([corner, size, points, score[found, None]]))
         faces = np.vstack(rows)
-        # Of boxes that overlap the surest is kept; in whole pixels, as OpenCV does.
+        # The surest of overlapping boxes is kept; in whole pixels, as OpenCV does.
         boxes, scores = np.trunc(faces[:, :4]).tolist(), faces[:, 14].tolist()
         return faces[list(cv2.dnn.NMSBoxes(boxes, scores, self._threshold, SAME_BOX))]
 
@@ -159,7 +159,7 @@ class FaceDetector:
     def _find_turn(
         self, image: np.ndarray, face: DetectedFace, side: int | None
     ) -> tuple[int, DetectedFace] | None:
-        """By how many quarters a picture is turned where a face is clearest, and the face."""
+        """The number of quarter turns at which a face is clearest, and that face."""
         height, width = image.shape[:2]
         found = {0: face} if side is None else {}
         for quarters in range(4):

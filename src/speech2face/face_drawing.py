@@ -20,22 +20,21 @@ CERTAIN = 1e4  # added to a logarithm of how likely hair is: no other kind comes
 
 @dataclass(frozen=True)
 class HairChoice:
-    """Which hair faces have: `shape` is None for the one that suits each face, 0 for no hair, else
-    the number of a shape. `seed` 0 leaves a face its own hair, others give it another typical one.
-    """
+    """The hair of drawn faces: `shape` is None for the one that suits each face, 0 for no hair,
+    else the number of a shape. `seed` 0 leaves a face its own hair, others give it another typical
+    one."""
 
     shape: int | None = None
     seed: int = 0
 
     @property
     def name(self) -> str:
-        """As callers write it: typical, none, or the number."""
+        """The name that callers give: typical, none, or the number."""
         return "typical" if self.shape is None else str(self.shape or "none")
 
 
 def check_hair(hair: Any, seed: Any, shapes: int) -> HairChoice:
-    """`hair` is typical, none, or a number from 1 to `shapes`, as an int or as text; `seed` is 0 or
-    more.
+    """Check that `hair` is typical, none, or 1 to `shapes`, as int or text, and `seed` 0 or more.
 
     Raises UsageError where they are not, or hair is a choice and the model has none (`shapes` 0).
     """

@@ -176,7 +176,7 @@ class DlibEncoder:
 
 @dataclass(frozen=True)
 class OnnxEncoderConfig:
-    """What one must know of an ONNX recogniser; the keys of the TOML file beside it."""
+    """Settings of an ONNX recogniser; the keys of the TOML file beside it."""
 
     name: str
     input_size: int = 112
@@ -248,7 +248,7 @@ def average_embeddings(embeddings: np.ndarray, metric: str) -> tuple[np.ndarray,
 
 
 def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
-    """`dlib`, `sface`, or the path of an ONNX recogniser with a TOML file of its name beside it.
+    """Load `dlib`, `sface`, or an ONNX recogniser by its path, a TOML file of its name beside it.
 
     Raises ModelError where the model or its TOML cannot be used, UsageError on an unknown name.
     """
@@ -274,13 +274,13 @@ def load_face_encoder(name_or_path: str = "dlib") -> FaceEncoder:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a recogniser of `PACKAGED` can be loaded."""
+    """True if a recogniser of `PACKAGED` can be loaded."""
     modules = [PACKAGED[name][0], *(["dlib"] if name == "dlib" else ["onnx", "onnxruntime"])]
     return all(importlib.util.find_spec(module) for module in modules)
 
 
 def identify_face_encoder(name_or_path: str = "dlib") -> str:
-    """Which recogniser `load_face_encoder` would load: its name and a digest of its files.
+    """The name of the recogniser that `load_face_encoder` would load, and its files' digest.
 
     Raises ModelError where they are not there.
     """
@@ -317,7 +317,7 @@ class FaceMesh:
         return self.follow(image, mesh)  # a second look, from the first one's better five points
 
     def follow(self, image: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
-        """The same where the mesh is known nearly, (468, 2): from the frame before, say."""
+        """The mesh, where it is known nearly, (468, 2): from the frame before, say."""
         return self._look(image, five_of(mesh))
 
     def _look(self, image: np.ndarray, five: np.ndarray) -> np.ndarray | None:

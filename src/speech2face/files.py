@@ -64,6 +64,12 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[BinaryIO]:
         yield file
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write text in UTF-8. Raises what `atomic_path` raises."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
 def remove_partials(folder: Path) -> None:
     """Delete what processes that were killed left half-written, for the only one who writes there.
 

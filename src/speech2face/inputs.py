@@ -13,7 +13,7 @@ from pathlib import Path
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.files import cannot_write
 
-# How the files end that folders are searched for: all containers that `media` reads.
+# Endings of the files that folders are searched for: all containers that `media` reads.
 SUFFIXES = frozenset(
     """.3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .awb .caf .eac3 .ec3 .flac .flv
     .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra
@@ -37,12 +37,12 @@ class Input:
 
     @property
     def identity(self) -> str:
-        """The same for two spellings of one path; links are not followed."""
+        """Identity of the path, the same for two spellings of it; links are not followed."""
         return self.name if self.name in ("-", "") else os.path.abspath(self.name)
 
 
 def expand_home(argument: str) -> str:
-    """`~/…` and `--option=~/…` as a shell expands an argument that stands alone."""
+    """Expand `~/…` and `--option=~/…` as a shell expands an argument that stands alone."""
     option, sign, value = "", "", argument
     if argument.startswith("--"):
         option, sign, value = argument.partition("=")
@@ -146,7 +146,7 @@ def _is_recording(path: str, own_ending: str) -> bool:
 
 
 def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[str, Path]:
-    """Where what is made of each input goes, by its name: no two of them the same.
+    """Paths for the result of each input, named after it: no two of them the same.
 
     A file given by name becomes NAME`ending` in `folder`, a file found in a folder or by a pattern
     keeps its subfolders. Where two would be the same, all keep their subfolders below the folder
@@ -182,7 +182,7 @@ def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[st
 def choose_outputs(
     inputs: Sequence[Input], output: Path | None, out_dir: Path | None, ending: str
 ) -> dict[str, Path]:
-    """`output` for a single input, or places in `out_dir`, which is made. Raises UsageError."""
+    """Take `output` for one input, or places in `out_dir`, which is made. Raises UsageError."""
     if output and out_dir:
         raise UsageError("-o names a file, --out-dir a folder for several; give one of them.")
     if output and len(inputs) > 1:

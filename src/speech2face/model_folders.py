@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.errors import ModelError, UsageError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 from speech2face.name_suggestions import suggest
 
 ASSETS = Path(__file__).parent / "assets"
@@ -35,7 +35,7 @@ class Card:
     face_encoder: str  # whose embedding space the faces lie in, as dlib
     sha256: dict[str, str]  # of each file by its name, in hexadecimal
     facts: dict[str, dict[str, Any]]  # of each network: recipe, seed, data, people
-    typical: float = 1.0  # how many times as far out as the encoder says a typical face lies
+    typical: float = 1.0  # distance of a typical face from the average, times the encoder's
     hair_shapes: int = 0  # that can be chosen among; 0: the decoder draws no hair of its own
 
 
@@ -115,8 +115,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
 
 def save_card(folder: Path, card: Card) -> None:
     """Write card.json, last of a model's files."""
-    with write_atomically(folder / "card.json") as file:
-        file.write(f"{json.dumps(asdict(card), indent=2)}\n".encode())
+    write_text_atomically(folder / "card.json", json.dumps(asdict(card), indent=2) + "\n")
 
 
 def hash_file(path: Path) -> str:

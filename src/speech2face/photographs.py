@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
 
 MOST_PIXELS = 4096 * 4096  # of a picture in memory, 50 MB; larger photographs are scaled down
-MOST_DECODED = 8192 * 8192  # what is decoded whole, as of videos' frames; JPEGs come smaller
+MOST_DECODED = 8192 * 8192  # pixels decoded whole, as of videos' frames; JPEGs come smaller
 MOST_JPEG = 1 << 29  # pixels of a JPEG, which is decoded at a half, a quarter or an eighth
-GROUND = (255, 255, 255)  # what lies behind transparent pixels
+GROUND = (255, 255, 255)  # colour behind transparent pixels
 # Readers of photographs; others of Pillow's start programs (EPS), or draw nothing by themselves.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 
@@ -97,7 +97,8 @@ def _to_rgb(image: Image) -> Image:
 
 
 def _find_turn(image: Image) -> Transpose | None:
-    """How a picture is turned upright by its EXIF; None where it is, or where EXIF is damaged."""
+    """The turn that makes a picture upright by its EXIF; None if none is needed or EXIF is
+    damaged."""
     from PIL import ExifTags
     from PIL.Image import Transpose
 
@@ -131,7 +132,7 @@ def _too_large(path: Path, pixels: str) -> UnreadableMediaError:
 
 
 def _guess_kind(path: Path) -> str:
-    """What a file is that no reader knows, by its first bytes."""
+    """Guess the kind of a file that no reader knows, by its first bytes."""
     with path.open("rb") as file:
         head = file.read(12)
     if not head:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIZES = range(16, 2049)  # pixels a side that can be asked for
 COMPRESSION = 4  # zlib's usual 6 takes two and a half times as long, for 6 % less
 MOST_SAMPLES = 64  # pictures beside the first
-MOST_STRENGTH = 1.5  # how far from the average a face is drawn; a typical one is at 1
+MOST_STRENGTH = 1.5  # distance of a drawn face from the average; a typical one is at 1
 STYLES = ("plain", "cartoon")
 
 NOTICE = (
@@ -56,7 +56,7 @@ def write_png(
 
 
 def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> None:
-    """The same, into an open file."""
+    """Write the PNG of `write_png` into an open file."""
     from PIL.PngImagePlugin import PngInfo
 
     from speech2face import __version__
@@ -72,7 +72,7 @@ def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> N
 
 
 def check_style(style: Any) -> str:
-    """`style` as it is. Raises UsageError where it is none of STYLES."""
+    """Return `style`. Raises UsageError unless it is one of STYLES."""
     if not isinstance(style, str) or style not in STYLES:
         raise UsageError(
             f"style is {' or '.join(STYLES)}, not {style!r:.60}.{suggest(style, STYLES)}"
@@ -81,7 +81,7 @@ def check_style(style: Any) -> str:
 
 
 def check_strength(strength: Any) -> float:
-    """`strength` as a float. Raises UsageError where it is no number from 0 to MOST_STRENGTH."""
+    """Return `strength` as a float. Raises UsageError unless it is from 0 to MOST_STRENGTH."""
     return check_number("strength", strength, 0, MOST_STRENGTH)
 
 

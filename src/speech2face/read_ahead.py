@@ -11,7 +11,7 @@ END: Any = object()
 
 
 def read_ahead(items: Iterable[Item], alone: int, ahead: int) -> Generator[Item]:
-    """Each of `items`, in order; after the first `alone`, another thread makes the next `ahead`.
+    """Give `items` in order; after the first `alone`, another thread makes the next `ahead`.
 
     So what is short starts no thread. What making an item raises is raised in its place. Close
     it where you stop early: it then waits until no thread works on `items` any more.

@@ -21,7 +21,7 @@ from speech2face.check_numbers import check_rows, check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import check_hair, draw_faces
-from speech2face.media import Source
+from speech2face.media import AudioSource
 from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
@@ -94,7 +94,7 @@ class Reconstruction:
 
     @property
     def comments(self) -> tuple[str, ...]:
-        """How `image` and each of `samples` were drawn, in words for their metadata."""
+        """Words for the pictures' metadata: how `image` and each of `samples` were drawn."""
         face = f"strength {self.strength:g} (0 average, 1 typical), hair {self.hair}"
         return face, *[f"a sample, hair {self.hair}"] * len(self.samples)
 
@@ -121,7 +121,7 @@ class Speech2Face:
 
     @property
     def hair_shapes(self) -> int:
-        """How many shapes of hair can be chosen among; 0 where the model draws no hair of its own.
+        """Number of hair shapes to choose among; 0 where the model draws no hair of its own.
 
         That is so for models of versions up to 0.2.
         """
@@ -134,7 +134,7 @@ class Speech2Face:
 
     def embed(
         self,
-        source: Source | Speech,
+        source: AudioSource | Speech,
         *,
         start: float = 0.0,
         end: float | None = None,
@@ -202,7 +202,7 @@ class Speech2Face:
 
     def reconstruct(
         self,
-        source: Source | Speech,
+        source: AudioSource | Speech,
         *,
         samples: int = 0,
         seed: int = 0,
@@ -258,7 +258,7 @@ def load(model: str | Path = "default", *, threads: int = THREADS) -> Speech2Fac
 
 
 def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
-    """What was pickled. Raises ModelError also where it is another model now."""
+    """Load a pickled model again. Raises ModelError also where it is another model now."""
     model = load(name, threads=threads)
     if model.card.sha256 != sha256:
         raise ModelError(f"model {name} is not the one that was pickled: other weights.")
@@ -266,7 +266,7 @@ def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
 
 
 def _go_out(start: np.ndarray, face: np.ndarray, times: float) -> np.ndarray:
-    """From the mean face towards another, so many times as far: to the bit itself at 1."""
+    """Move from the mean face towards another, so many times as far: to the bit itself at 1."""
     return np.float32(1 - times) * start + np.float32(times) * face
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from speech2face import __version__
 from speech2face.errors import UsageError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 
 FILE = "run.json"
 NAMED = 3  # differences that an error names
@@ -37,7 +37,7 @@ class DataIdentity:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a run or a result was made. Command and date identify nothing; all else does."""
+    """The making of a run or a result. Command and date identify nothing; all else does."""
 
     recipe: Mapping[str, Any]  # as JSON holds it
     data: Mapping[str, Any]  # by name: a DataIdentity, or the digest of a file
@@ -47,7 +47,7 @@ class Provenance:
 
 
 def join_identities(sets: Sequence[DataIdentity]) -> DataIdentity:
-    """Several sets as one, the same in whatever order they come; a single set is itself.
+    """Join several sets, the same in whatever order they come; a single set is itself.
 
     People whom two sets share are counted in both.
     """
@@ -108,8 +108,7 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror or error}).") from None
     text = json.dumps({**runs, task: asdict(run)}, indent=2) + "\n"
-    with write_atomically(path) as file:
-        file.write(text.encode())
+    write_text_atomically(path, text)
 
 
 def hide_folders(command: str) -> str:
@@ -118,7 +117,7 @@ def hide_folders(command: str) -> str:
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """{"loop": {"steps": 3}} → {"loop.steps": 3}"""
+    """Flatten a mapping: {"loop": {"steps": 3}} → {"loop.steps": 3}"""
     if not isinstance(value, Mapping):
         return {name: value}
     flat: dict[str, Any] = {}
@@ -143,7 +142,7 @@ def hash_key(*parts: object) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a folder says of its runs; nothing where it says nothing."""
+    """Read a folder's record of its runs; empty if it has none."""
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +158,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _compare(there: Mapping[str, Any], run: Provenance) -> str:
-    """What makes two runs different, in words; nothing where nothing does."""
+    """Describe the differences between two runs; empty if there are none."""
     differences = []
     if differing := _differing_data(there.get("data", {}), run.data):
         differences.append(f"other data ({_name(differing)} differ)")

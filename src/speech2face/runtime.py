@@ -52,11 +52,11 @@ class Session:
         _sessions.add(self)
 
     def run(self, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
-        """As `onnxruntime.InferenceSession.run`: the outputs of these names, None for all."""
+        """Outputs of these names, None for all, as `onnxruntime.InferenceSession.run`."""
         return self._here().run(outputs, inputs)
 
     def get_inputs(self) -> list[Any]:
-        """As `onnxruntime.InferenceSession.get_inputs`: name, shape and type of each input."""
+        """Name, shape and type of each input, as `onnxruntime.InferenceSession.get_inputs`."""
         return self._here().get_inputs()
 
     def _here(self) -> Any:
@@ -70,7 +70,7 @@ class Session:
         return self._session
 
     def _leave_to_parent(self) -> None:
-        """In a forked child: never run nor close what the parent opened."""
+        """Forget, in a forked child, what the parent opened: never run nor close it."""
         if self._session is not None:
             # One reference that nobody gives back: it must not be closed even at the very end.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
@@ -115,7 +115,7 @@ def _open(path: Path, threads: int, cut: Cut | None) -> Any:
 
 
 def _identify(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when a file is replaced or written to; None where it is missing."""
+    """Identify a file by what changes when it is replaced or written to; None if it is missing."""
     try:
         status = path.stat()
     except OSError:

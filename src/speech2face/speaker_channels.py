@@ -1,4 +1,4 @@
-"""Which channel of a recording holds the voice: in recorded calls each person has one."""
+"""Finds the channel that holds the voice: in recorded calls each person has one."""
 
 from __future__ import annotations
 

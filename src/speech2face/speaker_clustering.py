@@ -32,7 +32,7 @@ def find_people(features: np.ndarray, channels: np.ndarray | None = None) -> np.
 
 
 def sound_like_one(features: np.ndarray) -> bool:
-    """Whether embeddings (n, d) of length 1 are one person's without doubt."""
+    """True if embeddings (n, d) of length 1 are one person's without doubt."""
     labels = group((features @ features.T).astype(np.float64), SURELY_ALIKE)
     return len(labels) > 1 and not labels.any()
 

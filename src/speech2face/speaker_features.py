@@ -48,7 +48,7 @@ class SpeakerFeatures:
 
 @functools.cache
 def open_speaker_features() -> SpeakerFeatures:
-    """That of the model in the package, opened once. Raises ModelError."""
+    """Open the speaker features of the model in the package, once. Raises ModelError."""
     return SpeakerFeatures()
 
 

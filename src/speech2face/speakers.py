@@ -1,4 +1,4 @@
-"""How many people speak in a recording, and when.
+"""Speakers of a recording: how many there are, and when each speaks.
 
 The speech is cut into windows of 1.5 s, and the speaker network says of each what the speaker is
 like (`speaker_features.py`). Windows of which the voices are alike are one person's
@@ -56,16 +56,27 @@ class Speaker:
 
 
 def describe_speakers(speakers: Sequence[Speaker]) -> str:
-    """How many speak, and each for how long."""
+    """Say how many people speak, and each for how long."""
     if len(speakers) < 2:
         return "one person speaks"
     *parts, last = (f"{who.number} for {who.speech_seconds:.1f} s" for who in speakers)
     return f"{len(speakers)} people speak, {', '.join(parts)} and {last}"
 
 
+def join_speakers(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What was made of each speaker, as JSON holds it → that of the first, with each one's own
+    facts at its entry in `speakers`: `used_` begins the names of those on the speech used."""
+    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model", "notice"}
+    speakers = []
+    for who, row in zip(rows[0]["speakers"], rows, strict=True):
+        own = {name: value for name, value in row.items() if name not in shared}
+        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
+    return rows[0] | {"speakers": speakers}
+
+
 @dataclass(frozen=True)
 class Voices:
-    """Who speaks, who speaks most first, and what was listened to of each: nothing of one alone."""
+    """Voices of a recording, longest first, each with the sound of it that was listened to."""
 
     speakers: tuple[Speaker, ...]
     stretches: tuple[list[Stretch], ...]
@@ -165,7 +176,7 @@ def _embed(windows: Sequence[Stretch]) -> np.ndarray:
 
 
 class _Timeline:
-    """Who speaks in each chunk of a recording; its first chunk is that of the first speech."""
+    """Timeline of who speaks in each chunk of a recording, from the first speech on."""
 
     def __init__(self, spans: list[tuple[int, int]], windows: list[Stretch]) -> None:
         self._base, self._end = spans[0][0], spans[-1][1]
@@ -212,9 +223,9 @@ class _Timeline:
         return (sample - self._base) // CHUNK
 
     def _spread(self, scores: np.ndarray) -> np.ndarray:
-        """How near each window is to each person (windows, people) → each chunk (chunks, people):
-        the mean over the windows there, weighed by how near their middles are; where there is
-        none, that of the nearest chunk."""
+        """Likeness of each window to each person (windows, people) → of each chunk (chunks,
+        people): the mean over the windows there, weighed by how near their middles are; where there
+        is none, that of the nearest chunk."""
         votes = np.zeros((len(self._speech), scores.shape[1]))
         weights = np.zeros(len(votes))
         for place, score in zip(self._slices(), scores, strict=True):
@@ -251,7 +262,8 @@ class _Timeline:
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     def collect(self, place: int) -> list[Stretch]:
-        """What was listened to of one of `people`, without what may be somebody else's too."""
+        """Collect what was listened to of one of `people`, without what may be somebody else's
+        too."""
         said = self._labels == self.people[place]
         own = self._votes[:, self.people[place]]
         others = np.delete(self._votes[:, self.people], place, axis=1).max(axis=1)
@@ -280,7 +292,7 @@ class _Timeline:
 
 
 def _nearest(known: np.ndarray) -> np.ndarray:
-    """For each place of (n,) the nearest one that is known."""
+    """The nearest known place to each of (n,)."""
     places = np.flatnonzero(known)
     middles = (places[1:] + places[:-1]) / 2
     return places[np.searchsorted(middles, np.arange(len(known)))]

@@ -12,7 +12,8 @@ import numpy as np
 from speech2face.check_numbers import check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
+from speech2face.name_suggestions import suggest
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
 from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
@@ -24,6 +25,8 @@ LEAST_VOICED = 6  # chunks: less than 0.19 s is a knock or a note, not speech
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
 
 LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
+ALL = "all"  # each speaker's, of which `find_each_speaker` finds the speech
+MOST_DIGITS = 9  # of a speaker's number
 
 SPEECH_LEVEL = -26.0  # dBFS of the speech returned
 GREATEST_GAIN = 100.0  # +40 dB
@@ -32,7 +35,7 @@ SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called sil
 
 @dataclass(frozen=True)
 class SpeechFacts:
-    """What was used of a recording; Python, the commands' JSON and HTTP name it the same."""
+    """Facts on the speech that was used; Python, the commands' JSON and HTTP name them the same."""
 
     speech_seconds: float  # of speech that was used
     analysed_seconds: float  # of the recording, or of the part that was asked for
@@ -64,7 +67,7 @@ class Speech(SpeechFacts):
 
 
 def find_speech(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -98,7 +101,7 @@ def find_speech(
 
 
 def find_each_speaker(
-    source: Source | AudioStream,
+    source: AudioSource | AudioStream,
     *,
     max_seconds: float = 10.0,
     min_seconds: float = 0.5,
@@ -122,8 +125,36 @@ def check_speaker(speaker: str | int) -> str | int:
     if speaker in (LONGEST, ANYONE):
         return speaker
     if isinstance(speaker, str):
-        raise UsageError(f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}.")
+        raise UsageError(
+            f"speaker is {LONGEST}, {ANYONE} or a number from 1, not {speaker!r:.60}."
+            f"{suggest(speaker, (LONGEST, ANYONE))}"
+        )
     return check_whole("speaker", speaker, 1)
+
+
+def parse_speaker(speaker: str, option: str = "speaker") -> str | int:
+    """Text → `speaker` of `find_speech`, or "all"; raises UsageError, on the `option`."""
+    if speaker in (LONGEST, ALL):
+        return speaker
+    digits = speaker.isascii() and speaker.isdigit() and len(speaker) <= MOST_DIGITS
+    if digits and int(speaker):
+        return int(speaker)
+    raise UsageError(
+        f"{option} is {LONGEST}, {ALL} or a number from 1, not {speaker!r:.60}."
+        f"{suggest(speaker, (LONGEST, ALL))}"
+    )
+
+
+def find_chosen_speech(
+    source: AudioSource | AudioStream, speaker: str | int, **listening: Any
+) -> list[Speech]:
+    """The speech of each that `speaker` chooses, which `parse_speaker` gave.
+
+    Takes and raises what `find_speech` does.
+    """
+    if speaker == ALL:
+        return find_each_speaker(source, **listening)
+    return [find_speech(source, speaker=speaker, **listening)]
 
 
 def _check_lengths(max_seconds: float, min_seconds: float) -> None:
@@ -132,7 +163,7 @@ def _check_lengths(max_seconds: float, min_seconds: float) -> None:
 
 
 def _open_stream(
-    source: Source | AudioStream, start: float, end: float | None, track: int | None
+    source: AudioSource | AudioStream, start: float, end: float | None, track: int | None
 ) -> AudioStream:
     if isinstance(source, AudioStream):
         return source
@@ -217,7 +248,7 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 
 
 def _floor(seconds: float) -> float:
-    """To tenths, so that too little does not read as enough."""
+    """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
 
 

@@ -55,7 +55,7 @@ class Stretch:
         return [self.part(a, b) for a, b in itertools.pairwise(edges)]
 
     def part(self, first: int, last: int) -> Stretch:
-        """From one chunk of it up to another."""
+        """The part of it from one chunk up to another."""
         return Stretch(
             self.start + first * CHUNK,
             self.samples[first * CHUNK : last * CHUNK],
@@ -76,7 +76,7 @@ class Stretch:
 
     @cached_property
     def voice(self) -> np.ndarray:
-        """How loud each of `BANDS` is in the louder half, against their mean: (bands,), dB.
+        """Level of each of `BANDS` in the louder half, against their mean: (bands,), dB.
 
         Voices differ in it; so do microphones and rooms.
         """

@@ -139,7 +139,7 @@ def _parse(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[st
 
 
 def _swallows(fields: Sequence[str], separator: str, columns: int) -> bool:
-    """Whether a field that goes on over several lines holds what looks like further rows."""
+    """True if a field that goes on over several lines holds what looks like further rows."""
     following = [line for field in fields for line in field.splitlines()[1:]]
     return any(line.count(separator) >= max(columns - 1, 1) for line in following)
 

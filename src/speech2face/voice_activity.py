@@ -66,7 +66,7 @@ def measure_chunks(block: np.ndarray) -> np.ndarray:
 
 
 def _gain(levels: np.ndarray) -> np.float32:
-    """What brings the loud ones of a block's chunks, RMS (k,), to the level listened at."""
+    """Gain that brings the loud ones of a block's chunks, RMS (k,), to the level listened at."""
     loud = np.percentile(levels, 98)
     return np.float32(min(LISTENING_LEVEL / max(loud, 1e-9), GREATEST_GAIN))
 

@@ -25,11 +25,11 @@ def looks_alike(cosine: float) -> IdentityEmbeddings:
 def voices(cosine: float, heard: list[int]):
     spoken = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)], [0, 1]])
 
-    def hear(row: int) -> np.ndarray:
+    def embed(row: int) -> np.ndarray:
         heard.append(row)
         return spoken[row]
 
-    return hear
+    return embed
 
 
 @pytest.mark.parametrize(

@@ -223,8 +223,8 @@ def test_a_packed_set_takes_more_and_is_that_of_an_unbroken_run(finished, monkey
     def grow(folder: Path) -> None:
         with Spool(folder, PACKING, FACTS) as spool:
             assert "set.a/Zoë~000.mp4" in spool
-            spool.forget(["set.a/Zoë~099.mp4", "never there"])
-            spool.take_apart()
+            spool.remove(["set.a/Zoë~099.mp4", "never there"])
+            spool.unpack()
             assert not spool.packed
             add(spool, outcomes)
             spool.pack()
@@ -251,13 +251,13 @@ def test_clips_of_a_damaged_shard_are_taken_out_and_can_come_again(harm, finishe
     shutil.copytree(finished, folder)
     damage(folder / "train-000000.tar", harm)
     with Spool(folder, PACKING, FACTS) as spool:
-        assert list(spool.drop_damaged()) == ["train-000000.tar"]
+        assert list(spool.remove_damaged()) == ["train-000000.tar"]
         assert 0 < len(spool.entries()) < COUNT
         add(spool, make_outcomes(COUNT))
         spool.pack()
-        assert not spool.drop_damaged()
+        assert not spool.remove_damaged()
         assert spool.packed
-        spool.forget([])
+        spool.remove([])
         assert spool.packed
     assert read_bytes(folder) == read_bytes(finished)
 
@@ -274,11 +274,11 @@ def test_a_line_that_comes_twice_counts_once(finished, tmp_path):
 def test_a_clip_that_kills_is_not_begun_for_ever(tmp_path):
     for started in (True, True, False):
         with Spool(tmp_path, PACKING, FACTS) as spool:
-            assert spool.start("kills") is started  # and then the process dies
+            assert spool.mark_started("kills") is started  # and then the process dies
     with Spool(tmp_path, PACKING, FACTS) as spool:
         for _ in range(4):
-            assert spool.start("does not")
-            spool.survive("does not")
+            assert spool.mark_started("does not")
+            spool.mark_survived("does not")
 
 
 def test_names_need_not_be_utf_8(tmp_path):
@@ -384,7 +384,7 @@ def test_a_set_that_was_joined_by_dlib_alone_is_read_and_goes_on(tmp_path):
     assert read_index(tmp_path).doubtful == []
     with Spool(tmp_path, PACKING, FACTS) as spool:
         assert spool.packed
-        spool.take_apart()
+        spool.unpack()
         add(spool, make_outcomes(8))
         assert spool.pack().packing == index.packing
     facts["packing"]["near"] = None

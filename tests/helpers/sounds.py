@@ -1,4 +1,4 @@
-"""Sounds for tests: noises, hum, tones and music that hold no speech, and a recording that does."""
+"""Sounds for tests: noises, hum, tones and music that hold no speech; recordings that do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+
+from speech2face.media import load_audio
 
 RATE = 16_000
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,6 +20,23 @@ def example_speech() -> tuple[np.ndarray, int]:
 
     samples, rate = soundfile.read(sorted(EXAMPLES.glob("*.flac"))[0], dtype="float32")
     return samples if samples.ndim == 1 else samples.mean(axis=1), rate
+
+
+def load_example(name: str, seconds: float | None = None) -> np.ndarray:
+    """An example, RMS 0.05."""
+    samples = load_audio(EXAMPLES / f"{name}.flac").samples
+    samples = samples if seconds is None else np.resize(samples, round(seconds * RATE))
+    return samples / samples.std() * np.float32(0.05)
+
+
+def talk(*turns: tuple[str, float], pause: float = 0.3) -> tuple[np.ndarray, list[float]]:
+    """People one after the other → the recording, and where each turn begins and the last ends."""
+    parts, starts, place = [], [], 0.0
+    for name, seconds in turns:
+        parts += [load_example(name, seconds), np.zeros(round(pause * RATE), np.float32)]
+        starts.append(place)
+        place += seconds + pause
+    return np.concatenate(parts), [*starts, place]
 
 
 def noise(seconds: float, slope: float = 0.0, seed: int = 0, rate: int = RATE) -> np.ndarray:

@@ -42,7 +42,7 @@ def encoder() -> VoiceEncoder:
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
 def test_shapes_and_positive_definite_covariances(encoder, batch, seconds):
     @jaxtyped(typechecker=beartype)
-    def listen(
+    def encode(
         waveform: Float[torch.Tensor, "b samples"],
     ) -> tuple[
         Float[torch.Tensor, "b 128"],
@@ -53,7 +53,7 @@ def test_shapes_and_positive_definite_covariances(encoder, batch, seconds):
         return encoder(waveform)
 
     voices = np.stack([make_voice(seconds) * (0.5 + n) for n in range(batch)])
-    mean, covariance, average, shown = listen(torch.tensor(voices))
+    mean, covariance, average, shown = encode(torch.tensor(voices))
     assert torch.isfinite(mean).all()
     torch.testing.assert_close(shown - average, 3 * (mean - average))
     torch.testing.assert_close(average, encoder.head.average.expand(batch, -1))

@@ -20,7 +20,7 @@ from speech2face.preparation.frame_selection import (
     choose_good,
     choose_view,
     mark_views,
-    measure_sharpness,
+    measure_inner_sharpness,
     measure_view,
 )
 from speech2face.preparation.video import Frame
@@ -89,7 +89,7 @@ def test_a_drawn_face_is_measured_where_it_lies():
 def test_blur_takes_sharpness_away():
     face = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     blurred = [np.asarray(cv2.GaussianBlur(face, (0, 0), sigma)) for sigma in (1, 2, 4)]
-    sharpness = [measure_sharpness(picture) for picture in (face, *blurred)]
+    sharpness = [measure_inner_sharpness(picture) for picture in (face, *blurred)]
     assert sharpness == sorted(sharpness, reverse=True)
     assert sharpness[-1] < sharpness[0] / 10
 

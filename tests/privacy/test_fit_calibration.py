@@ -18,14 +18,18 @@ from speech2face.privacy.fit_calibration import (
     simulate_places,
     standard_error,
 )
-from speech2face.privacy.leakage_estimate import Calibration, Waveform, evidence_weight_of_clip
+from speech2face.privacy.leakage_estimate import (
+    Calibration,
+    SoundProperties,
+    evidence_weight_of_clip,
+)
 
 PEOPLE, SIZE = 1000, 8
 SHARES = np.array([0.7, 0.4, 0.2, 0.1, 0, 0, 0, 0])
 SOUNDS = {
-    "clear": Waveform(40.0, narrow=False),
-    "noisy": Waveform(6.0, narrow=False),
-    "narrow": Waveform(40.0, narrow=True),
+    "clear": SoundProperties(40.0, narrow=False),
+    "noisy": SoundProperties(6.0, narrow=False),
+    "narrow": SoundProperties(40.0, narrow=True),
 }
 
 

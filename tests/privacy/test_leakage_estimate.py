@@ -23,7 +23,7 @@ from speech2face.privacy.leakage_estimate import (
     FILE,
     Calibration,
     FaceCovariance,
-    Waveform,
+    SoundProperties,
     estimate_leakage,
     evidence_weight_of_clip,
     infer_face_covariance,
@@ -37,7 +37,7 @@ from speech2face.privacy.leakage_estimate import (
 )
 
 SIZE = 6
-CLEAR = Waveform(30.0, narrow=False)
+CLEAR = SoundProperties(30.0, narrow=False)
 
 
 def covariance(seed: int) -> np.ndarray:
@@ -129,11 +129,11 @@ def test_a_model_deaf_to_length_is_refused():
 def test_less_is_heard_of_short_noisy_and_narrow_sound():
     calibration = Calibration(0.0, 0.05, 1.0, 0.1)
     whole = evidence_weight_of_clip(calibration, 6.0, CLEAR)
-    assert evidence_weight_of_clip(Calibration(), 0.5, Waveform(3.0, narrow=True)) == 1
+    assert evidence_weight_of_clip(Calibration(), 0.5, SoundProperties(3.0, narrow=True)) == 1
     assert 0.95 < whole < 1
     assert evidence_weight_of_clip(calibration, 0.5, CLEAR) < whole
-    assert evidence_weight_of_clip(calibration, 6.0, Waveform(7.0, narrow=False)) < whole
-    assert evidence_weight_of_clip(calibration, 6.0, Waveform(30.0, narrow=True)) < whole
+    assert evidence_weight_of_clip(calibration, 6.0, SoundProperties(7.0, narrow=False)) < whole
+    assert evidence_weight_of_clip(calibration, 6.0, SoundProperties(30.0, narrow=True)) < whole
 
 
 def test_what_was_not_heard_is_not_stated():

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import soxr
 
-from helpers.sounds import EXAMPLES, RATE
+from helpers.sounds import EXAMPLES, RATE, talk
 from speech2face.media import load_audio
 from speech2face.privacy.anonymisers import load_anonymiser
-from speech2face.privacy.original_comparison import CourseStream, correlate_courses, judge_pair
+from speech2face.privacy.original_comparison import (
+    CourseStream,
+    correlate_courses,
+    find_same_speaker,
+    judge_pair,
+)
+from speech2face.speech import find_each_speaker
 
 
 def stream(samples: np.ndarray) -> CourseStream:
@@ -51,3 +57,17 @@ def test_other_speech_is_not_the_same():
 
 def test_too_short_sounds_are_not_compared():
     assert correlate_courses(np.zeros(3), np.zeros(500)) == 0
+
+
+def test_the_same_speaker_of_an_original_speaks_at_the_same_time():
+    original, (_, second, third, *_) = talk(("emma", 5), ("george", 4), ("emma", 3), ("george", 3))
+    disguised = load_anonymiser("mcadams")(original, 5)
+    disguised[round(third * RATE) :][: 3 * RATE] = 0  # now he speaks more than she does
+    man, woman = find_each_speaker((disguised, RATE))
+    for speech, number in ((man, 2), (woman, 1)):
+        same = find_same_speaker(CourseStream((original, RATE), 32.0), speech)
+        assert same.speaker == number
+        assert same.warnings[-1].endswith(f"; speaker {number} was used")
+    alone = CourseStream((original[: round(second * RATE)], RATE), 32.0)
+    same = find_same_speaker(alone, man)
+    assert (same.speaker, same.warnings) == (1, ())

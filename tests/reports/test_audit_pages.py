@@ -37,6 +37,7 @@ from speech2face.privacy.remaining_disclosure import find_attack, state_bits_lef
 from speech2face.reports.audit_page import draw_recording
 from speech2face.reports.audit_text import format_disclosure, format_population
 from speech2face.reports.population_page import draw_population
+from speech2face.speakers import Speaker
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VOICE = VoiceAudit(
@@ -253,6 +254,36 @@ def test_json_keeps_its_documented_names():
     assert set(stored["original"]["bits_left"]) == {"value", "low", "high", "bound"}
     assert set(stored["population"]["face_bits"]["after"]) == {"value", "low", "high"}
     assert (stored["bits"], stored["bits_if_plain"]) == (None, 1.6)
+
+
+TWO = (Speaker(1, 11.7, ((0.0, 5.0), (9.0, 15.7))), Speaker(2, 6.8, ((5.0, 9.0),)))
+THREE = (*TWO, Speaker(3, 2.0, ((15.7, 17.7),)))
+
+
+@pytest.mark.parametrize(
+    ("speakers", "number", "others"),
+    [(TWO, 1, "the other's face"), (TWO, 2, "the other's face"), (THREE, 3, "the others' faces")],
+)
+def test_where_several_speak_it_is_said_whose_voice_was_audited(
+    speakers: tuple[Speaker, ...], number: int, others: str
+):
+    plain = recording(speakers=speakers, speaker=number)
+    hidden = disguised()
+    hidden = replace(hidden, voice=replace(hidden.voice, speakers=speakers, speaker=number))
+    for audit in (plain, hidden):
+        words = " ".join(sentences_of(audit))
+        assert f"This is of speaker {number} alone" in words
+        assert f"something of {others} as well" in words
+        assert "2 for 6.8 s" in words
+        page = draw_recording(audit)
+        check(page)
+        assert (
+            f"of speech of speaker {number}, one of {len(speakers)} people who speak; mod" in page
+        )
+        assert page.count(f"This is of speaker {number} alone") == 1
+    assert f"These 6.3 s of speech of speaker {number} disclose" in sentences_of(plain)[0]
+    alone = recording(speakers=TWO[:1], speaker=1)
+    assert "speaker 1" not in draw_recording(alone) + " ".join(sentences_of(alone))
 
 
 MADE = {

@@ -23,6 +23,7 @@ from PIL import Image
 import speech2face
 from helpers.service import COMMAND, Service, start_service
 from helpers.sounds import RATE, encode, noise
+from speech2face.errors import UsageError
 from speech2face.model_folders import find_model, hash_file
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
@@ -30,8 +31,16 @@ from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.audit_recording import audit_recording
 from speech2face.reports.audit_text import format_disclosure
 from speech2face.serving.api import PATHS
+from speech2face.serving.inference import InferenceTask, infer
 from speech2face.serving.limits import MIB, Limits
-from speech2face.serving.schemas import Embedding, Face, Models
+from speech2face.serving.schemas import (
+    DrawnSpeaker,
+    EmbeddedSpeaker,
+    Embedding,
+    Face,
+    Models,
+    Speaker,
+)
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 
@@ -137,6 +146,76 @@ def test_of_a_voice_that_is_marked_as_disguised_no_bits_are_stated(
     assert "cannot be stated" in confidence.words
 
 
+def test_of_several_speakers_one_or_each_is_chosen(
+    service: Service, model: speech2face.Speech2Face, conversation: Path
+) -> None:
+    sound = conversation.read_bytes()
+
+    def draw(query: str) -> Face:
+        answer = service.post(f"/v1/reconstruct?size=64&{query}", sound)
+        return Face.model_validate_json(answer.content)
+
+    longest, second, each = draw("samples=1"), draw("speaker=2"), draw("speaker=all&samples=1")
+    assert [who.number for who in longest.speakers] == [1, 2]
+    assert all(type(who) is Speaker for who in longest.speakers)
+    assert "2 people speak" in longest.warnings[0]
+    assert (longest.speaker, second.speaker, each.speaker) == (1, 2, 1)
+    assert second.warnings == each.warnings == []
+    one, two = each.speakers
+    assert isinstance(one, DrawnSpeaker)
+    assert isinstance(two, DrawnSpeaker)
+    assert (one.image, one.samples) == (each.image, each.samples)
+    assert (one.image, two.image) == (longest.image, second.image)
+    assert (two.used_segments, two.confidence) == (second.segments, second.confidence)
+    assert two.used_speech_seconds == second.speech_seconds
+    assert two.segments == second.speakers[1].segments
+    drawn = model.reconstruct(conversation, size=64, speaker=2)
+    difference = np.abs(np.asarray(open_picture(second.image), int) - np.asarray(drawn.image, int))
+    assert difference.max() <= 2  # another number of threads
+    embedded = service.post("/v1/embed?speaker=all", sound).content
+    _, other = Embedding.model_validate_json(embedded).speakers
+    assert isinstance(other, EmbeddedSpeaker)
+    assert other.covariance is None
+    np.testing.assert_allclose(other.mean, drawn.voice.mean, atol=1e-4)
+
+
+def test_of_one_speaker_all_are_one(service: Service, speech: bytes) -> None:
+    answer = service.post("/v1/reconstruct?speaker=all", speech)
+    face = Face.model_validate_json(answer.content)
+    (who,) = face.speakers
+    assert isinstance(who, DrawnSpeaker)
+    assert who.image == face.image
+    assert (who.used_segments, who.confidence) == (face.segments, face.confidence)
+
+
+def test_a_png_is_of_one_speaker(service: Service, conversation: Path) -> None:
+    sound, wanted = conversation.read_bytes(), {"Accept": "image/png"}
+    pictures = [
+        service.post(f"/v1/reconstruct?speaker={who}", sound, headers=wanted) for who in (1, 2)
+    ]
+    assert len({picture.content for picture in pictures}) == 2
+    answer = service.post("/v1/reconstruct?speaker=all", sound, headers=wanted)
+    assert "image/png holds one face" in service.problem(400, "usage-error", 2, answer)
+
+
+def test_a_speaker_there_is_not_is_the_senders_mistake(
+    service: Service, conversation: Path
+) -> None:
+    answer = service.post("/v1/embed?speaker=3", conversation.read_bytes())
+    detail = service.problem(400, "usage-error", 2, answer)
+    assert detail.startswith("the recording: 2 people speak, 1 for ")
+    assert detail.endswith("there is no speaker 3")
+
+
+def test_each_of_many_speakers_is_not_drawn_with_many_samples(
+    model: speech2face.Speech2Face, conversation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits, "pictures", 5)
+    task = InferenceTask(speaker="all", samples=2)
+    with pytest.raises(UsageError, match="2 people speak, so samples=2 asks for 6 pictures; at mo"):
+        infer(model, None, 60.0, task, conversation.read_bytes())
+
+
 BAD_BODIES = {
     "empty": (b"", 415, "unreadable-media-error", 3, "is empty"),
     "text": (b"Dear diary,\n" * 100, 415, "unreadable-media-error", 3, "is not sound"),
@@ -163,6 +242,9 @@ def test_a_bad_recording_is_a_typed_problem(service: Service, path: str, name: s
         "samples=x",
         "seed=-1",
         "style=oil",
+        "speaker=anyone",
+        "speaker=0",
+        f"speaker={9 * '9' + 5000 * '9'}",
         "strength=1.6",
         "strength=-0.1",
         "strength=nan",
@@ -176,6 +258,25 @@ def test_a_wrong_parameter_is_named(service: Service, query: str, speech: bytes)
         400, "usage-error", 2, service.post(f"/v1/reconstruct?{query}", speech)
     )
     assert detail.startswith(query.partition("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "choices", "meant"),
+    [
+        ("reconstruct", "style=carton", "plain or cartoon", "cartoon"),
+        ("reconstruct", "hair=typcal", "typical, none, or a number", "typical"),
+        ("reconstruct", "speaker=longst", "longest, all or a number from 1", "longest"),
+        ("embed", "speaker=al", "longest, all or a number from 1", "all"),
+        ("embed", "speakers=1", "takes covariance, from, to, track, speaker", "speaker"),
+    ],
+)
+def test_what_a_misspelt_parameter_was_meant_for(
+    service: Service, path: str, query: str, choices: str, meant: str, speech: bytes
+) -> None:
+    answer = service.post(f"/v1/{path}?{query}", speech)
+    detail = service.problem(400, "usage-error", 2, answer)
+    assert choices in detail
+    assert detail.endswith(f"Did you mean {meant}?")
 
 
 def test_a_body_that_is_too_large_is_refused_in_each_way_it_may_come(service: Service) -> None:
@@ -329,6 +430,8 @@ def test_the_model_and_the_description_of_the_interface(service: Service) -> Non
         call = described["paths"][path]["post"]
         assert {"200", "400", "408", "413", "415", "422", "500", "503"} == set(call["responses"])
         assert "multipart/form-data" in call["requestBody"]["content"]
+        (speaker,) = (one for one in call["parameters"] if one["name"] == "speaker")
+        assert speaker["schema"]["default"] == "longest"
     assert "examples" in described["components"]["schemas"]["Face"]["properties"]["image"]
 
 

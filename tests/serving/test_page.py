@@ -166,6 +166,80 @@ def test_a_choice_draws_the_recording_anew(page: Page, recording: Path) -> None:
     assert (face_of(page).tobytes(), page.input_value("#strength")) == (strong.tobytes(), "1.5")
 
 
+def test_of_several_speakers_one_is_chosen_by_the_keyboard(
+    page: Page, conversation: Path, recording: Path
+) -> None:
+    drop(page, conversation)
+    wait_for(page, "result")
+    first = face_of(page)
+    radios = page.get_by_role("group", name=re.compile("2 people speak")).get_by_role("radio")
+    assert radios.count() == 2
+    one = page.get_by_role("radio", name=re.compile(r"^Speaker 1, \d\.\d s$"))
+    two = page.get_by_role("radio", name=re.compile(r"^Speaker 2, \d\.\d s$"))
+    assert one.is_checked()
+    assert "only speaker 1 was used" in page.inner_text("#warnings")
+    words = page.get_attribute("#waveform", "aria-label") or ""
+    assert re.search(r"; speaker 1 speaks \d.* s in \d parts; speaker 2 speaks \d", words)
+    assert colours_drawn(page) >= {"speaker-1", "speaker-2"}
+
+    one.focus()
+    with page.expect_response("**/v1/reconstruct*") as answered:
+        page.keyboard.press("ArrowDown")
+    assert answered.value.json()["speaker"] == 2
+    wait_for(page, "result")
+    assert two.evaluate("radio => radio === document.activeElement")
+    second = face_of(page)
+    assert second.tobytes() != first.tobytes()
+    assert page.inner_text("#caption").startswith("Speaker 2.")
+    assert "of speaker 2" in page.inner_text("#used")
+    assert page.is_hidden("#warnings")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "speech2face.speaker2.png"
+
+    page.route("**/v1/reconstruct*", lambda route: None)  # hangs
+    page.check("#cartoon")
+    wait_for(page, "working")
+    page.click("#cancel")
+    wait_for(page, "result")
+    assert (face_of(page).tobytes(), two.is_checked()) == (second.tobytes(), True)
+    one.check()
+    wait_for_text(page, "#caption", "Speaker 1.")
+    assert face_of(page).tobytes() == first.tobytes()  # kept: the server does not answer
+    two.check()
+    wait_for_text(page, "#caption", "Speaker 2.")
+    page.unroute("**/v1/reconstruct*")
+
+    with page.expect_request("**/v1/reconstruct*") as asked:
+        drop(page, recording)
+    assert "speaker=longest" in asked.value.url
+    wait_for(page, "result")
+    assert page.is_hidden("#speakers")
+    assert colours_drawn(page) == {"speaker-1"}  # the accent
+
+
+def colours_drawn(page: Page) -> set[str]:
+    """Which of the colours of speakers are on the waveform."""
+    found = page.evaluate(
+        """() => {
+            const canvas = document.getElementById("waveform");
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+            copy.drawImage(canvas, 0, 0);
+            const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+            const drawn = new Set();
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3] === 255) drawn.add(data.slice(at, at + 3).join());
+            }
+            const style = getComputedStyle(canvas);
+            return [1, 2, 3, 4].map((n) => `speaker-${n}`).filter((name) => {
+                const hex = style.getPropertyValue(`--${name}`).trim().slice(1);
+                return drawn.has(hex.match(/../g).map((part) => parseInt(part, 16)).join());
+            });
+        }"""
+    )
+    return set(found)
+
+
 def test_hair_is_offered_where_the_model_has_a_choice(page: Page, recording: Path) -> None:
     def open_with(shapes: int) -> None:
         models = [{"name": "default", "hair_shapes": shapes}]
@@ -335,26 +409,60 @@ def test_a_recording_is_kept_as_it_was(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_buttons_stand_out(page: Page, scheme) -> None:
     page.emulate_media(color_scheme=scheme)
+    speakers = [f"speaker-{number}" for number in (1, 2, 3, 4)]
     names = ["ground", "panel", "tint", "ink", "soft", "accent", "on-accent", "edge", "wave"]
+    names += speakers
     read = "names => names.map(n => getComputedStyle(document.body).getPropertyValue(`--${n}`))"
     colours = dict(zip(names, page.evaluate(read, names), strict=True))
     words = [(ink, on) for ink in ("ink", "soft", "accent") for on in ("ground", "panel", "tint")]
     for ink, on in [*words, ("on-accent", "accent")]:
         assert contrast(colours[ink], colours[on]) >= 4.5, (ink, on)
-    for ink in ("edge", "wave", "accent"):
+    for ink in ("edge", "wave", "accent", *speakers):
         assert contrast(colours[ink], colours["panel"]) >= 3, ink
+    for number in speakers:
+        assert contrast(colours["on-accent"], colours[number]) >= 4.5, number
+    for one, other in itertools.combinations(["wave", *speakers], 2):
+        for sight, difference in tell_apart(colours[one], colours[other]).items():
+            assert difference >= 25, (one, other, sight)
+
+
+def read_colour(colour: str) -> np.ndarray:
+    """#rrggbb → linear red, green and blue."""
+    values = np.array(list(bytes.fromhex(colour.strip().lstrip("#")))) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def contrast(one: str, other: str) -> float:
     """WCAG 2.2's contrast ratio of two colours #rrggbb."""
-
-    def luminance(colour: str) -> float:
-        values = np.array(list(bytes.fromhex(colour.strip().lstrip("#")))) / 255
-        linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-        return float(linear @ [0.2126, 0.7152, 0.0722])
-
-    dark, light = sorted((luminance(one), luminance(other)))
+    weights = [0.2126, 0.7152, 0.0722]
+    dark, light = sorted(float(read_colour(colour) @ weights) for colour in (one, other))
     return (light + 0.05) / (dark + 0.05)
+
+
+SIGHTS = {  # what is seen of linear red, green and blue: Machado et al., 2009, severity 1
+    "all colours": np.eye(3),
+    "no red": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "no green": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "no blue": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def tell_apart(one: str, other: str) -> dict[str, float]:
+    """How unlike two colours #rrggbb look to each sight: their distance in CIELAB (CIE 1976)."""
+
+    def to_lab(linear: np.ndarray) -> np.ndarray:
+        relative = TO_XYZ @ np.clip(linear, 0, 1) / TO_XYZ.sum(axis=1)
+        curved = np.where(relative > 0.008856, np.cbrt(relative), 7.787 * relative + 16 / 116)
+        x, y, z = curved
+        return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+    return {
+        sight: float(
+            np.linalg.norm(to_lab(seen @ read_colour(one)) - to_lab(seen @ read_colour(other)))
+        )
+        for sight, seen in ((name, np.asarray(matrix)) for name, matrix in SIGHTS.items())
+    }
 
 
 def test_nothing_moves_for_who_wants_calm(page: Page) -> None:

@@ -49,13 +49,13 @@ def quiet(*_) -> None:
     pass
 
 
-def hear(speaker, voices, cache, crops=CROPS, keep=True):
+def extract(speaker, voices, cache, crops=CROPS, keep=True):
     return extract_features(speaker, voices, crops, 0, cache, quiet, keep=keep)
 
 
 def test_whole_clips_come_first_then_crops_of_those_that_are_longer(tmp_path):
     voices = make_voices([2.0, 0.8, 1.5])
-    heard = hear(Listener(), voices, tmp_path)
+    heard = extract(Listener(), voices, tmp_path)
     np.testing.assert_allclose(heard.seconds, [2, 0.8, 1.5, 0.5, 0.5, 0.5, 1, 1])
     assert heard.clip.tolist() == [0, 1, 2, 0, 1, 2, 0, 2]
     assert heard.whole.tolist() == [True] * 3 + [False] * 5
@@ -78,14 +78,14 @@ def test_whole_clips_come_first_then_crops_of_those_that_are_longer(tmp_path):
 def test_finished_clips_are_kept_and_a_stopped_run_goes_on(keep, tmp_path):
     voices = make_voices(np.linspace(0.6, 2.0, 60))  # of 60 lengths; crops are of two
     whole = Listener()
-    wanted = hear(whole, voices, tmp_path / "whole", keep=keep)
+    wanted = extract(whole, voices, tmp_path / "whole", keep=keep)
     assert len(wanted.features) > 130
     assert 60 < whole.asked < 75  # crops of one length are heard together
     with pytest.raises(KeyboardInterrupt):
-        hear(Listener(patience=58), voices, tmp_path / "cache", keep=keep)
+        extract(Listener(patience=58), voices, tmp_path / "cache", keep=keep)
     rest, nothing = Listener(), Listener()
     for listener in (rest, nothing):
-        heard = hear(listener, voices, tmp_path / "cache", keep=keep)
+        heard = extract(listener, voices, tmp_path / "cache", keep=keep)
         np.testing.assert_array_equal(heard.features, wanted.features)
     assert rest.asked == whole.asked - 50  # kept by fifties
     assert nothing.asked == 0
@@ -95,29 +95,29 @@ def test_finished_clips_are_kept_and_a_stopped_run_goes_on(keep, tmp_path):
 
 def test_what_is_kept_is_of_the_same_sounds_crops_and_networks(tmp_path):
     voices, other = make_voices([2.0]), make_voices([2.0, 2.0]).take(np.array([1]))
-    first = hear(Listener(), voices, tmp_path, (0.5,))
-    assert hear(Listener(), voices, tmp_path, (1.0,)).features[1, 0] != first.features[1, 0]
-    assert hear(Listener(), other, tmp_path, (0.5,)).features[0, 0] != first.features[0, 0]
+    first = extract(Listener(), voices, tmp_path, (0.5,))
+    assert extract(Listener(), voices, tmp_path, (1.0,)).features[1, 0] != first.features[1, 0]
+    assert extract(Listener(), other, tmp_path, (0.5,)).features[0, 0] != first.features[0, 0]
     loud = Listener()
     nn.init.constant_(loud.scale, 2.0)
-    twice = hear(loud, voices, tmp_path, (0.5,))
+    twice = extract(loud, voices, tmp_path, (0.5,))
     np.testing.assert_allclose(twice.features[:, 0], 2 * first.features[:, 0])
 
 
 def test_a_tuned_network_hears_again_without_the_layers_below(tmp_path):
     voices = make_voices([2.0, 0.8])
-    heard = hear(Listener(), voices, tmp_path)
+    heard = extract(Listener(), voices, tmp_path)
     tuned = Listener(patience=0)
     nn.init.constant_(tuned.scale, 3.0)
     again = heard.extract_again(tuned, tmp_path / "tuned", quiet)
     np.testing.assert_allclose(again.features[:, 0], 3 * heard.features[:, 0], rtol=1e-6)
     np.testing.assert_array_equal(again.features[:, 1:], heard.features[:, 1:])
     with pytest.raises(ValueError, match="keep=True"):
-        hear(Listener(), voices, tmp_path, keep=False).extract_again(tuned, tmp_path, quiet)
+        extract(Listener(), voices, tmp_path, keep=False).extract_again(tuned, tmp_path, quiet)
 
 
 def test_clips_are_taken_with_their_crops(tmp_path):
-    heard = hear(Listener(), make_voices([2.0, 0.8, 1.5]), tmp_path)
+    heard = extract(Listener(), make_voices([2.0, 0.8, 1.5]), tmp_path)
     part = heard.take(np.array([2, 1]))
     assert part.voices.clips == ["clip 2", "clip 1"]
     assert part.clip.tolist() == [0, 1, 1, 0, 0]
@@ -133,7 +133,7 @@ def test_the_whole_network_is_its_two_parts(tmp_path):
     """Of the real speaker networks, and as many frames as tuning reckons with."""
     torch.manual_seed(0)
     speaker, voices = SpeakerEncoder().eval(), make_voices([2.0, 0.8])
-    heard = hear(speaker, voices, tmp_path)
+    heard = extract(speaker, voices, tmp_path)
     frozen = heard.frozen
     assert frozen
     assert [entered.shape for entered in frozen.entered[:2]] == [

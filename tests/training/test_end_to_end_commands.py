@@ -1,6 +1,9 @@
 """End-to-end training as a user runs it: real commands, from pairs and from a set of shards."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,13 +87,41 @@ def test_a_killed_command_goes_on_as_if_unbroken(shards, unbroken, tmp_path):
     assert (tmp_path / WEIGHTS).read_bytes() == (unbroken / WEIGHTS).read_bytes()
 
 
-def test_two_processes_train_one_network(pairs, tmp_path):
-    command = (*TRAIN, "--pairs", pairs, "--out", tmp_path)
+@pytest.fixture(scope="module")
+def two_processes(pairs, tmp_path_factory) -> Path:
+    """A run on two processes that learn together."""
+    folder = tmp_path_factory.mktemp("two")
+    command = (*TRAIN, "--pairs", pairs, "--out", folder)
     codes, printed, errors = processes.start(processes.run_command, *command, count=2).finish()
     assert codes == [0, 0], errors
-    assert printed == f"{tmp_path / WEIGHTS}\n"  # one of them tells it
-    assert [row["step"] for row in read_log(tmp_path / "end-to-end")] == list(range(10))
+    assert printed == f"{folder / WEIGHTS}\n"  # one of them prints it
+    return folder
+
+
+def test_two_processes_train_one_network(two_processes):
+    assert [row["step"] for row in read_log(two_processes / "end-to-end")] == list(range(10))
+    assert load_encoder(two_processes / WEIGHTS)[1]["processes"] == 2
+
+
+@pytest.mark.slow
+def test_torchrun_itself_starts_two_processes(pairs, two_processes, tmp_path):
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    program = ("--nproc-per-node", "2", "-m", "speech2face", *TRAIN)
+    done = subprocess.run(
+        [*torchrun, *program, "--pairs", pairs, "--out", tmp_path],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / WEIGHTS}\n"
     assert load_encoder(tmp_path / WEIGHTS)[1]["processes"] == 2
+    rows = zip(
+        read_log(tmp_path / "end-to-end"), read_log(two_processes / "end-to-end"), strict=True
+    )
+    for row, forked in rows:
+        assert row == pytest.approx(forked, rel=1e-4, abs=1e-5)
 
 
 def test_what_the_first_of_two_processes_misses_both_tell(tmp_path):

@@ -39,11 +39,9 @@ def check_skipping(skip_existing: bool, force: bool) -> None:
 
 def parse_speaker(speaker: str) -> str | int:
     """--speaker → `speaker` of `find_speech`, or "all"."""
-    if speaker.isascii() and speaker.isdigit() and int(speaker):
-        return int(speaker)
-    if speaker not in ("longest", "all"):
-        raise UsageError(f"--speaker is {speaker!r}; give longest, all or a number from 1.")
-    return speaker
+    from speech2face.speech import parse_speaker
+
+    return parse_speaker(speaker, "--speaker")
 
 
 def parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:

@@ -1,4 +1,4 @@
-"""How help is written: for each option its name, what it is, its default and its range.
+"""Help pages: each option with its name, text, default and range.
 
 Help is plain text: to show it with rich takes twice the time.
 """
@@ -81,7 +81,7 @@ def describe_parameter(parameter: Any) -> tuple[str, str]:
 
 
 def _notes_on(parameter: Any) -> list[str | None]:
-    """What the parameter itself knows: nothing of it is written into its help by hand."""
+    """Notes read from the parameter itself, so that none is written into its help by hand."""
     shown, default = parameter.show_default, parameter.default
     if not isinstance(shown, str):
         known = not (default is None or callable(default) or getattr(parameter, "is_flag", False))

@@ -36,7 +36,7 @@ def models(
 def doctor() -> None:
     """Check the installation: libraries, formats of recordings, models, and a first face.
 
-    Of what only some commands need it says what is missing, and how it is installed.
+    Says what is missing that only some commands need, and how to install it.
     """
     from speech2face.doctor import examine
 

@@ -90,7 +90,7 @@ Recipe = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME",
-        help="Recipe to train by: default, or debug, which learns nothing of use in seconds.",
+        help="Recipe to train by: default, or debug, which takes seconds and learns nothing.",
     ),
 ]
 Seed = Annotated[

@@ -57,7 +57,8 @@ def prepare(
         str,
         typer.Option(
             metavar="PERCENTAGES",
-            help="Percentages of people in the parts train, val and test, such as 80/10/10.",
+            help="Percentages of people in the parts train, val and test, such as 80/10/10. "
+            "100 puts everybody into train.",
         ),
     ] = "100",
     samples: Annotated[

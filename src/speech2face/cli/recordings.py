@@ -122,8 +122,8 @@ def reconstruct(
     """Draw the typical face that each recording suggests, as a PNG picture.
 
     Up to ten seconds of the clearest speech are used; a line on standard error says which. Where
-    several people speak, who speaks most is drawn. With --speaker the second is drawn as
-    NAME.speaker2.face.png, and so on.
+    several people speak, who speaks most is drawn. With --speaker 2 or all the second
+    is drawn as NAME.speaker2.face.png, and so on.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
@@ -131,6 +131,8 @@ def reconstruct(
     from speech2face.inputs import choose_outputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
+    from speech2face.speakers import join_speakers
+    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
@@ -175,20 +177,22 @@ def reconstruct(
         if not output:
             make_folder(targets[0].parent)
         check_places(targets)
-        found = _find_speech(item, whom, start, end, track, progress)
+        found = find_chosen_speech(
+            item.source, whom, start=start, end=end, track=track, progress=progress
+        )
         rows = []
         for number, speech in enumerate(found, first):
             targets = _name_pictures(outputs[item.name], number, samples)
             rows.append(_describe_pictures(targets) | draw_one(speech, targets))
             if not as_json:
                 report_used_speech(item.name, rows[-1], start)
-        return _join_rows(rows)
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     run_each(recordings, draw, as_json, lambda row: "\n".join(_list_pictures(row)))
 
 
 def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
-    """Where the face of a speaker and the samples go: NAME.face.png, NAME.speaker2.face.png."""
+    """Paths for a speaker's face and the samples: NAME.face.png, NAME.speaker2.face.png."""
     if number > 1:
         ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
         path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")
@@ -226,6 +230,8 @@ def embed(
     limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.reconstruct import load
+    from speech2face.speakers import join_speakers
+    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
@@ -233,8 +239,11 @@ def embed(
     network = load(model)
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        found = _find_speech(item, whom, start, end, track, progress)
-        return _join_rows([describe(network.embed(speech)) for speech in found])
+        found = find_chosen_speech(
+            item.source, whom, start=start, end=end, track=track, progress=progress
+        )
+        rows = [describe(network.embed(speech)) for speech in found]
+        return join_speakers(rows) if whom == "all" else rows[0]
 
     def describe(voice: VoiceEmbedding) -> dict[str, Any]:
         row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
@@ -247,45 +256,13 @@ def embed(
 
 
 def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
-    """One line on stderr: which seconds of a recording were used."""
+    """Print one line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
     used, analysed = row["speech_seconds"], row["analysed_seconds"]
     if len(row["speakers"]) > 1:
         name = f"{name}, speaker {row['speaker']}"
     print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
-
-
-def _find_speech(
-    item: Input,
-    whom: str | int,
-    start: float,
-    end: float | None,
-    track: int | None,
-    progress: ReadingProgress,
-) -> list[Speech]:
-    """The speech of whom --speaker names."""
-    from speech2face.speech import find_each_speaker, find_speech
-
-    if whom == "all":
-        return find_each_speaker(item.source, start=start, end=end, track=track, progress=progress)
-    found = find_speech(
-        item.source, start=start, end=end, track=track, speaker=whom, progress=progress
-    )
-    return [found]
-
-
-def _join_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The row of who speaks most; of several, what each row holds is at its speaker, too."""
-    first = rows[0]
-    if len(rows) == 1:
-        return first
-    shared = {"speakers", "speaker", "analysed_seconds", "warnings", "model"}
-    speakers = []
-    for who, row in zip(first["speakers"], rows, strict=True):
-        own = {name: value for name, value in row.items() if name not in shared}
-        speakers.append(who | {f"used_{n}" if n in who else n: x for n, x in own.items()})
-    return first | {"speakers": speakers}
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def train_voice_encoder(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="Recipe to train by: default, frozen, debug (which learns nothing of use in "
-            "seconds), or another of docs/training.md.",
+            help="Recipe to train by: default, frozen, debug (which takes seconds and "
+            "learns nothing), or another of docs/training.md.",
         ),
     ] = "default",
     speaker: Speaker = None,

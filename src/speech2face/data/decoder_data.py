@@ -22,7 +22,7 @@ FRAME, MIDDLE = 0.86, (0.5, 0.56)  # the canvas' side in the picture, and the po
 
 @dataclass(frozen=True)
 class Targets:
-    """One row each; a texture takes 150 kB."""
+    """Targets of training, one row a face; a texture takes 150 kB."""
 
     textures: np.ndarray  # (N, S, S, 3) uint8
     displacements: np.ndarray  # (N, K, 2), fractions of the canvas
@@ -68,8 +68,8 @@ def frame(points: np.ndarray) -> np.ndarray:
 
 
 def picture_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the pixels of the drawn picture's left half lie: how far from the middle line, and how
-    far down, (S, S/2) each, in fractions of the picture."""
+    """Places of the pixels of the drawn picture's left half, in fractions of the picture: distance
+    from the middle line, and from the top, (S, S/2) each."""
     line = (np.arange(size) + 0.5) / size
     across, low = np.meshgrid(0.5 - line[: size // 2], line)
     return across, low

@@ -81,7 +81,7 @@ def telephone(waveform: np.ndarray) -> np.ndarray:
 
 
 def encode(waveform: np.ndarray, codec: Literal["mp3", "opus"], kilobits: float) -> bytes:
-    """The bytes of an mp3 or ogg/opus file of the sound, at so many kbit/s."""
+    """Encode the sound as the bytes of an mp3 or ogg/opus file, at so many kbit/s."""
     import av
 
     container, encoder = ENCODERS[codec]
@@ -103,7 +103,7 @@ def encode(waveform: np.ndarray, codec: Literal["mp3", "opus"], kilobits: float)
 def encode_and_decode(
     waveform: np.ndarray, codec: Literal["mp3", "opus"], kilobits: float
 ) -> np.ndarray:
-    """There and back, in time: the file tells the encoder's delay, and decoding takes it off.
+    """Encode and decode, in time: the file tells the encoder's delay, and decoding takes it off.
 
     A constant offset is lost, as from every recording that is read.
     """
@@ -137,7 +137,7 @@ def reverberate(
 
 
 def overload(waveform: np.ndarray, share: float) -> np.ndarray:
-    """Amplified until `share` of the samples (0 … 1) would leave full scale, and cut off there."""
+    """Amplify until `share` of the samples (0 … 1) would leave full scale, and cut off there."""
     ceiling = np.quantile(np.abs(waveform), 1 - share) if len(waveform) else 0.0
     return np.clip(waveform / ceiling, -1, 1).astype(np.float32) if ceiling else waveform.copy()
 

@@ -60,7 +60,7 @@ class MeasuredFaces:
 
     @property
     def landmarks(self) -> np.ndarray:
-        """(N, 66, 2) pixels of the picture."""
+        """Landmarks (N, 66, 2) in pixels of the picture."""
         return self.mesh[:, LANDMARKS]
 
     def take(self, rows: np.ndarray) -> MeasuredFaces:
@@ -125,7 +125,7 @@ def measure_faces(
 
 
 def _read_chunk(file: Path) -> MeasuredFaces | None:
-    """What is kept of a chunk; None where nothing is, or it is damaged."""
+    """Read the rows kept of a chunk; None if its file is missing or damaged."""
     arrays = read_arrays(file)
     return MeasuredFaces(**arrays) if arrays else None
 
@@ -167,7 +167,7 @@ def _measure_chunk(job: tuple[Sequence[Path], dict[str, Path]]) -> int:
 
 
 def explain_face(picture: Path) -> str:
-    """Why nothing was measured of a picture."""
+    """Explain why nothing was measured of a picture."""
     try:
         load_image(picture)
     except UnreadableMediaError as error:
@@ -192,7 +192,7 @@ def find_mean_shape(landmarks: np.ndarray, steps: int = 3) -> np.ndarray:
 
 
 def mirror_order(shape: np.ndarray) -> np.ndarray:
-    """For each landmark of a near-symmetric shape (K, 2), the one on the other side."""
+    """Landmarks of a near-symmetric shape (K, 2) → the landmark opposite each (K,)."""
     mirrored = shape * [-1, 1] + [2 * shape[:, 0].mean(), 0]
     return ((shape[:, None] - mirrored[None]) ** 2).sum(-1).argmin(1)
 
@@ -225,7 +225,7 @@ def unwarp(
 
 
 def oval_mask(mean_shape: np.ndarray, size: int, scale: float | np.ndarray) -> np.ndarray:
-    """Where the face's oval is, scaled, or by axis (2,), about its middle: (S, S) bool."""
+    """Mask of the face's oval, scaled, or by axis (2,), about its middle: (S, S) bool."""
     import cv2
 
     oval = mean_shape[: len(_OVAL)]
@@ -240,7 +240,7 @@ _FIVE = ((33, 133), (263, 362), (4,), (61,), (291,))
 
 
 def yaw_of(mesh: np.ndarray) -> float:
-    """How far the nose stands from the middle of the eyes, in eye distances; 0 is frontal."""
+    """Distance of the nose from the middle of the eyes, in eye distances; 0 is frontal."""
     left, right, nose, *_ = five_of(mesh)
     across = right - left
     return float((nose - (left + right) / 2) @ across / (across @ across))

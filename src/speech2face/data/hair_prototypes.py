@@ -2,7 +2,7 @@
 
 People of like hair are found by k-means; a shape is the mean of the outlines of at least
 `LEAST_ALIKE` of them (of distances to the outline, so that the mean has one clear outline, too),
-a colour the mean of theirs. In means there are no strands: `strands.draw_hair` draws them.
+a colour the mean of theirs. In means there are no strands: `hair_strands.draw_hair` draws them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fri
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
 WIDEST = 0.314  # half of it, of any hair
 WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
-HANGING = 0.63  # how far down long hair reaches at least
+HANGING = 0.63  # least reach of long hair, downwards
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
@@ -44,7 +44,7 @@ OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 @dataclass(frozen=True)
 class HairShapes:
-    """Left halves; the first shape is none."""
+    """Shapes of hair, left halves; the first is none."""
 
     front: np.ndarray  # (K, S, S/2) how surely hair covers head and ground
     back: np.ndarray  # (K, S, S/2) the same of the hair behind the neck
@@ -161,7 +161,7 @@ def _shrink(outline: np.ndarray, size: int) -> np.ndarray:
 
 
 def _is_plain(outlines: np.ndarray) -> bool:
-    """Whether outlines (N, S, S/2) are those of a haircut, their hairline and width."""
+    """True if outlines (N, S, S/2) are those of a haircut; also their hairline and width."""
     if not len(outlines):
         return False
     mean = outlines.mean(0)
@@ -192,7 +192,7 @@ def _share_hairline(edges: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _choose_styles(edges: np.ndarray, groups: np.ndarray) -> list[Style]:
-    """How each outline is drawn; of a group the fullest otherwise than the flattest."""
+    """Choose a drawing style for each outline; the fullest of a group differs from the flattest."""
     fullness, styles = (edges > 0).mean((1, 2)), [SHORT[0]] * len(edges)
     for group in np.unique(groups):
         among, own = LONG if group > 1 else SHORT, np.flatnonzero(groups == group)
@@ -231,7 +231,7 @@ def _tuck(edge: np.ndarray) -> np.ndarray:
 
 
 def _half_width(edge: np.ndarray) -> np.ndarray:
-    """How far from the middle line the outline lies in each row, fractions of the picture (S,);
+    """Distance of the outline from the middle line in each row, in fractions of the picture (S,);
     -1 where there is no hair."""
     size, half = edge.shape
     width = np.full(size, -1.0)
@@ -284,9 +284,9 @@ def _close(edge: np.ndarray) -> np.ndarray:
 
 
 def _fill(edge: np.ndarray, style: Style) -> np.ndarray:
-    """What is seen of the hair behind: that of long hair behind face and neck, and of any hair
-    behind the scalp, so that no ground shines through between the strands; but of hair that
-    is drawn back what falls behind the neck alone."""
+    """Fill in the hair behind: of long hair behind face and neck, of any hair behind the scalp, so
+    that no ground shines through between the strands. Hair that is drawn back is filled behind the
+    neck alone."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
     inset = 0.004 if style.tucked else 0.018
     behind = (_half_width(edge)[:, None] - inset - across) * 224
@@ -300,7 +300,7 @@ def _fill(edge: np.ndarray, style: Style) -> np.ndarray:
 
 
 def _light(heads: Heads, people: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """How light the hair of such people is from place to place, darker towards its outline."""
+    """Lightness of such people's hair at each place, darker towards its outline."""
     surely = np.stack(
         [
             np.clip((heads.hair[i] - 0.8) / 0.2, 0, 1) * (erode(heads.cover[i], 3) > 0.97)

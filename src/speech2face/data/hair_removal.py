@@ -27,19 +27,19 @@ LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand 
 EAR = 0.262, 0.502, 0.034, 0.070  # across, down, half its width and height; of the picture
 EAR_TINT = 1.02, 0.985, 0.975
 NECK_TINT = np.array([0.99, 1.0, 1.0])  # paler than the cheeks
-EDGE = 0.20  # how much darker skin is where it turns away, at the outline
+EDGE = 0.20  # darkening of skin that turns away, at the outline
 
 
 @dataclass(frozen=True)
 class Skin:
-    """Left halves of heads all of skin."""
+    """Heads all of skin, left halves."""
 
     colours: np.ndarray  # (N, S, S/2, 3) float32, in [0, 1.2]
     cover: np.ndarray  # (S, S/2) float32: where it is drawn, fading below the neck
 
 
 def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Skin:
-    """`heads` without their hair; visible skin is sharpened by an unsharp mask."""
+    """Remove the hair from `heads`; visible skin is sharpened by an unsharp mask."""
     size = heads.colours.shape[1]
     oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)
@@ -105,7 +105,7 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
 
 
 def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far from an ear's middle, outwards and upwards, in halves of its width and height."""
+    """Distances from an ear's middle, outwards and upwards, in halves of its width and height."""
     across, low = picture_grid(size)
     x, y, wide, high = EAR
     aside, up = across - x - 0.22 * (y - low), y - low  # leaning outwards

@@ -14,23 +14,23 @@ from speech2face.data.decoder_data import canvas_grid, picture_grid
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
-UNDER = 0.80  # how light hair is between the strands
+UNDER = 0.80  # lightness of hair between the strands
 LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
 HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
 SHADOW = 0.22  # of hair on the skin beside it
-SOFT = 0.5  # what strands are blurred by, pixels of 224
+SOFT = 0.5  # blur of strands, pixels of 224
 
 
 @dataclass(frozen=True)
 class Style:
-    """How strands are drawn."""
+    """A style of drawing strands."""
 
     long: bool
     count: float  # a pixel of 224 that is hair
     length: float
-    over: float  # how far they reach beyond the outline, on average
-    locks: float  # how much locks differ in lightness
-    each: float  # how much strands do
+    over: float  # mean reach beyond the outline
+    locks: float  # differences in lightness of locks
+    each: float  # the same of strands
     forward: bool = False  # towards the forehead, not away from it
     curl: float = 0.0  # how far strands turn, radians
     end: float = 2.0  # where hair is cut off below, fractions of the picture
@@ -55,7 +55,7 @@ SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
 
 @dataclass(frozen=True)
 class Strands:
-    """M of them."""
+    """M strands of hair."""
 
     paths: np.ndarray  # (M, steps + 1, 2): x, y
     steps: np.ndarray  # (M,) how many each goes, one pixel of 224 each
@@ -111,8 +111,8 @@ def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _tuck(size: int) -> np.ndarray:
-    """How surely hair that is tucked behind the ears is behind them: from the temples over the
-    ears, and down from there."""
+    """Cover of the ears by tucked hair, 0 to 1: from the temples over the ears, and down from
+    there."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
     line = 0.295 + 0.75 * aside + 4 * aside**2
@@ -122,7 +122,7 @@ def _tuck(size: int) -> np.ndarray:
 
 
 def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
-    """How far further out than `edge` the outlines of wavy hair lie, more so below."""
+    """Distance by which outlines of wavy hair lie outside `edge`; it grows downwards."""
     _, low = picture_grid(len(edge))
     wave = np.sin(2 * np.pi * (low - 0.40) / 0.18)
     return style.waves * wave * smooth_step((low - 0.42) / 0.2)
@@ -132,8 +132,8 @@ def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
 
 
 def _find_growth(edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How near to the face a place is, 0 at the outer outline and 1 at the face; and unit vectors
-    (S, S/2, 2; x, y) towards the face, and along both outlines, down from the crown."""
+    """Nearness to the face, 0 at the outer outline and 1 at the face; and unit vectors (S, S/2, 2;
+    x, y) towards the face, and along both outlines, down from the crown."""
     import cv2
 
     half = edge.shape[1]
@@ -151,7 +151,7 @@ def _find_growth(edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _find_face(hair: np.ndarray) -> np.ndarray:
-    """What lies nearer to the middle than hair (S, S/2), and below it; bool."""
+    """Mask (S, S/2) bool of the places nearer to the middle than hair, and below it."""
     half = hair.shape[1]
     innermost = half - 1 - np.argmax(hair[:, ::-1], axis=1)
     innermost[~hair.any(1)] = -1
@@ -179,7 +179,7 @@ def _noise(random: np.random.Generator, like: np.ndarray, sigma: float) -> np.nd
 
 
 def _part_locks(random: np.random.Generator, style: Style, depth: np.ndarray) -> np.ndarray:
-    """How light a lock is, about 0: short ones are spots, long ones go on along the outlines."""
+    """Lightness of locks, about 0: short ones are spots, long ones follow the outlines."""
     if not style.long:
         return np.sum([_noise(random, depth, sigma) for sigma in (1.5, 3, 6)], axis=0)
     spots = np.sum([_noise(random, depth, sigma) for sigma in (2, 4, 8)], axis=0)
@@ -246,7 +246,7 @@ def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Where hair is so thick that nothing is seen between the strands."""
+    """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
     _, down = canvas_grid(len(edge))
     inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
     if not style.long:  # it is thinner towards the face, less so at the temples

@@ -22,7 +22,7 @@ EAR, BELOW_EAR = 0.46, 0.54  # where a haircut ends that leaves the ears free
 
 @dataclass(frozen=True)
 class Heads:
-    """Left halves of symmetric heads, one row each."""
+    """Parts of symmetric heads, left halves, one row each."""
 
     colours: np.ndarray  # (N, S, S/2, 3) float32 in [0, 1]
     skin: np.ndarray  # (N, 3) the colour of the cheeks
@@ -137,7 +137,7 @@ def spread(colours: np.ndarray, surely: np.ndarray) -> np.ndarray:
 
 
 def seen(size: int) -> np.ndarray:
-    """What of the drawn picture's left half a canonical picture shows: (S, S/2) bool."""
+    """Mask (S, S/2) bool: the part of the drawn left half that a canonical picture shows."""
     aside, down = canvas_grid(size)
     return (aside < 0.5) & (down > 0) & (down < 1)
 

@@ -159,7 +159,7 @@ def load_speech(audio: Path) -> tuple[np.ndarray, bool]:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether sound (n,) at 16 kHz is for less than 0.5 s louder than a dead microphone.
+    """True if less than 0.5 s of a sound (n,) at 16 kHz is louder than a dead microphone.
 
     Clicks are, and what steps from one constant to another.
     """

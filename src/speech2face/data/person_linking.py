@@ -27,7 +27,7 @@ from speech2face.data.splits import merge_people
 
 log = logging.getLogger(__name__)
 
-NEARLY = 0.20  # how alike faces are, `measure_likeness`, for the voices to be asked
+NEARLY = 0.20  # least likeness of faces, `measure_likeness`, for the voices to be asked
 SAME_VOICE = 0.5  # cosine of two voices from which they are one person's
 MOST_LISTED = 1_000  # joined pairs that the index lists
 

@@ -89,7 +89,7 @@ class FacePair(NamedTuple):
     second: int
     cosine: float  # by SFace
     distance: float  # by dlib
-    same: bool  # whether they are taken for one person's; else it is doubtful
+    same: bool  # taken for one person's; else doubtful
 
     def format(self, clips: Names) -> str:
         """Both clips, and what each recogniser says."""

@@ -89,7 +89,7 @@ class Spool:
         self.close()
 
     def __contains__(self, clip: str) -> bool:
-        """Whether the clip is finished, kept or refused."""
+        """True if the clip is finished, kept or refused."""
         return clip in self._finished
 
     @property
@@ -98,7 +98,7 @@ class Spool:
 
     @property
     def packed(self) -> bool:
-        """Whether packing has begun, or is done: no further clips are taken."""
+        """True once packing has begun: no further clips are taken."""
         return (self._spool / PLAN).is_file() or (self._folder / INDEX).is_file()
 
     def add(self, entry: Entry, piece: bytes | None = None) -> None:
@@ -124,16 +124,16 @@ class Spool:
         """The ledger's entries: the outcome of each finished clip."""
         return list(read_ledger(self.ledger)) if self.ledger.is_file() else []
 
-    def forget(self, clips: Collection[str]) -> None:
+    def remove(self, clips: Collection[str]) -> None:
         """Take finished clips out of the set, which is taken apart again where it was packed."""
         if gone := self._finished & set(clips):
-            self.take_apart()
+            self.unpack()
             repair_ledger(self.ledger, lambda entry: entry.source.clip not in gone)
             for clip in gone:
                 self._piece(digest_clip(clip)).unlink(missing_ok=True)
             self._finished -= gone
 
-    def drop_damaged(self) -> dict[str, str]:
+    def remove_damaged(self) -> dict[str, str]:
         """Take out clips whose shard is missing, or is not the one that was written.
 
         The set is taken apart for that. Returns what is wrong, by the shard's name.
@@ -151,13 +151,13 @@ class Spool:
         else:
             damaged = {}
         if damaged:
-            self.take_apart(damaged)
+            self.unpack(damaged)
             if self.ledger.is_file():
                 repair_ledger(self.ledger, self._holds)
                 self._finished = {entry.source.clip for entry in read_ledger(self.ledger)}
         return damaged
 
-    def take_apart(self, damaged: Collection[str] = ()) -> None:
+    def unpack(self, damaged: Collection[str] = ()) -> None:
         """Unpack a set that is packed, or being packed, so that it takes clips again.
 
         What lies in `damaged` shards is given up.
@@ -176,9 +176,9 @@ class Spool:
                     path.parent.mkdir(exist_ok=True)
                     _write(path, [piece], lasting=True)
         _write(self._spool / VOID, [to_json(names).encode()], lasting=True)
-        self._drop_void()
+        self._remove_void()
 
-    def start(self, clip: str) -> bool:
+    def mark_started(self, clip: str) -> bool:
         """Note that the clip is worked on; False where this process died of it too often."""
         path, name = self._spool / STARTED, name_key(clip)
         deaths = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -188,8 +188,8 @@ class Spool:
         _write(path, [to_json(deaths).encode()])
         return True
 
-    def survive(self, clip: str) -> None:
-        """The process has not died of the clip that was started."""
+    def mark_survived(self, clip: str) -> None:
+        """Note that the process has not died of the clip that was started."""
         path = self._spool / STARTED
         deaths = json.loads(path.read_bytes())
         deaths.pop(name_key(clip), None)
@@ -221,7 +221,7 @@ class Spool:
     def _open(self) -> None:
         index, plan = self._folder / INDEX, self._spool / PLAN
         settings = self._spool / SETTINGS
-        self._drop_void()
+        self._remove_void()
         packing = json.loads(to_json(asdict(self._packing)))
         packed = packing
         if index.is_file():
@@ -266,7 +266,7 @@ class Spool:
             repair_ledger(self.ledger, holds)
             self._finished = seen
 
-    def _drop_void(self) -> None:
+    def _remove_void(self) -> None:
         """Delete shards whose pieces lie in the spool again, and what says that they are packed."""
         void = self._spool / VOID
         if void.is_file():
@@ -280,7 +280,7 @@ class Spool:
             void.unlink()
 
     def _holds(self, entry: Entry) -> bool:
-        """Whether a kept clip's piece is there."""
+        """True if the piece of a kept clip is there."""
         path = self._piece(digest_clip(entry.source.clip))
         return not entry.kept or (path.is_file() and path.stat().st_size > 0)
 

@@ -106,7 +106,7 @@ def load_voices(
 
 
 def join_voices(sets: Sequence[Voices]) -> Voices:
-    """Several sets as one, see merge_pairs.py for names; a single set is itself."""
+    """Join several sets, see merge_pairs.py for names; a single set is itself."""
     if len(sets) == 1:
         return sets[0]
     digests = [one.data for one in sets]
@@ -137,9 +137,11 @@ def _count(voices: Voices) -> DataIdentity:
 
 
 def identify_data(folders: Sequence[Path]) -> DataIdentity:
-    """Which data folders hold, of pairs or sets of `speech2face prepare`: all that training
-    reads. Raises UsageError where one holds neither or is given twice, or where a shard is not the
-    one that was written: all of them are read for that."""
+    """Identify data folders, pairs or sets of `speech2face prepare`, by all that training reads.
+
+    Raises UsageError where one holds neither or is given twice, or where a shard is not the one
+    that was written: all of them are read for that.
+    """
     name_sets(folders)
     return join_identities([_identify_set(folder) for folder in folders])
 

@@ -110,7 +110,7 @@ def describe_set(rated: RatedSet) -> dict[str, Any]:
 
 
 def _calibrate(rated: RatedSet) -> Calibrated | None:
-    """Whether the Gaussian covers, and whether those of whom it states most are matched."""
+    """Measure if the Gaussian covers, and if the surest predictions are matched most often."""
     if rated.folds is None:
         return None
     wins = rated.wins("embedding", "likelihood_ratio")
@@ -120,7 +120,7 @@ def _calibrate(rated: RatedSet) -> Calibrated | None:
 def _measure_emotions(
     rated: RatedSet, actors: Path | None, cache: Path, show: ProgressCallback
 ) -> EmotionRobustness | None:
-    """Of actors in several emotions, by the first fold's encoder."""
+    """Measure actors who speak in several emotions, with the first fold's encoder."""
     if rated.folds is None or actors is None:
         return None
     encoder = rated.folds.encoders[0]

@@ -118,7 +118,7 @@ def compare_age_and_sex(
 def compare_age_sex(
     drawn: np.ndarray, original: np.ndarray, genders: Sequence[str]
 ) -> AgeSexAgreement:
-    """How far drawn and photographed faces differ, by a judge's words on each (N, 2).
+    """Compare drawn and photographed faces by a judge's estimates of each (N, 2).
 
     Ages in years, sexes as the share that is the same; beside them what one would get who drew
     everybody at the median age and of the more frequent sex. `judge_right` is how often the judge
@@ -140,7 +140,7 @@ def compare_age_sex(
 
 
 def judge_clips(drawn: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `AgeSexJudge` says of two pictures of each clip (n, 2) → of each clip, twice (n,).
+    """Estimates of `AgeSexJudge` for two pictures of each clip (n, 2) → agreement of each (n,).
 
     Whether the sex is the same (1 or 0), and years apart; NaN where a face is not found in both.
     """
@@ -199,7 +199,7 @@ class GroupProbe:
         return np.array(self.classes)[self.probabilities(embeddings).argmax(1)]
 
     def score(self, embeddings: np.ndarray, labels: np.ndarray, seed: int = 0) -> LabelAgreement:
-        """How right it is on photographs it was not fitted on, each of another person."""
+        """Accuracy on photographs that were not fitted on, each of another person."""
         people = np.arange(len(labels))
         return compare_labels(self.predict(embeddings), labels, self.classes, people, seed)
 
@@ -219,7 +219,7 @@ def _balance(confusion: np.ndarray) -> float:
 
 
 def _information_bias(confusion: np.ndarray) -> float:
-    """What the information as counted is too large by, on average (Miller–Madow), bits."""
+    """Mean excess of the counted information (Miller–Madow), in bits."""
     rows, columns = np.count_nonzero(confusion.sum(1)), np.count_nonzero(confusion.sum(0))
     nats = (np.count_nonzero(confusion) - rows - columns + 1) / (2 * confusion.sum())
     return float(nats / np.log(2))

@@ -59,7 +59,7 @@ class LandmarkDistances:
     points: dict[str, np.ndarray]  # (N, 2 sides, 2); on the middle line both sides are the same
 
     def __call__(self, a: str, b: str) -> np.ndarray:
-        """From side to side if `a` is `b`, else from `a` to `b`, the mean of both sides."""
+        """Distance from `a` to `b`, the mean of both sides; if both are one, from side to side."""
         first, second = self.points[a], self.points[b]
         if a == b:
             return np.linalg.norm(first[:, 0] - second[:, 1], axis=-1)

@@ -145,7 +145,7 @@ def describe_folds(
     seed: int,
     speaker: Path | None = None,
 ) -> Provenance:
-    """What identifies training by folds, see `draw_by_folds`."""
+    """The recipes and settings that identify training by folds, see `draw_by_folds`."""
     recipe = {
         "voice encoder": asdict(voice_recipe),
         "face decoder": asdict(decoder_recipe),

@@ -31,7 +31,7 @@ from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.sharpness import PARTS, measure_sharpness
 from speech2face.face_detection import FaceDetector
 from speech2face.face_drawing import draw_faces
-from speech2face.files import write_atomically
+from speech2face.files import write_atomically, write_text_atomically
 from speech2face.metrics.evaluation_results import (
     RECOGNISERS,
     GroupedFigures,
@@ -137,8 +137,7 @@ def measure_reconstruction(
         age_sex=compare_age_sex(drawn.age_sex, original.age_sex, [p.gender for p in chosen]),
         age_sex_groups=judged,
     )
-    with write_atomically(folder / "copies.json") as file:
-        file.write((json.dumps(asdict(report), indent=2) + "\n").encode())
+    write_text_atomically(folder / "copies.json", json.dumps(asdict(report), indent=2) + "\n")
     sheet = _sheet([p.path for p in chosen], pictures)
     with write_atomically(folder / "sheet.png") as file:
         sheet.save(file, "PNG")

@@ -1,4 +1,4 @@
-"""Does the predicted face stay the same when a person speaks in another emotion?
+"""Emotion robustness: the predicted face should not change when a person speaks in another emotion.
 
 On RAVDESS (Livingstone and Russo, PLOS ONE 2018): actors who say the same sentences in several
 emotions; none of them plays a part in training. A folder of it holds audio/ with its own

@@ -41,7 +41,7 @@ class EvaluationSet:
 
 
 def gather_folds(drawn: DrawnFolds) -> EvaluationSet:
-    """What the folds drew, and the published pictures of clips that have one."""
+    """Gather the pictures that the folds drew, and the published ones of clips that have one."""
     systems, oracle = {"voice": drawn.pictures[MEASURED]}, {"voice": drawn.copies}
     _add_published(drawn.pairs, systems, oracle)
     return EvaluationSet(drawn.pairs, drawn.people, drawn.fold, systems, oracle, drawn.left_out)

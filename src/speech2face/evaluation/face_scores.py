@@ -15,7 +15,7 @@ LOST = -1e3  # the score of a picture in which no face is found; a cosine is nev
 
 @dataclass(frozen=True)
 class Scores:
-    """How near the voices of p clips (or the pictures from them) are to n faces, within folds."""
+    """Likeness of the voices of p clips (or the pictures from them) to n faces, within folds."""
 
     matrix: np.ndarray  # (p, n); between folds it means nothing
     probes: np.ndarray  # (p,) rows of the clips whose voices, or pictures, are matched

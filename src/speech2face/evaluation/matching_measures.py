@@ -201,7 +201,7 @@ def _retrieve(rated: RatedSet, scores: Scores) -> RetrievalResult:
 
 
 def _explain_by_sex(rated: RatedSet, system: str, scores: Scores) -> SexDisclosure | None:
-    """How much is the sex that the picture shows; of embeddings, that our picture shows."""
+    """The share of sex as the picture shows it; of embeddings, as our picture shows it."""
     people, sexed = rated.people_of(scores), rated.strata.get("same_sex")
     if sexed is None or not has_opponents((sexed[scores.probes], sexed[scores.rows]), people):
         return None
@@ -225,7 +225,7 @@ def _sex_of(pictures: RatedPictures) -> np.ndarray:
 
 
 def _measure_bits_within(rated: RatedSet, own: np.ndarray) -> dict[str, dict[str, Disclosure]]:
-    """By system and rater, of the clips `own` (N,) among themselves; without what has none."""
+    """Bits of clips `own` (N,) among themselves, by system and rater that have any."""
     bits: dict[str, dict[str, Disclosure]] = {}
     for system, by_rater in rated.scores.items():
         for rater, scores in by_rater.items():

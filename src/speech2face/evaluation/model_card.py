@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speech2face.errors import UsageError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 from speech2face.metrics.evaluation_results import EvaluationReport
 from speech2face.reports.evaluation_tables import (
     describe_clips,
@@ -31,12 +31,11 @@ def write_card(report: EvaluationReport, card: Path) -> None:
     text = read_card(card)
     before, rest = text.split(START)
     _, after = rest.split(END)
-    with write_atomically(card) as file:
-        file.write(f"{before}{START}\n{format_measured(report)}{END}{after}".encode())
+    write_text_atomically(card, f"{before}{START}\n{format_measured(report)}{END}{after}")
 
 
 def check_card(report: EvaluationReport, card: Path) -> bool:
-    """Whether the card says what the report says."""
+    """True if the card says what the report says."""
     measured = read_card(card).split(START)[1].split(END)[0]
     return measured.strip() == format_measured(report).strip()
 

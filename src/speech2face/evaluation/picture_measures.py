@@ -32,7 +32,7 @@ def measure_attributes(rated: RatedSet) -> dict[str, dict[str, AttributeAgreemen
 
 
 def measure_groups(rated: RatedSet) -> GroupProbeResult | None:
-    """How right the probe of groups is on photographs, and what it says of the pictures."""
+    """Accuracy of the probe of groups on photographs, and its judgements of the pictures."""
     if rated.probe is None:
         return None
     groups: dict[str, dict[str, LabelAgreement]] = {}
@@ -67,7 +67,7 @@ def measure_craniofacial(rated: RatedSet) -> dict[str, dict[str, Correlation]]:
 
 
 def measure_all_alikeness(rated: RatedSet) -> dict[str, dict[str, Estimate]]:
-    """How alike two people of one sex are, themselves and as each system draws them."""
+    """Likeness of two people of one sex, themselves and as each system draws them."""
     return {
         name: measure_people_alikeness(
             faces,

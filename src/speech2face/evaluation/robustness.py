@@ -94,7 +94,7 @@ def clean_wins(drawn: DrawnFolds) -> np.ndarray:
 def _embed_shortened(
     encoder: FoldEncoder, rows: np.ndarray, length: float, seed: int, show: ProgressCallback
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """At most so many seconds of clips (n,): means (n, D), seconds (n,), how many were cut.
+    """Clips (n,), cut to so many seconds → means (n, D), seconds (n,), and the number cut.
 
     The crops that training took are there already; others are cut and embedded now.
     """

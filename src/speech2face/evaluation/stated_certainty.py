@@ -1,4 +1,4 @@
-"""Does the certainty that the folds' encoders state hold, and are the sure ones right?"""
+"""Stated certainty: does what the folds' encoders state hold, and are the sure ones right?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from speech2face.metrics.intervals import bootstrap_people
 
 
 def measure_calibration(drawn: DrawnFolds, wins: np.ndarray, seed: int = 0) -> Calibrated:
-    """What the folds said of N clips, and how often each was matched (N,) by it."""
+    """Check the folds' predictions of N clips against the wins of each (N,)."""
     heads = [drawn.encoders[k].head for k in drawn.fold]
     first = drawn.encoders[0].clips
     seconds = first.seconds[first.whole]

@@ -91,7 +91,7 @@ def _compare_scores(rated: RatedSet, first: str, other: str, rater: str) -> dict
 
 
 def _recalls(rated: RatedSet, system: str, rater: str) -> dict[str, np.ndarray]:
-    """How often a score finds each clip's face among the first (N,); NaN where it cannot."""
+    """Recall of each clip's face among the first (N,), by measure; NaN where it has no rank."""
     scores = rated.scores[system][rater]
     best = rank_probes(scores.matrix, *rated.people_of(scores), rated.same_fold(scores))
     values = {

@@ -36,7 +36,7 @@ NAMED = 3  # missing files that an error names
 
 @dataclass(frozen=True)
 class PairTrial:
-    """Are this voice and this face of one person?"""
+    """A voice and a face, and whether they are of one person."""
 
     voice: str
     face: str
@@ -45,7 +45,7 @@ class PairTrial:
 
 @dataclass(frozen=True)
 class TripletTrial:
-    """Which candidate goes with the probe: of two faces with a voice, or two voices with a face?"""
+    """A probe and two candidates: a voice and two faces, or a face and two voices."""
 
     probe: str
     right: str
@@ -230,7 +230,7 @@ def _check_files(table: _Table, root: Path) -> None:
 
 
 def is_voice(field: str) -> bool:
-    """Whether a file's name ends like sound or video."""
+    """True if a file's name ends like sound or video."""
     return PurePosixPath(field).suffix.lower() in SUFFIXES
 
 

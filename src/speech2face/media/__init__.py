@@ -4,8 +4,11 @@ opening ─► completeness, tracks ─► downmix ─► stream (resampled, cut
 arrays ───────────────────────────►
 """
 
+from typing import Any
+
+from speech2face.deprecation import warn_renamed
 from speech2face.media.audio_tracks import choose_track
-from speech2face.media.opening import CONTAINERS, Source, open_container
+from speech2face.media.opening import CONTAINERS, AudioSource, open_container
 from speech2face.media.rates import SAMPLE_RATE, SAMPLE_RATES
 from speech2face.media.stream import AudioStream, Waveform, load_audio, stream_audio
 
@@ -13,11 +16,18 @@ __all__ = [
     "CONTAINERS",
     "SAMPLE_RATE",
     "SAMPLE_RATES",
+    "AudioSource",
     "AudioStream",
-    "Source",
     "Waveform",
     "choose_track",
     "load_audio",
     "open_container",
     "stream_audio",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Source":
+        warn_renamed("media.Source", "media.AudioSource")
+        return AudioSource
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

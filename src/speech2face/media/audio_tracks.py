@@ -28,7 +28,7 @@ SLACK = 0.1  # s by which time stamps may jitter before they are believed
 MOST_SILENCE = 7200.0  # s that are filled in for pauses, all together
 
 LOSSLESS = ("pcm_", "wavpack")  # decoders of floats that do not overshoot by themselves
-OVERSHOOT = 2.0  # what a lossy decoder may give for a sound within ±1
+OVERSHOOT = 2.0  # largest float of a lossy decoder for a sound within ±1
 
 
 def choose_track(
@@ -112,7 +112,7 @@ class TrackDecoder:
                     continue
                 self.damaged = self.damaged or (failed and bool(frames))
                 yield from frames
-            # What lies after the last bare frame is padding, or a tag unknown to FFmpeg.
+            # Bytes after the last bare frame are padding, or a tag unknown to FFmpeg.
             self.damaged = self.damaged or (failed and not bare)
         except FFmpegError:
             self.damaged = True
@@ -141,18 +141,18 @@ class TrackDecoder:
 
 
 def _empty(held: AudioFifo, rate: float) -> Iterator[tuple[np.ndarray, float]]:
-    """What the fifo holds, as one piece (channels, n) with its rate; nothing where it is empty."""
+    """Empty the fifo: one piece (channels, n) with its rate, or nothing if it holds nothing."""
     if held.samples:
         yield read_channels(held.read(0)), rate
 
 
 def headroom_of(track: AudioTrack) -> float:
-    """How far a decoder's floats reach beyond ±1 for a sound that was recorded within it."""
+    """The largest float a decoder may give for a sound that was recorded within ±1."""
     return 1.0 if track.codec_context.name.startswith(LOSSLESS) else OVERSHOOT
 
 
 def keeps_floats(track: AudioTrack) -> bool:
-    """Whether the samples lie in the file as floats, which may reach as far as they like."""
+    """True if the file keeps its samples as floats, which may be of any size."""
     lossless = track.codec_context.name.startswith(LOSSLESS)
     form = track.format  # None where a file that was cut off does not say
     return lossless and form is not None and form.name.startswith(("flt", "dbl"))
@@ -195,7 +195,7 @@ def _is_default(track: AudioTrack) -> bool:
 def _try_tracks(
     container: InputContainer, order: list[int], start: float, end: float | None
 ) -> tuple[set[int], set[int]]:
-    """Which tracks can be decoded, and which have sound, as far as has to be known."""
+    """Find the tracks that can be decoded, and those with sound, as far as has to be known."""
     from av.error import FFmpegError
 
     tracks = container.streams.audio

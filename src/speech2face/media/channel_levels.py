@@ -1,4 +1,4 @@
-"""How loud each channel of a recording is, while its channels become one.
+"""Level of each channel of a recording, measured while its channels become one.
 
 A recorded call often holds one person in each channel.
 """

@@ -1,4 +1,4 @@
-"""Whether a file is whole, by the sizes that its container states; never by a guess.
+"""Checks that a file is whole, by the sizes that its container states; never by a guess.
 
 Sizes that stand for "not known" are taken as such: a WAV written into a pipe states 2 GB or 4 GB.
 """
@@ -21,7 +21,7 @@ SLOPPY = 0.995  # of the stated size: some writers count a few bytes too many
 WITHOUT_DURATION = {"aac", "ac3", "amr", "amrnb", "amrwb", "avi", "eac3", "mp3", "mpeg", "mpegts"}
 WHOLE_DURATION = {"asf", "matroska,webm"}  # these state it of the file, not of a track
 
-# What lies at the top of an mp4 or mov file.
+# Types of the boxes at the top of an mp4 or mov file.
 BOXES = frozenset(
     b"ftyp styp moov mdat moof mfra free skip wide uuid sidx ssix meta pdin emsg prft pnot".split()
 )
@@ -85,7 +85,7 @@ def describe_appended(file: BinaryIO) -> str | None:
 
 
 def find_stated_seconds(container: InputContainer, track: AudioTrack) -> float:
-    """How long the file says its sound is; 0 where it says nothing."""
+    """Length of the sound that the file states, in seconds; 0 if it states none."""
     seconds = 0.0
     if container.format.name in WITHOUT_DURATION:
         return seconds

@@ -24,7 +24,7 @@ def split_links(file: BinaryIO) -> list[BinaryIO]:
 
 
 def _find_starts(file: BinaryIO, size: int) -> list[int]:
-    """Where pages with which recordings begin follow on others."""
+    """Places in the file at which further recordings begin."""
     starts: list[int] = []
     place, among_first = 0, False
     while place < size:

@@ -24,7 +24,7 @@ from speech2face.errors import StorageError, UnreadableMediaError, UsageError
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | tuple[Any, float]
+AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | tuple[Any, float]
 """A path ("-" is standard input), the bytes of a media file, a binary file object, or
 (samples, sample rate in Hz).
 
@@ -44,8 +44,8 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+.")  # pathlib makes one slash 
 STREAMS = (bytes, bytearray, memoryview)
 
 
-def describe_source(source: Source) -> str:
-    """What errors call it. Raises UsageError for what is no source."""
+def describe_source(source: AudioSource) -> str:
+    """The source's name for errors. Raises UsageError for what is no source."""
     if isinstance(source, tuple) and len(source) == 2:
         return "the array"
     if isinstance(source, STREAMS):
@@ -65,7 +65,7 @@ def describe_source(source: Source) -> str:
 
 
 @contextmanager
-def open_source(source: Source, name: str) -> Iterator[BinaryIO]:
+def open_source(source: AudioSource, name: str) -> Iterator[BinaryIO]:
     """A binary file that can be rewound; `name` is what errors call it.
 
     Raises UnreadableMediaError where there is nothing to read, UsageError for a file that is open
@@ -177,7 +177,7 @@ def _check_binary(file: Any, name: str) -> None:
 
 
 def _hold(pipe: BinaryIO, name: str) -> BinaryIO:
-    """What comes out of a pipe, in memory or, where it is much, in a temporary file."""
+    """Copy a pipe into memory or, if it is long, into a temporary file."""
     copy: Any = tempfile.SpooledTemporaryFile(HELD)  # noqa: SIM115
     size = 0
     while True:

@@ -9,11 +9,11 @@ from speech2face.check_numbers import to_float
 from speech2face.errors import UnreadableMediaError, UsageError
 
 SAMPLE_RATE = 16_000
-SAMPLE_RATES = range(4_000, 768_001)  # what is taken as input, Hz
+SAMPLE_RATES = range(4_000, 768_001)  # taken as input, Hz
 
 
 def check_rate(rate: Any, name: str) -> float:
-    """`rate` in Hz where it is taken; `name` is the source's, for the error.
+    """Check a `rate` in Hz; `name` is the source's, for the error.
 
     Raises UnreadableMediaError where it is too low or too high, UsageError where it is no number.
     """

@@ -33,7 +33,7 @@ from speech2face.media.completeness import (
 from speech2face.media.downmix import Downmixer
 from speech2face.media.ogg_chains import split_links
 from speech2face.media.opening import (
-    Source,
+    AudioSource,
     describe_source,
     open_container,
     open_source,
@@ -55,11 +55,11 @@ class Waveform:
     """Mono sound at 16 kHz."""
 
     samples: np.ndarray  # float32 (n,), full scale ±1
-    warnings: tuple[str, ...] = ()  # what was wrong with it, a sentence each
+    warnings: tuple[str, ...] = ()  # faults of the sound, a sentence each
 
 
 def load_audio(
-    source: Source, *, start: float = 0.0, end: float | None = None, track: int | None = None
+    source: AudioSource, *, start: float = 0.0, end: float | None = None, track: int | None = None
 ) -> Waveform:
     """The sound of `source` from `start` to `end`; an hour needs 230 MB of memory.
 
@@ -71,7 +71,7 @@ def load_audio(
 
 
 def stream_audio(
-    source: Source,
+    source: AudioSource,
     *,
     block_seconds: float = 32.0,
     start: float = 0.0,
@@ -99,7 +99,7 @@ class AudioStream:
 
     def __init__(
         self,
-        source: Source,
+        source: AudioSource,
         block_seconds: float,
         *,
         start: float = 0.0,
@@ -168,7 +168,7 @@ class AudioStream:
         hertz = check_rate(rate, self.name)
         yield from self._mixer.mix(read_array(samples, hertz, self.name, self._notes))
 
-    def _read_file(self, source: Source) -> Iterator[tuple[np.ndarray, float]]:
+    def _read_file(self, source: AudioSource) -> Iterator[tuple[np.ndarray, float]]:
         from av.error import FFmpegError
 
         try:

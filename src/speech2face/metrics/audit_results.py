@@ -24,7 +24,7 @@ SHARES = tuple(share / 20 for share in range(21))  # of people, at which bits of
 
 @dataclass(frozen=True)
 class Disguise:
-    """Whether a recording is disguised, and how that is known."""
+    """Evidence that a recording is disguised, and where it comes from."""
 
     by: Literal["mark", "option", "detector"] | None  # None: nothing speaks for it
     method: str | None  # of `anonymise`, where it is known
@@ -47,7 +47,7 @@ class StatedBits:
 
 @dataclass(frozen=True)
 class BitsByCause:
-    """What the bits are about; None where the model's calibration cannot tell them apart."""
+    """The bits by their cause; None where the model's calibration cannot tell causes apart."""
 
     sex: float | None
     age: float | None  # among people of one sex
@@ -67,7 +67,7 @@ class PlainAndDisguised:
 
 @dataclass(frozen=True)
 class MethodAttack:
-    """What a semi-informed attacker found of many people whose voices one method disguised."""
+    """Results of a semi-informed attacker on many people whose voices one method disguised."""
 
     method: str
     people: int  # whose faces were attacked
@@ -78,7 +78,7 @@ class MethodAttack:
 
     @property
     def leaves_nothing(self) -> bool:
-        """Whether so little of the face is left that it may be called nothing."""
+        """True if so little of the face is left that it may be called nothing."""
         return self.share_kept.high <= NOTHING
 
 
@@ -143,7 +143,7 @@ class AverageBits:
 
 @dataclass(frozen=True)
 class PairMatch:
-    """Whether two recordings are of the same speech; `same` is None where that is not known."""
+    """Comparison of two recordings: `same` speech or not, None where that is not known."""
 
     same: bool | None
     correlation: float  # of their levels
@@ -152,7 +152,7 @@ class PairMatch:
 
 @dataclass(frozen=True)
 class BitsLeft:
-    """What an attacker who learned may have of the original's bits.
+    """The part of the original's bits that an attacker who learned may still have.
 
     `bound`: the method was not measured, and `high` is all that the original discloses.
     """
@@ -166,7 +166,7 @@ class BitsLeft:
 
     @property
     def negligible(self) -> bool:
-        """Whether what is left, by its whole interval, is less than LEAST."""
+        """True if the bits left, by their whole interval, are less than LEAST."""
         return not self.bound and max(self.value or 0, self.high or 0) < self.LEAST
 
 
@@ -261,7 +261,7 @@ class PopulationAudit:
     provenance: Mapping[str, Any] | None  # as JSON holds it
 
     def decisive(self) -> dict[str, AttackResult]:
-        """What the attacker by whom methods are judged found, by method."""
+        """Results of the attacker by whom methods are judged, by method."""
         return {name: method.attackers[DECISIVE] for name, method in self.methods.items()}
 
     def as_json(self) -> dict[str, Any]:

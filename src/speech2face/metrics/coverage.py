@@ -43,7 +43,7 @@ class CoverageCurve:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How far predicted covariances hold, in the directions that were kept."""
+    """Coverage of predicted covariances, in the directions that were kept."""
 
     directions: int
     joint: CoverageCurve
@@ -53,7 +53,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """One of the groups of clips, by stated confidence."""
+    """A group of clips of about one stated confidence."""
 
     low: float  # the least and the greatest confidence stated
     high: float
@@ -63,7 +63,7 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class ConfidenceBins:
-    """Whether who is stated to be surer is matched more often."""
+    """Wins by stated confidence: surer predictions should be matched more often."""
 
     bins: tuple[ConfidenceBin, ...]  # from the least sure to the surest
     all: Estimate  # wins of everybody: what each bin would show if confidence said nothing
@@ -72,10 +72,10 @@ class ConfidenceBins:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """All of it, of voices that no fold's network had met."""
+    """Coverage, stated bits and confidence of voices that no fold's network had met."""
 
     coverage: Coverage
-    stated_bits: Estimate  # see `metrics.gaussians.stated_bits`
+    stated_bits: Estimate  # see `metrics.gaussian_distance.stated_bits`
     confidence: ConfidenceBins
 
 

@@ -83,7 +83,7 @@ class DisclosureResult:
 
 @dataclass(frozen=True)
 class LabelAgreement:
-    """How the labels of two sets of pictures agree; figures: see `attribute_agreement.py`."""
+    """Agreement of the labels of two sets of pictures; figures: see `attribute_agreement.py`."""
 
     classes: tuple[str, ...]
     confusion: np.ndarray  # (K, K) pictures: rows true, columns predicted
@@ -95,7 +95,7 @@ class LabelAgreement:
 
 @dataclass(frozen=True)
 class AgeAgreement:
-    """How the ages of two sets of pictures agree."""
+    """Agreement of the ages of two sets of pictures."""
 
     bands: LabelAgreement  # its accuracy is the share in the same band
     within_one: Estimate  # share in the same band or the next
@@ -122,7 +122,7 @@ class GroupProbeResult:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How one ratio of two sets of faces goes together, or all of them on average."""
+    """Correlation of one ratio between two sets of faces, or the mean over all ratios."""
 
     n: int  # clips of which both sides are known
     r: Estimate | None  # None where it is not defined: a side does not vary
@@ -160,7 +160,7 @@ class DrawnPictures:
 
 @dataclass(frozen=True)
 class Strengths:
-    """Our pictures at each strength, and those of other systems, beside the true faces."""
+    """Pictures at each strength, and those of other systems, beside the true faces."""
 
     measured: float | None  # strength of all other figures; None of pictures made elsewhere
     typical: float | None  # times as far from the average as the embedding that matches best
@@ -169,7 +169,7 @@ class Strengths:
 
 @dataclass(frozen=True)
 class SetResult:
-    """One set of several, its clips matched among themselves."""
+    """Results of one of several sets, its clips matched among themselves."""
 
     people: int
     clips: int
@@ -198,7 +198,7 @@ class ShortenedMatching(DegradedMatching):
 
 @dataclass(frozen=True)
 class EmotionRobustness:
-    """How far the predicted face stays in another emotion; clips of so many actors."""
+    """Stability of the predicted face when an actor speaks in another emotion."""
 
     actors: int
     clips: int
@@ -274,7 +274,7 @@ class NoseOffset:
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Medians; None where there is nothing to measure."""
+    """Median sharpness of the parts; None where there is nothing to measure."""
 
     drawn: float | None
     photographs: float | None
@@ -283,7 +283,7 @@ class Sharpness:
 
 @dataclass(frozen=True)
 class AgeSexAgreement:
-    """How far drawn and photographed faces differ; see `compare_age_sex`."""
+    """Agreement of drawn and photographed faces in age and sex; see `compare_age_sex`."""
 
     years_apart: float
     years_apart_at_median: float  # of drawing everybody at the median age
@@ -295,7 +295,7 @@ class AgeSexAgreement:
 
 @dataclass(frozen=True)
 class ReconstructionReport:
-    """What copies.json holds: how well a decoder draws photographs from their own embeddings."""
+    """The report copies.json: drawings of photographs from their own embeddings, measured."""
 
     provenance: Provenance
     decoder: str  # SHA-256

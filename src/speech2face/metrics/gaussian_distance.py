@@ -1,4 +1,4 @@
-"""How far one Gaussian over faces is from another."""
+"""Distance of one Gaussian over faces from another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 def stated_bits(
     mean: np.ndarray, covariance: np.ndarray, average: np.ndarray, prior: np.ndarray
 ) -> float:
-    """How much a Gaussian (D,), (D, D) claims to know beyond the prior: their divergence, bits."""
+    """Divergence of a Gaussian (D,), (D, D) from the prior, in bits: the knowledge it claims."""
     factor = np.linalg.cholesky(prior)
     apart = np.linalg.solve(factor, mean - average)
     inner = np.linalg.solve(factor, np.linalg.solve(factor, covariance).T)

@@ -76,7 +76,7 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class SexDisclosure:
-    """How much of a disclosure is sex, by histogram, all on the same draws. Bits."""
+    """The part of a disclosure that is sex, by histogram, all on the same draws. Bits."""
 
     whole: Estimate
     sex_alone: Estimate  # the score is only whether the voice's sex is the face's

@@ -40,7 +40,7 @@ TEN = 10  # faces among which the true one is sought in ten-way matching
 
 @dataclass(frozen=True)
 class Ranks:
-    """Where true matches stand, one row for each: (n,) of all four."""
+    """Ranks of the true matches, one row for each: (n,) of all four."""
 
     probe: np.ndarray  # row of the scores
     rank: np.ndarray  # mean of the places it may take
@@ -272,7 +272,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class _RandomRanks:
-    """What random scores give probes with `true` matches and `others` opponents (n,)."""
+    """Chance: ranks by random scores of probes with `true` matches and `others` opponents (n,)."""
 
     def __init__(self, true: np.ndarray, others: np.ndarray, weights: np.ndarray) -> None:
         kinds, index = np.unique(np.stack([true, others], 1), axis=0, return_inverse=True)
@@ -280,7 +280,8 @@ class _RandomRanks:
         self.weights = np.bincount(index.ravel(), weights)
 
     def _within(self, ranks: np.ndarray) -> np.ndarray:
-        """How often the best of t matches among o others is of this rank or better: (kinds,).
+        """Probability that the best of t matches among o others is of this rank or better:
+        (kinds,).
 
         Not so where the first k of all entries are opponents: C(o, k) / C(o + t, k).
         """
@@ -308,7 +309,8 @@ class _RandomRanks:
         return float(low)
 
     def average_precision(self) -> float:
-        """Of the k − 1 places before a match at place k, (t − 1) / (t + o − 1) are true."""
+        """Expected precision: before a match at place k, (t − 1) / (t + o − 1) of k − 1 are
+        true."""
         total = 0.0
         for t, o, weight in zip(self.true, self.others, self.weights, strict=True):
             places = np.arange(1, t + o + 1)

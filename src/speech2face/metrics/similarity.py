@@ -30,7 +30,7 @@ SHUFFLES = 20  # other people each clip is compared with, all where there are no
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike embeddings are."""
+    """Likeness of two sets of embeddings, by five measures."""
 
     cosine: Estimate
     angle: Estimate  # degrees
@@ -41,7 +41,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Predicted embeddings beside true ones, and what that is to be held against."""
+    """Predicted embeddings beside true ones, and two likenesses to compare that with."""
 
     true: Likeness
     shuffled: Likeness  # the prediction beside other people's faces
@@ -133,7 +133,7 @@ def _to_unit_length(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _summarise(shuffles: list[np.ndarray], weights: np.ndarray) -> Likeness:
-    """What `compare` gave in each shuffle, weights of the clips (draws, n) → likeness."""
+    """Results of `compare` in each shuffle, weights of the clips (draws, n) → likeness."""
     values = np.stack(shuffles)  # (shuffles, 4, n)
     cosine, angle, l1, l2 = values.mean(0) @ weights.T
     around = (values[:, 1] - angle[0]) ** 2  # about one fixed angle: no small difference of squares

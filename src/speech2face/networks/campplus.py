@@ -178,7 +178,7 @@ class MaskedLayer(nn.Module):
 
 
 def _segments(x: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """How the time axis of x (batch, channels, time) falls into segments, the last maybe shorter.
+    """Segments along the time axis of x (batch, channels, time), the last maybe shorter.
 
     Returns the segment of each frame (time,), and the matrix (time, segments) which takes the mean
     over a segment plus the mean over the whole clip.

@@ -292,8 +292,7 @@ def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:
 
 
 def fade_out(size: int) -> Tensor:
-    """How much is seen of the left half of a bust, which fades into the ground below: (size,
-    size/2)."""
+    """Opacity of the left half of a bust, which fades into the ground below: (size, size/2)."""
     line = (torch.arange(size) + 0.5) / size
     low = (line - BUST_MIDDLE).clamp(min=0)[:, None] / BUST[1]
     aside = (0.5 - line[: size // 2]) / BUST[0] * (low / FADING).clamp(max=1)

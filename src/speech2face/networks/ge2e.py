@@ -55,7 +55,7 @@ class Ge2e(nn.Module):
 
 
 def _window_frames(frames: int, length: int, hop: int) -> Tensor:
-    """Which frames each window holds: (windows, length).
+    """Frames of each window: (windows, length).
 
     A window starts every `hop` frames, but for the last, which ends where the clip ends.
     """

@@ -1,4 +1,4 @@
-"""The voice as two pretrained speaker networks hear it.
+"""A voice's features by two pretrained speaker networks.
 
 CAM++ listens to the log spectrum over the whole clip, GE2E to the level spectrum in windows of
 1.6 s; what they say of a face adds up. Their embeddings, each of unit length, stand side by side.
@@ -51,7 +51,7 @@ class SpeakerEncoder(nn.Module):
         return self.campplus.begin(self.fbank(waveform)), self.ge2e(waveform)
 
     def finish(self, entered: Tensor, ge2e: Tensor) -> Tensor:
-        """What `begin` gave -> (batch, embedding_size)."""
+        """Output of `begin` -> (batch, embedding_size)."""
         return torch.cat([F.normalize(self.campplus.finish(entered), dim=1), ge2e], dim=1)
 
 

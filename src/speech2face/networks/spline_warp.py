@@ -43,7 +43,7 @@ def warp(picture: Tensor, displacement: Tensor, basis: Tensor, steps: int = 2) -
 
 
 def _centres(side: int, like: Tensor) -> Tensor:
-    """Where the pixels of a picture lie, x and y in [−1, 1]: (1, side, side, 2)."""
+    """Centres of a picture's pixels, x and y in [−1, 1]: (1, side, side, 2)."""
     line = (torch.arange(side, device=like.device) + 0.5) * (2 / side) - 1
     y, x = torch.meshgrid(line, line, indexing="ij")
     return torch.stack([x, y], dim=-1)[None]

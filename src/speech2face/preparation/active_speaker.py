@@ -36,7 +36,7 @@ class SpeakerThresholds:
 
 
 TRUST_ANY_FACE = SpeakerThresholds(movement=0.0, agreement=-1.0, margin=0.0, frames=0)
-"""Whoever is seen speaks: of several faces the one that agrees best."""
+"""Thresholds that trust any face: of several, the one that agrees best speaks."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Models:
 
     @classmethod
     def load(cls, face_encoder: str = "dlib") -> Models:
-        """Raises ModelError where one is not installed."""
+        """Load the networks. Raises ModelError where one is not installed."""
         encoder = load_face_encoder(face_encoder)
         further = {n: load_face_encoder(n) for n in find_recognisers() if n != face_encoder}
         likeness = {face_encoder: encoder, **further}.get("sface") or load_face_encoder("sface")
@@ -288,7 +288,7 @@ def _find_tracks(
 def _follow_faces(
     clip: VideoClip, candidates: Sequence[SpeakerCandidate], models: Models, timer: StageTimer
 ) -> tuple[list[Mouth], list[list[View]]]:
-    """How each candidate's mouth moves in and around its speech, and its face on each look."""
+    """Follow each candidate's mouth in and around its speech, and its face on each look."""
     watchers = [MouthWatcher() for _ in candidates]
     views: list[list[View]] = [[] for _ in candidates]
     meshes: list[np.ndarray | None] = [None] * len(candidates)  # of the frame before

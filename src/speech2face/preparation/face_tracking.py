@@ -77,7 +77,7 @@ class Track:
         return float(np.median(self.boxes[:, 2] * self.boxes[:, 3]))
 
     def landmarks_at(self, seconds: float) -> np.ndarray:
-        """(5, 2), between the looks by straight lines."""
+        """Landmarks (5, 2) at a time, by straight lines between the looks."""
         flat = self.landmarks.reshape(len(self.times), 10)
         points = [np.interp(seconds, self.times, column) for column in flat.T]
         return np.array(points, np.float32).reshape(5, 2)
@@ -135,7 +135,7 @@ class Linker:
                 trace.add(sight)
 
     def tracks(self) -> list[Track]:
-        """Those of at least SHORTEST_TRACK, the largest faces first. Refused where none is."""
+        """Tracks of at least SHORTEST_TRACK, the largest faces first. Refused where none is."""
         traces = self._finished + self._running
         if not traces:
             raise Refused(STAGE, "no face")
@@ -210,7 +210,7 @@ class _Trace:
         self.seen.append((sight.seconds, sight.face))
 
     def goes_on(self, sight: _Sight, jumps: bool) -> bool:
-        """Whether a face where the track may go on is its own."""
+        """True if a face where the track may go on is its own."""
         alike = float((self.last.patch * sight.patch).sum()) >= LIKE_PATCH
         if alike and not jumps:
             if sight.seconds - self.sure.seconds < SURE_STEP:
@@ -234,7 +234,7 @@ def _patch(crop: np.ndarray) -> np.ndarray:
 
 
 def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Trace | None, _Sight]]:
-    """For each face the track it goes on with, None where it begins one."""
+    """Pair each face with the track that it continues, None where it begins one."""
     places = sorted(
         (
             (-box_overlap(trace.last.face, sight.face), _jump(trace.last.face, sight.face), i, k)
@@ -252,7 +252,7 @@ def _pair(traces: Sequence[_Trace], sights: Sequence[_Sight]) -> list[tuple[_Tra
 
 
 def _jump(a: DetectedFace, b: DetectedFace) -> float:
-    """How far a face is from another, in widths of the wider; infinite where one is far larger."""
+    """Distance of two faces, in widths of the wider; infinite where one is far larger."""
     ax, ay, aw, ah = a.box
     bx, by, bw, bh = b.box
     if max(aw, bw) > LARGEST_GROWTH * min(aw, bw):

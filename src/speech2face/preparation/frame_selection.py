@@ -58,7 +58,7 @@ class View:
 
 @dataclass(frozen=True)
 class Marks:
-    """Why a frame was chosen, or not: each in [0, 1]."""
+    """Marks of a frame, each in [0, 1], by which it is chosen or not."""
 
     frontal: float
     open_eyed: float
@@ -86,7 +86,7 @@ def measure_view(frame: Frame, landmarks: np.ndarray, mesh: np.ndarray | None) -
         landmarks=(landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32),
         yaw=math.nan if mesh is None else yaw_of(mesh),
         eyes_open=math.nan if mesh is None else measure_eyes(mesh),
-        sharpness=measure_sharpness(whole),
+        sharpness=measure_inner_sharpness(whole),
         face_pixels=float(np.hypot(*(landmarks[1] - landmarks[0]))),
         inside=inside,
     )
@@ -113,7 +113,7 @@ def measure_eyes(mesh: np.ndarray) -> float:
     return float(np.mean(ratios))
 
 
-def measure_sharpness(face: np.ndarray) -> float:
+def measure_inner_sharpness(face: np.ndarray) -> float:
     """Variance of the Laplacian between eyes and chin at 112 px, of an aligned face (S, S, 3)."""
     import cv2
 

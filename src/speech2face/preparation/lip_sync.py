@@ -1,4 +1,4 @@
-"""Does a mouth move with a sound? A linear measure, fitted to people who speak.
+"""Lip synchrony: does a mouth move with a sound? A linear measure, fitted to people who speak.
 
 What is seen, 25 times a second: where lips and chin are, and how the mouth looks (teeth and tongue
 tell as much as the gap between the lips), each by a few principal components, with 3 frames before
@@ -51,7 +51,7 @@ PICTURE_RIDGE, SOUND_RIDGE = 0.05, 0.6  # of the mean variance, added to each
 
 @dataclass(frozen=True)
 class Synchrony:
-    """The directions, as they were fitted."""
+    """Fitted directions in which mouth and sound follow each other."""
 
     points: np.ndarray  # (94, P) principal components of lips and chin
     pictures: np.ndarray  # (1600, Q) of the mouth's picture
@@ -61,7 +61,7 @@ class Synchrony:
 
     @classmethod
     def load(cls, path: Path = ASSET) -> Self:
-        """Raises ModelError where the file is not one of these."""
+        """Load the fitted directions. Raises ModelError where the file holds none."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return cls(**{one.name: arrays[one.name] for one in fields(cls)})
@@ -152,7 +152,7 @@ def even_times(times: np.ndarray, spans: Sequence[tuple[float, float]]) -> np.nd
 
 
 def moving_mean(times: np.ndarray) -> np.ndarray:
-    """(T, T): times what was measured at some times, its mean over TREND around each."""
+    """A matrix (T, T): times values at some times, their mean over TREND around each."""
     close = np.abs(times - times[:, None]) <= TREND / 2
     return close / close.sum(1, keepdims=True)
 
@@ -176,12 +176,12 @@ def gather(
 
 
 def flatten(mouth: Mouth) -> np.ndarray:
-    """(T, 94)"""
+    """Landmarks of a mouth → rows (T, 94)."""
     return mouth.points.reshape(len(mouth.times), -1)
 
 
 def even_out(mouth: Mouth) -> np.ndarray:
-    """(T, 1600): pictures of mean 0 and about one contrast, whatever the light."""
+    """Pictures of a mouth → rows (T, 1600) of mean 0 and about one contrast, whatever the light."""
     values = mouth.pictures.reshape(len(mouth.times), -1).astype(np.float32)
     values -= values.mean(1, keepdims=True)
     return values / (values.std(1, keepdims=True) + CONTRAST)
@@ -229,6 +229,6 @@ def _mel_bank() -> np.ndarray:
 
 
 def _correlate(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-    """Of two movements (T, K) along weighted directions."""
+    """Correlation of two movements (T, K) along weighted directions."""
     norm = np.sqrt((x**2 @ weights).sum() * (y**2 @ weights).sum())
     return float((x * y @ weights).sum() / max(norm, 1e-9))

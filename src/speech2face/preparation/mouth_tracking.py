@@ -56,7 +56,7 @@ class Mouth:
 
     @property
     def opening(self) -> np.ndarray:
-        """(T,) gap between the inner lips, in eye distances."""
+        """Gap between the inner lips (T,), in eye distances."""
         gap = self.points[:, UPPER] - self.points[:, LOWER]
         return np.hypot(gap[:, 0], gap[:, 1])
 

@@ -98,14 +98,14 @@ def prepare(
     }
     workers = workers or Workers()
     with Spool(folder, packing, settings) as spool:
-        for name, what in spool.drop_damaged().items():
+        for name, what in spool.remove_damaged().items():
             log.warning("%s: %s %s: its clips are done again, if given", folder, name, what)
         comparison = compare_sources(clips, spool.entries(), stages.fetch)
         for line in comparison.describe():
             log.warning("%s: %s", folder, line)
-        spool.forget(comparison.void)
+        spool.remove(comparison.void)
         if comparison.todo:
-            spool.take_apart()
+            spool.unpack()
         kept = len(clips) - len(comparison.todo)
         outcomes = _run(comparison.todo, stages, workers, spool)
         for done, (entry, piece) in enumerate(outcomes, kept + 1):
@@ -189,7 +189,7 @@ class Worker:
 def _run(
     clips: Sequence[SourceClip], stages: Stages, workers: Workers, spool: Spool
 ) -> Iterator[tuple[Entry, bytes | None]]:
-    """What becomes of the clips, each once, in any order."""
+    """Work on the clips, each once, in any order, and give the outcome of each."""
     if not clips:
         return
     if workers.count == 1 and not workers.address:
@@ -215,13 +215,13 @@ def _run_here(
     worker = Worker(stages)
     for clip in clips:
         name = clip.source.clip
-        if not spool.start(name):
+        if not spool.mark_started(name):
             yield _refuse_dead(clip), None
             continue
         try:
             done = worker.work(clip)
         finally:
-            spool.survive(name)
+            spool.mark_survived(name)
         yield done  # outside: what whoever takes it raises is no matter of the clip's
 
 
@@ -233,7 +233,7 @@ def _refuse_dead(clip: SourceClip) -> Entry:
 def _run_on_ray(
     clips: Sequence[SourceClip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
-    """What becomes of the clips, but for those of blocks whose workers died."""
+    """Outcomes of the clips, but for those of blocks whose workers died."""
     try:
         import ray
         import ray.data

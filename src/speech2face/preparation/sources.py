@@ -199,7 +199,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    """Whether a file is named like a video; where that may not even be asked, it counts as one."""
+    """True if a file is named like a video, or if that may not even be asked."""
     if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
         return False
     try:

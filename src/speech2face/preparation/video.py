@@ -77,7 +77,7 @@ class Sound:
         return Sound(self.start + first / SAMPLE_RATE, self.samples[first:last])
 
     def only(self, segments: Sequence[tuple[float, float]]) -> Sound:
-        """The same with silence outside the segments (start, end)."""
+        """The sound, with silence outside the segments (start, end)."""
         times = self.start + np.arange(len(self.samples)) / SAMPLE_RATE
         kept = [(times >= start) & (times < end) for start, end in segments]
         return Sound(self.start, self.samples * np.any(kept, axis=0))
@@ -185,7 +185,7 @@ def _open(clip: VideoClip) -> Iterator[InputContainer]:
 
 
 def _guess_kind(head: bytes) -> str:
-    """What a file that cannot be read may be, by its first bytes."""
+    """Guess the kind of a file that cannot be read, by its first bytes."""
     if head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3"):  # mp4 and mov, mkv and webm
         return "a video that is cut off or damaged"
     if head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8")):

@@ -17,7 +17,7 @@ import numpy as np
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.files import cannot_write, write_atomically
-from speech2face.media import SAMPLE_RATE, Source, stream_audio
+from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
@@ -32,14 +32,14 @@ AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
 
 @dataclass(frozen=True)
 class DisguisedRecording:
-    """What was written: its method as its mark has it, `SEVERAL` where it was disguised before."""
+    """A recording that was disguised and written."""
 
-    method: str
+    method: str  # as the mark has it; `SEVERAL` where the voice was disguised before
     warnings: tuple[str, ...]  # what was wrong with the sound, and what of it was lost
 
 
 def anonymise_recording(
-    source: Source, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
+    source: AudioSource, target: Path, anonymiser: Anonymiser, seed: int, force: bool = False
 ) -> DisguisedRecording:
     """Write `source` with another voice to `target`, mono, 16 kHz, 16 bits, marked as disguised.
 
@@ -98,7 +98,7 @@ def _loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.square(samples, dtype=np.float64).sum() / max(1, len(samples))))
 
 
-def _no_speech(source: Source, name: str, method: str) -> NoSpeechError:
+def _no_speech(source: AudioSource, name: str, method: str) -> NoSpeechError:
     """Why there is no speech in what was made: there was none before, or the method left none."""
     if not isinstance(source, tuple | bytes) and str(source) != "-":
         try:

@@ -96,7 +96,7 @@ def choose_anonymiser(name: str | None, command: str | None) -> Anonymiser:
 
 @dataclass(frozen=True)
 class CommandAnonymiser:
-    """Any program: a command line in which {in} and {out} stand for WAV files, {seed} for the seed.
+    """Runs any program: in its command line {in} and {out} are WAV files, {seed} the seed.
 
     No shell reads it. The program is given a WAV file, mono, 16 kHz, 16 bits, and has to write any
     sound that can be read. It is killed after `patience` seconds and as many more as the sound

@@ -80,7 +80,7 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
         if token == END:
             break
         tokens.append(token)
-        # What the encoder said is handed on by the first step alone.
+        # The encoder's output is handed on by the first step alone.
         past = {
             name: value if first or ".decoder." in name else past[name]
             for name, value in zip(names, present, strict=True)

@@ -1,4 +1,4 @@
-"""What attackers of a population found after each method of `anonymise`, and what that decides.
+"""A table of attacks on a population after each method of `anonymise`, and the default it decides.
 
 The figures are those of docs/privacy.md and docs/anonymisers.md; benchmarks/audit.py writes the few
 that are needed here into the package (`FILE`). They are of a semi-informed attacker: one who knows
@@ -25,7 +25,7 @@ TENTH = 1  # digit to which bits of the face are compared
 
 @dataclass(frozen=True)
 class Row:
-    """One method. Face in bits; equal error rates and words as shares."""
+    """Figures of one method: the face in bits, equal error rates and words as shares."""
 
     face_bits: Estimate  # that a semi-informed attacker still finds
     equal_error_rate: Estimate  # of that attacker's verifier of speakers; 0.5 by chance
@@ -42,7 +42,7 @@ class AttackTable:
     methods: Mapping[str, Row]
 
     def share_kept(self, method: str) -> Estimate | None:
-        """Of the bits of the face; None for a method that was not measured.
+        """Share of the face's bits that a method leaves; None for one that was not measured.
 
         The interval is that of the bits left, over the bits of plain voices.
         """
@@ -55,7 +55,7 @@ class AttackTable:
 
 
 def shorten(attacked: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, Any]:
-    """What benchmarks/audit.json and benchmarks/anonymisers.json hold → what `FILE` holds."""
+    """Shorten benchmarks/audit.json and benchmarks/anonymisers.json to the contents of `FILE`."""
 
     def face(row: Mapping[str, Any]) -> dict[str, float]:
         return _round(row["face"]["bits"])

@@ -71,7 +71,7 @@ def attack_faces(
     disguised: AttackerFeatures,
     config: HeadConfig,
 ) -> Attack:
-    """How well an attacker finds the faces (N,) behind anonymised voices (N,).
+    """Match anonymised voices with faces, (N,) each, as an attacker does, and measure the success.
 
     `plain` and `disguised` are the same clips as spoken and as published. Raises ValueError for an
     attacker that is none.
@@ -100,7 +100,7 @@ def attack_voices(
     plain: AttackerFeatures,
     disguised: AttackerFeatures,
 ) -> Attack:
-    """How well an attacker finds the speaker behind an anonymised recording.
+    """Match anonymised recordings with speakers, as an attacker does, and measure the success.
 
     Rows are pairs of halves, the first of each pair known to the attacker and the second
     published; person and fold of each row (M,).

@@ -143,7 +143,7 @@ class PopulationAuditor:
         }
 
     def _extract(self, anonymiser: Anonymiser | None) -> tuple[AttackerFeatures, AttackerFeatures]:
-        """Of the clips, and of the halves."""
+        """Features of the clips, and of the halves."""
 
         def extract(recordings: Sequence[Recording]) -> AttackerFeatures:
             return extract_attacker_features(
@@ -155,7 +155,7 @@ class PopulationAuditor:
     def _attack(
         self, attacker: str, clips: AttackerFeatures, halves: AttackerFeatures
     ) -> tuple[Attack, Attack]:
-        """On the face, and on the voice."""
+        """Attacks on the face, and on the voice."""
         face = attack_faces(attacker, self.pairs, self._plain_clips, clips, self._recipe.head)
         voice = attack_voices(
             attacker, self.speakers, self.speaker_fold, self._plain_halves, halves

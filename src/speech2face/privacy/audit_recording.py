@@ -15,7 +15,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import UsageError
-from speech2face.media import SAMPLE_RATE, Source
+from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.metrics.audit_results import (
     BitsByCause,
     CurvePoint,
@@ -38,7 +38,7 @@ from speech2face.privacy.leakage_estimate import (
     measure_sound,
     read_calibration,
 )
-from speech2face.privacy.original_comparison import CourseStream, judge_pair
+from speech2face.privacy.original_comparison import CourseStream, find_same_speaker, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 from speech2face.run_provenance import describe, hash_rows
@@ -52,23 +52,24 @@ QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
 def audit_recording(
-    source: Source,
+    source: AudioSource,
     model: Model,
     *,
-    original: Source | None = None,
+    original: AudioSource | None = None,
     method: str | None = None,
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
     speaker: str | int = LONGEST,
 ) -> RecordingAudit:
-    """How much a voice gives away of the face.
+    """Audit one recording: measure how much its voice gives away of the face.
 
     `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
     `original` is the recording that `source` is a disguise of, `method` how it was disguised,
     where its mark does not say so. Of both only the part from `start` to `end`, in seconds, is
     listened to, and of `source` the sound `track`, as in `media.stream_audio`. The audit is of one
-    person: of several `speaker` chooses in `source`, as in `find_speech`.
+    person: of several `speaker` chooses in `source`, as in `find_speech`, and in `original` it is
+    who speaks at the same time.
 
     Raises UnreadableMediaError, NoSpeechError and ModelError, and UsageError where `original` is
     itself marked as disguised or holds the same sound as `source`.
@@ -95,20 +96,22 @@ def audit_recording(
     before = None
     if original is not None:
         plain = CourseStream(original, BLOCK_SECONDS, start=start, end=end)
-        before = _audit_original(plain, stream, network, faces, calibration, disguise.method)
+        same = find_same_speaker(plain, embedding.speech)
+        before = _audit_original(
+            network.embed(same), plain, stream, faces, calibration, disguise.method
+        )
     return RecordingAudit(__version__, voice, curve, averages, before)
 
 
 def _audit_original(
+    embedding: VoiceEmbedding,
     plain: CourseStream,
     disguised: CourseStream,
-    network: Speech2Face,
     faces: FaceCovariance,
     calibration: Calibration,
     method: str | None,
 ) -> OriginalAudit:
-    """`plain` is not decoded yet, `disguised` is. Raises UsageError as `audit_recording` says."""
-    embedding = network.embed(find_speech(plain))
+    """`embedding` is of `plain`; both are decoded. Raises UsageError as `audit_recording` says."""
     if mark := find_mark(plain.tags):
         raise UsageError(
             f"{plain.name} is marked as disguised itself ({mark.method}); give the plain voice."
@@ -153,7 +156,7 @@ def audit_voice(
     calibration: Calibration,
     disguise: Disguise,
 ) -> VoiceAudit:
-    """What a voice discloses; `disguise` is what `find_disguise` gave. Takes about 10 ms.
+    """Audit a voice; `disguise` is what `find_disguise` gave. Takes about 10 ms.
 
     Without a calibration no interval is known. Of a disguised voice no bits and no places are.
     """

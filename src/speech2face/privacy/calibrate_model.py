@@ -242,7 +242,7 @@ def calibrate(
 
 
 def find_averages(rows: Mapping[str, ConditionReport]) -> tuple[AverageBits, ...]:
-    """What was found of clips that were cut short, by length, from conditions by name."""
+    """Bits found of clips that were cut short, by length, from conditions by name."""
     return tuple(
         AverageBits(seconds, row.people, found.value, found.low, found.high)
         for seconds in sorted(LENGTHS)
@@ -251,7 +251,7 @@ def find_averages(rows: Mapping[str, ConditionReport]) -> tuple[AverageBits, ...
 
 
 def read_recipe(model: Model) -> VoiceEncoderRecipe:
-    """How a model's encoder was made. Raises ModelError where it was trained end to end."""
+    """The recipe of a model's encoder. Raises ModelError if it was trained end to end."""
     stored = model.card.facts["voice_encoder"]["recipe"]
     if "tuning" not in stored:
         raise ModelError(

@@ -39,7 +39,7 @@ FURTHEST = 6.0  # standard deviations at which a figure is clipped
 
 @dataclass(frozen=True)
 class Classifier:
-    """Numbers of benchmarks/disguises.py: standardised figures, H hidden units, a logit."""
+    """Weights of the classifier that benchmarks/disguises.py fits; F figures, H hidden units."""
 
     mean: np.ndarray  # (F,)
     deviation: np.ndarray  # (F,)
@@ -50,7 +50,7 @@ class Classifier:
     threshold: float  # of the probability, from which a voice is called disguised
 
     def logit(self, figures: np.ndarray) -> np.ndarray:
-        """Figures (…, F) → (…,)"""
+        """Logit of figures (…, F) → (…,)."""
         standard = standardise(figures, self.mean, self.deviation)
         units = np.tanh(standard @ self.hidden + self.hidden_offset)
         return units @ self.weights + self.offset
@@ -91,7 +91,7 @@ def standardise(figures: np.ndarray, mean: np.ndarray, deviation: np.ndarray) ->
 
 @cache
 def load_classifier() -> Classifier:
-    """The released one. Raises ModelError where its file is missing or broken."""
+    """Load the released classifier. Raises ModelError where its file is missing or broken."""
     path = ASSETS / FILE
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["classifier"]
@@ -140,7 +140,7 @@ def _describe_envelope(power: np.ndarray, audible: np.ndarray) -> np.ndarray:
 
 
 def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
-    """How the spectrum scatters around its envelope, by bands, and how periodic the sound is."""
+    """Scatter of the spectrum around its envelope, by bands, and periodicity of the sound."""
     coarse = rest[:, 1:].reshape(len(rest), COARSE, -1)
     coarse = coarse - coarse.mean(2, keepdims=True)
     squares = coarse * coarse
@@ -171,7 +171,7 @@ def _describe_fine_structure(rest: np.ndarray) -> np.ndarray:
 
 
 def _describe_excitation(spectra: np.ndarray, cepstrum: np.ndarray) -> np.ndarray:
-    """How peaked and lopsided the wave is once its envelope, as a minimum-phase filter, is undone.
+    """Peaks and asymmetry of the wave once its envelope, a minimum-phase filter, is undone.
 
     A vocoder's pulses become single peaks by that; those of a throat in a room do not.
     """

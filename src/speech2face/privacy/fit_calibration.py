@@ -22,7 +22,7 @@ from speech2face.metrics.rank_disclosure import BINS, histogram_bits
 from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.leakage_estimate import (
     Calibration,
-    Waveform,
+    SoundProperties,
     evidence_weight,
     rank_bits,
     simulate_ranks,
@@ -50,7 +50,7 @@ class Condition:
     means: np.ndarray  # (n, D) predicted, less the average
     shares: np.ndarray  # (n, D) of the prior's variance that the encoder says it has explained
     seconds: np.ndarray  # (n,)
-    sounds: tuple[Waveform, ...]  # n
+    sounds: tuple[SoundProperties, ...]  # n
     people: np.ndarray  # (n,)
     fold: np.ndarray  # (n,)
     ranks: Ranks  # of the true faces among those of other people of the fold
@@ -80,7 +80,7 @@ class CalibrationResiduals:
         return cls(condition, np.array(columns).T)
 
     def interpolate(self, calibration: Calibration) -> np.ndarray:
-        """Of each clip (n,), by a line from one κ of the table to the next."""
+        """Residual of each clip (n,), by a line from one κ of the table to the next."""
         unheard = 1 / self.condition.weights(calibration) - 1
         column = np.interp(unheard, UNHEARD, np.arange(len(UNHEARD)))
         left = np.minimum(column.astype(int), len(UNHEARD) - 2)
@@ -99,7 +99,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Check:
-    """What was stated of a condition's clips, and what was found. Bits; shares of a crowd.
+    """Stated and found disclosure of a condition's clips. Bits; shares of a crowd.
 
     Bits are of all places together, by histogram.
     """
@@ -122,7 +122,7 @@ def places_of(ranks: Ranks) -> np.ndarray:
 
 
 def simulate_places(condition: Condition, weights: np.ndarray, draws: int) -> np.ndarray:
-    """Where true faces are stated to stand (n, draws), see `simulate_ranks`."""
+    """Draw places at which true faces are stated to stand (n, draws), see `simulate_ranks`."""
     return np.array(
         [
             simulate_ranks(weight * mean, 1 - weight * share, row, draws)
@@ -160,7 +160,7 @@ def cross_fit_weights(residuals: Sequence[CalibrationResiduals]) -> list[np.ndar
 
 
 def check_statements(condition: Condition, weights: np.ndarray) -> Check:
-    """What is stated of clips whose κ are `weights` (n,), and what is found."""
+    """Compare stated and found disclosure of clips whose κ are `weights` (n,)."""
     stood, stated = places_of(condition.ranks), simulate_places(condition, weights, CHECK_DRAWS)
     ranks, people = condition.ranks, condition.people
     order = np.argsort([rank_bits(row) for row in stated], kind="stable")
@@ -184,7 +184,7 @@ def check_statements(condition: Condition, weights: np.ndarray) -> Check:
 
 
 def standard_error(checks: Sequence[Check]) -> float:
-    """How far bits that are stated of a voice are off, as a share of them.
+    """Standard error of the bits stated of a voice, as a share of them.
 
     By groups, but for what chance adds there, and by whose voices were measured.
     """

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.errors import ModelError
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.gaussian_distance import stated_bits
@@ -46,7 +46,7 @@ NARROW = -45.0  # dB between them, below which the sound has come by a telephone
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of one model, from people it had not met; `speech2face calibrate` finds them."""
+    """Calibration of one model on people it had not met; `speech2face calibrate` fits it."""
 
     doubt: float = 0.0  # d
     shortness: float = 0.0  # a, s
@@ -74,14 +74,14 @@ class FaceCovariance:
 
     @cached_property
     def whitening(self) -> tuple[np.ndarray, np.ndarray]:
-        """`whiten_by_prior` of it, once: OpenBLAS runs it on threads that wait for each other
-        for up to a second where other processes keep the cores busy."""
+        """Result of `whiten_by_prior`, computed once: OpenBLAS runs it on threads that wait for
+        each other for up to a second where other processes compute too."""
         return whiten_by_prior(self)
 
 
 @dataclass(frozen=True)
 class LeakageEstimate:
-    """What a Gaussian says of one face beyond the prior. Bits, and shares of a crowd."""
+    """Knowledge of one face beyond the prior, by a Gaussian. Bits, and shares of a crowd."""
 
     bits: float
     sex: float | None  # bits of `bits`; None where the model's calibration has no axes
@@ -91,7 +91,7 @@ class LeakageEstimate:
 
 
 @dataclass(frozen=True)
-class Waveform:
+class SoundProperties:
     """Properties of a sound, beside its length, that change how much can be heard in it."""
 
     range_db: float
@@ -117,10 +117,9 @@ def read_calibration(model: Model) -> Calibration:
 
 
 def write_calibration(calibration: Calibration, model: Model) -> Path:
-    """Beside the model's other files. Raises UsageError where the folder takes no files."""
+    """Write the calibration beside the model's other files. Raises UsageError where it cannot."""
     path = model.folder / FILE
-    with write_atomically(path) as file:
-        file.write(f"{json.dumps(asdict(calibration))}\n".encode())
+    write_text_atomically(path, f"{json.dumps(asdict(calibration))}\n")
     return path
 
 
@@ -147,15 +146,15 @@ def infer_face_covariance(encode: Callable[[np.ndarray], tuple[np.ndarray, ...]]
     return FaceCovariance(long + gains[2] * explained, explained, float(half))
 
 
-def measure_sound(samples: np.ndarray) -> Waveform:
-    """Speech float32 (n,) at 16 kHz, 0.5 s or longer."""
+def measure_sound(samples: np.ndarray) -> SoundProperties:
+    """Measure speech, float32 (n,) at 16 kHz, 0.5 s or longer."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[:: FRAME // 2]
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME))) ** 2
     bands = power[:, 1:].reshape(len(power), BANDS, -1).mean(2)
     decibels = 10 * np.log10(bands + 1e-12)
     loud, quiet = np.quantile(decibels, [0.95, 0.1], axis=0)
     above = loud[HIGH].mean() - loud[LOW].mean()
-    return Waveform(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
+    return SoundProperties(float((loud - quiet)[: BANDS // 2].mean()), bool(above < NARROW))
 
 
 def evidence_weight(
@@ -170,8 +169,10 @@ def evidence_weight(
     return 1 / (1 + unheard)
 
 
-def evidence_weight_of_clip(calibration: Calibration, seconds: float, sound: Waveform) -> float:
-    """κ of a clip."""
+def evidence_weight_of_clip(
+    calibration: Calibration, seconds: float, sound: SoundProperties
+) -> float:
+    """κ of one clip, from its length in s and its sound."""
     values = (np.array([v], float) for v in (seconds, sound.range_db, sound.narrow))
     return float(evidence_weight(calibration, *values)[0])
 
@@ -203,7 +204,7 @@ def simulate_ranks(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> np.ndarray:
-    """Where the true face may stand among strangers, by likelihood ratio: shares (draws,), 0 first.
+    """Draw ranks of the true face among strangers, by likelihood ratio: shares (draws,), 0 first.
 
     Mean less average and variance (D,), whitened by the prior. Drawn from the stated Gaussian.
     """
@@ -247,7 +248,7 @@ def estimate_leakage(
     average: np.ndarray,
     faces: FaceCovariance,
     seconds: float,
-    sound: Waveform,
+    sound: SoundProperties,
     calibration: Calibration,
     seed: int = 0,
 ) -> LeakageEstimate:

@@ -1,4 +1,4 @@
-"""A disguised recording beside the original that it was made of: is it the same speech?
+"""A disguised recording beside the original that it was made of: is it the same speech, and whose?
 
 Compared is how the level rises and falls. Methods that keep a recording's pace keep that; two
 recordings of different words do not share it.
@@ -7,12 +7,15 @@ recordings of different words do not share it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from speech2face.media import SAMPLE_RATE, AudioStream
 from speech2face.metrics.audit_results import PairMatch
+from speech2face.speakers import describe_speakers
+from speech2face.speech import Speech, find_each_speaker
 
 FRAME = SAMPLE_RATE // 50  # samples, 20 ms
 SHORTEST = 25  # frames, half a second, that are compared at all
@@ -44,6 +47,27 @@ class CourseStream(AudioStream):
         return np.concatenate([np.empty(0), *self._levels])
 
 
+def find_same_speaker(plain: CourseStream, disguised: Speech) -> Speech:
+    """The speech, in an original, of who speaks when the speech used of its disguise is said."""
+    found = find_each_speaker(plain)
+    same = max(found, key=lambda one: _measure_overlap(one, disguised))
+    if len(found) < 2:
+        return same
+    chosen = f"{describe_speakers(same.speakers)}; speaker {same.speaker} was used"
+    return replace(same, warnings=(*same.warnings, chosen))
+
+
+def _measure_overlap(plain: Speech, disguised: Speech) -> float:
+    """Seconds at which both speak; `plain` is of one of its `speakers`."""
+    assert plain.speaker is not None
+    turns = plain.speakers[plain.speaker - 1].segments
+    return sum(
+        max(0.0, min(end, last) - max(start, first))
+        for start, end in turns
+        for first, last in disguised.segments
+    )
+
+
 def correlate_courses(one: np.ndarray, other: np.ndarray) -> float:
     """Levels (k,) and (l,) in dB → the greatest correlation at any start, −1 … 1.
 
@@ -70,7 +94,7 @@ def _correlate(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def judge_pair(original: CourseStream, disguised: CourseStream, own_pace: bool) -> PairMatch:
-    """Whether they are of the same speech.
+    """Compare the levels of two recordings: are they of the same speech?
 
     Pauses before and after the speech do not count. `own_pace`: of a method that speaks the words
     anew; only durations can be compared then.

@@ -1,4 +1,4 @@
-"""What a disguise leaves: what attackers of a population found, and what that says of one voice.
+"""Disclosure that remains after a disguise: attacks on a population, applied to one voice.
 
 The bits of one recording are calibrated on plain voices (calibrate_model.py) and do not hold for a
 disguised one. What holds is the table of attacks (attack_table.py), and, where the original is

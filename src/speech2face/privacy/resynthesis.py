@@ -23,7 +23,7 @@ SECONDS = 120  # that espeak-ng is given; it needs well below one
 
 @dataclass(frozen=True)
 class Resynthesis:
-    """One synthetic voice for everybody, so no seed matters."""
+    """Speaks with one synthetic voice for everybody, so no seed matters."""
 
     name: str
     voice: str
@@ -34,7 +34,7 @@ class Resynthesis:
 
 
 def speak(words: str, voice: str) -> np.ndarray:
-    """Words → sound (n,) at 16 kHz, by espeak-ng. Raises ModelError where it cannot."""
+    """Speak words by espeak-ng → sound (n,) at 16 kHz. Raises ModelError where it cannot."""
     program = shutil.which(SPEAKER)
     if program is None:
         raise ModelError(f"{SPEAKER} is not installed: apt install espeak-ng (or brew, dnf …).")

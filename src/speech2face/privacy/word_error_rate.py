@@ -16,7 +16,7 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 @dataclass(frozen=True)
 class WordErrors:
-    """How many words were put in, left out or changed, of how many."""
+    """Number of words put in, left out or changed, and of words in all."""
 
     errors: int
     words: int

@@ -36,7 +36,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class PitchFormantShift:
-    """By how much at least and at most, up or down; drawn for each speaker (seed)."""
+    """Bounds of the shifts, up or down; each speaker (seed) draws a shift between them."""
 
     name: str
     semitones: tuple[float, float] | None  # None: no voice at all, a whisper

@@ -46,7 +46,7 @@ class Strip:
 
     @property
     def anchor(self) -> str:
-        """Of words at the mean, so that they stay inside."""
+        """SVG text anchor of the words at the mean, so that they stay inside."""
         return "start" if self.mean < 60 else "end" if self.mean > self.width - 60 else "middle"
 
 
@@ -55,7 +55,7 @@ def draw_recording(
     provenance: Mapping[str, Any] | None = None,
     for_records: bool = False,
 ) -> str:
-    """The page, as HTML. `provenance` is what `describe_audit` gives.
+    """Draw the page, as HTML. `provenance` is what `describe_audit` gives.
 
     Of it the page says the date and the model's version, and with `for_records` the command, names
     of files and fingerprints of the recordings, too.

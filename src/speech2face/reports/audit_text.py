@@ -9,16 +9,18 @@ from speech2face.metrics.audit_results import (
     VoiceAudit,
 )
 from speech2face.reports.render import render_blocks, render_page
+from speech2face.speakers import describe_speakers
 
 
 def format_disclosure(voice: VoiceAudit, original: OriginalAudit | None = None) -> dict[str, str]:
-    """What a voice gives away, in sentences, by what each is about; the first three always are."""
+    """Sentences on what a voice gives away, by topic; the first three always are."""
     template = "disguised_disclosure.txt" if voice.disguised.by else "disclosure.txt"
-    return render_blocks(template, voice=voice, original=original)
+    people = describe_speakers(voice.speakers)
+    return render_blocks(template, voice=voice, original=original, people=people)
 
 
 def format_remains(attack: MethodAttack | None, words_lost: float | None) -> str:
-    """What an anonymiser leaves to whoever knows it, for people who have just used it.
+    """Sentences on what an anonymiser leaves to whoever knows it, for its users.
 
     `attack` is None for a method that was not attacked; `words_lost` a share, where it is known.
     """
@@ -27,7 +29,7 @@ def format_remains(attack: MethodAttack | None, words_lost: float | None) -> str
 
 
 def format_fallback(used: MethodAttack, better: MethodAttack, install: str) -> str:
-    """What `used` leaves, which is taken for lack of `better`; `install` makes that run."""
+    """Sentences on what `used`, taken for lack of `better`, leaves; `install` makes that run."""
     values = {"used": used, "better": better, "install": install}
     (sentence,) = render_blocks("method_fallback.txt", **values).values()
     return sentence

@@ -21,7 +21,7 @@ from speech2face.reports.render import render_page
 
 
 def draw_page(report: EvaluationReport, gallery: str = "") -> str:
-    """HTML of what a report holds; `gallery` is a JPEG as base64."""
+    """Draw the page, as HTML; `gallery` is a JPEG as base64."""
     scores = [
         (system, rater, name_score(system, rater))
         for system, by_rater in report.retrieval.items()

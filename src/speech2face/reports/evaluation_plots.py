@@ -40,7 +40,7 @@ def draw_plots(
     fairness: Sequence[str],
     groups: Sequence[tuple[GroupName, int, Sequence[Estimate | None]]],
 ) -> dict[str, list[Markup]]:
-    """`groups`: each with its people and its figure by each score that `fairness` names."""
+    """Draw the plots; `groups`: each with its people and its figure by each score of `fairness`."""
     plots = {
         "retrieval": _plot_recall(report),
         "attributes": _plot_confusions(report),
@@ -78,7 +78,7 @@ def _plot_recall(report: EvaluationReport) -> list[str]:
 
 
 def _plot_confusions(report: EvaluationReport) -> list[str]:
-    """Of each system's pictures beside the true faces."""
+    """Confusion matrices of each system's pictures and the true faces."""
     to_face = {
         system: agreements["picture_to_face"]
         for system, agreements in report.attributes.items()

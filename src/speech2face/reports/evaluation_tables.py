@@ -129,7 +129,7 @@ def strengths_table(report: EvaluationReport) -> list[list[str]]:
 
 
 def describe_strengths(report: EvaluationReport) -> str:
-    """Which strength is measured, in a sentence or two; empty where there is but one."""
+    """Name the strength that is measured, in a sentence or two; empty if there is but one."""
     strengths = report.strengths
     if strengths.measured is None:
         return ""

@@ -76,7 +76,7 @@ def name_rater(rater: str) -> str:
 
 
 def name_score(system: str, rater: str) -> str:
-    """'ours, SFace'"""
+    """Name a score: 'ours, SFace'"""
     return f"{SYSTEMS[system]}, {name_rater(rater)}"
 
 
@@ -86,7 +86,7 @@ def name_similarity(system: str, rater: str) -> str:
 
 
 def name_comparison(system: str, comparison: str) -> str:
-    """'ours beside its copy'"""
+    """Name a comparison: 'ours beside its copy'"""
     if system == "voice" and comparison == "oracle_to_face":
         return OWN_ORACLE
     return COMPARISONS[comparison].format(system=SYSTEMS[system])
@@ -110,12 +110,12 @@ def name_label(label: str) -> str:
 
 
 def name_group(group: GroupName) -> str:
-    """'sex Female'"""
+    """Name a group: 'sex Female'"""
     return f"{group.kind} {name_label(group.label)}"
 
 
 def format_figure(estimate: Estimate | None, digits: int = 3, interval: bool = True) -> str:
-    """'.645 [.625, .664]', or a dash where there is none."""
+    """Format a figure: '.645 [.625, .664]', or a dash where there is none."""
     if estimate is None or math.isnan(estimate.value):
         return NO_FIGURE
     text = format_number(estimate.value, digits)
@@ -126,7 +126,7 @@ def format_figure(estimate: Estimate | None, digits: int = 3, interval: bool = T
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """Without the nought before the point: .645, −.020, 1.000; a dash for NaN."""
+    """Format without the nought before the point: .645, −.020, 1.000; a dash for NaN."""
     if math.isnan(value):
         return NO_FIGURE
     text = f"{value:.{digits}f}".replace("-", "−")

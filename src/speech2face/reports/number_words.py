@@ -23,31 +23,31 @@ UNNAMED = 0.125  # a share below which it has no name
 
 
 def format_fixed(number: float, digits: int) -> str:
-    """1.234 → 1.2"""
+    """A number with a fixed count of decimals: 1.234 → 1.2"""
     return f"{number:.{digits}f}"
 
 
 def format_percent(share: float, digits: int = 0) -> str:
-    """0.123 → 12 %"""
+    """A share in per cent: 0.123 → 12 %"""
     return f"{100 * share:.{digits}f} %"
 
 
 def format_thousands(number: float) -> str:
-    """1000 → 1,000"""
+    """A whole number with thousands apart: 1000 → 1,000"""
     return f"{number:,}"
 
 
 def format_estimate(
     estimate: Estimate, digits: int = 2, scale: float = 1.0, least: float = float("-inf")
 ) -> str:
-    """1.23 [1.10, 1.35], none of the three below `least`."""
+    """An estimate with its interval: 1.23 [1.10, 1.35], none of the three below `least`."""
     numbers = (estimate.value, estimate.low, estimate.high)
     value, low, high = (f"{max(least, scale * number):.{digits}f}" for number in numbers)
     return f"{value} [{low}, {high}]"
 
 
 def format_share(share: float) -> str:
-    """0.55 → about half (55 %)"""
+    """A share in words: 0.55 → about half (55 %)"""
     if share < UNNAMED:
         return format_percent(share)
     name = next(name for limit, name in SHARES if share < limit)
@@ -60,7 +60,7 @@ def mark_code(text: str) -> Markup:
 
 
 def format_settings(settings: Mapping[str, Any]) -> str:
-    """{"seed": 1, "loop": {"warm_up": 0.5, "balance": False}} → seed 1; loop warm up 0.5; …"""
+    """Format settings: {"loop": {"warm_up": 0.5, "balance": False}} → loop warm up 0.5; …"""
 
     def word(value: Any) -> str:
         if value is None or value == []:

@@ -17,7 +17,7 @@ UNCHANGED = "unchanged"
 
 
 def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
-    """The page, as HTML; with `for_records` it names the command and identifies the data."""
+    """Draw the page, as HTML; with `for_records` it names the command and identifies the data."""
     decisive = audit.decisive()
     costs = {
         name: (method.cost, decisive[name].face.bits)

@@ -1,4 +1,4 @@
-"""How well a decoder draws photographs, as a table of text."""
+"""A text table of how well a decoder draws photographs."""
 
 from __future__ import annotations
 

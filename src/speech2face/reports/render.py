@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 from speech2face.pictures import check_place
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def write_page(page: str, path: Path, force: bool = False) -> None:
     Raises UsageError as `check_page` does, and StorageError where the disk is full or fails.
     """
     check_page(path, force)
-    with write_atomically(path) as file:
-        file.write(page.encode())
+    write_text_atomically(path, page)
 
 
 def check_page(path: Path, force: bool) -> None:
@@ -60,7 +59,7 @@ def check_page(path: Path, force: bool) -> None:
 
 @cache
 def environment() -> Environment:
-    """Where the templates are found, and what they may call."""
+    """The Jinja2 environment: the folder of the templates, and the functions they may call."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     from speech2face.reports.number_words import FILTERS
@@ -82,5 +81,4 @@ def write_report(plain: Mapping[str, Any], folder: Path, page: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"report.json": json.dumps(plain, indent=2) + "\n", "report.html": page}
     for name, text in texts.items():
-        with write_atomically(folder / name) as file:
-            file.write(text.encode())
+        write_text_atomically(folder / name, text)

@@ -43,7 +43,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """All that is drawn."""
+    """The plot: its points, names and axes."""
 
     x_ticks: list[Label]
     y_ticks: list[Label]  # 4 below their lines
@@ -101,7 +101,7 @@ def _name_points(points: list[Point], taken: list[Box]) -> list[Label]:
 
 
 def _covered(box: Box, taken: list[Box]) -> float:
-    """How much of what is taken a box covers, and of what lies outside the frame."""
+    """Overlap of a box with what is taken, and with what lies outside the frame."""
     left, top, right, bottom = box
     outside = (
         max(0.0, -left) + max(0.0, right - WIDTH + 3 * RIGHT) + max(0.0, bottom - HEIGHT + BOTTOM)

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
@@ -22,7 +22,8 @@ from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.face_drawing import check_hair
 from speech2face.media.stream import LONGEST
 from speech2face.model_folders import Model
-from speech2face.pictures import MOST_STRENGTH, SIZES
+from speech2face.name_suggestions import suggest
+from speech2face.pictures import MOST_STRENGTH, SIZES, STYLES, check_style
 from speech2face.serving.error_responses import answer_request
 from speech2face.serving.inference import InferenceResult, InferenceTask, load_inference
 from speech2face.serving.limits import Limits
@@ -41,8 +42,9 @@ from speech2face.serving.schemas import (
 )
 from speech2face.serving.uploads import UploadBudget, receive
 from speech2face.serving.websocket import ROUTE as STREAM
-from speech2face.serving.websocket import Streams, format_face
+from speech2face.serving.websocket import Streams
 from speech2face.serving.worker_pool import WorkerPool
+from speech2face.speech import ALL, parse_speaker
 
 WEB = Path(__file__).parent / "web"
 API = {"/v1/reconstruct", "/v1/embed", "/v1/models", STREAM}
@@ -50,7 +52,10 @@ ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir())}
 PATHS = ROUTES | FILES
 
-Style = Annotated[Literal["plain", "cartoon"], Query(description="cartoon: an illustration.")]
+Style = Annotated[
+    str,
+    Query(description="cartoon: an illustration.", json_schema_extra={"enum": list(STYLES)}),
+]
 Size = Annotated[
     int, Query(ge=SIZES[0], le=Limits.side, description="Side of the pictures in pixels.")
 ]
@@ -76,6 +81,14 @@ To = Annotated[
     float | None, Query(alias="to", gt=0, allow_inf_nan=False, description="Listen up to here, s.")
 ]
 Track = Annotated[int | None, Query(ge=1, description="Sound track of a file.")]
+Speaker = Annotated[
+    str,
+    Query(
+        description="Whose speech is used where several people speak: longest (who speaks most), "
+        "all (each, at its entry in `speakers`), or a number from 1, who speaks most.",
+        json_schema_extra={"pattern": "^(longest|all|[1-9][0-9]{0,8})$"},
+    ),
+]
 
 
 def make_app(
@@ -155,14 +168,21 @@ def make_app(
         start: From = 0.0,
         end: To = None,
         track: Track = None,
+        speaker: Speaker = "longest",
     ) -> Response:
         """Draw the face that a recording suggests.
 
-        As JSON with what it rests on; with `Accept: image/png` the picture alone (no samples),
-        warnings in a header.
+        As JSON with what it rests on; with `Accept: image/png` the picture alone (one speaker's,
+        no samples), warnings in a header.
         """
+        check_style(style)
         check_hair(hair, seed, model.card.hair_shapes)
-        as_picture = _wants_picture(request)
+        whom, as_picture = parse_speaker(speaker), _wants_picture(request)
+        if whom == ALL and as_picture:
+            raise UsageError(
+                "speaker is all, and image/png holds one face; give longest or a number, or accept "
+                "application/json."
+            )
         result = await infer(
             request,
             size=size,
@@ -174,13 +194,14 @@ def make_app(
             start=start,
             end=end,
             track=track,
+            speaker=whom,
         )
         if as_picture:
             headers = {"Vary": "Accept"}
             if result.fields["warnings"]:
                 headers["Speech2Face-Warnings"] = json.dumps(result.fields["warnings"])
             return Response(result.pictures[0], headers=headers, media_type="image/png")
-        return _as_json(format_face(result))
+        return _as_json(result.as_json())
 
     @app.post("/v1/embed", response_model=Embedding, responses=PROBLEMS, openapi_extra=RECORDING)
     async def embed(
@@ -189,11 +210,12 @@ def make_app(
         start: From = 0.0,
         end: To = None,
         track: Track = None,
+        speaker: Speaker = "longest",
     ) -> Response:
         """The Gaussian over face embeddings that a recording suggests."""
-        part = {"start": start, "end": end, "track": track}
+        part = {"start": start, "end": end, "track": track, "speaker": parse_speaker(speaker)}
         result = await infer(request, wanted="embedding", covariance=covariance, **part)
-        return _as_json(result.fields)
+        return _as_json(result.as_json())
 
     @app.get("/v1/models", response_model=Models)
     async def models() -> Response:
@@ -236,6 +258,7 @@ def make_app(
         strength: Strength = 1.0,
         hair: Hair = "typical",
     ) -> None:
+        check_style(style)
         check_hair(hair, seed, model.card.hair_shapes)
         task = InferenceTask(
             size=size, samples=samples, seed=seed, style=style, strength=strength, hair=hair
@@ -274,7 +297,8 @@ def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
     for name in given:
         if name not in parameters:
             takes = f"takes {', '.join(parameters)}" if parameters else "takes no parameters"
-            raise UsageError(f"{ascii(name[:50])[1:-1]}: no such parameter; {path} {takes}.")
+            meant = suggest(name, parameters)
+            raise UsageError(f"{ascii(name[:50])[1:-1]}: no such parameter; {path} {takes}.{meant}")
         if given.count(name) > 1:
             raise UsageError(f"{name}: given {given.count(name)} times; give it once.")
 

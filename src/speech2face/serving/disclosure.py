@@ -1,4 +1,4 @@
-"""How much a voice tells of the face, as `speech2face audit` states it (audit_recording.py)."""
+"""Disclosure of a voice for HTTP, as `speech2face audit` states it (audit_recording.py)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DisclosureEstimator:
-    """What a model needs to know of itself to say it."""
+    """A model's covariances and calibration, from which disclosure is estimated."""
 
     calibration: Calibration
     faces: FaceCovariance

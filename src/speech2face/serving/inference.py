@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
-from speech2face.errors import NoSpeechError, UnreadableMediaError
-from speech2face.media import SAMPLE_RATE, AudioStream, Source
+from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream
 from speech2face.model_folders import find_model
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
+from speech2face.serving.limits import Limits
 from speech2face.speaker_features import open_speaker_features
-from speech2face.speech import ANYONE, LONGEST, find_speech
+from speech2face.speakers import join_speakers
+from speech2face.speech import ALL, ANYONE, LONGEST, Speech, find_chosen_speech, find_speech
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -42,9 +45,10 @@ class InferenceTask:
     start: float = 0.0  # s of the recording, from which it is listened to
     end: float | None = None  # s, up to which it is
     track: int | None = None  # of the file's sound tracks, from 1
+    speaker: str | int = LONGEST  # as `parse_speaker` gives it
     least_seconds: float = 0.0  # of speech; a preview of less draws nothing
 
-    def source(self, sound: bytes) -> Source:
+    def source(self, sound: bytes) -> AudioSource:
         """The recording, as `media` takes it."""
         if self.rate is None:
             return sound
@@ -57,6 +61,16 @@ class InferenceResult:
 
     fields: dict[str, Any]
     pictures: tuple[bytes, ...] = ()
+    each: tuple[InferenceResult, ...] = ()  # of each speaker, where all were asked for
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer over HTTP, pictures as base64."""
+        if self.each:
+            return join_speakers([of_one.as_json() for of_one in self.each])
+        if not self.pictures:
+            return self.fields
+        image, *samples = (base64.b64encode(picture).decode() for picture in self.pictures)
+        return {"image": image, "samples": samples, **self.fields}
 
 
 def load_inference(
@@ -82,7 +96,7 @@ def infer(
     task: InferenceTask,
     sound: bytes,
 ) -> InferenceResult:
-    """At most `listened` seconds of a recording → what the task wants of it.
+    """Infer from at most `listened` seconds of a recording what the task asks for.
 
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A preview raises neither of the first two: what has come so far need not be whole.
@@ -90,15 +104,34 @@ def infer(
     stream = BoundedStream(
         task.source(sound), listened, start=task.start, end=task.end, track=task.track
     )
+    # A preview has to be quick: nobody is told apart.
+    speaker = ANYONE if task.wanted == "preview" else task.speaker
     try:
-        # A preview has to be quick: nobody is told apart.
-        speech = find_speech(stream, speaker=ANYONE if task.wanted == "preview" else LONGEST)
+        found = find_chosen_speech(stream, speaker)
     except (NoSpeechError, UnreadableMediaError) as error:
         if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")
             raise type(error)("; ".join([reason, *stream.cut_note])) from None
         seconds = round(stream.seconds, 3)
         return InferenceResult({"analysed_seconds": seconds, "speech_seconds": 0.0})
+    pictures = len(found) * (1 + task.samples)
+    if task.wanted == "face" and pictures > Limits.pictures:
+        raise UsageError(
+            f"{stream.name}: {len(found)} people speak, so samples={task.samples} asks for "
+            f"{pictures} pictures; at most {Limits.pictures} are drawn at once. Give fewer "
+            "samples, or one speaker."
+        )
+    results = [_infer_speech(network, estimator, task, speech, stream.tags) for speech in found]
+    return InferenceResult({}, each=tuple(results)) if speaker == ALL else results[0]
+
+
+def _infer_speech(
+    network: Speech2Face,
+    estimator: DisclosureEstimator | None,
+    task: InferenceTask,
+    speech: Speech,
+    tags: Mapping[str, str],
+) -> InferenceResult:
     fields = speech.as_json()
     if task.wanted == "preview" and speech.speech_seconds < task.least_seconds:
         return InferenceResult(fields)
@@ -106,7 +139,7 @@ def infer(
         voice = network.embed(speech)
         fields |= {"mean": voice.mean.tolist(), "prior_mean": voice.prior_mean.tolist()}
         fields["covariance"] = voice.covariance.tolist() if task.covariance else None
-        return InferenceResult(fields | _describe_voice(voice, estimator, stream.tags))
+        return InferenceResult(fields | _describe_voice(voice, estimator, tags))
     face = network.reconstruct(
         speech,
         samples=task.samples,
@@ -124,7 +157,7 @@ def infer(
     if task.wanted == "preview":
         estimator = None  # a preview has to be quick
     return InferenceResult(
-        fields | _describe_voice(face.voice, estimator, stream.tags) | {"notice": NOTICE}, pictures
+        fields | _describe_voice(face.voice, estimator, tags) | {"notice": NOTICE}, pictures
     )
 
 
@@ -136,7 +169,7 @@ class BoundedStream(AudioStream):
 
     def __init__(
         self,
-        source: Source,
+        source: AudioSource,
         longest: float,
         *,
         start: float = 0.0,

@@ -38,6 +38,7 @@ class Limits:
 
     side: int = 1024  # pixels of a picture
     samples: int = 12  # pictures beside the one of the mean
+    pictures: int = 30  # of one recording, where each speaker is drawn
 
     sockets: int = 16  # streams at a time
     stream: int = 16 * MIB  # of one stream

@@ -10,8 +10,8 @@ from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31"}  # of ECMA-48
-# What is wrong with the program says so in these errors' words; those of others may hold what
-# somebody sent.
+# Errors of the program itself, whose words may be logged; words of others may hold what somebody
+# sent.
 OF_THE_PROGRAM = (TypeError, AttributeError, NameError, ImportError, NotImplementedError)
 
 
@@ -50,7 +50,7 @@ class Formatter(logging.Formatter):
 
 
 def describe_failure(error: BaseException) -> tuple[str, str]:
-    """Where in the program an error came from, as a traceback, and its words.
+    """Describe an error by its place in the program, as a traceback, and its words.
 
     The words are apart because they may hold what somebody sent; they stand in the traceback where
     they speak of the program alone.

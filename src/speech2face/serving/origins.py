@@ -88,5 +88,5 @@ def _parse(text: str) -> Address:
 
 
 def _quote(text: str) -> str:
-    """Of a request, for a line of the log: printable, and not long."""
+    """Quote text of a request for a line of the log: printable, and not long."""
     return ascii(text.strip()[:200])[1:-1]

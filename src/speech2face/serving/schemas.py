@@ -1,4 +1,4 @@
-"""What the answers hold, for /openapi.json; the tests hold the server to it."""
+"""Schemas of the answers, for /openapi.json; the tests hold the server to it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+WHO_SPEAKS = "Who speaks in it, who speaks most first; with speaker=all with what was made of each."
+
 
 class Disguised(BaseModel):
-    """Whether the voice is disguised, as far as that can be known."""
+    """Evidence that the voice is disguised, as far as that can be known."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,7 +23,7 @@ class Disguised(BaseModel):
 
 
 class Confidence(BaseModel):
-    """How much the voice tells of the face, as the command `speech2face audit` states it."""
+    """The voice's disclosure of the face, as the command `speech2face audit` states it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,6 +49,8 @@ class Confidence(BaseModel):
 class Speaker(BaseModel):
     """One of the people who speak in a recording."""
 
+    model_config = ConfigDict(extra="forbid")
+
     number: int = Field(description="From 1, who speaks most.", examples=[1])
     speech_seconds: float = Field(description="Of speech.", examples=[41.2])
     segments: list[tuple[float, float]] = Field(
@@ -54,8 +58,33 @@ class Speaker(BaseModel):
     )
 
 
+class ChosenSpeaker(Speaker):
+    """One of them with what was made of their speech: where all were asked for."""
+
+    used_speech_seconds: float = Field(description="Of their speech that was used.")
+    used_segments: list[tuple[float, float]]
+    confidence: Confidence | None
+
+
+class DrawnSpeaker(ChosenSpeaker):
+    """One of them with their face."""
+
+    image: str = Field(description="PNG, base64: the face at `strength`.")
+    samples: list[str]
+    strength: float
+    hair: str
+
+
+class EmbeddedSpeaker(ChosenSpeaker):
+    """One of them with the Gaussian over their face embeddings."""
+
+    mean: list[float]
+    prior_mean: list[float]
+    covariance: list[list[float]] | None
+
+
 class RecordingResult(BaseModel):
-    """What an answer rests on."""
+    """Facts on the recording and the model behind an answer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,7 +100,6 @@ class RecordingResult(BaseModel):
         description="Null for a model whose covariance does not depend on a recording's length."
     )
     warnings: list[str] = Field(description="What is wrong with the sound.", examples=[[]])
-    speakers: list[Speaker] = Field(description="Who speaks in it, who speaks most first.")
     speaker: int | None = Field(
         description="The number of whose speech was used; null where nobody was told apart."
     )
@@ -85,6 +113,7 @@ class Face(RecordingResult):
     strength: float = Field(description="Of the image: 0 average, 1 typical.", examples=[1.0])
     hair: str = Field(description="Of all pictures: typical, none, or the number of a shape.")
     notice: str = Field(description="Show it beside the picture.")
+    speakers: list[DrawnSpeaker | Speaker] = Field(description=WHO_SPEAKS)
 
 
 class Embedding(RecordingResult):
@@ -93,6 +122,7 @@ class Embedding(RecordingResult):
     mean: list[float]
     prior_mean: list[float] = Field(description="The mean face of all people.")
     covariance: list[list[float]] | None
+    speakers: list[EmbeddedSpeaker | Speaker] = Field(description=WHO_SPEAKS)
 
 
 class ModelFacts(BaseModel):
@@ -108,7 +138,7 @@ class ModelFacts(BaseModel):
 
 
 class Bounds(BaseModel):
-    """What a client may want to know before it sends."""
+    """Bounds that a client may want to know before it sends."""
 
     bytes: int = Field(description="Of a request's body, at most.")
     seconds: float = Field(description="Of a recording that are listened to, at most.")

@@ -38,7 +38,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in flight, within `limits.stopping`.
 
-    `origins` says which pages may open streams, `log_level` is one of `log.LEVELS`. Prints the
+    `origins` says which pages may open streams, `log_level` is one of `logs.LEVELS`. Prints the
     address once it is taken. Raises UsageError where it cannot be, and what ails the model where no
     worker can be started.
     """
@@ -88,8 +88,8 @@ def _is_no_late_damage(record: logging.LogRecord) -> bool:
 
 
 def configure(app: ASGIApp, limits: Limits) -> uvicorn.Config:
-    """How uvicorn serves the app. It has no bound on how slowly a request's head may come: a proxy
-    before it has to have one (docs/serving.md)."""
+    """Configure uvicorn for the app. It has no bound on how slowly a request's head may come: a
+    proxy before it has to have one (docs/serving.md)."""
     return uvicorn.Config(
         app,
         http="h11",

@@ -9,7 +9,6 @@ that may be lost.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 import time
@@ -23,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.media import SAMPLE_RATES
 from speech2face.serving.error_responses import describe_problem
-from speech2face.serving.inference import InferenceResult, InferenceTask
+from speech2face.serving.inference import InferenceTask
 from speech2face.serving.limits import Limits
 from speech2face.serving.logs import describe_failure, log_failure
 from speech2face.serving.middleware import Metrics
@@ -119,7 +118,7 @@ class _Stream:
         self._notes: list[str] = []
 
     async def run(self) -> dict[str, Any]:
-        """From the first message to the last, which it gives."""
+        """Serve the stream from its first message to its last, which is returned."""
         await self._begin()
         reading = asyncio.create_task(self._read())
         previewed = 0
@@ -134,7 +133,7 @@ class _Stream:
             reading.cancel()
         result = await self._pool.submit(self._task, self._buffer.file)
         result.fields["warnings"] += self._notes
-        return {"type": "done", **format_face(result)}
+        return {"type": "done", **result.as_json()}
 
     async def _begin(self) -> None:
         try:
@@ -185,15 +184,9 @@ class _Stream:
         await self._connection.send({"type": "heard", **progress})
         if result.pictures:
             self._drawn_seconds = progress["speech_seconds"]
-            face = format_face(result)
+            face = result.as_json()
             del face["samples"], face["confidence"]
             await self._connection.send({"type": "face", **face})
-
-
-def format_face(result: InferenceResult) -> dict[str, Any]:
-    """The answer of /v1/reconstruct."""
-    image, *samples = (base64.b64encode(picture).decode() for picture in result.pictures)
-    return {"image": image, "samples": samples, **result.fields}
 
 
 def _parse_message(message: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class WorkerPool:
 
     @property
     def ready(self) -> bool:
-        """Whether a task given now would be taken, and there is somebody to do it."""
+        """True if a task submitted now would be taken, and a process is there to do it."""
         return bool(self._workers) and not self.full
 
     @property
@@ -92,7 +92,7 @@ class WorkerPool:
             raise BusyError("the queue is full; try again in a few seconds.")
 
     async def submit(self, task: Any, file: int) -> Any:
-        """What the work makes of `task` and of what lies in `file`, an open descriptor.
+        """Have a process work on `task` and on what lies in `file`, an open descriptor.
 
         Raises what it raises; BusyError where the queue is full or the time is up; and
         UnreadableMediaError where the task brought the process down.
@@ -256,7 +256,7 @@ class WorkerProcess:
 
 
 def _run(connection: Connection, prepare: Callable[[], Work], limits: Limits) -> None:
-    """What a process does: tasks in, answers out, until the connection is closed."""
+    """The main loop of a process: tasks in, answers out, until the connection is closed."""
     try:
         work = prepare()
     except Speech2FaceError as error:

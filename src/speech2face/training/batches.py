@@ -66,7 +66,7 @@ class HeldBatches:
         return Batch(np.stack(speech), part.faces, part.clips, part.people)
 
     def _find_people(self, step: int) -> np.ndarray:
-        """Who is in the batches of all processes."""
+        """Find the people in the batches of all processes."""
         size = self._reading.batch * self._reading.ranks
         epoch, place = divmod(step, max(len(self._rows) // size, 1))
         order = np.random.default_rng([self._reading.seed, epoch]).permutation(len(self._rows))

@@ -73,7 +73,7 @@ class TrainingState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """While inside, the network has the averaged weights and is in evaluation mode."""
+        """Give the network, while inside, the averaged weights and evaluation mode."""
         own = {k: p.detach().clone() for k, p in self.trained.items()}
         self.take_averages()
         self.network.eval()
@@ -124,7 +124,8 @@ class TrainingState:
 
 
 def _lay_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    """Where the parameter is, in its order of numbers: a fused optimiser goes by addresses."""
+    """Place a value like the parameter, in its order of numbers: a fused optimiser goes by
+    addresses."""
     if value.dim():
         return torch.empty_like(parameter, requires_grad=False).copy_(value)
     return value.to(parameter.device)

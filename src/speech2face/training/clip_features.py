@@ -36,10 +36,10 @@ class FrozenOutputs:
         np.ndarray
     ]  # M of float32 (128, time), 50 a second: what CAM++'s blocks are given
     ge2e: np.ndarray  # (M, 256)
-    key: str  # which sounds, by which networks
+    key: str  # identity of the sounds and the networks
 
     def take(self, rows: np.ndarray) -> FrozenOutputs:
-        """Those of these rows, whole numbers."""
+        """The outputs of these rows, whole numbers."""
         entered = [self.entered[row] for row in rows]
         return FrozenOutputs(entered, self.ge2e[rows], hash_key(self.key, rows.tolist()))
 
@@ -74,7 +74,7 @@ class ClipFeatures:
     def extract_again(
         self, speaker: SpeakerEncoder, cache: Path, show: ProgressCallback
     ) -> ClipFeatures:
-        """The same by tuned networks. Raises ValueError without outputs of frozen layers."""
+        """Features of the clips by tuned networks. Raises ValueError without frozen outputs."""
         if not (frozen := self.frozen):
             raise ValueError("features are extracted again only of clips extracted with keep=True")
 
@@ -98,7 +98,7 @@ def extract_features(
     show: ProgressCallback,
     keep: bool = False,
 ) -> ClipFeatures:
-    """Each clip, and of each that is longer one crop at each of the lengths, from anywhere.
+    """Features of each clip and, of a longer one, of a crop from anywhere at each of the lengths.
 
     With `keep` tuned networks can extract features again, for 26 kB more a second.
     Finished ones stay in the folder `cache`, and a run that was stopped goes on.
@@ -174,7 +174,7 @@ def _extract_batches(
     folder: Path,
     show: ProgressCallback,
 ) -> dict[str, list[np.ndarray]]:
-    """What `extract` gives for the rows of each batch, by name, in the order of rows."""
+    """Outputs of `extract` for the rows of each batch, by name, in the order of rows."""
     total, done = sum(map(len, batches)), 0
     outputs: dict[str, dict[int, np.ndarray]] = {}
     for start in range(0, len(batches), TOGETHER):

@@ -49,7 +49,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True for the process that writes, rank 0."""
         return self.rank == 0
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
@@ -80,7 +80,7 @@ class Processes:
         """Run work on rank 0; return its result, or raise its error of ours, on every rank."""
         if self.count == 1:
             return work()
-        held: list[Any] = [None, None]  # what it gives, and the error
+        held: list[Any] = [None, None]  # its result, and the error
         if self.first:
             try:
                 held[0] = work()
@@ -92,7 +92,7 @@ class Processes:
         return held[0]
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
             dist.barrier()
 
@@ -112,7 +112,7 @@ def _count() -> int:
 
 @contextmanager
 def join_processes(device: str = "cpu") -> Iterator[Processes]:
-    """The processes that torchrun started, joined while inside; `SINGLE_PROCESS` if it did not.
+    """Join the processes that torchrun started, while inside; `SINGLE_PROCESS` if it started none.
 
     With `device` "cuda" each gets a GPU of its own, which then is torch's current one. Raises
     UsageError where there is none for it.
@@ -140,13 +140,13 @@ def join_processes(device: str = "cpu") -> Iterator[Processes]:
 
 
 def hold_gradients(module: nn.Module) -> AbstractContextManager[None]:
-    """While inside, gradients of a module that was spread are summed in this process only."""
+    """Keep gradients, while inside, of a module that was spread within this process."""
     return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager
 def watch_signals() -> Iterator[Callable[[], bool]]:
-    """While inside, SIGINT and SIGTERM only raise a flag (main thread only)."""
+    """Let SIGINT and SIGTERM, while inside, only raise a flag (main thread only)."""
     flag = {"stopped": False}
 
     def stop(*_: object) -> None:

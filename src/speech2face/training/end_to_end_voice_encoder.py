@@ -49,7 +49,7 @@ MOST_HEARD = 2000  # clips of a set for which the head is solved that training b
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss has to say; 0 leaves it out."""
+    """Weight of each loss; 0 leaves it out."""
 
     paper: float = 0.0  # networks/paper_loss.py, whose terms have weights of their own
     distance: float = 0.0  # squared, of the embeddings
@@ -59,7 +59,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class EndToEndRecipe:
-    """Everything that makes an encoder, but for the data."""
+    """Settings that make an encoder: everything but the data."""
 
     name: str
     network: Network  # that gives as many numbers as the faces have, whatever stands here
@@ -81,7 +81,7 @@ class EndToEndRecipe:
 
 
 class EndToEndTask:
-    """Clips of a source, what a network makes of them, and what is wrong with that."""
+    """Batches, forward pass and losses of end-to-end training."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class EndToEndTask:
 
     @property
     def clips(self) -> int:
-        """In a batch."""
+        """Number of clips in a batch."""
         return self._recipe.batch
 
     @property
@@ -129,8 +129,10 @@ class EndToEndTask:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """On the people held out: the loss, two-way matching, and how much each of the paper's
-        terms has to say. The network has to be in evaluation mode; no other process is asked."""
+        """Measure on the people held out: loss, two-way matching, gradient of the paper's terms.
+
+        The network has to be in evaluation mode; no other process is asked.
+        """
         voices, size = self._held_out, self._recipe.batch
         rows = np.arange(len(voices))
         heard = [
@@ -206,7 +208,7 @@ def train_end_to_end(
     processes: Processes = SINGLE_PROCESS,
     device: str = "cpu",
 ) -> Path:
-    """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors.
+    """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors.
 
     `source` is clips in memory or the folder of a set of shards with the sides train and val;
     `speaker` the speaker networks to start from, where the recipe does so; `decoder` and
@@ -259,8 +261,7 @@ def train_end_to_end(
 
 
 def _split(heard: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """What a network gives -> mean (B, D) and covariance (B, D, D), (B, 0, 0) where it has none;
-    in float32."""
+    """A network's output -> mean (B, D), covariance (B, D, D) or (B, 0, 0) for none; float32."""
     if isinstance(heard, Tensor):
         return heard.float(), heard.new_zeros(len(heard), 0, 0)
     return heard[0].float(), heard[1].float()
@@ -269,7 +270,7 @@ def _split(heard: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
 def _split_people(
     recipe: EndToEndRecipe, source: Voices | Path, show: ProgressCallback
 ) -> tuple[Voices | Path, Voices, np.ndarray, dict[str, Any]]:
-    """What is learned from, clips of people held out, the average face (D,), what data it is."""
+    """Data to learn from, clips held out, the average face (D,), and metadata of the data."""
     if isinstance(source, Path):
         index = read_index(source)
         if "val" not in index.people:

@@ -46,21 +46,21 @@ KINDS = ("face", "canonical")  # files of pairs that a decoder is made of
 WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
-EVEN = 0.7  # how far the mean's colour is evened
-EVEN_BEARDS = 0.35  # how far lightness about the mouth is
-LOCAL = 0.4  # how much of the differences in colour from place to place is kept
+EVEN = 0.7  # share by which the mean's colour is evened
+EVEN_BEARDS = 0.35  # the same of lightness about the mouth
+LOCAL = 0.4  # share of the differences in colour from place to place that is kept
 
 
 @dataclass(frozen=True)
 class FaceDecoderRecipe:
-    """Everything that makes a decoder, but for the data."""
+    """Settings that make a decoder: everything but the data."""
 
     name: str
     network: FaceDecoderConfig
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
-    typical: float = 2.25  # how many times as far from the average as `shown` a typical face lies
+    typical: float = 2.25  # distance of a typical face from the average, times `shown`'s
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"
 
@@ -221,7 +221,7 @@ def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
 
 
 def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
-    """Where eyes and mouth are, (S, S/2), softly."""
+    """Soft mask of eyes and mouth (S, S/2)."""
     import cv2
 
     mask = np.zeros((size, size), np.float32)
@@ -234,7 +234,7 @@ def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
 def _solve_hair(
     decoder: FaceDecoder, targets: Targets, shapes: HairShapes, colours: HairColours
 ) -> None:
-    """Which hair suits, and a liking that differs from face to face."""
+    """Fit the choice of hair to embeddings, with a liking that differs from face to face."""
     views = targets.embeddings.shape[1]
     away = np.concatenate(targets.embeddings.transpose(1, 0, 2)) - decoder.average.numpy()
     towards = away / np.sqrt((away**2).sum(1, keepdims=True) + NEAR**2)

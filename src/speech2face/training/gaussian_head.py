@@ -19,7 +19,7 @@ LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Chosen by folds over the people of the pairs; see MODEL_CARD.md."""
+    """Settings of the head, chosen by folds over the people of the pairs; see MODEL_CARD.md."""
 
     ridge: float = 14.0
     shrinkage: float = 0.1  # of the residual's correlations between principal directions
@@ -45,7 +45,7 @@ class HeadSolution:
         return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
 
     def show(self, means: np.ndarray) -> np.ndarray:
-        """Where the faces of means (N, D) are drawn, and told apart best (N, D)."""
+        """Points at which the faces of means (N, D) are drawn, and told apart best (N, D)."""
         return self.average + (means - self.average) @ self.unshrink.T
 
     def covariance(self, seconds: float) -> np.ndarray:
@@ -94,7 +94,7 @@ def solve_head(
 
     reference = float(1 / np.mean(1 / seconds[whole]))  # s that `weight` is best for
     residual, explained = _split_variance(rotated[whole], held_out[whole], config.shrinkage)
-    half = _fit_half_seconds(held_out, rotated, seconds, residual, explained, reference)
+    half = _fit_half_gain_seconds(held_out, rotated, seconds, residual, explained, reference)
     # Now that the noise is known: each whole clip at its own gain, then brought to endless clips.
     gain = seconds[whole] / (seconds[whole] + half)
     gain_at_reference = reference / (reference + half)
@@ -145,7 +145,7 @@ def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.maximum((predicted * true).sum(0) / (predicted**2).sum(0), 0)
 
 
-def _fit_half_seconds(
+def _fit_half_gain_seconds(
     predicted: np.ndarray,
     true: np.ndarray,
     seconds: np.ndarray,

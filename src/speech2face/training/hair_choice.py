@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 PENALTY = 100.0  # on the slopes' squares, of directions with every column brought to one spread
-# How much surer than the regressions are, of the group and of the kind within it: unlikely hair
-# looks wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
+# Factors on the regressions' logits, of the group and of the kind within it: unlikely hair looks
+# wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
 SURER = 8.0, 2.5
 DRAWS = 6  # of likings for each person, when the kinds are balanced
 
@@ -65,7 +65,7 @@ def _regress(x: np.ndarray, worn: np.ndarray, member: np.ndarray) -> tuple[np.nd
 
 
 def _balance(chances: np.ndarray, worn: np.ndarray, kinds: int) -> np.ndarray:
-    """What to add to the chances (N, kinds), so that each kind has most as often as it is worn."""
+    """Addends to the chances (N, kinds) by which each kind wins as often as it is worn."""
     wanted = np.bincount(worn, minlength=kinds) / len(worn)
     liking = np.random.default_rng(0).gumbel(size=(DRAWS, *chances.shape))
     more = np.zeros(kinds)

@@ -93,16 +93,16 @@ class Task(Protocol):
 
 
 class ValidatedTask(Task, Protocol):
-    """What is trained with `validate_every`; `clips`, those of a batch, any task may have."""
+    """A task trained with `validate_every`; `clips`, those of a batch, any task may have."""
 
     def validate(self) -> dict[str, float]:
-        """How good the network is; of the first figure less is better. Asked on rank 0 only."""
+        """Measure the network; of the first figure less is better. Called on rank 0 only."""
         ...
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """Progress of a run, to be shown."""
+    """Progress of a run at one step."""
 
     step: int
     steps: int

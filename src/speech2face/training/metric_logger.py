@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speech2face.files import write_atomically
+from speech2face.files import write_text_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -52,5 +52,4 @@ def write_curve(folder: Path, step: int) -> Iterator[Curve]:
 def _cut(path: Path, step: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = (line for line in lines if line.endswith("\n"))  # the last may have been cut short
-    with write_atomically(path) as file:
-        file.write("".join(x for x in whole if json.loads(x)["step"] < step).encode())
+    write_text_atomically(path, "".join(x for x in whole if json.loads(x)["step"] < step))

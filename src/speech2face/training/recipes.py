@@ -40,7 +40,7 @@ def face_decoder() -> FaceDecoderRecipe:
 
 
 def face_decoder_debug() -> FaceDecoderRecipe:
-    """Seconds on a handful of pictures: shows that everything runs, draws nothing of worth."""
+    """A decoder in seconds on a handful of pictures: shows that all runs, draws nothing good."""
     network = FaceDecoderConfig(size=64, colour=16, energy=8, warp_grid=16)
     return FaceDecoderRecipe(name="face-decoder-debug", network=network, penalty=30.0)
 
@@ -73,7 +73,7 @@ def voice_encoder_frozen() -> VoiceEncoderRecipe:
 
 
 def voice_encoder_debug() -> VoiceEncoderRecipe:
-    """Seconds on a handful of pairs: shows that everything runs, knows nothing."""
+    """An encoder in seconds on a handful of pairs: shows that everything runs, knows nothing."""
     return VoiceEncoderRecipe(
         name="voice-encoder-debug",
         head=HeadConfig(inner_folds=2),
@@ -181,7 +181,7 @@ def contrastive() -> EndToEndRecipe:
 
 
 def end_to_end_debug() -> EndToEndRecipe:
-    """Seconds on a handful of clips: shows that everything runs, knows nothing.
+    """An encoder in seconds on a handful of clips: shows that everything runs, knows nothing.
 
     It takes no maxima over time. Rounding decides which of two like frames is the greater, and
     with maxima another processor soon follows another curve.

@@ -50,7 +50,7 @@ GAIN = (-20.0, 6.0)  # dB
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often each thing happens to a crop, 0 … 1; more than one may, in this order."""
+    """Probability of each degradation of a crop, 0 … 1; several may happen, in this order."""
 
     reverberation: float = 0.3
     noise: float = 0.5

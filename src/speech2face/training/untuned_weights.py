@@ -1,4 +1,4 @@
-"""Weights as they were before tuning, told by how far tuning moved them.
+"""The weights before tuning, stored as their differences from the tuned ones.
 
 A model brings them along, for training begins there. Tuning moves weights little: counted in steps
 from one number of half precision to the next, and compressed, the differences take 40 % of the room
@@ -31,7 +31,7 @@ def pack_untuned(untuned: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> 
 
 
 def unpack_untuned(packed: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `pack_untuned` made, and the weights after tuning → those before, in half precision.
+    """Restore, in half precision, the weights that `pack_untuned` packed, from the tuned ones.
 
     Weights of half precision, which models of version 0.1 bring along, stay as they are.
     """
@@ -50,6 +50,6 @@ def unpack_untuned(packed: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) ->
 
 
 def _count(weights: Tensor) -> np.ndarray:
-    """Where numbers stand among all of half precision, in their order; 0 is 0: int64 (n,)."""
+    """Ordinal of each number among all of half precision, in their order; 0 is 0: int64 (n,)."""
     bits = weights.half().numpy().view(np.uint16).ravel().astype(np.int64)
     return np.where(bits & 0x8000, 0x8000 - bits, bits)

@@ -37,14 +37,14 @@ LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2",
 
 @dataclass(frozen=True)
 class VoiceEncoderRecipe:
-    """Everything that makes an encoder, but for the data."""
+    """Settings that make an encoder: everything but the data."""
 
     name: str
     network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     crop_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)  # one random crop of each clip at each
     tuning: LoopConfig | None = None  # of `tuned` and the head; None leaves them frozen
-    tuned: tuple[str, ...] = BLOCKS  # how the names of the speaker networks' moving weights begin
+    tuned: tuple[str, ...] = BLOCKS  # prefixes of the speaker networks' moving weights
     tuning_batch: int = 12
     tuning_seconds: float = 3.0
     face_encoder: str = "dlib"
@@ -107,7 +107,7 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
 
 
 def identify_start(speaker: Path | None = None) -> str:
-    """Which speaker networks `load_speaker` begins with, by their file. Raises ModelError."""
+    """Identify the networks `load_speaker` begins with, by their file. Raises ModelError."""
     if speaker is None:
         model = find_model()
         return hash_rows(model.card.sha256.items())
@@ -116,7 +116,7 @@ def identify_start(speaker: Path | None = None) -> str:
 
 
 def solve(recipe: VoiceEncoderRecipe, clips: ClipFeatures, chosen: np.ndarray) -> HeadSolution:
-    """The head for the frozen networks, from the clips that are chosen (N,) bool."""
+    """Solve the head for the frozen networks, from the clips that are chosen (N,) bool."""
     rows = chosen[clips.clip]
     people = [clips.voices.people[i] for i in clips.clip[rows]]
     return solve_head(
@@ -137,7 +137,7 @@ def train_voice_encoder(
     cache: Path,
     show: ProgressCallback,
 ) -> Path:
-    """All of it; returns the path of the weights, `folder`/voice_encoder.safetensors."""
+    """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors."""
     network = load_speaker(recipe, speaker)
     clips = prepare_clips(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
@@ -171,7 +171,7 @@ def tune(
     metadata: dict[str, Any],
     show: ProgressCallback,
 ) -> tuple[HeadSolution, ClipFeatures]:
-    """The head for the chosen clips (N,) bool, and the clips as the networks then hear them.
+    """Solve the head for the chosen clips (N,) bool; also the clips as the networks then hear them.
 
     Where the recipe asks for it `network` is tuned on the chosen clips first, in place.
     """

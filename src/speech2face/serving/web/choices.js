@@ -1,4 +1,6 @@
-// How the face is drawn: what the reader chose.
+// How the face is drawn, and whose: what the reader chose.
+
+import { readSpeaker } from "./speakers.js";
 
 const REPEAT_MS = 250; // in which one choice after another counts as one
 
@@ -6,15 +8,18 @@ const find = (id) => document.getElementById(id);
 const cartoon = find("cartoon");
 const strength = find("strength");
 const hair = find("hair");
-const all = [cartoon, strength, hair];
+const speakers = find("speakers");
+const all = [cartoon, strength, hair, speakers];
+const stepped = [strength, speakers]; // by a key that is held down
 let pause = 0;
 
 /** As the server's parameters. */
 export function readChoices() {
   const style = cartoon.checked ? "cartoon" : "plain";
-  return { style, strength: strength.value, hair: hair.value };
+  return { style, strength: strength.value, hair: hair.value, speaker: readSpeaker() };
 }
 
+/** Of the speaker `offerSpeakers` tells. */
 export function putChoices(choices) {
   cartoon.checked = choices.style === "cartoon";
   strength.value = choices.strength;
@@ -37,7 +42,7 @@ export function onChoice(act) {
   for (const one of all) {
     one.addEventListener("change", () => {
       forgetChoice();
-      pause = setTimeout(act, one === strength ? REPEAT_MS : 0); // a key held down steps on and on
+      pause = setTimeout(act, stepped.includes(one) ? REPEAT_MS : 0);
     });
   }
 }

@@ -13,9 +13,10 @@ export function showLiveFace({ image }) {
   tell(null, []);
 }
 
-/** Show the server's whole answer: the face, its samples, its warnings, its download. */
-export function showFace({ image, samples, confidence, warnings }) {
-  fadeIn(image);
+/** Show a whole answer: the face, its samples, its warnings, its download. */
+export function showFace({ image, samples, confidence, warnings, speakers, speaker }) {
+  const several = speakers.length > 1;
+  fadeIn(image, several ? speaker : null);
   tell(confidence, warnings);
   find("samples").replaceChildren(...samples.map((sample, index) => {
     const item = document.createElement("li");
@@ -26,6 +27,7 @@ export function showFace({ image, samples, confidence, warnings }) {
   URL.revokeObjectURL(downloadable);
   downloadable = URL.createObjectURL(png(image));
   find("download").href = downloadable;
+  find("download").download = `speech2face${several ? `.speaker${speaker}` : ""}.png`;
   find("download").hidden = false;
 }
 
@@ -50,13 +52,17 @@ function tell(confidence, warnings) {
   find("warnings").hidden = warnings.length === 0;
 }
 
-/** Lay a picture over the one before, which goes once it is covered. */
-async function fadeIn(base64) {
+/**
+ * Lay a picture over the one before, which goes once it is covered. `speaker` is the number of whose
+ * face it is, where several speak.
+ */
+async function fadeIn(base64, speaker = null) {
   const plate = find("plate");
   const before = [...plate.querySelectorAll("img")];
-  const image = picture(base64, "The face that this voice suggests, nobody’s portrait");
+  const voice = speaker ? `the voice of speaker ${speaker}` : "this voice";
+  const image = picture(base64, `The face that ${voice} suggests, nobody’s portrait`);
   plate.append(image);
-  find("caption").textContent = NOTICE;
+  find("caption").textContent = speaker ? `Speaker ${speaker}. ${NOTICE}` : NOTICE;
   if (!calm.matches) {
     await image.animate({ opacity: [0, 1] }, FADE_MS).finished.catch(() => {});
   }

@@ -10,8 +10,8 @@ const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen 
  * in seconds, `onFace` the facts of each face, `onProblem` the Problem that ended the stream before
  * its time.
  */
-export function openLive(rate, choices, { onHeard, onFace, onProblem }) {
-  const url = address("v1/stream", { ...PICTURE, ...choices });
+export function openLive(rate, { style, strength, hair }, { onHeard, onFace, onProblem }) {
+  const url = address("v1/stream", { ...PICTURE, style, strength, hair });
   url.protocol = url.protocol.replace("http", "ws");
   const waiting = [JSON.stringify({ type: "start", format: "pcm", sample_rate: rate })];
   let over = false;

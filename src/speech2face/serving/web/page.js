@@ -14,8 +14,9 @@ import { openMicrophone } from "./microphone.js";
 import { offerPlay, stopPlay } from "./player.js";
 import { Problem } from "./problem.js";
 import { readService, reconstruct } from "./server.js";
+import { offerSpeakers } from "./speakers.js";
 import { encodeWav } from "./wav.js";
-import { Peaks, Waveform, decodePeaks } from "./waveform.js";
+import { Peaks, Waveform, colourOf, decodePeaks } from "./waveform.js";
 
 const LONGEST_SECONDS = 60; // of a recording made here
 const BEST_SECONDS = 10; // of speech; more is not used
@@ -66,10 +67,16 @@ function showResult(choices) {
   showFace(shown);
   showModel(shown.model);
   const seconds = kept.seconds || shown.analysed_seconds;
-  waveform.show(kept.peaks, seconds, shown.segments);
-  find("used").textContent = `Speech that was used, ${shown.speech_seconds.toFixed(1)} s`;
+  waveform.show(kept.peaks, seconds, shown);
+  offerSpeakers(shown.speakers, choices.speaker);
+  const several = shown.speakers.length > 1;
+  const used = `${shown.speech_seconds.toFixed(1)} s`;
+  find("used").textContent = several
+    ? `Used: ${used} of speaker ${shown.speaker}, where the line is thick`
+    : `Speech that was used, ${used}`;
+  find("used-key").style.background = several ? `var(${colourOf(shown.speaker)})` : "";
   offerPlay(kept.blob, (second) => waveform.point(second));
-  enter("result", "The face is drawn.");
+  enter("result", several ? `The face of speaker ${shown.speaker} is drawn.` : "The face is drawn.");
 }
 
 function showProblem(problem, tryAgain = null) {
@@ -95,6 +102,7 @@ function cancel() {
 function clear() {
   kept = shown = null;
   showNoFace();
+  offerSpeakers([]);
   waveform.show(null, 0);
 }
 
@@ -135,7 +143,7 @@ function take(file) {
   decodePeaks(file).then((peaks) => {
     if (kept !== taken || !peaks) return;
     Object.assign(taken, { peaks, seconds: peaks.seconds });
-    waveform.show(peaks, peaks.seconds, shown?.segments);
+    waveform.show(peaks, peaks.seconds, shown ?? {});
   });
 }
 
@@ -168,7 +176,7 @@ async function record() {
   }
   if (signal.aborted) return microphone.close();
 
-  const before = kept;
+  offerSpeakers([]);
   const peaks = new Peaks(microphone.rate);
   const blocks = [];
   const choices = readChoices();
@@ -204,7 +212,7 @@ async function record() {
     peaks.add(block);
     live.send(block);
     find("clock").textContent = clock(peaks.seconds);
-    waveform.show(peaks, Math.max(LEAST_SPAN, peaks.seconds), segments);
+    waveform.show(peaks, Math.max(LEAST_SPAN, peaks.seconds), { segments });
     if (peaks.seconds >= LONGEST_SECONDS) stopRecording();
   });
 
@@ -215,7 +223,7 @@ async function record() {
     const blob = encodeWav(blocks, microphone.rate);
     kept = { blob, peaks, seconds: peaks.seconds, answers: new Map() };
     shown = null;
-    waveform.show(peaks, peaks.seconds, segments);
+    waveform.show(peaks, peaks.seconds, { segments });
     enter("working", "Drawing the face …");
     try {
       const answer = await live.finish();
