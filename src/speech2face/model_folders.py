@@ -38,6 +38,11 @@ class Card:
     typical: float = 1.0  # distance of a typical face from the average, times the encoder's
     hair_shapes: int = 0  # that can be chosen among; 0: the decoder draws no hair of its own
 
+    @property
+    def number(self) -> int:
+        """The number in the watermark of its pictures: the first byte of the decoder's sha256."""
+        return int(self.sha256[FILES[1]][:2], 16)
+
 
 @dataclass(frozen=True)
 class Model:

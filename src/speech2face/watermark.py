@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,15 +28,20 @@ SIDE = 224  # pixels of the frame in which the pattern is added and looked for
 CELLS, BITS = 96, 8  # cells a side, and bits of a model's number
 SHARED = 0.5  # share of the cells that no number changes
 LEAST_SIZE = 96  # pixels a side: smaller pictures have no room for the pattern
-SHARED_TARGET, BIT_TARGET = 12.0, 4.5  # standard deviations of chance that are aimed at
-GAIN, TRIED = (0.2, 2.2), 0.6  # least and most strength, and the one that is tried first
-FLAT, TEXTURE, MOST_TEXTURE = 0.5, 0.25, 14.0  # grey levels on smooth skin, and what texture adds
+SHARED_TARGET, BIT_TARGET = 12.0, 5.0  # standard deviations of chance that are aimed at
+# Least and most strength, and the one that is tried first. The least moves a flat colour by one
+# grey level, here and there: less would be rounded away.
+GAIN, TRIED = (0.85, 2.2), 0.85
+FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and what texture adds
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
 COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
 CHANCE = 1.9  # how much wider scores by chance scatter than those of independent pixels
 THRESHOLD = 6.5  # standard deviations from which the pattern is found
-SCALES = 0.8, 1.3  # sides of the whole frame, as multiples of the sides of what is left of it
-STEP = 0.01  # between two scales
+WHOLE = 1.2  # added to the score of a whole frame, which is found without a search
+LEAST_BIT = 1.0  # standard deviations that each bit of a number stands out, or it is not read
+# Sides of the whole frame, as multiples of the sides of what is left of it: .80 to 1.30.
+SCALES = np.exp(np.arange(-22, 27) / 100)
+FINER = np.exp(np.arange(-2, 3) / 400)  # scales around the best one
 FIELD = 384  # side of the Fourier transforms: a frame, and room for what is left and right of it
 REACH = 64  # pixels by which the frame may be shifted
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -70,32 +76,56 @@ def add_mark(picture: Image, number: int) -> Image:
 
 
 def find_mark(picture: Image) -> Mark:
-    """Look for the pattern in any picture, at all places and scales.
+    """Look for the pattern in any picture, RGB, at all places and scales.
 
     A picture of fewer than 32 pixels a side carries none.
     """
-    from PIL import Image
-
     if min(picture.size) < 32:
         return Mark(False, 0.0, None)
-    grey = Image.fromarray(np.asarray(picture.convert("RGB"), np.float32) @ LUMA)
-    best = (0.0, 0, 0, np.zeros(()))
-    for scale in np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]) + STEP, STEP)):
-        factor = SIDE / (max(grey.size) * scale)
-        size = (max(round(grey.width * factor), 8), max(round(grey.height * factor), 8))
-        left = np.asarray(grey.resize(size, Image.Resampling.BICUBIC))
-        spectrum = _transform(_flatten(left))
-        surface = _correlate(spectrum, _templates()[BITS])
-        deviation = float(surface.std())
-        row, column = np.unravel_index(surface.argmax(), surface.shape)
-        score = float(surface[row, column]) / deviation if deviation else 0.0
-        if score > best[0]:
-            best = (score, int(row), int(column), spectrum)
-    score, row, column, spectrum = best
-    if score < THRESHOLD:
-        return Mark(False, score, None)
-    bits = [_correlate(spectrum, template)[row, column] > 0 for template in _templates()[:BITS]]
-    return Mark(True, score, sum(int(bit) << place for place, bit in enumerate(bits)))
+    if (times := max(picture.size) // (2 * SIDE)) > 1:
+        picture = picture.reduce(times)
+    grey = np.asarray(picture, np.float32) @ LUMA
+    best = max((_fit(grey, scale) for scale in SCALES), key=attrgetter("score"))
+    if best.score < THRESHOLD:
+        return Mark(False, best.score, None)
+    finer = max((_fit(grey, best.scale * scale) for scale in FINER), key=attrgetter("score"))
+    return Mark(True, best.score, _read_number(finer))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Where the shared cells fit best to a picture, looked at in one scale."""
+
+    scale: float
+    score: float
+    row: int
+    column: int
+    spectrum: np.ndarray
+
+
+def _fit(grey: np.ndarray, scale: float) -> _Fit:
+    from PIL import Image
+
+    rows, columns = grey.shape
+    factor = SIDE / (max(rows, columns) * scale)
+    size = (max(round(columns * factor), 8), max(round(rows * factor), 8))
+    left = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC)
+    spectrum = _transform(_flatten(np.asarray(left)))
+    surface = _correlate(spectrum, _templates()[BITS])
+    surface /= max(float(surface.std()), 1e-9)
+    if scale == 1:
+        surface[REACH - 2 : REACH + 3, REACH - 2 : REACH + 3] += WHOLE
+    row, column = np.unravel_index(surface.argmax(), surface.shape)
+    return _Fit(float(scale), float(surface[row, column]), int(row), int(column), spectrum)
+
+
+def _read_number(fit: _Fit) -> int | None:
+    """The number at a place; None where one of its bits is in doubt."""
+    surfaces = [_correlate(fit.spectrum, template) for template in _templates()[:BITS]]
+    bits = [surface[fit.row, fit.column] / surface.std() for surface in surfaces]
+    if min(map(abs, bits)) < LEAST_BIT:
+        return None
+    return sum(int(bit > 0) << place for place, bit in enumerate(bits))
 
 
 def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
@@ -103,12 +133,12 @@ def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
     room = np.clip((PAPER - grey) / FADE, 0, 1)
     texture = np.sqrt(np.maximum(_blur(grey * grey, FELT) - _blur(grey, FELT) ** 2, 0))
     strength = (FLAT + TEXTURE * np.minimum(texture, MOST_TEXTURE)) * room
-    signs, groups = _cells()
+    signs, groups = lay_out_cells()
     wanted = np.append(np.where(number >> np.arange(BITS) & 1, 1.0, -1.0), 1.0)
     target = np.append(np.full(BITS, BIT_TARGET), SHARED_TARGET)
     unit = signs * wanted[groups]
     before = _scores(grey) * wanted
-    tried = _scores(grey + strength * _grow(unit * TRIED)) * wanted
+    tried = _scores(grey + np.round(strength * _grow(unit * TRIED))) * wanted
     slope = np.maximum((tried - before) / TRIED, 1e-3)
     gain = np.clip((target - before) / slope, *GAIN)
     return (strength * _grow(unit * gain[groups])).astype(np.float32)
@@ -117,7 +147,7 @@ def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
 def _scores(grey: np.ndarray) -> np.ndarray:
     """How far each group of cells (BITS + 1,) stands out, where the frame is known."""
     details = _flatten(grey)
-    signs, groups = _cells()
+    signs, groups = lay_out_cells()
     matrix = _growth()
     values = (matrix.T @ details @ matrix) * signs
     sums = np.bincount(groups.ravel(), values.ravel(), BITS + 1)
@@ -126,7 +156,7 @@ def _scores(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _energies() -> np.ndarray:
-    signs, groups = _cells()
+    signs, groups = lay_out_cells()
     return np.sqrt([(_grow(np.where(groups == k, signs, 0)) ** 2).sum() for k in range(BITS + 1)])
 
 
@@ -149,7 +179,7 @@ def _correlate(spectrum: np.ndarray, template: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _cells() -> tuple[np.ndarray, np.ndarray]:
+def lay_out_cells() -> tuple[np.ndarray, np.ndarray]:
     """Signs of the cells (CELLS, CELLS), and which bit each carries; `BITS` is the shared group."""
     state, numbers = 0x5F2F19, np.empty(CELLS * CELLS, np.int64)
     for place in range(-64, len(numbers)):  # Marsaglia, "Xorshift RNGs", 2003
@@ -182,7 +212,7 @@ def _grow(cells: np.ndarray) -> np.ndarray:
 @cache
 def _templates() -> np.ndarray:
     """The conjugate transforms of the groups (BITS + 1, FIELD, FIELD // 2 + 1)."""
-    signs, groups = _cells()
+    signs, groups = lay_out_cells()
     grown = [_grow(np.where(groups == group, signs, 0)) for group in range(BITS + 1)]
     return np.stack([np.conj(_transform(field)) for field in grown])
 
