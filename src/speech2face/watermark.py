@@ -68,11 +68,12 @@ def add_mark(picture: Image, number: int) -> Image:
         return picture
     frame = picture if picture.width == SIDE else picture.resize((SIDE, SIDE), Image.Resampling.BOX)
     delta = _pattern(np.asarray(frame, np.float32) @ LUMA, number)
+    pixels = np.asarray(picture, np.float32)
     if picture.width != SIDE:
         grown = Image.fromarray(delta).resize(picture.size, Image.Resampling.BICUBIC)
-        delta = np.asarray(grown)
-    pixels = np.asarray(picture, np.float32) + delta[..., None]
-    return Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
+        delta = np.asarray(grown) * (pixels @ LUMA < PAPER)
+    marked = np.clip(np.round(pixels + delta[..., None]), 0, 255)
+    return Image.fromarray(marked.astype(np.uint8))
 
 
 def find_mark(picture: Image) -> Mark:
