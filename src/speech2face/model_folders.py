@@ -77,6 +77,12 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in ASSETS.glob("*/card.json"))
 
 
+def name_models(number: int) -> tuple[str, ...]:
+    """The models that come with the package whose pictures' watermark holds this number."""
+    cards = [_read_card(ASSETS / name) for name in model_names()]
+    return tuple(f"{card.name} {card.version}" for card in cards if card.number == number)
+
+
 def find_model(name_or_folder: str | Path = "default") -> Model:
     """The model of a name, or in a folder, its files verified.
 
@@ -92,7 +98,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     else:
         folder = Path(os.path.expanduser(name_or_folder))
     try:
-        card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
+        card = _read_card(folder)
         hashes = dict(card.sha256)
         if not (0 < card.typical < math.inf and card.hair_shapes >= 0):
             raise ValueError("typical is above 0, hair_shapes 0 or more")
@@ -116,6 +122,10 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
         if hash_file(path) != hashes.get(name):
             raise ModelError(f"{path} is not the file on its card (damaged or changed).")
     return Model(folder, card)
+
+
+def _read_card(folder: Path) -> Card:
+    return Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
 
 
 def save_card(folder: Path, card: Card) -> None:

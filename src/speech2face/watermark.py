@@ -36,7 +36,7 @@ FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
 COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
 CHANCE = 1.9  # how much wider scores by chance scatter than those of independent pixels
-THRESHOLD = 6.5  # standard deviations from which the pattern is found
+THRESHOLD = 6.8  # standard deviations from which the pattern is found
 WHOLE = 1.2  # added to the score of a whole frame, which is found without a search
 LEAST_BIT = 1.0  # standard deviations that each bit of a number stands out, or it is not read
 # Sides of the whole frame, as multiples of the sides of what is left of it: .80 to 1.30.
@@ -86,7 +86,9 @@ def find_mark(picture: Image) -> Mark:
     if (times := max(picture.size) // (2 * SIDE)) > 1:
         picture = picture.reduce(times)
     grey = np.asarray(picture, np.float32) @ LUMA
-    best = max((_fit(grey, scale) for scale in SCALES), key=attrgetter("score"))
+    best = _fit(grey, 1.0)
+    if best.score < THRESHOLD + WHOLE:  # else no other scale is tried
+        best = max((_fit(grey, scale) for scale in SCALES), key=attrgetter("score"))
     if best.score < THRESHOLD:
         return Mark(False, best.score, None)
     finer = max((_fit(grey, best.scale * scale) for scale in FINER), key=attrgetter("score"))
