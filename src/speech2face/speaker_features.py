@@ -7,6 +7,8 @@ CAM++ (Wang et al., 2023) tells people apart best, and is computed alone here.
 from __future__ import annotations
 
 import functools
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ class SpeakerFeatures:
 
     def __init__(self, voice_encoder: Path = RELEASED, threads: int = THREADS) -> None:
         """Raises ModelError where the file is missing, or is an encoder of another kind."""
-        self._session = open_session(voice_encoder, threads, _keep_campplus)
+        self._session = open_session(voice_encoder, threads, keep_campplus)
 
     def embed(self, speech: np.ndarray) -> np.ndarray:
         """Speech (n,) at 16 kHz → embedding of the speaker (192,), of length 1."""
@@ -46,13 +48,35 @@ class SpeakerFeatures:
         return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
 
 
-@functools.cache
 def open_speaker_features() -> SpeakerFeatures:
     """Open the speaker features of the model in the package, once. Raises ModelError."""
+    with _OPENING:
+        return _open()
+
+
+def open_early() -> None:
+    """Begin to open it in another thread, while something else is loaded."""
+
+    def work() -> None:
+        with suppress(ModelError):  # raised where it is needed
+            open_speaker_features()
+
+    threading.Thread(target=work, name="opening").start()
+
+
+_OPENING = threading.Lock()  # held while one thread opens it for all
+
+
+@functools.cache
+def _open() -> SpeakerFeatures:
     return SpeakerFeatures()
 
 
-def _keep_campplus(encoder: bytes) -> bytes:
+def keep_campplus(encoder: bytes) -> bytes:
+    """The speaker network CAM++ of a voice encoder's ONNX file, as one of its own.
+
+    Raises ModelError where it is an encoder of another kind.
+    """
     return cut_network(encoder, _find_embedding)
 
 

@@ -1,10 +1,10 @@
-"""A recording becomes the up to ten seconds of it in which someone speaks most clearly."""
+"""A recording becomes the up to a minute of it in which someone speaks most clearly."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,15 @@ from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
 from speech2face.name_suggestions import suggest
+from speech2face.noisy_speech import LOOKS, UnclearBlocks
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
-from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
+from speech2face.speech_stretches import cut_stretches
+from speech2face.voice_activity import detect_speech, measure_chunks
 
-START, STAY = 0.4, 0.25  # probability at which speech begins, and above which it goes on
-LONGEST_PAUSE = 9  # chunks: pauses up to 0.29 s are kept, so that the voice stays natural
-EDGE = 3  # chunks kept before and after speech: soft onsets and endings
-LEAST_VOICED = 6  # chunks: less than 0.19 s is a knock or a note, not speech
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
 
+MOST_SECONDS = 60.0  # of speech that are used, where nothing else is asked for
 LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
 ALL = "all"  # each speaker's, of which `find_each_speaker` finds the speech
 MOST_DIGITS = 9  # of a speaker's number
@@ -31,6 +30,8 @@ MOST_DIGITS = 9  # of a speaker's number
 SPEECH_LEVEL = -26.0  # dBFS of the speech returned
 GREATEST_GAIN = 100.0  # +40 dB
 SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called silent
+
+UNCLEAR = "the speech was hard to tell from music or noise; the face is less sure"
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class SpeechFacts:
     warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
     speakers: tuple[Speaker, ...]  # who speaks, who speaks most first; empty if nobody looked
     speaker: int | None  # the number of whose speech it is; None if nobody looked
+    # What each gave, where they are several: `segments` and `speakers` are of each then.
+    recordings: tuple[RecordingFacts, ...] = field(default=(), kw_only=True)
 
     def as_json(self) -> dict[str, Any]:
         """The facts by their names, times to a thousandth of a second."""
-        return {
+        facts = {
             "speech_seconds": round(self.speech_seconds, 3),
             "analysed_seconds": round(self.analysed_seconds, 3),
             "segments": [[round(start, 3), round(end, 3)] for start, end in self.segments],
@@ -54,6 +57,20 @@ class SpeechFacts:
             "speakers": [speaker.as_json() for speaker in self.speakers],
             "speaker": self.speaker,
         }
+        if self.recordings:
+            facts["recordings"] = [recording.as_json() for recording in self.recordings]
+        return facts
+
+
+@dataclass(frozen=True)
+class RecordingFacts(SpeechFacts):
+    """What was used of one of several recordings."""
+
+    input: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts by their names, times to a thousandth of a second."""
+        return {"input": self.input, **super().as_json()}
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class Speech(SpeechFacts):
 def find_speech(
     source: AudioSource | AudioStream,
     *,
-    max_seconds: float = 10.0,
+    max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
     start: float = 0.0,
     end: float | None = None,
@@ -84,9 +101,10 @@ def find_speech(
     Where several people speak, `speaker` chooses: "longest" is who speaks most, with a warning; a
     number, from 1, is one of them in the order of how long they speak; with "anyone" nobody is told
     apart, which saves time where one person is known to speak.
-    Of a recording longer than 32 s, what is about equally clear is chosen for sounding like the
-    rest of its speech. Speech counts with its soft edges and short pauses. `progress` is called
-    with how many seconds have been listened to.
+    More than 10 s are taken only of what is about as clear as the clearest. Of a recording longer
+    than 32 s, what is about equally clear is chosen for sounding like the rest of its speech.
+    Speech counts with its soft edges and short pauses. `progress` is called with how many seconds
+    have been listened to.
 
     Raises NoSpeechError where there are not `min_seconds` of speech, UnreadableMediaError where
     there is nothing to listen to, ModelError where the detector is not installed properly,
@@ -103,7 +121,7 @@ def find_speech(
 def find_each_speaker(
     source: AudioSource | AudioStream,
     *,
-    max_seconds: float = 10.0,
+    max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
     start: float = 0.0,
     end: float | None = None,
@@ -178,6 +196,7 @@ class _Recording:
     analysed_seconds: float
     clearest: list[Stretch]  # whoever speaks
     voices: Voices  # without speakers if nobody was told apart
+    unclear: bool  # whether only a second look found the speech
 
     def choose(self, wanted: str | int, max_seconds: float) -> Speech:
         """Raises UsageError where there is no such speaker."""
@@ -192,7 +211,7 @@ class _Recording:
             own = Candidates()
             own.add(self.voices.stretches[number - 1])
             chosen = own.choose(max_seconds)
-        warnings = self.stream.warnings
+        warnings = self.stream.warnings + ((UNCLEAR,) if self.unclear else ())
         if wanted == LONGEST and len(speakers) > 1:
             warnings += (f"{describe_speakers(speakers)}; only speaker 1 was used",)
         return Speech(
@@ -206,6 +225,22 @@ class _Recording:
         )
 
 
+class _FoundSpeech:
+    """The speech that was found in a recording, and by whom it is if people are told apart."""
+
+    def __init__(self, tell_apart: bool) -> None:
+        self.candidates, self.search = Candidates(), SpeakerSearch()
+        self.seconds = 0.0
+        self._tell_apart = tell_apart
+
+    def add(self, stretches: list[Stretch]) -> None:
+        """Take in the speech of the next block."""
+        self.candidates.add(stretches)
+        if self._tell_apart:
+            self.search.add(stretches)
+        self.seconds += sum(stretch.seconds for stretch in stretches)
+
+
 def _analyse(
     stream: AudioStream,
     max_seconds: float,
@@ -214,26 +249,45 @@ def _analyse(
     progress: Callable[[float], None] | None,
 ) -> _Recording:
     """Raises NoSpeechError, before anybody is told apart."""
-    candidates, search = Candidates(), SpeakerSearch()
+    found, unclear = _FoundSpeech(tell_apart), UnclearBlocks()
     first = position = round(stream.start * SAMPLE_RATE)
     loudest = 0.0
     for block, probabilities in detect_speech(stream):
         loudest = max(loudest, float(measure_chunks(block).max()))
-        stretches = _cut_stretches(block, probabilities, position)
-        candidates.add(stretches)
-        if tell_apart:
-            search.add(stretches)
+        found.add(cut_stretches(block, probabilities, position))
+        if found.seconds < min_seconds:
+            unclear.add(block, probabilities, position)
+        else:
+            unclear.clear()
         position += len(block)
         if progress:
             progress((position - first) / SAMPLE_RATE)
     analysed_seconds = (position - first) / SAMPLE_RATE
-    clearest = candidates.choose(max_seconds)
+    again = found.seconds < min_seconds <= analysed_seconds and loudest >= SILENCE
+    if again:
+        found = _look_again(found, unclear, tell_apart, min_seconds)
+    clearest = found.candidates.choose(max_seconds)
     seconds = sum(stretch.seconds for stretch in clearest)
     if seconds < min_seconds:
         reason = _reason(analysed_seconds, loudest, seconds, min_seconds)
         raise NoSpeechError(f"{stream.name}: {reason}")
-    voices = search.find(stream.channel_levels)
-    return _Recording(stream, analysed_seconds, clearest, voices)
+    voices = found.search.find(stream.channel_levels)
+    return _Recording(stream, analysed_seconds, clearest, voices, again)
+
+
+def _look_again(
+    before: _FoundSpeech, unclear: UnclearBlocks, tell_apart: bool, min_seconds: float
+) -> _FoundSpeech:
+    """The speech of the first look that finds enough; else the most that any found."""
+    most = before
+    for look in LOOKS:
+        found = _FoundSpeech(tell_apart)
+        for stretches in unclear.look_again(look):
+            found.add(stretches)
+        if found.seconds >= min_seconds:
+            return found
+        most = max(most, found, key=lambda each: each.seconds)
+    return most
 
 
 def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:
@@ -252,41 +306,29 @@ def _floor(seconds: float) -> float:
     return int(10 * seconds) / 10
 
 
-def _cut_stretches(block: np.ndarray, probabilities: np.ndarray, start: int) -> list[Stretch]:
-    """The stretches of speech in a block that begins at sample `start` of the recording."""
-    runs: list[list[int]] = []  # first and last chunk
-    for index in np.flatnonzero(probabilities >= STAY).tolist():
-        if runs and index - runs[-1][1] <= 1 + LONGEST_PAUSE:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    stretches = []
-    for first, last in runs:
-        inside = probabilities[first : last + 1]
-        if (inside >= START).sum() < LEAST_VOICED:
-            continue
-        first, last = max(first - EDGE, 0), last + 1 + EDGE
-        samples = block[first * CHUNK : last * CHUNK]
-        stretches.append(Stretch(start + first * CHUNK, samples.copy(), probabilities[first:last]))
-    return stretches
-
-
 def _segments(stretches: list[Stretch]) -> list[tuple[float, float]]:
     return join_spans((stretch.start, stretch.end) for stretch in stretches)
 
 
 def _join(stretches: list[Stretch]) -> np.ndarray:
     """The stretches one after the other, cross-faded where something between them is left out."""
-    joined = stretches[0].samples.copy()
-    fade = np.linspace(0, 1, CROSSFADE, dtype=np.float32)
+    joined = stretches[0].samples
     for before, after in itertools.pairwise(stretches):
-        following = after.samples
-        if before.end < after.start:
-            joined[-CROSSFADE:] *= 1 - fade
-            joined[-CROSSFADE:] += following[:CROSSFADE] * fade
-            following = following[CROSSFADE:]
-        joined = np.concatenate([joined, following])
+        follow = crossfade if before.end < after.start else _append
+        joined = follow(joined, after.samples)
     return joined
+
+
+def crossfade(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Join two sounds; the last 5 ms of the one fade into the first of the other."""
+    length = min(CROSSFADE, len(before), len(after))
+    fade = np.linspace(0, 1, length, dtype=np.float32)
+    both = before[-length:] * (1 - fade) + after[:length] * fade
+    return np.concatenate([before[:-length], both, after[length:]])
+
+
+def _append(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.concatenate([before, after])
 
 
 def _level(samples: np.ndarray) -> np.ndarray:

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from speech2face import __version__
-from speech2face.cli import evaluate, models, pictures, prepare, privacy, recordings, serve, train
+from speech2face.cli import (
+    evaluate,
+    models,
+    page,
+    pictures,
+    prepare,
+    privacy,
+    recordings,
+    serve,
+    train,
+)
 from speech2face.cli.help_pages import Command, CommandGroup
 
 ON_RECORDINGS = "Commands for recordings"
@@ -62,7 +72,7 @@ def start(
 for heading, commands in {
     ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
     ON_PICTURES: (pictures.check,),
-    ON_MODELS: (models.models, models.doctor, serve.serve),
+    ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
     ON_DATA: (prepare.prepare, models.export, models.calibrate),
 }.items():
     for command in commands:

@@ -34,6 +34,7 @@ from speech2face.metrics.evaluation_results import (
     LabelAgreement,
 )
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
+from speech2face.metrics.logistic_regression import fit_logistic
 from speech2face.metrics.rank_disclosure import mutual_information
 
 AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
@@ -161,34 +162,16 @@ class GroupProbe:
     bias: np.ndarray  # (K,)
 
     @classmethod
-    def fit(
-        cls, embeddings: np.ndarray, labels: np.ndarray, ridge: float = 1.0, steps: int = 500
-    ) -> GroupProbe:
-        """Embeddings (n, D), labels (n,) of photographs; `ridge` is λ of λ/2 · ‖weight‖².
-
-        Each step is Newton's with a bound in place of the Hessian, one for all steps (Böhning,
-        1992), and so never overshoots; Nesterov's momentum makes few of them enough.
-        """
+    def fit(cls, embeddings: np.ndarray, labels: np.ndarray, ridge: float = 1.0) -> GroupProbe:
+        """Embeddings (n, D), labels (n,) of photographs; `ridge` is λ of λ/2 · ‖weight‖²."""
         labels = np.asarray(labels)
         classes = tuple(str(label) for label in np.unique(labels))
         if len(classes) < 2:
             raise UsageError("a probe of groups needs labels of two groups or more.")
         mean, scale = embeddings.mean(0), embeddings.std(0)
         scale = np.where(scale > 0, scale, 1)
-        x = np.hstack([(embeddings - mean) / scale, np.ones((len(embeddings), 1))])
-        truth = np.eye(len(classes))[_encode(labels, classes)]
-        penalty = np.append(np.full(x.shape[1] - 1, ridge), 0)  # the bias bears none
-        inverse = np.linalg.inv(x.T @ x / 2 + np.diag(penalty))
-        weight = ahead = np.zeros((x.shape[1], len(classes)))
-        age = 0  # of the momentum, which is dropped where it leads uphill
-        for _ in range(steps):
-            step = inverse @ (x.T @ (truth - _softmax(x @ ahead)) - penalty[:, None] * ahead)
-            before, weight = weight, ahead + step
-            if abs(step).max() < 1e-5:
-                break
-            age = age + 1 if (step * (weight - before)).sum() >= 0 else 0
-            ahead = weight + age / (age + 3) * (weight - before)
-        return cls(classes, mean, scale, weight[:-1], weight[-1])
+        weight, bias = fit_logistic((embeddings - mean) / scale, _encode(labels, classes), ridge)
+        return cls(classes, mean, scale, weight, bias)
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
         """Embeddings (n, D) → probabilities (n, K)."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from speech2face.metrics.intervals import Estimate, bootstrap_people, summarise, weigh_people
+from speech2face.metrics.logistic_regression import fit_logistic
 from speech2face.metrics.rank_disclosure import BINS, histogram_bits
 from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.leakage_estimate import (
@@ -36,7 +37,6 @@ GROUPS = 5  # of clips, of equal size, by what is stated of them
 PER_CENT = (10, 50, 90)  # of cases, for which it is stated among how many the face stands
 LEAST = 1e-9  # squares of bits, where next to nothing is stated
 RIDGE = 10.0  # of the lines of sex and age, in units of the embeddings' variance
-NEWTON_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -205,15 +205,11 @@ def fit_axes(
     centre, scale = faces.mean(0), faces.std()
     x = np.column_stack([(faces - centre) / scale, np.ones(len(faces))])
     penalty = RIDGE * np.diag([*np.ones(faces.shape[1]), 0])
-    solution = np.zeros(x.shape[1])
-    for _ in range(NEWTON_STEPS):
-        probability = 1 / (1 + np.exp(-x @ solution))
-        slope = x.T @ (male - probability) - penalty @ solution
-        curve = (x * (probability * (1 - probability))[:, None]).T @ x + penalty
-        solution = solution + np.linalg.solve(curve, slope)
+    # A ridge on the two classes' slopes is half of one on their difference.
+    slopes, offsets = fit_logistic(x[:, :-1], male.astype(int), 2 * RIDGE)
     ages = np.linalg.solve(x.T @ x + penalty, x.T @ (years - years.mean()))
-    axis = solution[:-1] / scale
-    return axis, float(solution[-1] - axis @ centre), ages[:-1] / scale
+    axis = (slopes[:, 1] - slopes[:, 0]) / scale
+    return axis, float(offsets[1] - offsets[0] - axis @ centre), ages[:-1] / scale
 
 
 def _chance(estimate: Estimate) -> float:

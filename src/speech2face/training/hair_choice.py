@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
+from speech2face.metrics.logistic_regression import fit_logistic
+
+OFFSET_PENALTY = 2e-3  # on the offsets' mean square, of each person
 PENALTY = 100.0  # on the slopes' squares, of directions with every column brought to one spread
 # Factors on the regressions' logits, of the group and of the kind within it: unlikely hair looks
 # wrong, as often as it is met. Long hair on a man is seen at once, wavy for straight never.
@@ -46,22 +47,8 @@ def solve_chances(
 def _regress(x: np.ndarray, worn: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logistic regression of what is worn (N,) among the kinds of its group, `member` (kinds,): a
     slope (D, kinds) and an offset (kinds,)."""
-    rows, y = torch.tensor(x, dtype=torch.float64), torch.tensor(worn)
-    other = torch.tensor(member[worn][:, None] != member[None])
-    slope = torch.zeros(x.shape[1], len(member), dtype=torch.float64, requires_grad=True)
-    offset = torch.zeros(len(member), dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([slope, offset], max_iter=100, line_search_fn="strong_wolfe")
-
-    def measure() -> torch.Tensor:
-        search.zero_grad()
-        ridge = PENALTY / len(rows) * (slope**2).sum() / 2 + 1e-3 * (offset**2).mean()
-        chances = (rows @ slope + offset).masked_fill(other, -torch.inf)
-        loss = F.cross_entropy(chances, y) + ridge
-        loss.backward()
-        return loss
-
-    search.step(measure)
-    return slope.detach().numpy(), offset.detach().numpy()
+    offset_ridge = OFFSET_PENALTY * len(x) / len(member)
+    return fit_logistic(x, worn, PENALTY, groups=member, offset_ridge=offset_ridge)
 
 
 def _balance(chances: np.ndarray, worn: np.ndarray, kinds: int) -> np.ndarray:
