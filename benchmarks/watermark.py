@@ -28,7 +28,7 @@ from speech2face import watermark
 from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.face_drawing import HairChoice, draw_faces, finish_picture
 from speech2face.files import write_text_atomically
-from speech2face.model_folders import find_model
+from speech2face.model_folders import find_model, hash_file
 from speech2face.photographs import load_image
 from speech2face.runtime import open_session
 from speech2face.watermark import Mark, add_mark, find_mark
@@ -111,13 +111,14 @@ def main() -> None:
     results = json.loads(STORED.read_text(encoding="utf-8")) if STORED.is_file() else {}
     with ProgressBars() as show:
         if given.part != "photographs":
-            results["drawn"] = measure_drawn(show)
+            results["drawn"] = measure_drawn(given.out, show)
         if given.part != "drawn":
             results["photographs"] = count_alarms(given.faces, given.out, show)
     results["threshold"] = watermark.THRESHOLD
     print(json.dumps(results, indent=1))
     if given.write:
         write_text_atomically(STORED, json.dumps(results, indent=1) + "\n")
+        write_table(draw_table(results["drawn"]))
 
 
 def draw_pictures(style: str, size: int) -> Iterator[Image.Image]:
@@ -132,11 +133,17 @@ def draw_pictures(style: str, size: int) -> Iterator[Image.Image]:
             yield finish_picture(pixels, landmarks, size, style)
 
 
-def measure_drawn(show: ProgressCallback) -> dict[str, Any]:
-    """What is found in marked pictures after each alteration, by style and size."""
-    results = {}
+def measure_drawn(out: Path, show: ProgressCallback) -> dict[str, Any]:
+    """What is found in marked pictures after each alteration, by style and size.
+
+    Each is kept in `out` as soon as it is measured, for this very text of the watermark's module.
+    """
+    stored = out / f"drawn-{hash_file(Path(watermark.__file__))[:16]}.json"
+    results = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
     for style, sizes in KINDS.items():
         for size in sizes:
+            if f"{style}, {size} px" in results:
+                continue
             pictures = list(draw_pictures(style, size))
             numbers = np.random.default_rng(size).integers(0, 256, len(pictures)).tolist()
             marked = [add_mark(p, n) for p, n in zip(pictures, numbers, strict=True)]
@@ -151,6 +158,7 @@ def measure_drawn(show: ProgressCallback) -> dict[str, Any]:
                 row["altered"][name] = describe(marks, numbers)
                 show(f"{style}, {size} px", done, len(ALTERED), name)
             results[f"{style}, {size} px"] = row
+            write_text_atomically(stored, json.dumps(results))
     return results
 
 
@@ -202,6 +210,30 @@ def describe_alarms(scores: dict[str, float]) -> dict[str, Any]:
         "highest_of_tuning_half": [round(float(score), 2) for score in tuned[:5]],
         "highest_held_out": [round(float(score), 2) for score in held_out[:5]],
     }
+
+
+def draw_table(drawn: dict[str, Any]) -> str:
+    """The table of docs/marks.md: a kind of picture a column."""
+    kinds = list(drawn)
+    lines = [f"| | {' | '.join(kinds)} |", "|--" * (len(kinds) + 1) + "|"]
+    counts = [str(drawn[kind]["pictures"]) for kind in kinds]
+    lines.append(f"| pictures | {' | '.join(counts)} |")
+    for name in ALTERED:
+        rows = [drawn[kind]["altered"][name] for kind in kinds]
+        cells = [f"{row['found']}, number {row['number_right']}" for row in rows]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    wrong = [sum(row["number_wrong"] for row in drawn[k]["altered"].values()) for k in kinds]
+    lines.append(f"| a wrong number read, of all | {' | '.join(map(str, wrong))} |")
+    ratios = [f"{drawn[kind]['psnr']:.1f} dB" for kind in kinds]
+    lines.append(f"| distance to the unmarked picture (PSNR) | {' | '.join(ratios)} |")
+    return "\n".join(lines)
+
+
+def write_table(table: str) -> None:
+    path = HERE.parent / "docs/marks.md"
+    start, end = "<!-- watermark -->\n", "\n<!-- /watermark -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(start)
+    write_text_atomically(path, before + start + table + end + rest.partition(end)[2])
 
 
 if __name__ == "__main__":

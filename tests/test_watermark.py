@@ -97,6 +97,14 @@ def test_a_picture_without_room_is_left_as_it_is_and_tiny_ones_carry_none(
     assert not find_mark(Image.new("RGB", (300, 200), "grey")).found
 
 
+def test_pictures_without_details_take_it_as_well() -> None:
+    ramp = np.tile(np.linspace(20, 230, 224)[:, None, None], (1, 224, 3)).astype(np.uint8)
+    for picture in (Image.new("RGB", (224, 224), (180, 140, 120)), Image.fromarray(ramp)):
+        assert find_mark(add_mark(picture, NUMBER)).number == NUMBER
+    white = Image.new("RGB", (224, 224), "white")
+    assert add_mark(white, NUMBER) == white  # no room
+
+
 def test_a_picture_with_a_border_and_a_large_one_are_looked_through(
     pictures: dict[Kind, Image.Image],
 ) -> None:

@@ -29,9 +29,10 @@ CELLS, BITS = 96, 8  # cells a side, and bits of a model's number
 SHARED = 0.5  # share of the cells that no number changes
 LEAST_SIZE = 96  # pixels a side: smaller pictures have no room for the pattern
 SHARED_TARGET, BIT_TARGET = 12.0, 5.0  # standard deviations of chance that are aimed at
-# Least and most strength, and the one that is tried first. The least moves a flat colour by one
-# grey level, here and there: less would be rounded away.
-GAIN, TRIED = (0.85, 2.2), 0.85
+GAIN, TRIED = (0.5, 2.2), 0.85  # least and most strength, and the one that is tried first
+# An illustration is in part of one flat colour, where less than a grey level is rounded away and
+# compression leaves nothing of what is faint: so it is given this strength at least.
+FLAT_GAIN, LEVEL, FLAT_SHARE = 0.85, 1.0, 0.2
 FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and what texture adds
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
 COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
@@ -143,7 +144,9 @@ def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
     before = _scores(grey) * wanted
     tried = _scores(grey + np.round(strength * _grow(unit * TRIED))) * wanted
     slope = np.maximum((tried - before) / TRIED, 1e-3)
-    gain = np.clip((target - before) / slope, *GAIN)
+    flat = np.mean(texture[grey < PAPER] < LEVEL) if (grey < PAPER).any() else 0.0
+    least = max(GAIN[0], FLAT_GAIN * min(float(flat) / FLAT_SHARE, 1))
+    gain = np.clip((target - before) / slope, least, GAIN[1])
     return (strength * _grow(unit * gain[groups])).astype(np.float32)
 
 
@@ -154,7 +157,7 @@ def _scores(grey: np.ndarray) -> np.ndarray:
     matrix = _growth()
     values = (matrix.T @ details @ matrix) * signs
     sums = np.bincount(groups.ravel(), values.ravel(), BITS + 1)
-    return sums / (details.std() * _energies() * CHANCE)
+    return sums / (max(float(details.std()), 1e-6) * _energies() * CHANCE)
 
 
 @cache

@@ -13,7 +13,8 @@ const BITS = 8;
 const SHARED = 0.5;
 const LEAST_SIZE = 96;
 const [SHARED_TARGET, BIT_TARGET] = [12, 5];
-const [LEAST_GAIN, MOST_GAIN, TRIED] = [0.85, 2.2, 0.85];
+const [LEAST_GAIN, MOST_GAIN, TRIED] = [0.5, 2.2, 0.85];
+const [FLAT_GAIN, LEVEL, FLAT_SHARE] = [0.85, 1, 0.2];
 const [FLAT, TEXTURE, MOST_TEXTURE] = [1, 0.12, 14];
 const [PAPER, FADE] = [250, 60];
 const [COARSE, EVEN, FINE, FELT] = [7, 9, 3, 6];
@@ -54,9 +55,14 @@ function makePattern(grey, number) {
   const { signs, groups } = layOutCells();
   const mean = blur(grey, FELT);
   const squares = blur(map(SIDE, (i) => grey.values[i] ** 2), FELT);
+  let [drawn, flat] = [0, 0]; // pixels that are not white, and those of one colour with others
   const strength = map(SIDE, (i) => {
     const room = clip((PAPER - grey.values[i]) / FADE, 0, 1);
     const texture = Math.sqrt(Math.max(squares.values[i] - mean.values[i] ** 2, 0));
+    if (grey.values[i] < PAPER) {
+      drawn += 1;
+      if (texture < LEVEL) flat += 1;
+    }
     return (FLAT + TEXTURE * Math.min(texture, MOST_TEXTURE)) * room;
   });
   const wanted = Array.from({ length: BITS + 1 }, (_, bit) =>
@@ -65,10 +71,12 @@ function makePattern(grey, number) {
   const trial = grow(map(CELLS, (i) => signs[i] * wanted[groups[i]] * TRIED));
   const after = score(map(SIDE, (i) =>
     grey.values[i] + roundToEven(strength.values[i] * trial.values[i])));
+  const least = Math.max(
+    LEAST_GAIN, FLAT_GAIN * Math.min(flat / Math.max(drawn, 1) / FLAT_SHARE, 1));
   const gains = wanted.map((sign, group) => {
     const slope = Math.max((sign * (after[group] - before[group])) / TRIED, 1e-3);
     const target = group === BITS ? SHARED_TARGET : BIT_TARGET;
-    return clip((target - sign * before[group]) / slope, LEAST_GAIN, MOST_GAIN);
+    return clip((target - sign * before[group]) / slope, least, MOST_GAIN);
   });
   const pattern = grow(map(CELLS, (i) => signs[i] * wanted[groups[i]] * gains[groups[i]]));
   return map(SIDE, (i) => strength.values[i] * pattern.values[i]);
@@ -81,7 +89,7 @@ function score(grey) {
   const cells = gather(details);
   const sums = new Float64Array(BITS + 1);
   cells.values.forEach((value, i) => (sums[groups[i]] += value * signs[i]));
-  const spread = deviate(details.values) * CHANCE;
+  const spread = Math.max(deviate(details.values), 1e-6) * CHANCE;
   return sums.map((sum, group) => sum / (spread * measureEnergies()[group]));
 }
 
