@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from collections.abc import Callable
@@ -132,3 +133,25 @@ def test_cells_and_pattern_are_those_that_other_programs_rely_on() -> None:
         if int(side) == golden["side"]:
             expected = np.array(golden["changes_in_row_50_from_50"])
             assert (delta[50, 50:80, 0] != expected).sum() <= 1  # one may be rounded otherwise
+
+
+ROOT = Path(__file__).parents[1]
+MEASURED = json.loads((ROOT / "benchmarks" / "watermark.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_written_of_the_watermark_is_what_was_measured() -> None:
+    path = ROOT / "benchmarks" / "watermark.py"
+    spec = importlib.util.spec_from_file_location("watermark_benchmark", path)
+    assert spec
+    assert spec.loader
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    page = (ROOT / "docs" / "marks.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- watermark -->\n")[2].partition("\n<!-- /watermark -->")[0]
+    assert table == benchmark.draw_table(MEASURED["drawn"])
+    assert MEASURED["threshold"] == THRESHOLD
+    for kind, row in MEASURED["drawn"].items():
+        assert row["unmarked_highest"] < THRESHOLD
+        for name in list(row["altered"])[:7]:  # what a mark has to survive
+            found = row["altered"][name]["found"]
+            assert found >= 0.995 * row["pictures"], f"{kind}, {name}"

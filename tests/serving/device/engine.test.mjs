@@ -9,7 +9,8 @@ import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const { PAGE, SOUNDS, GOLDEN } = process.env;
-const CLOSE = { picture: 2, bits: 0.01, seconds: 0.032, embedding: 2e-3, probability: 0.03 };
+// The voice encoder has 8 bits: floats that differ in their last digit may round to another of them.
+const CLOSE = { picture: 2, bits: 0.03, seconds: 0.032, embedding: 5e-3, probability: 0.03 };
 const load = (path) => import(pathToFileURL(`${PAGE}/${path}`));
 const cases = JSON.parse(await readFile(GOLDEN, "utf-8"));
 const { readWav } = await load("device/wav-reader.js");
