@@ -1,9 +1,8 @@
 """The watermark of drawn pictures: a faint pattern that says "generated", and by which model.
 
 The picture's frame is divided into 96 × 96 cells, each of which is made a little lighter or darker
-by a fixed pseudo-random sign. Three quarters of the strength go to cells that all pictures share:
-where the pattern is found, the picture was drawn. The other cells carry eight bits, the model's
-number. The signs are spread-spectrum (Cox et al., "Secure Spread Spectrum Watermarking for
+by a fixed pseudo-random sign. Half of the cells are the same in all pictures: where their pattern
+is found, the picture was drawn. The others carry eight bits, the model's number. The signs are spread-spectrum (Cox et al., "Secure Spread Spectrum Watermarking for
 Multimedia", 1997), and the strength is chosen with the picture known (Malvar and Florêncio,
 "Improved Spread Spectrum", 2003): no more than is needed, less where it would be seen.
 
@@ -54,7 +53,7 @@ class Mark:
 
     found: bool  # whether the picture carries the pattern
     score: float  # how far the best place stands out, in standard deviations of chance
-    number: int | None  # of the model that drew it; None where nothing was found
+    number: int | None  # of the model that drew it; None where nothing was found, or it cannot be read
 
 
 def add_mark(picture: Image, number: int) -> Image:
