@@ -2,9 +2,10 @@
 
 The picture's frame is divided into 96 × 96 cells, each of which is made a little lighter or darker
 by a fixed pseudo-random sign. Half of the cells are the same in all pictures: where their pattern
-is found, the picture was drawn. The others carry eight bits, the model's number. The signs are spread-spectrum (Cox et al., "Secure Spread Spectrum Watermarking for
-Multimedia", 1997), and the strength is chosen with the picture known (Malvar and Florêncio,
-"Improved Spread Spectrum", 2003): no more than is needed, less where it would be seen.
+is found, the picture was drawn. The others carry eight bits, the model's number. The signs are
+spread-spectrum (Cox et al., "Secure Spread Spectrum Watermarking for Multimedia", 1997), and the
+strength is chosen with the picture known (Malvar and Florêncio, "Improved Spread Spectrum", 2003):
+no more than is needed, less where it would be seen.
 
 `find_mark` looks for the pattern at all places and scales, so it survives a crop, another size and
 compression. Whoever knows the pattern can take it out: it helps honest people not to be misled,
@@ -53,7 +54,7 @@ class Mark:
 
     found: bool  # whether the picture carries the pattern
     score: float  # how far the best place stands out, in standard deviations of chance
-    number: int | None  # of the model that drew it; None where nothing was found, or it cannot be read
+    number: int | None  # of the model that drew it; None where it cannot be read
 
 
 def add_mark(picture: Image, number: int) -> Image:
