@@ -11,6 +11,7 @@ carry it.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ PROGRAM = "ort-wasm-simd-threaded.wasm"
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Pack the browser's runtime.").parse_args()
     shutil.rmtree(PACKED, ignore_errors=True)
     PACKED.mkdir()
     for name in MODULES:
