@@ -118,7 +118,7 @@ def main() -> None:
     print(json.dumps(results, indent=1))
     if given.write:
         write_text_atomically(STORED, json.dumps(results, indent=1) + "\n")
-        write_table(draw_table(results["drawn"]))
+        write_table(draw_table(results))
 
 
 def draw_pictures(style: str, size: int) -> Iterator[Image.Image]:
@@ -212,8 +212,9 @@ def describe_alarms(scores: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def draw_table(drawn: dict[str, Any]) -> str:
-    """The table of docs/marks.md: a kind of picture a column."""
+def draw_table(results: dict[str, Any]) -> str:
+    """The table of docs/marks.md, a kind of picture a column, and what is said of photographs."""
+    drawn, photographs = results["drawn"], results["photographs"]
     kinds = list(drawn)
     lines = [f"| | {' | '.join(kinds)} |", "|--" * (len(kinds) + 1) + "|"]
     counts = [str(drawn[kind]["pictures"]) for kind in kinds]
@@ -226,6 +227,8 @@ def draw_table(drawn: dict[str, Any]) -> str:
     lines.append(f"| a wrong number read, of all | {' | '.join(map(str, wrong))} |")
     ratios = [f"{drawn[kind]['psnr']:.1f} dB" for kind in kinds]
     lines.append(f"| distance to the unmarked picture (PSNR) | {' | '.join(ratios)} |")
+    alarms = f"{photographs['false_alarms']} of {photographs['photographs']:,}"
+    lines += ["", f"False alarms: the watermark was found in {alarms} photographs of people."]
     return "\n".join(lines)
 
 
