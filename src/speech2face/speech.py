@@ -14,14 +14,12 @@ from speech2face.deprecation import renamed
 from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audio
 from speech2face.name_suggestions import suggest
+from speech2face.noisy_speech import LOOKS, UnclearBlocks
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
 from speech2face.speech_selection import Candidates, Stretch
-from speech2face.voice_activity import CHUNK, detect_speech, measure_chunks
+from speech2face.speech_stretches import cut_stretches
+from speech2face.voice_activity import detect_speech, measure_chunks
 
-START, STAY = 0.4, 0.25  # probability at which speech begins, and above which it goes on
-LONGEST_PAUSE = 9  # chunks: pauses up to 0.29 s are kept, so that the voice stays natural
-EDGE = 3  # chunks kept before and after speech: soft onsets and endings
-LEAST_VOICED = 6  # chunks: less than 0.19 s is a knock or a note, not speech
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
 
 LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
@@ -31,6 +29,8 @@ MOST_DIGITS = 9  # of a speaker's number
 SPEECH_LEVEL = -26.0  # dBFS of the speech returned
 GREATEST_GAIN = 100.0  # +40 dB
 SILENCE = 10 ** (-70 / 20)  # RMS of the loudest chunk of a recording called silent
+
+UNCLEAR = "the speech was hard to tell from music or noise; the face is less sure"
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,7 @@ class _Recording:
     analysed_seconds: float
     clearest: list[Stretch]  # whoever speaks
     voices: Voices  # without speakers if nobody was told apart
+    unclear: bool  # whether only a second look found the speech
 
     def choose(self, wanted: str | int, max_seconds: float) -> Speech:
         """Raises UsageError where there is no such speaker."""
@@ -192,7 +193,7 @@ class _Recording:
             own = Candidates()
             own.add(self.voices.stretches[number - 1])
             chosen = own.choose(max_seconds)
-        warnings = self.stream.warnings
+        warnings = self.stream.warnings + ((UNCLEAR,) if self.unclear else ())
         if wanted == LONGEST and len(speakers) > 1:
             warnings += (f"{describe_speakers(speakers)}; only speaker 1 was used",)
         return Speech(
@@ -206,6 +207,22 @@ class _Recording:
         )
 
 
+class _FoundSpeech:
+    """The speech that was found in a recording, and by whom it is if people are told apart."""
+
+    def __init__(self, tell_apart: bool) -> None:
+        self.candidates, self.search = Candidates(), SpeakerSearch()
+        self.seconds = 0.0
+        self._tell_apart = tell_apart
+
+    def add(self, stretches: list[Stretch]) -> None:
+        """Take in the speech of the next block."""
+        self.candidates.add(stretches)
+        if self._tell_apart:
+            self.search.add(stretches)
+        self.seconds += sum(stretch.seconds for stretch in stretches)
+
+
 def _analyse(
     stream: AudioStream,
     max_seconds: float,
@@ -214,26 +231,45 @@ def _analyse(
     progress: Callable[[float], None] | None,
 ) -> _Recording:
     """Raises NoSpeechError, before anybody is told apart."""
-    candidates, search = Candidates(), SpeakerSearch()
+    found, unclear = _FoundSpeech(tell_apart), UnclearBlocks()
     first = position = round(stream.start * SAMPLE_RATE)
     loudest = 0.0
     for block, probabilities in detect_speech(stream):
         loudest = max(loudest, float(measure_chunks(block).max()))
-        stretches = _cut_stretches(block, probabilities, position)
-        candidates.add(stretches)
-        if tell_apart:
-            search.add(stretches)
+        found.add(cut_stretches(block, probabilities, position))
+        if found.seconds < min_seconds:
+            unclear.add(block, probabilities, position)
+        else:
+            unclear.clear()
         position += len(block)
         if progress:
             progress((position - first) / SAMPLE_RATE)
     analysed_seconds = (position - first) / SAMPLE_RATE
-    clearest = candidates.choose(max_seconds)
+    again = found.seconds < min_seconds <= analysed_seconds and loudest >= SILENCE
+    if again:
+        found = _look_again(found, unclear, tell_apart, min_seconds)
+    clearest = found.candidates.choose(max_seconds)
     seconds = sum(stretch.seconds for stretch in clearest)
     if seconds < min_seconds:
         reason = _reason(analysed_seconds, loudest, seconds, min_seconds)
         raise NoSpeechError(f"{stream.name}: {reason}")
-    voices = search.find(stream.channel_levels)
-    return _Recording(stream, analysed_seconds, clearest, voices)
+    voices = found.search.find(stream.channel_levels)
+    return _Recording(stream, analysed_seconds, clearest, voices, again)
+
+
+def _look_again(
+    before: _FoundSpeech, unclear: UnclearBlocks, tell_apart: bool, min_seconds: float
+) -> _FoundSpeech:
+    """The speech of the first look that finds enough; else the most that any found."""
+    most = before
+    for look in LOOKS:
+        found = _FoundSpeech(tell_apart)
+        for stretches in unclear.look_again(look):
+            found.add(stretches)
+        if found.seconds >= min_seconds:
+            return found
+        most = max(most, found, key=lambda each: each.seconds)
+    return most
 
 
 def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> str:
@@ -250,25 +286,6 @@ def _reason(analysed: float, loudest: float, seconds: float, needed: float) -> s
 def _floor(seconds: float) -> float:
     """Round down to tenths, so that too little does not read as enough."""
     return int(10 * seconds) / 10
-
-
-def _cut_stretches(block: np.ndarray, probabilities: np.ndarray, start: int) -> list[Stretch]:
-    """The stretches of speech in a block that begins at sample `start` of the recording."""
-    runs: list[list[int]] = []  # first and last chunk
-    for index in np.flatnonzero(probabilities >= STAY).tolist():
-        if runs and index - runs[-1][1] <= 1 + LONGEST_PAUSE:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    stretches = []
-    for first, last in runs:
-        inside = probabilities[first : last + 1]
-        if (inside >= START).sum() < LEAST_VOICED:
-            continue
-        first, last = max(first - EDGE, 0), last + 1 + EDGE
-        samples = block[first * CHUNK : last * CHUNK]
-        stretches.append(Stretch(start + first * CHUNK, samples.copy(), probabilities[first:last]))
-    return stretches
 
 
 def _segments(stretches: list[Stretch]) -> list[tuple[float, float]]:

@@ -47,7 +47,7 @@ def detect_speech(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np
             sound = np.concatenate([before, chunks.ravel()])
             probabilities = _judge(sound)[-len(chunks) :]
             for part in _quiet_parts(levels):
-                alone = _judge_alone(block[part.start * CHUNK : part.stop * CHUNK])
+                alone = judge_alone(block[part.start * CHUNK : part.stop * CHUNK])
                 probabilities[part] = np.maximum(probabilities[part], alone)
             yield block, probabilities
             before = sound[-(CONTEXT + WARM_UP * CHUNK) :]
@@ -86,7 +86,7 @@ def _slide(summary: Callable[..., np.ndarray], values: np.ndarray, beyond: float
     return summary(sliding_window_view(padded, DIP), axis=1)
 
 
-def _judge_alone(sound: np.ndarray) -> np.ndarray:
+def judge_alone(sound: np.ndarray) -> np.ndarray:
     """A piece of sound (n,) as if it were all of a recording → probabilities (k,)."""
     chunks = split_chunks(sound) * _gain(measure_chunks(sound))
     return _judge(np.pad(chunks.ravel(), (CONTEXT, 0)))
