@@ -22,6 +22,10 @@ NOISE_FROM = 6_000.0  # Hz: carriers above are noise
 SMOOTH, ORDER = 50.0, 4  # Hz and order of the envelopes' Butterworth filter
 SHELF_FROM, SHELF = 2_000.0, 6.0  # Hz, dB: high frequencies are raised before
 PEAK = 10 ** (-3 / 20)  # of what comes out
+KNEE = 0.5  # of full scale: from there on louder sound is limited
+BLOCK = 4096  # samples of which transforms are multiples
+ENVELOPE_TO = 300.0  # Hz: of envelopes nothing is left above, it is 60 dB down
+OVERSAMPLED = 4  # times, the magnitude of a band
 EDGE = 0.25  # of a band's width, in octaves: how far it reaches into the next
 
 
@@ -30,7 +34,7 @@ class ChannelVocoder:
     """`bend` is by how much of the whole range the carriers are moved at most, in the middle."""
 
     name: str
-    bend: tuple[float, float] = (0.04, 0.1)
+    bend: tuple[float, float]
 
     def __call__(self, samples: np.ndarray, seed: int) -> np.ndarray:
         content = zlib.crc32(np.ascontiguousarray(samples, np.float32).tobytes())
@@ -52,42 +56,74 @@ class ChannelVocoder:
 
 
 def vocode(samples: np.ndarray, edges: np.ndarray, phases: np.random.Generator) -> np.ndarray:
-    """Sound (n,) at 16 kHz → as much, float32 within ±`PEAK`, as loud as it was where that fits.
+    """Sound (n,) at 16 kHz → as much, float32 within ±`PEAK`, as loud as its bands were.
 
     `edges` (BANDS + 1,) are where the carriers' bands begin and end, Hz; `phases` draws theirs.
     """
     count = len(samples)
-    size = 1 << (count + SAMPLE_RATE // 8 - 1).bit_length()  # room for the filters to ring out
-    spectrum = np.fft.rfft(samples.astype(np.float64), size)
+    size = -(-(count + SAMPLE_RATE // 8) // BLOCK) * BLOCK  # room for the filters to ring out
+    given = np.fft.rfft(samples.astype(np.float64), size)
     hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    spectrum *= 10 ** (SHELF / 20 / (1 + (SHELF_FROM / np.maximum(hertz, 1.0)) ** 4))
     place = _to_place(hertz)
-    smooth = 1 / np.sqrt(1 + (hertz / SMOOTH) ** (2 * ORDER))
-    times = np.arange(count) / SAMPLE_RATE
-    sound = np.zeros(count)
+    raised = given * 10 ** (SHELF / 20 / (1 + (SHELF_FROM / np.maximum(hertz, 1.0)) ** 4))
+    tones = np.zeros(size, complex)  # spectrum of what turns one way; its real part is heard
+    noise = np.zeros(size)
     for band in range(BANDS):
         weight = _window(place, band / BANDS, (band + 1) / BANDS)
-        envelope = _find_envelope(spectrum * weight, size, smooth)[:count]
+        envelope = _find_envelope(raised * weight, size)
         middle = np.sqrt(edges[band] * edges[band + 1])
         if middle < NOISE_FROM:
-            carrier = np.sqrt(2) * np.sin(2 * np.pi * (middle * times + phases.uniform()))
+            _add_tone(tones, envelope, middle, phases.uniform())
         else:
-            carrier = _make_noise(phases, size, _window(place, *_to_place(edges[band : band + 2])))
-            carrier = carrier[:count]
-        sound += envelope * carrier
-    before, after = (np.sqrt(np.square(x, dtype=np.float64).sum()) for x in (samples, sound))
-    sound *= before / max(after, 1e-12)
-    return (sound * min(1.0, PEAK / max(abs(sound).max(), 1e-12))).astype(np.float32)
+            width = _window(place, *_to_place(edges[band : band + 2]))
+            noise += np.fft.irfft(envelope, size) * _make_noise(phases, size, width)
+    sound = (np.sqrt(2) * np.fft.ifft(tones).real + noise)[:count]
+    before = np.fft.irfft(given * _window(place, 0, 1), size)[:count]  # what lies in the bands
+    loudness, made = (np.sqrt(np.square(x).sum()) for x in (before, sound))
+    return limit(sound * loudness / max(made, 1e-12)).astype(np.float32)
 
 
-def _find_envelope(spectrum: np.ndarray, size: int, smooth: np.ndarray) -> np.ndarray:
-    """A band's spectrum → its envelope (size,): rectified, then smoothed, 0 or more."""
-    rectified = np.abs(np.fft.irfft(spectrum, size))
-    return np.maximum(np.fft.irfft(np.fft.rfft(rectified) * smooth, size), 0)
+def limit(sound: np.ndarray) -> np.ndarray:
+    """Above `KNEE` louder and louder sound is pressed together, so that none exceeds `PEAK`."""
+    above = np.abs(sound) - KNEE
+    pressed = KNEE + (PEAK - KNEE) * np.tanh(np.maximum(above, 0) / (PEAK - KNEE))
+    return np.where(above > 0, np.copysign(pressed, sound), sound)
+
+
+def _find_envelope(spectrum: np.ndarray, size: int) -> np.ndarray:
+    """A band's spectrum → that of its envelope, up to `ENVELOPE_TO`: rectified, then smoothed.
+
+    The magnitude of the analytic signal, at as few samples as hold it, is what a rectifier and a
+    low-pass filter find of a narrow band.
+    """
+    inside = np.flatnonzero(spectrum)
+    spacing = SAMPLE_RATE / size
+    bins = int(ENVELOPE_TO / spacing)
+    if not len(inside):
+        return np.zeros(bins, complex)
+    first, last = inside[0], inside[-1] + 1
+    few = size // 2  # samples
+    while few % 2 == 0 and few // 2 >= max(2 * bins, OVERSAMPLED * (last - first)):
+        few //= 2
+    magnitude = np.abs(np.fft.ifft(spectrum[first:last], few))
+    smooth = 1 / np.sqrt(1 + (np.arange(bins) * spacing / SMOOTH) ** (2 * ORDER))
+    return np.fft.rfft(magnitude)[:bins] * smooth
+
+
+def _add_tone(tones: np.ndarray, envelope: np.ndarray, hertz: float, phase: float) -> None:
+    """To a spectrum (size,) add a tone that the envelope, a spectrum of its own, makes loud."""
+    middle = round(hertz * len(tones) / SAMPLE_RATE)
+    places = np.arange(1 - len(envelope), len(envelope)) + middle
+    both = np.concatenate([envelope[:0:-1].conj(), envelope])
+    tones[places % len(tones)] += both * np.exp(2j * np.pi * phase)
 
 
 def _make_noise(random: np.random.Generator, size: int, weight: np.ndarray) -> np.ndarray:
-    noise = np.fft.irfft(np.fft.rfft(random.normal(size=size)) * weight, size)
+    """Noise (size,) of a band, RMS 1."""
+    inside = np.flatnonzero(weight)
+    spectrum = np.zeros(len(weight), complex)
+    spectrum[inside] = weight[inside] * (random.normal(size=(len(inside), 2)) @ [1, 1j])
+    noise = np.fft.irfft(spectrum, size)
     return noise / max(np.sqrt(np.mean(noise**2)), 1e-12)
 
 
