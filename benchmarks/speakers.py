@@ -12,8 +12,8 @@ Count: whether as many people are found as speak. Diarisation error: the share o
 speak that is missed, given to nobody's voice, or to another's, without .25 s around each beginning
 and end of a turn (NIST's collar); the reference is the speech found in what each person says alone.
 Distance: between the face embedding that is drawn and that of the person who is most in it, heard
-alone; "blended" is with nobody told apart. Who is drawn should speak for the longest time, or no
-more than a tenth less. Intervals are 95 %, by the bootstrap over recordings.
+alone, ten seconds of each; "blended" is with nobody told apart. Who is drawn should speak for the
+longest time, or no more than a tenth less. Intervals are 95 %, by the bootstrap over recordings.
 Half an hour on 2 cores. --write stores benchmarks/speakers.json.
 """
 
@@ -40,6 +40,7 @@ from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import bootstrap_people, bootstrap_statistic
 from speech2face.reconstruct import Speech2Face, load
 from speech2face.speech import find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 
 STORED = Path(__file__).parent / "speakers.json"
 SOURCES = "pairs", "ravdess", "voices"
@@ -194,13 +195,13 @@ class Result:
 def examine(mixture: Mixture, network: Speech2Face, rng: np.random.Generator) -> Result:
     """Tell the people of a recording apart, and draw the one who speaks most."""
     count = len(mixture.people)
-    speech = find_speech(mixture.read())
+    speech = find_speech(mixture.read(), max_seconds=WINDOW_SECONDS)
     length = -(-mixture.voices.shape[1] // round(FRAME * SAMPLE_RATE))
     truth = np.zeros((count, length), bool)
     for who in range(count):
         try:
-            alone = find_speech(mixture.read(who), max_seconds=1e6, speaker="anyone")
-            truth[who] = mark(alone.segments, length)
+            alone = find_speech(mixture.read(who)).speakers
+            truth[who] = mark([span for each in alone for span in each.segments], length)
         except NoSpeechError:
             pass
     counted = np.ones(length, bool)
@@ -222,11 +223,11 @@ def examine(mixture: Mixture, network: Speech2Face, rng: np.random.Generator) ->
     )
     distances: dict[str, Any] = {}
     if count > 1:
-        blended = find_speech(mixture.read(), speaker="anyone")
+        blended = find_speech(mixture.read(), max_seconds=WINDOW_SECONDS, speaker="anyone")
         for name, used in (("blended", blended), ("apart", speech)):
             held = (truth & mark(used.segments, length)).sum(axis=1)
             who = int(held.argmax())
-            alone = find_speech(mixture.read(who), speaker="anyone")
+            alone = find_speech(mixture.read(who), max_seconds=WINDOW_SECONDS, speaker="anyone")
             faces = [network.embed(each).decoded_embedding for each in (used, alone)]
             distances[name] = float(np.linalg.norm(faces[0] - faces[1]))
             spoken = truth.sum(axis=1)

@@ -290,6 +290,40 @@ def test_of_two_people_each_can_be_drawn(tmp_path: Path) -> None:
     assert "an audit is of one person" in refuse(2, "audit", path, "--speaker", "all")
 
 
+def test_several_recordings_of_one_person_give_one_face(tmp_path: Path, out: Path) -> None:
+    middle = len(speak()) // 2
+    paths = [tmp_path / "monday.wav", tmp_path / "friday.wav"]
+    for path, part in zip(paths, (speak()[:middle], speak()[middle:]), strict=True):
+        path.write_bytes(wav(part))
+    done = succeed("reconstruct", "--together", *paths, "--out-dir", out, "--json")
+    (row,) = read_rows(done)
+    assert [each["input"] for each in row["recordings"]] == [str(path) for path in paths]
+    assert row["speech_seconds"] == pytest.approx(
+        sum(each["speech_seconds"] for each in row["recordings"]), abs=0.01
+    )
+    assert row["output"] == str(out / "monday.together.face.png")
+    assert [path.name for path in out.iterdir()] == ["monday.together.face.png"]
+    (voice,) = read_rows(succeed("embed", "--together", *paths))
+    assert len(voice["recordings"]) == 2
+    (audit,) = read_rows(succeed("audit", "--together", *paths, "--json"))
+    assert audit["recordings"] == voice["recordings"]
+    odd = succeed(
+        "reconstruct", "--together", *paths, EXAMPLES / "george.flac", "--out-dir", out, "--force"
+    )
+    assert "george.flac does not sound like the person of the other recordings" in odd.stderr
+    assert f"{paths[1]}: used" in odd.stderr
+    silent = tmp_path / "silent.wav"
+    silent.write_bytes(wav(np.zeros(3 * RATE)))
+    assert "silent.wav: silence" in refuse(
+        4, "reconstruct", "--together", *paths, silent, cwd=tmp_path
+    )
+    assert "gone.wav" in refuse(3, "audit", "--together", *paths, tmp_path / "gone.wav")
+    assert "add --together" in refuse(2, "audit", *paths)
+    for options in (["--speaker", "2"], ["--from", "1"], ["--track", "1"]):
+        assert "not with --together" in refuse(2, "embed", "--together", *paths, *options)
+    assert "not with --together" in refuse(2, "audit", "--together", *paths, "--original", paths[0])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

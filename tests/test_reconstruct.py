@@ -13,6 +13,7 @@ import speech2face
 from helpers.sounds import EXAMPLES, example_speech, music
 from speech2face import Reconstruction, Speech2Face
 from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.media import load_audio
 from speech2face.pictures import MOST_SAMPLES
 
 
@@ -169,7 +170,7 @@ def test_a_part_of_a_recording(model: Speech2Face, recording: Path) -> None:
     speech = face.voice.speech
     assert 1 <= speech.segments[0][0] < speech.segments[-1][1] <= 4
     assert speech.analysed_seconds == 3
-    with pytest.raises(UsageError, match="go with a recording"):
+    with pytest.raises(UsageError, match="go with one recording"):
         model.embed(speech, start=1)
     with pytest.raises(UsageError, match="no track 2"):
         model.embed(recording, track=2)
@@ -253,3 +254,13 @@ def test_public_names() -> None:
 
 def _bytes(picture) -> bytes:
     return picture.tobytes()
+
+
+def test_more_than_ten_seconds_are_heard_in_windows_of_ten(model: Speech2Face) -> None:
+    voices = [load_audio(path).samples for path in sorted(EXAMPLES.glob("*.flac"))[:5]]
+    speech = np.concatenate(voices)[None, : 25 * 16_000]
+    windows = [model.encode(speech[:, at : at + 160_000]) for at in (0, 120_000, 240_000)]
+    for pooled, *each in zip(model.encode(speech), *windows, strict=True):
+        np.testing.assert_allclose(pooled, np.mean(each, axis=0), rtol=1e-5, atol=1e-7)
+    _, covariance, _, _ = model.encode(speech[:, :160_000])
+    np.testing.assert_allclose(model.encode(speech)[1], covariance, rtol=1e-6)

@@ -29,6 +29,7 @@ class Input:
     name: str  # a path, or "-"
     place: Path = Path()  # its path below the folder where the outputs go
     error: UsageError | UnreadableMediaError | None = None
+    parts: tuple[Input, ...] = ()  # where they are several recordings of one person
 
     @property
     def source(self) -> str | Path:
@@ -143,6 +144,21 @@ def _is_recording(path: str, own_ending: str) -> bool:
     return Path(path).suffix.lower() in SUFFIXES and (
         os.path.isfile(path) or not os.path.exists(path)
     )
+
+
+def join_inputs(inputs: Sequence[Input]) -> Input:
+    """Make one input of several recordings of one person; its outputs are called NAME.together.
+
+    Raises the error of the first that leads to no recording.
+    """
+    for item in inputs:
+        if item.error:
+            raise item.error
+    first, count = inputs[0], len(inputs) - 1
+    if not count:
+        return first
+    place = first.place.with_name(f"{first.place.stem}.together{first.place.suffix}")
+    return Input(f"{first.name} and {count} more", place, parts=tuple(inputs))
 
 
 def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[str, Path]:

@@ -21,11 +21,13 @@ from speech2face.check_numbers import check_rows, check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import check_hair, draw_faces
+from speech2face.joined_speech import find_joined_speech
 from speech2face.media import AudioSource
 from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import LONGEST, Speech, find_speech
+from speech2face.speech_windows import cut_windows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -134,7 +136,7 @@ class Speech2Face:
 
     def embed(
         self,
-        source: AudioSource | Speech,
+        source: AudioSource | Speech | list[AudioSource],
         *,
         start: float = 0.0,
         end: float | None = None,
@@ -145,24 +147,29 @@ class Speech2Face:
         """Find the speech in `source` → the Gaussian over face embeddings that it suggests.
 
         `source` is a path, "-" (standard input), the bytes of a media file, (samples, sample rate
-        in Hz), or a `Speech` that was found already. Only the part from `start` to `end` is
-        listened to, in seconds of the recording; `track` chooses among the sound tracks of a file,
-        from 1. Of several people `speaker` chooses, as in `find_speech`: "longest" is who speaks
-        most, a number one of them. They do not go with a `Speech`, of which `find_each_speaker`
-        gives one for each person. `progress` is called with how many seconds of the recording have
-        been listened to.
+        in Hz), a list of several such recordings of one person, which `find_joined_speech` joins,
+        or a `Speech` that was found already. Only the part from `start` to `end` is listened to, in
+        seconds of a single recording; `track` chooses among the sound tracks of a file, from 1. Of
+        several people `speaker` chooses, as in `find_speech`: "longest" is who speaks most, a
+        number one of them. They do not go with a `Speech`, of which `find_each_speaker` gives one
+        for each person. `progress` is called with how many seconds have been listened to.
 
         Raises UnreadableMediaError, NoSpeechError, and UsageError where the recording has no such
         part, track or speaker.
         """
-        if not isinstance(source, Speech):
+        if isinstance(source, Speech | list) and (start or end is not None or track is not None):
+            raise UsageError(
+                "start, end and track go with one recording, not with several or with speech found "
+                "in it."
+            )
+        if isinstance(source, list):
+            speech = find_joined_speech(source, speaker=speaker, progress=progress)
+        elif not isinstance(source, Speech):
             speech = find_speech(
                 source, start=start, end=end, track=track, speaker=speaker, progress=progress
             )
-        elif start or end is not None or track is not None or speaker != LONGEST:
-            raise UsageError(
-                "start, end, track and speaker go with a recording, not with speech found in it."
-            )
+        elif speaker != LONGEST:
+            raise UsageError("speaker goes with a recording, not with speech found in it.")
         else:
             speech = source
         mean, covariance, prior_mean, decoded = (x[0] for x in self.encode(speech.samples[None]))
@@ -174,14 +181,16 @@ class Speech2Face:
         """Speech (B, samples) at 16 kHz, 0.5 s or longer → mean (B, D), covariance (B, D, D),
         prior mean (B, D) and decoded embedding (B, D), as in `VoiceEmbedding`.
 
-        Raises UsageError where the numbers are of another shape, are not finite, or are less than
-        0.1 s of sound.
+        Of more than 10 s they are means over windows of 10 s (`speech_windows.py`). Raises
+        UsageError where the numbers are of another shape, are not finite, or are less than 0.1 s of
+        sound.
         """
         speech = check_rows("waveforms", waveforms, least=LEAST_SAMPLES)
         if not len(speech):
             raise UsageError("waveforms is empty; give at least one.")
-        outputs = self._encoder.run(None, {"waveform": speech})
-        mean, covariance, prior_mean, unshrunk = (np.asarray(output) for output in outputs)
+        heard = [self._encoder.run(None, {"waveform": window}) for window in cut_windows(speech)]
+        outputs = (np.mean(windows, axis=0) for windows in zip(*heard, strict=True))
+        mean, covariance, prior_mean, unshrunk = outputs
         return mean, covariance, prior_mean, _go_out(prior_mean, unshrunk, self.card.typical)
 
     def decode(
@@ -202,7 +211,7 @@ class Speech2Face:
 
     def reconstruct(
         self,
-        source: AudioSource | Speech,
+        source: AudioSource | Speech | list[AudioSource],
         *,
         samples: int = 0,
         seed: int = 0,

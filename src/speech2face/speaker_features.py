@@ -7,6 +7,8 @@ CAM++ (Wang et al., 2023) tells people apart best, and is computed alone here.
 from __future__ import annotations
 
 import functools
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +48,27 @@ class SpeakerFeatures:
         return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
 
 
-@functools.cache
 def open_speaker_features() -> SpeakerFeatures:
     """Open the speaker features of the model in the package, once. Raises ModelError."""
+    with _OPENING:
+        return _open()
+
+
+def open_early() -> None:
+    """Begin to open it in another thread, while something else is loaded."""
+
+    def work() -> None:
+        with suppress(ModelError):  # raised where it is needed
+            open_speaker_features()
+
+    threading.Thread(target=work, name="opening").start()
+
+
+_OPENING = threading.Lock()  # held while one thread opens it for all
+
+
+@functools.cache
+def _open() -> SpeakerFeatures:
     return SpeakerFeatures()
 
 

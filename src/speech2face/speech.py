@@ -1,10 +1,10 @@
-"""A recording becomes the up to ten seconds of it in which someone speaks most clearly."""
+"""A recording becomes the up to a minute of it in which someone speaks most clearly."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from speech2face.voice_activity import detect_speech, measure_chunks
 
 CROSSFADE = 80  # samples, 5 ms, where two stretches are joined
 
+MOST_SECONDS = 60.0  # of speech that are used, where nothing else is asked for
 LONGEST, ANYONE = "longest", "anyone"  # whose speech is chosen, beside numbers
 ALL = "all"  # each speaker's, of which `find_each_speaker` finds the speech
 MOST_DIGITS = 9  # of a speaker's number
@@ -43,10 +44,12 @@ class SpeechFacts:
     warnings: tuple[str, ...]  # what was wrong with the sound, a sentence each
     speakers: tuple[Speaker, ...]  # who speaks, who speaks most first; empty if nobody looked
     speaker: int | None  # the number of whose speech it is; None if nobody looked
+    # What each gave, where they are several: `segments` and `speakers` are of each then.
+    recordings: tuple[RecordingFacts, ...] = field(default=(), kw_only=True)
 
     def as_json(self) -> dict[str, Any]:
         """The facts by their names, times to a thousandth of a second."""
-        return {
+        facts = {
             "speech_seconds": round(self.speech_seconds, 3),
             "analysed_seconds": round(self.analysed_seconds, 3),
             "segments": [[round(start, 3), round(end, 3)] for start, end in self.segments],
@@ -54,6 +57,20 @@ class SpeechFacts:
             "speakers": [speaker.as_json() for speaker in self.speakers],
             "speaker": self.speaker,
         }
+        if self.recordings:
+            facts["recordings"] = [recording.as_json() for recording in self.recordings]
+        return facts
+
+
+@dataclass(frozen=True)
+class RecordingFacts(SpeechFacts):
+    """What was used of one of several recordings."""
+
+    input: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts by their names, times to a thousandth of a second."""
+        return {"input": self.input, **super().as_json()}
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class Speech(SpeechFacts):
 def find_speech(
     source: AudioSource | AudioStream,
     *,
-    max_seconds: float = 10.0,
+    max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
     start: float = 0.0,
     end: float | None = None,
@@ -84,9 +101,10 @@ def find_speech(
     Where several people speak, `speaker` chooses: "longest" is who speaks most, with a warning; a
     number, from 1, is one of them in the order of how long they speak; with "anyone" nobody is told
     apart, which saves time where one person is known to speak.
-    Of a recording longer than 32 s, what is about equally clear is chosen for sounding like the
-    rest of its speech. Speech counts with its soft edges and short pauses. `progress` is called
-    with how many seconds have been listened to.
+    More than 10 s are taken only of what is about as clear as the clearest. Of a recording longer
+    than 32 s, what is about equally clear is chosen for sounding like the rest of its speech.
+    Speech counts with its soft edges and short pauses. `progress` is called with how many seconds
+    have been listened to.
 
     Raises NoSpeechError where there are not `min_seconds` of speech, UnreadableMediaError where
     there is nothing to listen to, ModelError where the detector is not installed properly,
@@ -103,7 +121,7 @@ def find_speech(
 def find_each_speaker(
     source: AudioSource | AudioStream,
     *,
-    max_seconds: float = 10.0,
+    max_seconds: float = MOST_SECONDS,
     min_seconds: float = 0.5,
     start: float = 0.0,
     end: float | None = None,
@@ -294,16 +312,23 @@ def _segments(stretches: list[Stretch]) -> list[tuple[float, float]]:
 
 def _join(stretches: list[Stretch]) -> np.ndarray:
     """The stretches one after the other, cross-faded where something between them is left out."""
-    joined = stretches[0].samples.copy()
-    fade = np.linspace(0, 1, CROSSFADE, dtype=np.float32)
+    joined = stretches[0].samples
     for before, after in itertools.pairwise(stretches):
-        following = after.samples
-        if before.end < after.start:
-            joined[-CROSSFADE:] *= 1 - fade
-            joined[-CROSSFADE:] += following[:CROSSFADE] * fade
-            following = following[CROSSFADE:]
-        joined = np.concatenate([joined, following])
+        follow = crossfade if before.end < after.start else _append
+        joined = follow(joined, after.samples)
     return joined
+
+
+def crossfade(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Join two sounds; the last 5 ms of the one fade into the first of the other."""
+    length = min(CROSSFADE, len(before), len(after))
+    fade = np.linspace(0, 1, length, dtype=np.float32)
+    both = before[-length:] * (1 - fade) + after[:length] * fade
+    return np.concatenate([before[:-length], both, after[length:]])
+
+
+def _append(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.concatenate([before, after])
 
 
 def _level(samples: np.ndarray) -> np.ndarray:

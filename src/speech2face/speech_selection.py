@@ -12,6 +12,7 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.voice_activity import CHUNK, split_chunks
 
 KEPT_SECONDS = 120.0  # of candidates, whatever the length of the recording
+ENOUGH_SECONDS = 10.0  # beyond which nothing much less clear than the best is taken
 EQUAL = 0.15  # stretches less clear than the best by no more than this are about equally clear
 PIECE = 94  # chunks, 3 s: what a long stretch is cut into where several people may speak
 FAR, FAR_COST = 6.0, 0.02  # dB below the loudest, and what each dB beyond costs: someone far away
@@ -114,20 +115,23 @@ class Candidates:
     def choose(self, seconds: float) -> list[Stretch]:
         """The best that together last at most `seconds`, in time order.
 
-        The last one chosen is cut to its clearest part.
+        The last one chosen is cut to its clearest part. What is not about as clear as the best is
+        chosen only up to `ENOUGH_SECONDS`.
         """
-        chosen, room = [], int(seconds * SAMPLE_RATE)
-        for stretch in self._rank():
+        chosen, taken = [], 0
+        for stretch, clear in self._rank():
+            most = seconds if clear else min(seconds, ENOUGH_SECONDS)
+            room = int(most * SAMPLE_RATE) - taken
+            if chosen and room < SAMPLE_RATE // 2:
+                break
             if len(stretch.samples) > room:
                 stretch = _clearest_part(stretch, room)
             chosen.append(stretch)
-            room -= len(stretch.samples)
-            if room < SAMPLE_RATE // 2:
-                break
+            taken += len(stretch.samples)
         return sorted(chosen, key=lambda s: s.start)
 
-    def _rank(self) -> list[Stretch]:
-        """Best first."""
+    def _rank(self) -> list[tuple[Stretch, bool]]:
+        """Best first, and whether each is about as clear as the clearest."""
         if not self._kept:
             return []
         loudest = _loud_level(self._kept, 0.0 if self._blocks == 1 else 0.1)
@@ -142,7 +146,8 @@ class Candidates:
             difference = self._kept[index].voice - usual
             return False, float(difference @ difference)
 
-        return [self._kept[index] for index in sorted(range(len(self._kept)), key=key)]
+        order = sorted(range(len(self._kept)), key=key)
+        return [(self._kept[index], quality[index] >= least) for index in order]
 
 
 def _loud_level(stretches: list[Stretch], share: float) -> float:

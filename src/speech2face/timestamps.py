@@ -6,6 +6,7 @@ import re
 
 from speech2face.errors import UsageError
 
+MOST_NAMED = 8  # parts of a recording
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d+):([0-5]?\d)|(\d+)):([0-5]?\d(?:\.\d*)?)", re.ASCII)
 
@@ -38,6 +39,9 @@ def describe_part(
 ) -> str:
     """Words for the part used of a recording that was analysed for `analysed` s from `start` on."""
     used = ", ".join(f"{format_time(a)}–{format_time(b)}" for a, b in segments)
+    if len(segments) > MOST_NAMED:
+        spread = f"{format_time(segments[0][0])}–{format_time(segments[-1][1])}"
+        used = f"{len(segments)} parts of {spread}"
     whole = format_time(analysed, 1 if analysed < 60 else 0)
     if start:
         whole = f"{format_time(start)}–{format_time(start + analysed)}"

@@ -195,7 +195,9 @@ def test_a_clip_of_which_the_process_died_twice_is_refused(table, tmp_path, monk
 
     with monkeypatch.context() as patched:
         patched.setattr(pipeline.Worker, "work", die)
-        patched.setattr(Spool, "mark_survived", lambda *_: None)  # a process that is dead does nothing
+        patched.setattr(
+            Spool, "mark_survived", lambda *_: None
+        )  # a process that is dead does nothing
         for _ in range(2):
             with pytest.raises(Killed):
                 prepare(clips, Stages(table.parent), tmp_path / "set", be_silent)

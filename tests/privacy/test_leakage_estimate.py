@@ -145,7 +145,7 @@ def test_what_was_not_heard_is_not_stated():
 
 
 def test_sex_is_one_bit_at_most_and_no_more_than_the_whole():
-    faces = FaceCovariance(np.eye(SIZE), 0.9 * np.eye(SIZE), 0.1)
+    faces = FaceCovariance(np.eye(SIZE), 0.9 * np.eye(SIZE), 1e-6)
     first, second = np.eye(SIZE)[:2]
     calibration = Calibration(sex_axis=tuple(8 * first), age_axis=tuple(second))
     apart = 3 * first

@@ -44,6 +44,14 @@ def parse_speaker(speaker: str) -> str | int:
     return parse_speaker(speaker, "--speaker")
 
 
+def check_together(part: tuple[float, float | None], track: int | None, whom: str | int) -> None:
+    """Refuse options that do not go with --together. Raises UsageError."""
+    if part != (0.0, None) or track or whom != "longest":
+        raise UsageError(
+            "--from, --to, --track and --speaker go with one recording, not with --together."
+        )
+
+
 def parse_part(since: str | None, until: str | None) -> tuple[float, float | None]:
     """--from and --to → where to listen, s."""
     from speech2face.timestamps import parse_time

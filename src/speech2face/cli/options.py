@@ -64,6 +64,14 @@ SpeakerChoice = Annotated[
         "each of them, and a number is one of them, counted from 1 by how long they speak.",
     ),
 ]
+Together = Annotated[
+    bool,
+    typer.Option(
+        "--together",
+        help="Take all inputs for recordings of one person, and make one result of them. Of each "
+        "the speech of who speaks most is used.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 AllFiguresAsJson = Annotated[
     bool, typer.Option("--json", help="Print all figures as one JSON object.")

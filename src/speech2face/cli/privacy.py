@@ -11,6 +11,7 @@ import typer
 
 from speech2face.cli.argument_values import (
     check_skipping,
+    check_together,
     find_inputs,
     find_one,
     parse_part,
@@ -24,6 +25,7 @@ from speech2face.cli.options import (
     SkipExisting,
     SpeakerChoice,
     To,
+    Together,
     Track,
 )
 from speech2face.cli.recordings import report_used_speech
@@ -35,6 +37,7 @@ from speech2face.runtime import limit_blas_threads
 if TYPE_CHECKING:
     from speech2face.batch import ReadingProgress
     from speech2face.inputs import Input
+    from speech2face.media import AudioSource
 
 
 def anonymise(
@@ -140,11 +143,12 @@ def anonymise(
 
 
 def audit(
-    recording: Annotated[
-        str | None,
+    recordings: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="RECORDING",
-            help="Recording to audit. - is standard input. Give either this or --pairs.",
+            help="Recording to audit, or with --together several recordings of one person. - is "
+            "standard input. Give either this or --pairs.",
         ),
     ] = None,
     out: Annotated[
@@ -204,6 +208,7 @@ def audit(
     until: To = None,
     track: Track = None,
     speaker: SpeakerChoice = "longest",
+    together: Together = False,
     model: ModelName = "default",
     seed: Annotated[
         int,
@@ -230,15 +235,20 @@ def audit(
     speaker. With --pairs it audits a population before and after each anonymiser, against three
     attackers, which takes minutes for each.
     """
-    if (recording is None) == (not pairs):
+    given = recordings or []
+    if bool(given) == bool(pairs):
         raise UsageError("give a recording, or --pairs and a folder.")
+    if len(given) > 1 and not together:
+        raise UsageError(
+            "an audit is of one recording; add --together if these are recordings of one person."
+        )
     start, end = parse_part(since, until)
     whom = parse_speaker(speaker)
     if whom == "all":
         raise UsageError("an audit is of one person; give --speaker longest or a number.")
     if pairs:
-        if start or end is not None or track or whom != "longest":
-            raise UsageError("--from, --to, --track and --speaker go with a recording.")
+        if start or end is not None or track or whom != "longest" or together:
+            raise UsageError("--from, --to, --track, --speaker and --together go with a recording.")
         if original:
             raise UsageError("--original goes with a recording.")
         print(
@@ -251,11 +261,12 @@ def audit(
         raise UsageError("--provenance goes with --out, the page that it is put on.")
     if voices or costs:
         raise UsageError("--voices and --costs go with --pairs.")
-    if recording == original == "-":
+    if original == "-" and "-" in given:
         raise UsageError("only one of RECORDING and --original can be standard input.")
     if method and len(method) > 1:
         raise UsageError("one recording is disguised by one --method.")
     limit_blas_threads()
+    from speech2face.inputs import join_inputs
     from speech2face.model_folders import find_model
     from speech2face.privacy.anonymisers import load_anonymiser
     from speech2face.privacy.audit_recording import audit_recording, describe_audit
@@ -264,11 +275,21 @@ def audit(
 
     if out:
         check_page(out, force)
-    source, used_model = find_one(recording or ""), find_model(model)
+    name = given[0]
+    if together:
+        check_together((start, end), track, whom)
+        if original is not None:
+            raise UsageError("--original goes with one recording, not with --together.")
+        item = join_inputs(find_inputs(given))
+        name = item.name
+        sources: list[AudioSource] = [one.source for one in item.parts or (item,)]
+    else:
+        sources = [find_one(name)]
+    used_model = find_model(model)
     plain = None if original is None else find_one(original)
     used_method = load_anonymiser(method[0]).name if method else None
     result = audit_recording(
-        source,
+        sources,
         used_model,
         original=plain,
         method=used_method,
@@ -282,18 +303,19 @@ def audit(
 
         part = {"from": since, "to": until, "track": track}
         chosen = {} if whom == "longest" else {"speaker": whom}
-        settings = {"method": used_method, **part, **chosen}
-        recordings = {"recording": source, **({} if plain is None else {"original": plain})}
-        made = describe_audit(used_model, settings, recordings if provenance else {})
+        settings = {"method": used_method, **part, **chosen, "together": together}
+        hashed = {"recording": sources[0], **({} if plain is None else {"original": plain})}
+        hashed |= {f"recording {number}": one for number, one in enumerate(sources[1:], 2)}
+        made = describe_audit(used_model, settings, hashed if provenance else {})
         write_page(draw_recording(result, made, provenance), out, force)
     if as_json:
         print(json.dumps(result.as_json()))
     else:
         sentences = format_disclosure(result.voice, result.original).values()
         print("\n".join([*sentences, *([str(out)] if out else [])]))
-        report_used_speech(str(recording), result.as_json(), start)
+        report_used_speech(name, result.as_json(), start)
     for warning in result.voice.warnings:
-        print_message(f"{recording}: {warning}")
+        print_message(f"{name}: {warning}")
     for warning in result.original.warnings if result.original else ():
         print_message(f"{original}: {warning}")
 

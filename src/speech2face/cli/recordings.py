@@ -10,6 +10,7 @@ import typer
 
 from speech2face.cli.argument_values import (
     check_skipping,
+    check_together,
     find_inputs,
     parse_part,
     parse_speaker,
@@ -22,6 +23,7 @@ from speech2face.cli.options import (
     SkipExisting,
     SpeakerChoice,
     To,
+    Together,
     Track,
 )
 from speech2face.console import print_message
@@ -115,32 +117,38 @@ def reconstruct(
     until: To = None,
     track: Track = None,
     speaker: SpeakerChoice = "longest",
+    together: Together = False,
     model: ModelName = "default",
     skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
     """Draw the typical face that each recording suggests, as a PNG picture.
 
-    Up to ten seconds of the clearest speech are used; a line on standard error says which. Where
+    Up to a minute of the clearest speech is used; a line on standard error says which. Where
     several people speak, who speaks most is drawn. With --speaker 2 or all the second
-    is drawn as NAME.speaker2.face.png, and so on.
+    is drawn as NAME.speaker2.face.png, and so on. With --together one face is drawn of all
+    recordings, as NAME.together.face.png after the first of them.
     """
     limit_blas_threads()
     from speech2face.batch import run_each
     from speech2face.face_drawing import check_hair
-    from speech2face.inputs import choose_outputs, make_folder
+    from speech2face.inputs import choose_outputs, join_inputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
     from speech2face.reconstruct import load
+    from speech2face.speaker_features import open_early
     from speech2face.speakers import join_speakers
-    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
-    outputs = choose_outputs(recordings, output, out_dir, ".face.png")
-    check_skipping(skip_existing, force)
     start, end = parse_part(since, until)
     whom = parse_speaker(speaker)
+    if together:
+        check_together((start, end), track, whom)
+        recordings = [join_inputs(recordings)]
+    outputs = choose_outputs(recordings, output, out_dir, ".face.png")
+    check_skipping(skip_existing, force)
     check_style(style)
     check_strength(strength)
+    open_early()
     network = load(model)
     check_hair(hair, seed, network.hair_shapes)
 
@@ -177,9 +185,7 @@ def reconstruct(
         if not output:
             make_folder(targets[0].parent)
         check_places(targets)
-        found = find_chosen_speech(
-            item.source, whom, start=start, end=end, track=track, progress=progress
-        )
+        found = _find_speech(item, whom, start, end, track, progress)
         rows = []
         for number, speech in enumerate(found, first):
             targets = _name_pictures(outputs[item.name], number, samples)
@@ -221,6 +227,7 @@ def embed(
     until: To = None,
     track: Track = None,
     speaker: SpeakerChoice = "longest",
+    together: Together = False,
     model: ModelName = "default",
 ) -> None:
     """Print the face embedding that each recording suggests, with its uncertainty.
@@ -229,19 +236,22 @@ def embed(
     """
     limit_blas_threads()
     from speech2face.batch import run_each
+    from speech2face.inputs import join_inputs
     from speech2face.reconstruct import load
+    from speech2face.speaker_features import open_early
     from speech2face.speakers import join_speakers
-    from speech2face.speech import find_chosen_speech
 
     recordings = find_inputs(inputs)
     start, end = parse_part(since, until)
     whom = parse_speaker(speaker)
+    if together:
+        check_together((start, end), track, whom)
+        recordings = [join_inputs(recordings)]
+    open_early()
     network = load(model)
 
     def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        found = find_chosen_speech(
-            item.source, whom, start=start, end=end, track=track, progress=progress
-        )
+        found = _find_speech(item, whom, start, end, track, progress)
         rows = [describe(network.embed(speech)) for speech in found]
         return join_speakers(rows) if whom == "all" else rows[0]
 
@@ -259,10 +269,33 @@ def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
     """Print one line on stderr: which seconds of a recording were used."""
     from speech2face.timestamps import describe_part
 
+    for recording in row.get("recordings", []):
+        report_used_speech(recording["input"], recording, start)
+    if row.get("recordings"):
+        return
     used, analysed = row["speech_seconds"], row["analysed_seconds"]
     if len(row["speakers"]) > 1:
         name = f"{name}, speaker {row['speaker']}"
     print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
+
+
+def _find_speech(
+    item: Input,
+    whom: str | int,
+    start: float,
+    end: float | None,
+    track: int | None,
+    progress: ReadingProgress,
+) -> list[Speech]:
+    """Find the speech of whom --speaker names, or of the one person of several recordings."""
+    from speech2face.joined_speech import find_joined_speech
+    from speech2face.speech import find_chosen_speech
+
+    if item.parts:
+        return [find_joined_speech([part.source for part in item.parts], progress=progress)]
+    return find_chosen_speech(
+        item.source, whom, start=start, end=end, track=track, progress=progress
+    )
 
 
 def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:

@@ -40,7 +40,7 @@ CALLED = {  # a pair's files, and what they are called where two runs differ
     "published": "published pictures",
 }
 KINDS = tuple(CALLED)
-LONGEST = 10  # seconds of a recording that are taken where no speech in it is clear
+LONGEST = 10  # seconds of a recording that are taken at most
 FRAME = 512  # samples, 32 ms, whose level is measured
 
 
@@ -150,7 +150,7 @@ def load_speech(audio: Path) -> tuple[np.ndarray, bool]:
     clicks.
     """
     try:
-        return find_speech(str(audio), speaker=ANYONE).samples, True
+        return find_speech(str(audio), max_seconds=LONGEST, speaker=ANYONE).samples, True
     except NoSpeechError:
         samples = load_audio(str(audio)).samples[: LONGEST * SAMPLE_RATE]
         if is_silent(samples):

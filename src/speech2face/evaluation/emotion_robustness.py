@@ -30,6 +30,7 @@ from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
 from speech2face.model_folders import hash_file
 from speech2face.speech import ANYONE, find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 from speech2face.training.fold_encoders import FoldEncoder
 from speech2face.training.gaussian_head import log_likelihood_ratios
 
@@ -117,7 +118,9 @@ def find_all_speech(pairs: Sequence[Pair]) -> list[np.ndarray | None]:
     found: list[np.ndarray | None] = []
     for pair in pairs:
         try:
-            found.append(find_speech(str(pair.audio), speaker=ANYONE).samples)
+            found.append(
+                find_speech(str(pair.audio), max_seconds=WINDOW_SECONDS, speaker=ANYONE).samples
+            )
         except (UnreadableMediaError, NoSpeechError) as error:
             log.warning("%s is left out: %s", pair.clip, error)
             found.append(None)

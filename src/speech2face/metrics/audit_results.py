@@ -111,9 +111,10 @@ class VoiceAudit(SpeechFacts):
         return log2(self.strangers)
 
     def as_json(self) -> dict[str, Any]:
-        places = self.places
+        places, own = self.places, dict(vars(self))
+        del own["recordings"]  # None where there is one recording
         return {
-            **vars(self),
+            **own,
             **super().as_json(),
             "disguised": self.disguised.as_json(),
             "population": self.population and asdict(self.population),

@@ -59,6 +59,7 @@ from speech2face.preparation.video import (
     find_clip,
 )
 from speech2face.speech import ANYONE, Speech, find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ def find_speakers(
 def cut_speech(sound: Sound) -> Speech:
     """The clearest 0.5 to 10 s of speech. Refused where there is less."""
     try:
-        return find_speech((sound.samples, SAMPLE_RATE), speaker=ANYONE)
+        return find_speech((sound.samples, SAMPLE_RATE), max_seconds=WINDOW_SECONDS, speaker=ANYONE)
     except (NoSpeechError, UnreadableMediaError) as error:
         raise Refused("speech", str(error).removeprefix("the array: ")) from None
 

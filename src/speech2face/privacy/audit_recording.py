@@ -6,7 +6,7 @@ measured before, on other people (leakage_estimate.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import UsageError
+from speech2face.joined_speech import find_joined_speech
 from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.metrics.audit_results import (
     BitsByCause,
@@ -44,7 +45,7 @@ from speech2face.reconstruct import Speech2Face, VoiceEmbedding
 from speech2face.run_provenance import describe, hash_rows
 from speech2face.speech import LONGEST, find_speech
 
-LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # seconds of the curve
+LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, 40.0)  # s of the curve
 SURE = 1.96  # standard errors on either side: 95 %
 PER_CENT = (10, 50, 90)  # of cases, for which the place of the true face is stated
 BLOCK_SECONDS = 32.0  # as `find_speech` listens
@@ -52,7 +53,7 @@ QUIET = 15.0  # dB of range, below which a recording is called noisy
 
 
 def audit_recording(
-    source: AudioSource,
+    source: AudioSource | list[AudioSource],
     model: Model,
     *,
     original: AudioSource | None = None,
@@ -64,7 +65,8 @@ def audit_recording(
 ) -> RecordingAudit:
     """Audit one recording: measure how much its voice gives away of the face.
 
-    `source` is a recording as `Speech2Face.embed` takes it, `model` comes from `find_model`.
+    `source` is a recording or a list of them as `Speech2Face.embed` takes it, `model` comes from
+    `find_model`.
     `original` is the recording that `source` is a disguise of, `method` how it was disguised,
     where its mark does not say so. Of both only the part from `start` to `end`, in seconds, is
     listened to, and of `source` the sound `track`, as in `media.stream_audio`. The audit is of one
@@ -72,18 +74,26 @@ def audit_recording(
     who speaks at the same time.
 
     Raises UnreadableMediaError, NoSpeechError and ModelError, and UsageError where `original` is
-    itself marked as disguised or holds the same sound as `source`.
+    itself marked as disguised or holds the same sound as `source`, and where of several recordings
+    some are marked as disguised and some are not.
     """
+    sources = source if isinstance(source, list) else [source]
+    if len(sources) > 1 and (original is not None or start or end is not None or track is not None):
+        raise UsageError("original, start, end and track go with one recording, not with several.")
     calibration = read_calibration(model)
     network = Speech2Face(model)
     faces = infer_face_covariance(network.encode)
     part = {"start": start, "end": end, "track": track}
-    stream = CourseStream(source, BLOCK_SECONDS, **part)
-    embedding = network.embed(find_speech(stream, speaker=speaker))
-    samples = embedding.speech.samples
-    disguise = find_disguise(samples, stream.tags, original is not None, method)
+    streams = [CourseStream(one, BLOCK_SECONDS, **part) for one in sources]
+    stream = streams[0]
+    if len(sources) > 1:
+        embedding = network.embed(find_joined_speech(streams, speaker=speaker))
+    else:
+        embedding = network.embed(find_speech(stream, speaker=speaker))
+    samples, tags = embedding.speech.samples, _join_tags(streams)
+    disguise = find_disguise(samples, tags, original is not None, method)
     voice = audit_voice(embedding, faces, calibration, disguise)
-    mark = find_mark(stream.tags)
+    mark = find_mark(tags)
     if mark and mark.method != disguise.method:
         contradiction = (
             f"its mark names the method {mark.method}; {disguise.method} is taken, as you say"
@@ -91,7 +101,7 @@ def audit_recording(
         voice = replace(voice, warnings=(*voice.warnings, contradiction))
     curve, averages = (), ()
     if not disguise.by:
-        curve = _trace(network, samples, calibration, faces)
+        curve = _trace(network, embedding, calibration, faces)
         averages = calibration.averages
     before = None
     if original is not None:
@@ -101,6 +111,18 @@ def audit_recording(
             network.embed(same), plain, stream, faces, calibration, disguise.method
         )
     return RecordingAudit(__version__, voice, curve, averages, before)
+
+
+def _join_tags(streams: Sequence[CourseStream]) -> dict[str, str]:
+    """Join the tags of all. Raises UsageError where some are marked as disguised, some not."""
+    plain = [stream.name for stream in streams if not find_mark(stream.tags)]
+    if 0 < len(plain) < len(streams):
+        raise UsageError(f"{plain[0]} is not marked as disguised and others are; audit them apart.")
+    return {
+        f"{number} {name}": text
+        for number, stream in enumerate(streams)
+        for name, text in stream.tags.items()
+    }
 
 
 def _audit_original(
@@ -174,6 +196,7 @@ def audit_voice(
         warnings=speech.warnings,
         speakers=speech.speakers,
         speaker=speech.speaker,
+        recordings=speech.recordings,
         model=voice.model,
         calibrated_on=calibration.people,
         range_db=round(sound.range_db, 1),
@@ -214,17 +237,20 @@ def audit_voice(
 
 
 def _trace(
-    network: Speech2Face, samples: np.ndarray, calibration: Calibration, faces: FaceCovariance
+    network: Speech2Face,
+    voice: VoiceEmbedding,
+    calibration: Calibration,
+    faces: FaceCovariance,
 ) -> tuple[CurvePoint, ...]:
     """Bits by the seconds heard from the beginning, all of it last."""
+    samples = voice.speech.samples
     whole = len(samples) / SAMPLE_RATE
-    lengths = [t for t in LENGTHS if t < 0.9 * whole] + [whole]
     curve = []
-    for seconds in lengths:
+    for seconds in [t for t in LENGTHS if t < 0.9 * whole] + [whole]:
         beginning = samples[: round(seconds * SAMPLE_RATE)]
-        mean, _, average, _ = network.encode(beginning[None])
+        mean = voice.mean if seconds == whole else network.encode(beginning[None])[0][0]
         sound = measure_sound(beginning)
-        estimate = estimate_leakage(mean[0], average[0], faces, seconds, sound, calibration)
+        estimate = estimate_leakage(mean, voice.prior_mean, faces, seconds, sound, calibration)
         curve.append(CurvePoint(round(seconds, 2), round(estimate.bits, 3)))
     return tuple(curve)
 

@@ -32,6 +32,7 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.gaussian_distance import stated_bits
 from speech2face.model_folders import FILES, Model
+from speech2face.speech_windows import WINDOW_SECONDS
 
 STRANGERS = 1000
 DRAWS = 10_000  # faces of the speaker, and of strangers, by which ranks are simulated
@@ -70,6 +71,8 @@ class FaceCovariance:
     half_gain_seconds: float  # length of clip that explains half of it
 
     def gain(self, seconds: float) -> float:
+        """Give the share heard, as the encoder has it: more than a window says no more than one."""
+        seconds = min(seconds, WINDOW_SECONDS)
         return seconds / (seconds + self.half_gain_seconds)
 
     @cached_property

@@ -19,6 +19,7 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.overlap_add import cut_frames
 from speech2face.privacy.world_vocoder import find_pitch
 from speech2face.speech import ANYONE, find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 
 FRAME, HOP = 512, 128  # samples, 32 ms and 8 ms
 AUDIBLE = 40.0  # dB below the loudest frame: what is quieter is not compared
@@ -29,7 +30,8 @@ STEP = 200.0  # cents within 5 ms: more is an error of the octave, or another vo
 def measure_speech(samples: np.ndarray) -> float:
     """Seconds of speech found in a sound (n,) at 16 kHz, at most ten."""
     try:
-        return find_speech((samples, SAMPLE_RATE), speaker=ANYONE).speech_seconds
+        found = find_speech((samples, SAMPLE_RATE), max_seconds=WINDOW_SECONDS, speaker=ANYONE)
+        return found.speech_seconds
     except NoSpeechError:
         return 0.0
 

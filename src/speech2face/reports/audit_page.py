@@ -115,6 +115,7 @@ def _draw_curve(audit: RecordingAudit) -> str:
         [point.high for point in found],
         plain=True,
     )
-    x = Axis("seconds of speech", 0, longest, tuple(range(0, int(longest) + 1, 2)))
+    step = 2 if longest <= 20 else 10
+    x = Axis("seconds of speech", 0, longest, tuple(range(0, int(longest) + 1, step)))
     y = Axis("bits", 0, top, tuple(tick for tick in TICKS if tick <= top))
     return draw_lines([curve, average] if found else [curve], x, y, "Bits by seconds heard")

@@ -22,6 +22,7 @@ from speech2face.serving.limits import Limits
 from speech2face.speaker_features import open_speaker_features
 from speech2face.speakers import join_speakers
 from speech2face.speech import ALL, ANYONE, LONGEST, Speech, find_chosen_speech, find_speech
+from speech2face.speech_windows import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -98,6 +99,7 @@ def infer(
 ) -> InferenceResult:
     """Infer from at most `listened` seconds of a recording what the task asks for.
 
+    Ten seconds of speech are used: a minute would take six times as long and say little more.
     Raises UnreadableMediaError, NoSpeechError, and UsageError as `Speech2Face.reconstruct` does.
     A preview raises neither of the first two: what has come so far need not be whole.
     """
@@ -107,7 +109,7 @@ def infer(
     # A preview has to be quick: nobody is told apart.
     speaker = ANYONE if task.wanted == "preview" else task.speaker
     try:
-        found = find_chosen_speech(stream, speaker)
+        found = find_chosen_speech(stream, speaker, max_seconds=WINDOW_SECONDS)
     except (NoSpeechError, UnreadableMediaError) as error:
         if task.wanted != "preview":
             reason = str(error).removeprefix(f"{stream.name}: ")
