@@ -174,8 +174,8 @@ def audit(
         typer.Option(
             metavar="FOLDER",
             show_default="the folders of --pairs",
-            help="With --pairs: folder with voices.csv (clip, speaker and, if known, gender), on whose "
-            "recordings speakers are verified.",
+            help="With --pairs: folder with voices.csv (clip, speaker and, if known, gender), on "
+            "whose recordings speakers are verified.",
         ),
     ] = None,
     method: Annotated[
