@@ -2,6 +2,7 @@
 # make test    all tests but the slow ones, in minutes     make lint    style, types, floors
 # make test-all    these, then the slow ones: a browser, a proxy, a cluster, whole examples
 # make docs    builds the documentation into out/site, without torch; any warning is an error
+# make web     fetches what `speech2face page` needs beside the package, by npm (package-lock.json)
 # make bench   latency of inference, on a machine that does nothing else
 
 PYTHON ?= python3
@@ -10,8 +11,10 @@ INSTALL = -m pip install --quiet -c constraints.txt -e
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 # A small environment for those who write, unless the one for everything is there.
 DOCS = $(if $(wildcard .venv/installed),.venv,.venv-docs)
+# What the page that draws in the browser runs on, and the checker of its types.
+WEB = src/speech2face/assets/web_runtime/onnxruntime.wasm.bin node_modules/.package-lock.json
 
-.PHONY: demo test test-all lint docs bench clean
+.PHONY: demo test test-all lint docs web bench clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -19,23 +22,26 @@ demo: .venv-demo/installed
 test: .venv/installed
 	$(PYTEST) -m 'not slow' $(TEST_OPTIONS)
 
-test-all: test
+test-all: test $(WEB)
 	$(PYTEST) -m slow $(TEST_OPTIONS)
 
-lint: .venv/installed
+lint: .venv/installed $(WEB)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 	.venv/bin/lint-imports --no-logo --no-cache
+	node_modules/.bin/tsc
 
-docs: $(DOCS)/installed
+docs: $(DOCS)/installed $(WEB)
 	$(DOCS)/bin/python -m mkdocs build --strict --quiet
+
+web: $(WEB)
 
 bench: .venv/installed
 	.venv/bin/python benchmarks/latency.py
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs out
+	rm -rf .venv .venv-demo .venv-docs out node_modules src/speech2face/assets/web_runtime
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-demo
@@ -51,3 +57,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(INSTALL) '.[dev]'
 	touch $@
+
+$(WEB) &: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(PYTHON) scripts/pack_web_runtime.py

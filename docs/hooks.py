@@ -15,6 +15,8 @@ from mkdocs.structure.pages import Page
 
 from speech2face.cli.commands import app
 from speech2face.cli.help_pages import describe_parameter, usage_of
+from speech2face.model_folders import find_model
+from speech2face.serving.static_page import RUNTIME, RUNTIME_FOLDER, write_static_page
 
 ROOT = Path(__file__).resolve().parents[1]
 FROM_ROOT = {
@@ -28,6 +30,8 @@ FROM_ROOT = {
 EXAMPLE = re.compile(r"<!-- examples/(\w+\.py) -->")
 FIGURE = re.compile(r'<img alt="([^"]*)" src="figures/([\w-]+\.svg)" ?/?>')
 MENTION = re.compile(r"(\]\()?(?<![\w/\[])(?:docs/([\w-]+\.md)|([A-Z_]+\.md))(?![\w\]])")
+TRY_IT = "<!-- try it -->"
+TRY_FOLDER = "try-it"
 CODE = re.compile(r"(^```.*?^```$|^    .*?$|<!--.*?-->|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 
 
@@ -45,6 +49,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown += "\n" + describe_commands()
     elif page.file.src_uri == "examples.md":
         markdown = EXAMPLE.sub(lambda found: show_example(found[1]), markdown)
+    elif page.file.src_uri == "browser.md" and can_draw():
+        markdown = markdown.replace(TRY_IT, f'<a href="{TRY_FOLDER}/index.html">Try it</a>')
     pages = {file.src_uri for file in files.documentation_pages()} - {page.file.src_uri}
     return link_mentions(markdown, pages)
 
@@ -57,6 +63,17 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         return f'<figure role="img" aria-label="{found[1]}">{drawing}</figure>'
 
     return FIGURE.sub(inline, html)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Put the page that draws in the browser beside the documentation."""
+    if can_draw():
+        write_static_page(Path(config.site_dir) / TRY_FOLDER, find_model(), force=True)
+
+
+def can_draw() -> bool:
+    """Whether `make web` has fetched what the page runs on, as `make docs` does."""
+    return (RUNTIME_FOLDER / RUNTIME).is_file()
 
 
 def link_mentions(markdown: str, pages: set[str]) -> str:

@@ -48,14 +48,17 @@ def main() -> None:
     }
     run(train, out)
     encoder = out / "voice-encoder/voice_encoder.safetensors"
-    run({"export": export(encoder, out / "face-decoder/face_decoder.safetensors")}, out)
+    floats = out / "floats"
+    run({"export": export(encoder, out / "face-decoder/face_decoder.safetensors", floats)}, out)
+    heard: Arguments = tuple(folder / "audio" for folder in given.pairs)
+    run({"quantise": (*TOOL, "quantise", floats, *heard, "--out", MODEL, "--force")}, out)
     report = out / "evaluate/report.json"
     faces: Arguments = ("--faces", given.faces)
     kept: Arguments = ("--cache", out / "calibrate", "--write")
-    heard: Arguments = ("--ravdess", given.ravdess, "--out", report.parent)
+    actors: Arguments = ("--ravdess", given.ravdess, "--out", report.parent)
     measure: dict[str, Arguments] = {
         "calibrate": ("benchmarks/audit.py", "calibrate", *several, *faces, *kept),
-        "evaluate": (*TOOL, "evaluate", "pairs", *given.pairs, *faces, *heard),
+        "evaluate": (*TOOL, "evaluate", "pairs", *given.pairs, *faces, *actors),
     }
     for name in measure:  # faces that were measured and clips that were heard serve again
         shutil.copytree(out / "voice-encoder/cache", out / name / "cache", dirs_exist_ok=True)
@@ -71,11 +74,11 @@ def main() -> None:
     )
 
 
-def export(encoder: Path, decoder: Path) -> Arguments:
+def export(encoder: Path, decoder: Path, folder: Path) -> Arguments:
     _, facts = load_weights(encoder)
     summary = f"A voice to a face typical of it: tuned CAM++ and GE2E, {facts['people']} people."
     card = ("--name", "default", "--licence", LICENCE, "--summary", summary)
-    return (*TOOL, "export", encoder, decoder, "--out", MODEL, "--force", *card)
+    return (*TOOL, "export", encoder, decoder, "--out", folder, "--force", *card)
 
 
 def publish(report: Path, place: Path) -> None:

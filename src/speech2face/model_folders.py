@@ -1,8 +1,8 @@
 """Models by name or by folder, each with a card, each file checked against its sha256.
 
 A model is a folder with voice_encoder.onnx, face_decoder.onnx and card.json, and, for whoever
-trains from it, untuned.safetensors where its speaker networks were tuned. The released model lies
-in the package; `speech2face export` makes such folders.
+trains from it, untuned.safetensors where its speaker networks were tuned or have 8 bits. The
+released model lies in the package; `speech2face export` makes such folders.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from speech2face.name_suggestions import suggest
 
 ASSETS = Path(__file__).parent / "assets"
 FILES = ("voice_encoder.onnx", "face_decoder.onnx")
-UNTUNED = "untuned.safetensors"  # of a tuned model: the weights that tuning changed, as they were
+# The weights that tuning changed, as they were; of a model in 8 bits all that training starts from.
+UNTUNED = "untuned.safetensors"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Model:
 
     @property
     def untuned(self) -> Path | None:
-        """The weights that tuning changed, as they were before; None where nothing was tuned."""
+        """What training starts from, but for what is in the encoder's file; None where all is."""
         return self.folder / UNTUNED if UNTUNED in self.card.sha256 else None
 
     @property

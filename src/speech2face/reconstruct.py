@@ -129,6 +129,12 @@ class Speech2Face:
         """
         return self.card.hair_shapes
 
+    @property
+    def hair_kinds(self) -> int:
+        """How many numbers choose a face's hair: none, shapes and colours; 0 without a choice."""
+        _, *choices = self._decoder.get_inputs()
+        return int(choices[0].shape[1]) if choices else 0
+
     def __reduce__(self) -> tuple[Any, ...]:
         folder = self._model.folder
         name = folder.name if folder.parent == ASSETS else str(folder.absolute())

@@ -31,7 +31,7 @@ class SpeakerFeatures:
 
     def __init__(self, voice_encoder: Path = RELEASED, threads: int = THREADS) -> None:
         """Raises ModelError where the file is missing, or is an encoder of another kind."""
-        self._session = open_session(voice_encoder, threads, _keep_campplus)
+        self._session = open_session(voice_encoder, threads, keep_campplus)
 
     def embed(self, speech: np.ndarray) -> np.ndarray:
         """Speech (n,) at 16 kHz → embedding of the speaker (192,), of length 1."""
@@ -72,7 +72,11 @@ def _open() -> SpeakerFeatures:
     return SpeakerFeatures()
 
 
-def _keep_campplus(encoder: bytes) -> bytes:
+def keep_campplus(encoder: bytes) -> bytes:
+    """The speaker network CAM++ of a voice encoder's ONNX file, as one of its own.
+
+    Raises ModelError where it is an encoder of another kind.
+    """
     return cut_network(encoder, _find_embedding)
 
 

@@ -30,7 +30,7 @@ from speech2face.speech_selection import Stretch
 from speech2face.voice_activity import CHUNK
 
 WINDOW, HOP = 47, 23  # chunks: 1.5 s, and what a window lies after the one before
-MOST_WINDOWS = 160
+MOST_WINDOWS = 96
 SPREAD = (5**0.5 - 1) / 2  # multiples of it, without their whole part, fill an interval evenly
 FULL = SAMPLE_RATE  # samples: windows that are shorter form no groups
 LEAST_SECONDS = 1.0  # of a person's speech

@@ -214,9 +214,9 @@ def test_what_is_written_of_rules_is_what_was_measured():
         name = rule.partition(":")[0]
         for row in re.findall(rf"^{re.escape(name)}  +(.*)$", told, re.MULTILINE):
             share, *rates = re.split(r"  +", row)
-            assert share == benchmark.tell_share(counts[0]["rules"][rule]).partition(" [")[0]
+            assert share == benchmark.format_share(counts[0]["rules"][rule]).partition(" [")[0]
             measured = [one["rules"][rule]["per_million"] for one in (*counts[1:], *columns)]
-            assert rates == [benchmark.tell_rate(one).partition(" [")[0] for one in measured]
+            assert rates == [benchmark.format_rate(one).partition(" [")[0] for one in measured]
     assert len(re.findall(r"^(?:dlib|both) .*%", told, re.MULTILINE)) == 3
 
 

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 PATIENCE_MS = 60_000
+DROP = """([text, name]) => {
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name));
+    for (const type of ["dragenter", "dragover", "drop"]) {
+        const how = { dataTransfer, bubbles: true, cancelable: true };
+        document.querySelector("#drop").dispatchEvent(new DragEvent(type, how));
+    }
+}"""
 
 
 @contextmanager
@@ -85,18 +94,12 @@ def record(page: Page) -> None:
 
 def drop(page: Page, recording: Path) -> None:
     """Let a file fall on the page."""
-    page.evaluate(
-        """([text, name]) => {
-            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([bytes], name));
-            for (const type of ["dragenter", "dragover", "drop"]) {
-                const how = { dataTransfer, bubbles: true, cancelable: true };
-                document.querySelector("#drop").dispatchEvent(new DragEvent(type, how));
-            }
-        }""",
-        [base64.b64encode(recording.read_bytes()).decode(), recording.name],
-    )
+    page.evaluate(DROP, read_dropped(recording))
+
+
+def read_dropped(recording: Path) -> list[str]:
+    """What `DROP` takes."""
+    return [base64.b64encode(recording.read_bytes()).decode(), recording.name]
 
 
 def face_of(page: Page) -> Image.Image:

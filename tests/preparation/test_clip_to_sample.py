@@ -104,7 +104,7 @@ def likeness(heard: np.ndarray, original: np.ndarray) -> float:
 
 
 def crowd(rows: int, columns: int) -> np.ndarray:
-    small = np.asarray(Image.fromarray(draw_faces(1)[0]).resize((64, 64)))
+    small = np.asarray(Image.fromarray(draw_faces(3)[2]).resize((64, 64)))
     return np.tile(small, (rows, columns, 1))
 
 

@@ -108,9 +108,9 @@ def test_an_embedding_is_that_of_the_package(
     voice = model.embed(recording)
     short = Embedding.model_validate_json(service.post("/v1/embed", speech).content)
     assert short.covariance is None
-    np.testing.assert_allclose(short.mean, voice.mean, atol=1e-4)
+    np.testing.assert_allclose(short.mean, voice.mean, atol=1e-3)
     whole = service.post("/v1/embed?covariance=true", speech).json()
-    np.testing.assert_allclose(whole["covariance"], voice.covariance, atol=1e-4)
+    np.testing.assert_allclose(whole["covariance"], voice.covariance, atol=1e-3)
     np.testing.assert_allclose(whole["prior_mean"], voice.prior_mean, atol=1e-6)
 
 
@@ -176,7 +176,7 @@ def test_of_several_speakers_one_or_each_is_chosen(
     _, other = Embedding.model_validate_json(embedded).speakers
     assert isinstance(other, EmbeddedSpeaker)
     assert other.covariance is None
-    np.testing.assert_allclose(other.mean, drawn.voice.mean, atol=1e-4)
+    np.testing.assert_allclose(other.mean, drawn.voice.mean, atol=1e-3)
 
 
 def test_of_one_speaker_all_are_one(service: Service, speech: bytes) -> None:

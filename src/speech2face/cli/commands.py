@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from speech2face import __version__
-from speech2face.cli import evaluate, models, prepare, privacy, recordings, serve, train
+from speech2face.cli import evaluate, models, page, prepare, privacy, recordings, serve, train
 from speech2face.cli.help_pages import Command, CommandGroup
 
 ON_RECORDINGS = "Commands for recordings"
@@ -59,8 +59,8 @@ def start(
 
 for heading, commands in {
     ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
-    ON_MODELS: (models.models, models.doctor, serve.serve),
-    ON_DATA: (prepare.prepare, models.export, models.calibrate),
+    ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
+    ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),
 }.items():
     for command in commands:
         app.command(cls=Command, rich_help_panel=heading)(command)

@@ -1,4 +1,4 @@
-"""The models and the installation: models, doctor, export, calibrate."""
+"""The models and the installation: models, doctor, export, quantise, calibrate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from speech2face.cli.options import AllFiguresAsJson, Force, Run, SetsOption, Speaker
-from speech2face.console import ProgressBars, paint
+from speech2face.console import ProgressBars, paint, print_message
 from speech2face.errors import ModelError
 from speech2face.extras import need_extras
 
@@ -99,6 +99,52 @@ def export(
         summary=summary,
         force=force,
     )
+    print(out)
+
+
+def quantise(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Model of floats: the folder that export wrote."),
+    ],
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECORDING...",
+            help="Recordings of speech, or folders of them, that show how far values reach: 8 or "
+            "more people, in the kinds of sound that the model is for.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the model to write.")
+    ],
+    force: Force = False,
+) -> None:
+    """Make a model's voice encoder light: 8 bits instead of 32, in less than half the time.
+
+    What the audit states was measured with floats: run `speech2face calibrate` on the new folder.
+    """
+    need_extras("train")
+    from speech2face.data.pairs import load_speech
+    from speech2face.errors import NoSpeechError, UnreadableMediaError
+    from speech2face.inputs import find_inputs
+    from speech2face.model_folders import find_model
+    from speech2face.training.light_model import quantise_model
+
+    to_quantise = find_model(model)
+    inputs, _ = find_inputs(recordings)
+    speech = []
+    with ProgressBars() as show:
+        for done, item in enumerate(inputs, 1):
+            if item.error:
+                raise item.error
+            try:
+                samples, clear = load_speech(Path(item.name))
+                speech += [samples] if clear else []
+            except (NoSpeechError, UnreadableMediaError) as error:
+                print_message(f"{item.name} is left out: {error}")
+            show("finding speech", done, len(inputs), "")
+    quantise_model(to_quantise, speech, out, force)
     print(out)
 
 

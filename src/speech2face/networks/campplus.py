@@ -77,9 +77,9 @@ class CamPlusPlus(nn.Module):
 
     def finish(self, x: Tensor) -> Tensor:
         """(batch, entry_channels, time / 2) -> (batch, embedding_size): the blocks and the rest."""
-        segment, average = _segments(x, self.config.segment_frames)
+        member, average = _segments(x, self.config.segment_frames)
         for block, transition in zip(self.blocks, self.transitions, strict=True):
-            x = transition(block(x, segment, average))
+            x = transition(block(x, member, average))
         return self.embed(_mean_and_deviation(self.exit(x)))
 
 
@@ -138,10 +138,10 @@ class DenseBlock(nn.Module):
         )
         self.out_channels = channels + layers * growth
 
-    def forward(self, x: Tensor, segment: Tensor, average: Tensor) -> Tensor:
+    def forward(self, x: Tensor, member: Tensor, average: Tensor) -> Tensor:
         """(batch, channels, time) -> (batch, out_channels, time)."""
         for layer in self.layers:
-            x = torch.cat([x, layer(x, segment, average)], dim=1)
+            x = torch.cat([x, layer(x, member, average)], dim=1)
         return x
 
 
@@ -171,23 +171,24 @@ class MaskedLayer(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, x: Tensor, segment: Tensor, average: Tensor) -> Tensor:
+    def forward(self, x: Tensor, member: Tensor, average: Tensor) -> Tensor:
         x = self.reduce(x)  # (batch, bottleneck, time)
         gate = self.gate(x @ average)  # (batch, growth, segments)
-        return self.local(x) * gate.index_select(2, segment)
+        return self.local(x) * (gate @ member)  # a product is sooner done than a choice of columns
 
 
 def _segments(x: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """Segments along the time axis of x (batch, channels, time), the last maybe shorter.
 
-    Returns the segment of each frame (time,), and the matrix (time, segments) which takes the mean
-    over a segment plus the mean over the whole clip.
+    Returns two matrices: (segments, time), 1 where a frame is in a segment, which gives each frame
+    what its segment has; and (time, segments), which takes the mean over a segment plus the mean
+    over the whole clip.
     """
     time = x.shape[2]
     segment = torch.arange(time, device=x.device) // length
     segments = torch.arange((time + length - 1) // length, device=x.device)
-    member = (segment[:, None] == segments).to(x.dtype)  # (time, segments)
-    return segment, member / member.sum(dim=0) + 1.0 / time
+    member = (segments[:, None] == segment).to(x.dtype)  # (segments, time)
+    return member, (member / member.sum(dim=1, keepdim=True)).T + 1.0 / time
 
 
 def _mean_and_deviation(x: Tensor) -> Tensor:

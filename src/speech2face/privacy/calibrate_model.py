@@ -94,8 +94,10 @@ class HeldOut:
         show: ProgressCallback,
         speaker: Path | None = None,
         folds: int = FOLDS,
+        quantised: bool = False,
     ) -> HeldOut:
-        """Fold by fold; folds that `folder` holds finished are not trained again.
+        """Fold by fold; folds that `folder` holds finished are not trained again. With `quantised`
+        each encoder hears with 8 bits, as `speech2face quantise` makes it.
 
         Raises UsageError where there are too few people, or nearly the same face is in two folds.
         """
@@ -109,7 +111,10 @@ class HeldOut:
         encoders = []
         for k in range(folds):
             run, which = folder / f"fold{k}", {"fold": k, "folds": folds}
-            encoders.append(train_fold_encoder(recipe, speaker, clips, fold == k, run, which, show))
+            encoder = train_fold_encoder(recipe, speaker, clips, fold == k, run, which, show)
+            if quantised:
+                encoder = encoder.quantise([voices.speech[i] for i in np.flatnonzero(fold != k)])
+            encoders.append(encoder)
             show("folds", k + 1, folds, "")
         return cls(voices, fold, encoders)
 
@@ -223,7 +228,8 @@ def calibrate(
             "its statements can only be checked by encoders that learned from the same clips."
         )
     axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
-    held_out = HeldOut.train(recipe, voices, folder, show, speaker)
+    quantised = "quantised" in model.card.facts["voice_encoder"]
+    held_out = HeldOut.train(recipe, voices, folder, show, speaker, quantised=quantised)
     conditions = held_out.embed_conditions(show)
     residuals = [CalibrationResiduals.tabulate(condition) for condition in conditions]
     rows = {}

@@ -49,7 +49,7 @@ from speech2face.speech import ALL, parse_speaker
 WEB = Path(__file__).parent / "web"
 API = {"/v1/reconstruct", "/v1/embed", "/v1/models", STREAM}
 ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
-FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir())}
+FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir() if path.is_file())}
 PATHS = ROUTES | FILES
 
 Style = Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from speech2face import __version__
 from speech2face.array_cache import find_place, keep_arrays
 from speech2face.console import ProgressCallback
 from speech2face.media import SAMPLE_RATE
+from speech2face.model_folders import FILES
 from speech2face.networks.voice_encoder import VoiceEncoder
+from speech2face.run_provenance import hash_key
 from speech2face.training.checkpoint import hash_weights
-from speech2face.training.clip_features import ClipFeatures, extract_speech_features
+from speech2face.training.clip_features import ClipFeatures, extract_speech_features, hash_speech
 from speech2face.training.gaussian_head import HeadSolution
+from speech2face.training.package_model import export_encoder
+from speech2face.training.quantisation import open_features, quantise_encoder
 from speech2face.training.voice_encoder import VoiceEncoderRecipe, load_speaker, tune
 
 
@@ -29,6 +34,18 @@ class FoldEncoder:
     head: HeadSolution
     clips: ClipFeatures  # all, with the features that this network extracts
     folder: Path
+    quantised: Path | None = None  # its file in 8 bits, where it is to hear by that
+
+    def quantise(self, speech: Sequence[np.ndarray]) -> FoldEncoder:
+        """The same with 8 bits; `speech` is as for `quantise_encoder`, of nobody in the fold."""
+        key = hash_key(hash_speech(speech), hash_weights(self.network.speaker))
+        path = self.folder / f"quantised-{key}.onnx"
+        if not path.exists():
+            with tempfile.TemporaryDirectory() as temporary:
+                whole = Path(temporary) / FILES[0]
+                export_encoder(self.network, whole, {})
+                quantise_encoder(whole, speech, path)
+        return replace(self, quantised=path)
 
     def predict(
         self,
@@ -46,13 +63,24 @@ class FoldEncoder:
         def extract() -> dict[str, np.ndarray]:
             speech = load_speech()
             return {
-                "features": extract_speech_features(self.network.speaker, speech, show),
+                "features": self._hear(speech, show),
                 "seconds": np.array([len(samples) / SAMPLE_RATE for samples in speech]),
             }
 
-        key = (self.clips.voices.data, [*clips], hash_weights(self.network.speaker))
+        by = self.quantised.stem if self.quantised else hash_weights(self.network.speaker)
+        key = (self.clips.voices.data, [*clips], by)
         kept = keep_arrays(find_place(self.folder / "heard", name, *key), extract)
         return self.head.predict(kept["features"], kept["seconds"]), kept["seconds"]
+
+    def _hear(self, speech: Sequence[np.ndarray], show: ProgressCallback) -> np.ndarray:
+        """Features (n, 448) of whole sounds."""
+        if self.quantised is None:
+            return extract_speech_features(self.network.speaker, speech, show)
+        session, features = open_features(self.quantised), []
+        for samples in speech:
+            features.append(session.run(None, {"waveform": samples[None]})[0][0])
+            show("embedding voices", len(features), len(speech), "")
+        return np.array(features)
 
 
 def train_fold_encoder(

@@ -72,7 +72,7 @@ def export_onnx(
     model = program.model_proto
     _drop_traces(model)
     if store_fp16:
-        _store_in_half(model.graph)
+        store_in_half(model.graph)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
 
@@ -150,7 +150,7 @@ class OnnxLstm(nn.Module):
                 dtype=x.dtype,
                 shape=(x.shape[0], 1, x.shape[1], self.hidden_size),  # 1: directions
             )
-            x = outputs[:, 0]
+            x = outputs.squeeze(1)
         return x.transpose(0, 1), None
 
 
@@ -178,7 +178,7 @@ def _drop_traces(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _store_in_half(graph: onnx.GraphProto) -> None:
+def store_in_half(graph: onnx.GraphProto) -> None:
     casts = []
     for initializer in graph.initializer:
         if initializer.data_type != onnx.TensorProto.FLOAT:

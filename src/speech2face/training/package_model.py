@@ -12,6 +12,7 @@ import torch
 from speech2face import __version__
 from speech2face.errors import ModelError, UsageError
 from speech2face.model_folders import FILES, UNTUNED, Card, hash_file, save_card
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.onnx_export import export_onnx, round_to_half
@@ -60,15 +61,7 @@ def export_model(
     round_to_half(encoder.speaker)  # the head stays whole: a rounded covariance may not be one
     decoder.hair_centre.copy_(encoder.head.average)
     round_to_half(decoder)
-    export_onnx(
-        encoder,
-        folder / FILES[0],
-        (torch.randn(2, 48_000) * 0.05,),
-        ["waveform"],
-        ["mean", "covariance", "average", "shown"],
-        ({0: "batch", 1: "samples"},),
-        _to_onnx_metadata(encoder_metadata),
-    )
+    export_encoder(encoder, folder / FILES[0], encoder_metadata)
     hair, turn = torch.zeros(2, decoder.kinds), torch.zeros(2, decoder.kinds)
     export_onnx(
         decoder,
@@ -98,6 +91,19 @@ def export_model(
     )
     save_card(folder, card)
     return card
+
+
+def export_encoder(encoder: VoiceEncoder, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a voice encoder as inference runs it, with its metadata."""
+    export_onnx(
+        encoder,
+        path,
+        (torch.randn(2, 48_000) * 0.05,),
+        ["waveform"],
+        ["mean", "covariance", "average", "shown"],
+        ({0: "batch", 1: "samples"},),
+        _to_onnx_metadata(metadata),
+    )
 
 
 def _to_onnx_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -19,9 +19,13 @@ from speech2face.console import ProgressCallback
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.model_folders import UNTUNED, find_model, hash_file
+from speech2face.model_folders import UNTUNED, Model, find_model, hash_file
 from speech2face.networks.losses import regression_loss
-from speech2face.networks.speaker_encoder import load_speaker_encoder, read_config
+from speech2face.networks.speaker_encoder import (
+    SpeakerEncoder,
+    load_speaker_encoder,
+    read_config,
+)
 from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from speech2face.run_provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
@@ -93,17 +97,27 @@ def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> Voi
     if speaker:
         network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
     else:
-        model = find_model()
-        # The released head is of its own space, which need not be this one.
-        load_onnx_weights(nn.ModuleDict({"speaker": network.speaker}), model.voice_encoder)
-        # Trained end to end, a model has no word on tuning: its speaker networks moved, too.
-        if model.card.facts["voice_encoder"]["recipe"].get("tuning", True):
-            if not model.untuned:
-                raise ModelError(f"{model.folder}: tuned, and without {UNTUNED}; give --speaker.")
-            packed, _ = load_weights(model.untuned)
-            untuned = unpack_untuned(packed, network.speaker.state_dict())
-            network.speaker.load_state_dict(float32(untuned), strict=False)
+        load_start(find_model(), network.speaker)
     return network.eval()
+
+
+def load_start(model: Model, speaker: SpeakerEncoder) -> SpeakerEncoder:
+    """Put into `speaker` the weights that the training of a model began with.
+
+    Raises ModelError where the model was tuned and does not bring them along.
+    """
+    facts = model.card.facts["voice_encoder"]
+    packed = load_weights(model.untuned)[0] if model.untuned else {}
+    quantised = "quantised" in facts  # then all are in `packed`
+    # Trained end to end, a model has no word on tuning: its speaker networks moved, too.
+    if not packed and (quantised or facts["recipe"].get("tuning", True)):
+        raise ModelError(f"{model.folder}: tuned, and without {UNTUNED}; give --speaker.")
+    if not quantised:
+        # The model's head is of its own space, which need not be the one that is trained for.
+        load_onnx_weights(nn.ModuleDict({"speaker": speaker}), model.voice_encoder)
+    untuned = unpack_untuned(packed, speaker.state_dict())
+    speaker.load_state_dict(float32(untuned), strict=quantised)
+    return speaker
 
 
 def identify_start(speaker: Path | None = None) -> str:

@@ -1,7 +1,7 @@
 // Asking the server while someone still speaks: samples go out, ever better faces come back.
 
 import { Problem, readProblem, unreachable } from "./problem.js";
-import { PICTURE, address, explainNoStream } from "./server.js";
+import { address, explainNoStream } from "./server.js";
 
 const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen live
 
@@ -10,8 +10,9 @@ const MOST_WAITING = 4e6; // bytes not yet sent: the line is too slow to listen 
  * in seconds, `onFace` the facts of each face, `onProblem` the Problem that ended the stream before
  * its time.
  */
-export function openLive(rate, { style, strength, hair }, { onHeard, onFace, onProblem }) {
-  const url = address("v1/stream", { ...PICTURE, style, strength, hair });
+export function openLive(rate, choices, { onHeard, onFace, onProblem }) {
+  const { speaker: _, ...how } = choices; // nobody is told apart before the end
+  const url = address("v1/stream", how);
   url.protocol = url.protocol.replace("http", "ws");
   const waiting = [JSON.stringify({ type: "start", format: "pcm", sample_rate: rate })];
   let over = false;

@@ -2,6 +2,7 @@
 
 import { Problem } from "./problem.js";
 
+const PATIENCE_MS = 5000; // for the browser to start sound
 const RATE = 16_000; // Hz, what the model hears; asking for it spares sending more
 
 /**
@@ -33,7 +34,7 @@ export async function openMicrophone(onLost) {
       channelCountMode: "explicit",
     });
     source.connect(tap).connect(context.destination); // silence: the tap gives nothing out
-    await context.resume();
+    await start(context);
     stream.getAudioTracks()[0].addEventListener("ended", onLost);
     const listen = (onSamples) => (tap.port.onmessage = ({ data }) => onSamples(data));
     return { rate: context.sampleRate, listen, close };
@@ -54,6 +55,14 @@ function connect(stream) {
   }
 }
 
+/** Firefox starts no sound, and says nothing, on a machine without an output for it. */
+function start(context) {
+  const tooLong = new Promise((_, reject) => {
+    setTimeout(() => reject(new DOMException("", "NoOutputError")), PATIENCE_MS);
+  });
+  return Promise.race([context.resume(), tooLong]);
+}
+
 function explain(error) {
   switch (error.name) {
     case "NotAllowedError":
@@ -72,6 +81,11 @@ function explain(error) {
       return new Problem(
         "The microphone is in use",
         "Close the program that uses it and record again, or choose a file.",
+      );
+    case "NoOutputError":
+      return new Problem(
+        "The browser starts no sound",
+        "Connect headphones or a loudspeaker and record again, or choose a file.",
       );
     default:
       return new Problem("The microphone cannot be used", `${error.message}. Choose a file.`);

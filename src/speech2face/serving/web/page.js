@@ -9,15 +9,20 @@ import {
   allowChoices, forgetChoice, offerHair, onChoice, putChoices, readChoices,
 } from "./choices.js";
 import { showFace, showLiveFace, showNoFace } from "./face.js";
-import { openLive } from "./live.js";
 import { openMicrophone } from "./microphone.js";
 import { offerPlay, stopPlay } from "./player.js";
 import { Problem } from "./problem.js";
-import { readService, reconstruct } from "./server.js";
 import { offerSpeakers } from "./speakers.js";
 import { encodeWav } from "./wav.js";
 import { Peaks, Waveform, colourOf, decodePeaks } from "./waveform.js";
 
+// Two engines take the same recordings and give the same answers: the server, and this device.
+const onDevice = document.documentElement.dataset.engine === "device";
+const [{ readService, reconstruct }, { openLive }] = await Promise.all(onDevice
+  ? [import("./device/engine.js"), import("./device/engine.js")]
+  : [import("./server.js"), import("./live.js")]);
+
+const PICTURE = { size: 448, samples: 6 };
 const LONGEST_SECONDS = 60; // of a recording made here
 const BEST_SECONDS = 10; // of speech; more is not used
 const LEAST_SPAN = 12; // s across the waveform while recording
@@ -27,11 +32,11 @@ const find = (id) => document.getElementById(id);
 const main = find("main");
 const waveform = new Waveform(find("waveform"));
 
-let kept = null; // the recording: {blob, peaks, seconds, answers: the server's, by choices}
+let kept = null; // the recording: {blob, peaks, seconds, answers: the engine's, by choices}
 let shown = null; // the answer on the page
 let shownChoices = null; // as which it was drawn
 let job = new AbortController(); // whatever runs now
-let service = { model: "", shapes: 0, bytes: Infinity };
+let service = { model: "", shapes: 0, bytes: Infinity, taker: "page" };
 let stopRecording = () => {};
 
 // States
@@ -113,25 +118,19 @@ const nameChoices = (choices) => Object.values(choices).join(" ");
 async function ask() {
   const signal = begin();
   const choices = readChoices();
-  enter("working", "Sending the recording …");
+  enter("working", "Beginning …");
+  const tell = (progress) => signal.aborted || tellProgress(progress);
   try {
-    keepAnswer(await reconstruct(kept.blob, choices, signal, tellProgress), choices);
+    keepAnswer(await reconstruct(kept.blob, { ...PICTURE, ...choices }, signal, tell), choices);
   } catch (problem) {
     if (!signal.aborted) showProblem(problem, problem.passing && ask);
   }
 }
 
-function tellProgress({ sent, wait }) {
-  const bar = find("progress");
-  if (sent < 1) {
-    bar.value = sent;
-    find("status").textContent = "Sending the recording …";
-  } else {
-    bar.removeAttribute("value");
-    find("status").textContent = wait
-      ? `The server is busy. Trying again in ${wait} s …`
-      : "Drawing the face …";
-  }
+function tellProgress({ words, share }) {
+  if (share === undefined) find("progress").removeAttribute("value");
+  else find("progress").value = share;
+  find("status").textContent = words;
 }
 
 function take(file) {
@@ -151,7 +150,7 @@ function refuse(size) {
   begin();
   kept = null;
   const [given, most] = [size, service.bytes].map((bytes) => `${Math.round(bytes / 1e6)} MB`);
-  const remedy = `This server takes ${most}. Cut it, or choose another.`;
+  const remedy = `This ${service.taker} takes ${most}. Cut it, or choose another.`;
   showProblem(new Problem("The file is too large", `It has ${given}. ${remedy}`, 413));
 }
 
@@ -181,7 +180,7 @@ async function record() {
   const blocks = [];
   const choices = readChoices();
   let segments = [];
-  const live = openLive(microphone.rate, choices, {
+  const live = openLive(microphone.rate, { ...PICTURE, ...choices }, {
     onHeard(heard) {
       if (main.dataset.state === "recording") showSpeechSeconds(heard);
     },
@@ -294,8 +293,21 @@ function showModel(name) {
   find("model").textContent = name ? `Drawn by the model “${name}”.` : "";
 }
 
+/** What has come of the models that draw on this device. */
+function tellLoading({ words, share }) {
+  find("loading").hidden = false;
+  find("loading-words").textContent = words;
+  if (share === undefined) find("loading-bar").removeAttribute("value");
+  else find("loading-bar").value = share;
+}
+
 clear();
 enter("empty");
-service = await readService();
-offerHair(service.shapes);
-showModel(service.model);
+try {
+  service = await readService(tellLoading);
+  offerHair(service.shapes);
+  showModel(service.model);
+} catch (problem) {
+  showProblem(problem, () => location.reload());
+}
+find("loading").hidden = true;

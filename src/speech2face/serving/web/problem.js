@@ -1,5 +1,6 @@
 // What can go wrong, in words for the reader.
 
+/** @type {Record<number, string>} */
 const TITLES = {
   400: "The server did not understand",
   413: "The recording is too large",
@@ -10,6 +11,7 @@ const TITLES = {
 
 /** An error with a heading and one clear line; `status` is HTTP's, 0 where there was no answer. */
 export class Problem extends Error {
+  /** @param {string} title @param {string} detail */
   constructor(title, detail, status = 0, retryAfter = 0) {
     super(detail);
     this.title = title;
@@ -23,7 +25,8 @@ export class Problem extends Error {
   }
 }
 
-/** The Problem that a server told of: the fields of problem+json, perhaps none. */
+/** The Problem that an engine told of: the fields of problem+json, perhaps none.
+ * @param {{title?: string, detail?: string} | null} fields @param {number} status */
 export function readProblem(fields, status, retryAfter = 0) {
   const title = TITLES[status] ?? fields?.title ?? "Something went wrong";
   const detail = fields?.detail ?? `The server answered ${status} without saying why.`;
@@ -40,6 +43,7 @@ export function unreachable() {
   );
 }
 
+/** @param {string} text */
 function sentence(text) {
   const line = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(line) ? line : `${line}.`;

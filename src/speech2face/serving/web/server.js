@@ -2,7 +2,6 @@
 
 import { Problem, readProblem, unreachable } from "./problem.js";
 
-export const PICTURE = { size: 448, samples: 6 };
 const ATTEMPTS = 6; // at a busy server
 const WAIT_SECONDS = 3; // where it does not say how long
 
@@ -14,19 +13,19 @@ export function address(path, query = {}) {
 }
 
 /**
- * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {sent: 0..1}
- * while it is sent, and with {wait: seconds} each second until a busy server is asked again. Throws
- * a Problem, or an AbortError once `signal` is raised.
+ * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {words, share}
+ * while it is sent, and with {words} each second until a busy server is asked again. Throws a
+ * Problem, or an AbortError once `signal` is raised.
  */
 export async function reconstruct(recording, choices, signal, tell) {
-  const url = address("v1/reconstruct", { ...PICTURE, ...choices });
+  const url = address("v1/reconstruct", choices);
   for (let attempt = 1; ; attempt++) {
     try {
       return await post(url, recording, signal, tell);
     } catch (problem) {
       if (problem.status !== 503 || attempt === ATTEMPTS) throw problem;
       for (let wait = problem.retryAfter || WAIT_SECONDS; wait > 0; wait--) {
-        tell({ wait });
+        tell({ words: `The server is busy. Trying again in ${wait} s …` });
         await pause(1000, signal);
       }
     }
@@ -38,9 +37,9 @@ export async function readService() {
   try {
     const { models, limits } = await (await fetch(address("v1/models"))).json();
     const [{ name, hair_shapes: shapes }] = models;
-    return { model: name, shapes: shapes ?? 0, bytes: limits.bytes };
+    return { model: name, shapes: shapes ?? 0, bytes: limits.bytes, taker: "server" };
   } catch {
-    return { model: "", shapes: 0, bytes: Infinity };
+    return { model: "", shapes: 0, bytes: Infinity, taker: "server" };
   }
 }
 
@@ -66,7 +65,9 @@ function post(url, body, signal, tell) {
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", body.type || "application/octet-stream");
-    request.upload.onprogress = ({ loaded, total }) => tell({ sent: loaded / total });
+    request.upload.onprogress = ({ loaded, total }) => tell(loaded < total
+      ? { words: "Sending the recording …", share: loaded / total }
+      : { words: "Drawing the face …" });
     request.onload = () => {
       if (request.status === 200 && request.response) return resolve(request.response);
       const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
