@@ -27,10 +27,15 @@ SHOWN_AFTER = 1.0  # seconds of work on one recording, before how far it was rea
 
 
 def run_each(
-    inputs: Sequence[Input], work: Work, as_json: bool, format_row: Callable[[Row], str]
+    inputs: Sequence[Input],
+    work: Work,
+    as_json: bool,
+    format_row: Callable[[Row], str],
+    what: str = "recordings",
 ) -> None:
     """Print a row for each input as soon as it is done: as JSON, or what `format_row` makes of it.
 
+    `what` the inputs are stands beside the progress.
     Raises the error of a single input, and BatchError where some of several failed.
     """
     failures: list[Speech2FaceError] = []
@@ -58,7 +63,7 @@ def run_each(
                 for warning in row["warnings"]:
                     print_message(f"{item.name}: {warning}", colour="yellow")
             if len(inputs) > 1 or show.started:
-                show("recordings", done, len(inputs), "")
+                show(what, done, len(inputs), "")
     if skipped:
         print_message(
             f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None

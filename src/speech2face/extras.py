@@ -20,10 +20,12 @@ PURPOSES = {
     "youtube": "prepare --download",
     "serve": "serve",
     "audit": "more methods of anonymise",
+    "c2pa": "reconstruct --sign, verified content credentials in check",
 }
 # Modules that are not named like the package which brings them. Another package may bring them as
 # well: OpenCV with windows, dlib built from source.
 MODULES = {
+    "c2pa-python": "c2pa",
     "dlib-bin": "dlib",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",

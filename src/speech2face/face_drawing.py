@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speech2face.cartoon import draw_cartoon
 from speech2face.check_numbers import check_whole
 from speech2face.errors import UsageError
 from speech2face.name_suggestions import suggest
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from speech2face.runtime import Session
 
 CERTAIN = 1e4  # added to a logarithm of how likely hair is: no other kind comes near
@@ -80,3 +83,15 @@ def draw_faces(
     pixels, landmarks = (np.asarray(output) for output in decoder.run(None, inputs))
     pictures = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     return pictures, landmarks
+
+
+def finish_picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:
+    """One of these pictures and its landmarks → a picture of `size` pixels a side, in a style."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    if style == "cartoon":
+        return draw_cartoon(picture, landmarks, size)
+    if size != picture.width:
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+    return picture

@@ -1,4 +1,4 @@
-"""Inputs of the command line → recordings, each with the place of its results."""
+"""Inputs of the command line → recordings or pictures, each with the place of its results."""
 
 from __future__ import annotations
 
@@ -18,6 +18,23 @@ SUFFIXES = frozenset(
     """.3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .asf .au .avi .awb .caf .eac3 .ec3 .flac .flv
     .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .ra
     .rm .snd .spx .ts .vob .w64 .wav .wave .webm .wma .wmv .wv""".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """What a command works on: its name in messages, and which files of a folder are taken."""
+
+    noun: str  # in the singular
+    suffixes: frozenset[str]
+    examples: str  # some of them, in words
+
+
+RECORDINGS = InputKind("recording", SUFFIXES, ".wav, .mp3, .m4a, .mp4 and the like")
+PICTURES = InputKind(
+    "picture",
+    frozenset(".avif .bmp .gif .jp2 .jpeg .jpg .png .ppm .tif .tiff .webp".split()),  # noqa: SIM905
+    ".png, .jpg, .webp and the like",
 )
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -52,17 +69,19 @@ def expand_home(argument: str) -> str:
     return f"{option}{sign}{value}"
 
 
-def find_inputs(arguments: Sequence[str], own_ending: str = "") -> tuple[list[Input], int]:
+def find_inputs(
+    arguments: Sequence[str], own_ending: str = "", kind: InputKind = RECORDINGS
+) -> tuple[list[Input], int]:
     """Recordings of files, folders and patterns, each once, and how many came again.
 
-    Folders are searched through, for the suffixes of recordings; hidden files, links to folders
+    Folders are searched through, for the suffixes of `kind`; hidden files, links to folders
     and, with `own_ending`, files that end in it are left out. An argument without a recording
     becomes an `Input` with an error.
     """
     unique: dict[str, Input] = {}
     repeated = set[str]()
     for argument in arguments:
-        for item in _expand(argument, own_ending):
+        for item in _expand(argument, own_ending, kind):
             if item.identity in unique:
                 repeated.add(item.identity)
             else:
@@ -70,13 +89,13 @@ def find_inputs(arguments: Sequence[str], own_ending: str = "") -> tuple[list[In
     return list(unique.values()), len(repeated)
 
 
-def _expand(argument: str, own_ending: str) -> Iterator[Input]:
+def _expand(argument: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
     if argument == "-":
         yield Input("-", Path("stdin"))
     elif not argument:
-        yield Input("", error=UsageError("an input is empty (''); name a recording."))
+        yield Input("", error=UsageError(f"an input is empty (''); name a {kind.noun}."))
     elif os.path.isdir(argument):
-        yield from _search_folder(argument, own_ending)
+        yield from _search_folder(argument, own_ending, kind)
     elif os.path.lexists(argument):
         yield Input(argument, Path(Path(argument).name))
     elif _ADDRESS.match(argument):
@@ -87,43 +106,43 @@ def _expand(argument: str, own_ending: str) -> Iterator[Input]:
             ),
         )
     elif glob.has_magic(argument):
-        yield from _match_pattern(argument, own_ending)
+        yield from _match_pattern(argument, own_ending, kind)
     else:
         yield Input(argument, Path(Path(argument).name))  # says why when it is opened
 
 
-def _search_folder(folder: str, own_ending: str) -> Iterator[Input]:
+def _search_folder(folder: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
     errors: list[OSError] = []
     paths = []
     for parent, folders, names in os.walk(folder, onerror=errors.append):
         folders[:] = [name for name in folders if not _is_sidecar(name)]
         paths += [os.path.join(parent, name) for name in names if not _is_sidecar(name)]
-    recordings = [path for path in paths if _is_recording(path, own_ending)]
-    yield from _place_below(recordings, folder)
+    found = [path for path in paths if _is_wanted(path, own_ending, kind)]
+    yield from _place_below(found, folder)
     for error in errors:
         reason = f"{error.filename}: may not be read ({error.strerror}); check its permissions"
         yield Input(str(error.filename), error=UnreadableMediaError(reason))
-    if not recordings and not errors:
+    if not found and not errors:
         yield Input(
             folder,
             error=UsageError(
-                f"{folder}: no recordings in this folder; give files by name if their suffix is "
-                "none of .wav, .mp3, .m4a, .mp4 and the like."
+                f"{folder}: no {kind.noun}s in this folder; give files by name if their suffix is "
+                f"none of {kind.examples}."
             ),
         )
 
 
-def _match_pattern(pattern: str, own_ending: str) -> Iterator[Input]:
+def _match_pattern(pattern: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
     paths = [path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path)]
     suffix = Path(pattern).suffix
     if not suffix or glob.has_magic(suffix):  # with a suffix, whoever gave it knows
-        paths = [path for path in paths if _is_recording(path, own_ending)]
+        paths = [path for path in paths if _is_wanted(path, own_ending, kind)]
     fixed = pattern
     while glob.has_magic(fixed):
         fixed = os.path.dirname(fixed)
     yield from _place_below(paths, fixed)
     if not paths:
-        reason = f"{pattern}: no such file, and as a pattern it matches no recording."
+        reason = f"{pattern}: no such file, and as a pattern it matches no {kind.noun}."
         yield Input(pattern, error=UsageError(reason))
 
 
@@ -137,11 +156,11 @@ def _is_sidecar(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_recording(path: str, own_ending: str) -> bool:
+def _is_wanted(path: str, own_ending: str, kind: InputKind) -> bool:
     if own_ending and path.endswith(own_ending):
         return False
     # A broken link is one: it is better named as missing than left out.
-    return Path(path).suffix.lower() in SUFFIXES and (
+    return Path(path).suffix.lower() in kind.suffixes and (
         os.path.isfile(path) or not os.path.exists(path)
     )
 

@@ -39,6 +39,11 @@ class Card:
     typical: float = 1.0  # distance of a typical face from the average, times the encoder's
     hair_shapes: int = 0  # that can be chosen among; 0: the decoder draws no hair of its own
 
+    @property
+    def number(self) -> int:
+        """The number in the watermark of its pictures: the first byte of the decoder's sha256."""
+        return int(self.sha256[FILES[1]][:2], 16)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -73,6 +78,12 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in ASSETS.glob("*/card.json"))
 
 
+def name_models(number: int) -> tuple[str, ...]:
+    """The models that come with the package whose pictures' watermark holds this number."""
+    cards = [_read_card(ASSETS / name) for name in model_names()]
+    return tuple(f"{card.name} {card.version}" for card in cards if card.number == number)
+
+
 def find_model(name_or_folder: str | Path = "default") -> Model:
     """The model of a name, or in a folder, its files verified.
 
@@ -88,7 +99,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     else:
         folder = Path(os.path.expanduser(name_or_folder))
     try:
-        card = Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
+        card = _read_card(folder)
         hashes = dict(card.sha256)
         if not (0 < card.typical < math.inf and card.hair_shapes >= 0):
             raise ValueError("typical is above 0, hair_shapes 0 or more")
@@ -112,6 +123,10 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
         if hash_file(path) != hashes.get(name):
             raise ModelError(f"{path} is not the file on its card (damaged or changed).")
     return Model(folder, card)
+
+
+def _read_card(folder: Path) -> Card:
+    return Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
 
 
 def save_card(folder: Path, card: Card) -> None:

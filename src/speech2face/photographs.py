@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -21,6 +22,15 @@ GROUND = (255, 255, 255)  # colour behind transparent pixels
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 
 
+@dataclass(frozen=True)
+class Photograph:
+    """A picture that was read, and what its file says of it."""
+
+    image: Image  # RGB, upright
+    xmp: bytes  # its XMP metadata; empty where it has none
+    texts: dict[str, str]  # the texts in a PNG, by their names
+
+
 def load_image(path: str | Path) -> np.ndarray:
     """Read a picture as RGB uint8 (H, W, 3), turned upright by its EXIF orientation.
 
@@ -29,38 +39,52 @@ def load_image(path: str | Path) -> np.ndarray:
     `path`, it is damaged or cut off, or is too large to be decoded.
     """
     try:
+        with open(path, "rb") as file:
+            return np.array(read_photograph(file, str(path)).image)
+    except OSError as error:
+        raise _unreadable(str(path), error.strerror or str(error)) from None
+
+
+def read_photograph(file: BinaryIO, name: str) -> Photograph:
+    """Read an open file as `load_image` does, with its metadata; errors call it by `name`."""
+    try:
         with warnings.catch_warnings():  # Pillow warns of what is looked after here
             warnings.simplefilter("ignore")
-            with _open(Path(path)) as image:
-                _choose_scale(Path(path), image)
-                return np.array(_to_rgb(image))
+            with _open(file, name) as image:
+                _choose_scale(name, image)
+                picture = _to_rgb(image)
+                return Photograph(picture, _find_xmp(image), getattr(image, "text", {}))
     except UnreadableMediaError:
         raise
     except Exception as error:  # of a damaged file Pillow's readers raise many types
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         if reason.startswith("cannot identify"):
-            reason = _guess_kind(Path(path))
-        reason = reason or type(error).__name__
-        raise UnreadableMediaError(f"{path}: not a picture that can be read ({reason}).") from None
+            reason = _guess_kind(file)
+        raise _unreadable(name, reason or type(error).__name__) from None
 
 
-def _open(path: Path) -> Image:
+def _unreadable(name: str, reason: str) -> UnreadableMediaError:
+    return UnreadableMediaError(f"{name}: not a picture that can be read ({reason}).")
+
+
+def _open(file: BinaryIO, name: str) -> Image:
     """The picture, not yet decoded."""
     from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
 
     Image.init()
-    known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not, in Pillow 11
+    known = [kind for kind in FORMATS if kind in Image.OPEN]  # AVIF is not, in Pillow 11
     try:
-        return Image.open(path, formats=known)
+        return Image.open(file, formats=known)
     except Image.DecompressionBombError:  # Pillow's own limit, of which JPEGs need not be afraid
         try:
-            return JpegImageFile(path)
+            file.seek(0)
+            return JpegImageFile(file)
         except SyntaxError:
-            raise _too_large(path, "more than 178 million") from None
+            raise _too_large(name, "more than 178 million") from None
 
 
-def _choose_scale(path: Path, image: Image) -> None:
+def _choose_scale(name: str, image: Image) -> None:
     """Have a JPEG decoded at the smallest scale that leaves it large enough.
 
     Raises UnreadableMediaError where more would be decoded than is meant to be in memory.
@@ -68,11 +92,11 @@ def _choose_scale(path: Path, image: Image) -> None:
     width, height = image.size
     whole = bool(image.info.get("progressive"))  # and then its coefficients are all in memory
     if width * height > (2 * MOST_DECODED if whole else MOST_JPEG):
-        raise _too_large(path, f"{width} × {height}")
+        raise _too_large(name, f"{width} × {height}")
     scale = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
     image.draft(image.mode, (int(width * scale), int(height * scale)))  # does nothing but to JPEGs
     if image.size[0] * image.size[1] > MOST_DECODED:
-        raise _too_large(path, f"{width} × {height}")
+        raise _too_large(name, f"{width} × {height}")
 
 
 def _to_rgb(image: Image) -> Image:
@@ -125,16 +149,22 @@ def _halve_bits(levels: np.ndarray) -> np.ndarray:
     return (levels >> 8 if wide else levels).astype(np.uint8)
 
 
-def _too_large(path: Path, pixels: str) -> UnreadableMediaError:
+def _find_xmp(image: Image) -> bytes:
+    """The XMP packet, as Pillow's readers keep it: each in its own place."""
+    xmp = image.info.get("xmp") or getattr(image, "tag_v2", {}).get(700, b"")
+    return xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+
+
+def _too_large(name: str, pixels: str) -> UnreadableMediaError:
     return UnreadableMediaError(
-        f"{path}: too large a picture ({pixels} pixels); scale it down, or save it as a plain JPEG."
+        f"{name}: too large a picture ({pixels} pixels); scale it down, or save it as a plain JPEG."
     )
 
 
-def _guess_kind(path: Path) -> str:
+def _guess_kind(file: BinaryIO) -> str:
     """Guess the kind of a file that no reader knows, by its first bytes."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    file.seek(0)
+    head = file.read(12)
     if not head:
         return "the file is empty"
     if head[4:8] == b"ftyp":

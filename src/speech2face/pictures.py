@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +16,8 @@ from speech2face.name_suggestions import suggest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from speech2face.content_credentials import PictureSigner
 
 SIZES = range(16, 2049)  # pixels a side that can be asked for
 # Of zlib: only runs of equal bytes are looked for, of which a filtered picture is full. Files are
@@ -40,14 +43,20 @@ XMP = (
 
 
 def write_png(
-    image: Image, path: str | Path, model: str, force: bool = False, *, comment: str = ""
+    image: Image,
+    path: str | Path,
+    model: str,
+    force: bool = False,
+    *,
+    comment: str = "",
+    signer: PictureSigner | None = None,
 ) -> None:
     """Write a PNG whose metadata say that it is generated, and by which model.
 
     `image` is a Pillow image of any size, `path` ends in .png, and `model` is the model's name, as
     `card.name` of a loaded one. `comment` goes to the metadata as well, as those of
-    `Reconstruction.comments`. A file that exists is overwritten with `force` alone; it is written
-    whole or not at all.
+    `Reconstruction.comments`; `signer` signs all of it. A file that exists is overwritten with
+    `force` alone; it is written whole or not at all.
 
     Raises UsageError where the file exists (without `force`) or its place is none for a PNG, and
     StorageError where the disk is full or fails.
@@ -55,7 +64,12 @@ def write_png(
     path = Path(path)
     check_writable(path, force)
     with write_atomically(path) as file:
-        encode_png(image, file, model, comment)
+        if signer is None:
+            encode_png(image, file, model, comment)
+        else:
+            plain = BytesIO()
+            encode_png(image, plain, model, comment)
+            file.write(signer.sign(plain.getvalue(), path.name, model))
 
 
 def encode_png(image: Image, file: BinaryIO, model: str, comment: str = "") -> None:

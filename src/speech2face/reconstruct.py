@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speech2face.cartoon import draw_cartoon
 from speech2face.check_numbers import check_rows, check_whole
 from speech2face.deprecation import renamed
 from speech2face.errors import ModelError, UsageError
-from speech2face.face_drawing import check_hair, draw_faces
+from speech2face.face_drawing import check_hair, draw_faces, finish_picture
 from speech2face.joined_speech import find_joined_speech
 from speech2face.media import AudioSource
 from speech2face.model_folders import ASSETS, Model, find_model
@@ -28,6 +27,7 @@ from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_styl
 from speech2face.runtime import THREADS, open_session
 from speech2face.speech import LONGEST, Speech, find_speech
 from speech2face.speech_windows import cut_windows
+from speech2face.watermark import add_mark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,7 +85,8 @@ class Reconstruction:
     """The face drawn from a recording, and what it rests on.
 
     `image` is the face that the voice suggests; `samples` are more faces that the voice may have,
-    as many as were asked for: where they differ, the voice does not say.
+    as many as were asked for: where they differ, the voice does not say. All carry the watermark
+    that `speech2face check` finds.
     """
 
     image: Image  # RGB, as wide and high as `size` said: the face of `voice.at_strength(strength)`
@@ -206,7 +207,8 @@ class Speech2Face:
 
         Landmarks are x and y as fractions of the picture's side, from its upper left corner. S is
         224 and D is 128 for the model that comes with the package. `hair` and `seed` are those of
-        `reconstruct`: of the same seed, the same embedding has the same hair.
+        `reconstruct`: of the same seed, the same embedding has the same hair. These pictures are
+        for measuring and carry no watermark: `watermark.add_mark` adds it to what is shown.
         Raises UsageError where the numbers are of another shape, or are not finite, and where there
         is no such hair or seed.
         """
@@ -254,7 +256,10 @@ class Speech2Face:
         face = voice.at_strength(strength)
         embeddings = np.concatenate([face[None], voice.sample(samples, worn.seed)])
         faces = zip(*draw_faces(self._decoder, embeddings, worn), strict=True)
-        image, *others = (_picture(pixels, marks, size, style) for pixels, marks in faces)
+        image, *others = (
+            add_mark(finish_picture(pixels, landmarks, size, style), self.card.number)
+            for pixels, landmarks in faces
+        )
         return Reconstruction(image, tuple(others), voice, strength, worn.name)
 
 
@@ -283,14 +288,3 @@ def _load_again(name: str, sha256: dict[str, str], threads: int) -> Speech2Face:
 def _go_out(start: np.ndarray, face: np.ndarray, times: float) -> np.ndarray:
     """Move from the mean face towards another, so many times as far: to the bit itself at 1."""
     return np.float32(1 - times) * start + np.float32(times) * face
-
-
-def _picture(pixels: np.ndarray, landmarks: np.ndarray, size: int, style: str) -> Image:
-    from PIL import Image
-
-    picture = Image.fromarray(pixels)
-    if style == "cartoon":
-        return draw_cartoon(picture, landmarks, size)
-    if size != picture.width:
-        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
-    return picture

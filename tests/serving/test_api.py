@@ -25,6 +25,7 @@ from helpers.service import COMMAND, Service, start_service
 from helpers.sounds import RATE, encode, noise
 from speech2face.errors import UsageError
 from speech2face.model_folders import find_model, hash_file
+from speech2face.picture_check import check_picture
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
@@ -39,6 +40,7 @@ from speech2face.serving.schemas import (
     Embedding,
     Face,
     Models,
+    PictureCheck,
     Speaker,
 )
 
@@ -216,6 +218,38 @@ def test_each_of_many_speakers_is_not_drawn_with_many_samples(
         infer(model, None, 60.0, task, conversation.read_bytes())
 
 
+def test_a_picture_is_checked_as_by_the_package(service: Service, speech: bytes) -> None:
+    drawn = service.post("/v1/reconstruct", speech, headers={"Accept": "image/png"}).content
+    answer = service.post("/v1/check", drawn)
+    checked = PictureCheck.model_validate_json(answer.content)
+    assert checked.answer == "yes"
+    assert checked.watermark.number == find_model().card.number
+    assert answer.json() == check_picture(drawn).as_json()
+    form = service.client.post("/v1/check", files={"file": ("a.png", drawn, "image/png")})
+    assert form.json() == answer.json()
+    photograph = io.BytesIO()
+    Image.effect_noise((96, 64), 60).convert("RGB").save(photograph, "JPEG")
+    unknown = service.post("/v1/check", photograph.getvalue()).json()
+    assert unknown["answer"] == "unknown"
+    assert not unknown["watermark"]["found"]
+
+
+def test_what_is_no_picture_is_a_problem(service: Service, speech: bytes) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
+    for body, words in (
+        (b"", "the file is empty"),
+        (speech, "the picture: not a picture that can be read"),
+        (bomb.getvalue(), "too large a picture"),
+    ):
+        detail = service.problem(415, "unreadable-media-error", 3, service.post("/v1/check", body))
+        assert words in detail
+    detail = service.problem(400, "usage-error", 2, service.post("/v1/check?size=3", b"x"))
+    assert "size: no such parameter; /v1/check takes no parameters" in detail
+    big = service.post("/v1/check", bytes(Limits().body + 1))
+    assert "the picture is larger than 32 MiB" in service.problem(413, "too-large-error", 2, big)
+
+
 BAD_BODIES = {
     "empty": (b"", 415, "unreadable-media-error", 3, "is empty"),
     "text": (b"Dear diary,\n" * 100, 415, "unreadable-media-error", 3, "is not sound"),
@@ -363,7 +397,7 @@ def test_a_wrong_method_is_told_the_right_ones(
 
 
 def test_head_is_get_without_the_body(service: Service) -> None:
-    for path in sorted(PATHS - {"/v1/reconstruct", "/v1/embed", "/metrics"}):
+    for path in sorted(PATHS - {"/v1/reconstruct", "/v1/embed", "/v1/check", "/metrics"}):
         head, get = service.client.head(path), service.client.get(path)
         assert (head.status_code, head.content) == (get.status_code, b""), path
         for name in ("content-type", "content-length"):

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 def find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
     from speech2face.inputs import find_inputs
 
-    recordings, repeated = find_inputs(arguments, own_ending)
+    return _say_repeated(*find_inputs(arguments, own_ending))
+
+
+def find_pictures(arguments: list[str]) -> list[Input]:
+    from speech2face.inputs import PICTURES, find_inputs
+
+    return _say_repeated(*find_inputs(arguments, kind=PICTURES))
+
+
+def _say_repeated(inputs: list[Input], repeated: int) -> list[Input]:
     if repeated:
         print_message(
-            f"given more than once, and done once: {repeated} of {len(recordings)} inputs.", None
+            f"given more than once, and done once: {repeated} of {len(inputs)} inputs.", None
         )
-    return recordings
+    return inputs
 
 
 def find_one(argument: str) -> str | Path:

@@ -7,10 +7,21 @@ from typing import Annotated
 import typer
 
 from speech2face import __version__
-from speech2face.cli import evaluate, models, page, prepare, privacy, recordings, serve, train
+from speech2face.cli import (
+    evaluate,
+    models,
+    page,
+    pictures,
+    prepare,
+    privacy,
+    recordings,
+    serve,
+    train,
+)
 from speech2face.cli.help_pages import Command, CommandGroup
 
 ON_RECORDINGS = "Commands for recordings"
+ON_PICTURES = "Commands for pictures"
 ON_MODELS = "Commands for models and the installation"
 ON_DATA = "Commands for training and measuring (they need more packages, and say which)"
 
@@ -20,10 +31,11 @@ Examples:
   speech2face reconstruct calls --out-dir faces
   speech2face audit recording.m4a
   speech2face anonymise recording.m4a disguised.wav
+  speech2face check picture.png
 
 \b
 `speech2face COMMAND --help` explains a command.
-Exit codes: 0 done, 1 the system failed, 2 wrong call, 3 unreadable recording,
+Exit codes: 0 done, 1 the system failed, 2 wrong call, 3 unreadable file,
 4 no speech in it, 5 model or package missing, 6 part of a batch failed."""
 
 
@@ -59,6 +71,7 @@ def start(
 
 for heading, commands in {
     ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
+    ON_PICTURES: (pictures.check,),
     ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
     ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),
 }.items():

@@ -110,6 +110,16 @@ def reconstruct(
             metavar="typical|none|N",
         ),
     ] = "typical",
+    sign: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--sign",
+            metavar="CERT KEY",
+            show_default="not signed",
+            help="Sign the pictures with content credentials (C2PA): a PEM file of your "
+            "certificate, its chain after it, and one of its private key.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line for each recording.")
     ] = False,
@@ -131,6 +141,7 @@ def reconstruct(
     """
     limit_blas_threads()
     from speech2face.batch import run_each
+    from speech2face.content_credentials import PictureSigner
     from speech2face.face_drawing import check_hair
     from speech2face.inputs import choose_outputs, join_inputs, make_folder
     from speech2face.pictures import check_strength, check_style, check_writable, write_png
@@ -148,6 +159,7 @@ def reconstruct(
     check_skipping(skip_existing, force)
     check_style(style)
     check_strength(strength)
+    signer = PictureSigner(*sign) if sign else None
     open_early()
     network = load(model)
     check_hair(hair, seed, network.hair_shapes)
@@ -174,7 +186,7 @@ def reconstruct(
         pictures = zip(targets, [face.image, *face.samples], face.comments, strict=True)
         for target, picture, comment in pictures:
             if not is_kept(target):
-                write_png(picture, target, network.card.name, force, comment=comment)
+                write_png(picture, target, network.card.name, force, comment=comment, signer=signer)
         return {"strength": face.strength, "hair": face.hair, **_describe_speech(face.voice)}
 
     def draw(item: Input, progress: ReadingProgress) -> dict[str, Any]:

@@ -25,11 +25,12 @@ from speech2face.model_folders import Model
 from speech2face.name_suggestions import suggest
 from speech2face.pictures import MOST_STRENGTH, SIZES, STYLES, check_style
 from speech2face.serving.error_responses import answer_request
-from speech2face.serving.inference import InferenceResult, InferenceTask, load_inference
+from speech2face.serving.inference import CheckTask, InferenceResult, InferenceTask, load_inference
 from speech2face.serving.limits import Limits
 from speech2face.serving.middleware import Metrics, RequestObserver
 from speech2face.serving.origins import Origins
 from speech2face.serving.schemas import (
+    PICTURE,
     PNG,
     PROBLEMS,
     RECORDING,
@@ -39,6 +40,7 @@ from speech2face.serving.schemas import (
     Health,
     ModelFacts,
     Models,
+    PictureCheck,
 )
 from speech2face.serving.uploads import UploadBudget, receive
 from speech2face.serving.websocket import ROUTE as STREAM
@@ -47,7 +49,7 @@ from speech2face.serving.worker_pool import WorkerPool
 from speech2face.speech import ALL, parse_speaker
 
 WEB = Path(__file__).parent / "web"
-API = {"/v1/reconstruct", "/v1/embed", "/v1/models", STREAM}
+API = {"/v1/reconstruct", "/v1/embed", "/v1/check", "/v1/models", STREAM}
 ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir() if path.is_file())}
 PATHS = ROUTES | FILES
@@ -215,6 +217,15 @@ def make_app(
         """The Gaussian over face embeddings that a recording suggests."""
         part = {"start": start, "end": end, "track": track, "speaker": parse_speaker(speaker)}
         result = await infer(request, wanted="embedding", covariance=covariance, **part)
+        return _as_json(result.as_json())
+
+    @app.post("/v1/check", response_model=PictureCheck, responses=PROBLEMS, openapi_extra=PICTURE)
+    async def check(request: Request) -> Response:
+        """Whether a picture is generated, and why: its metadata, credentials and watermark."""
+        pool.check_room()
+        with budget.open(limits.body) as buffer:
+            await receive(request, buffer, limits, "picture")
+            result = await pool.submit(CheckTask(), buffer.file)
         return _as_json(result.as_json())
 
     @app.get("/v1/models", response_model=Models)

@@ -16,6 +16,7 @@ from PIL import Image
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream
 from speech2face.model_folders import find_model
+from speech2face.picture_check import check_picture
 from speech2face.pictures import NOTICE, encode_png
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.serving.limits import Limits
@@ -23,6 +24,7 @@ from speech2face.speaker_features import open_speaker_features
 from speech2face.speakers import join_speakers
 from speech2face.speech import ALL, ANYONE, LONGEST, Speech, find_chosen_speech, find_speech
 from speech2face.speech_windows import WINDOW_SECONDS
+from speech2face.watermark import SIDE, find_mark
 
 if TYPE_CHECKING:
     from speech2face.reconstruct import Speech2Face, VoiceEmbedding
@@ -57,6 +59,11 @@ class InferenceTask:
 
 
 @dataclass(frozen=True)
+class CheckTask:
+    """A request to say whether a picture is generated."""
+
+
+@dataclass(frozen=True)
 class InferenceResult:
     """Results of inference: fields that JSON can hold, and pictures as PNG, the mean's first."""
 
@@ -76,7 +83,7 @@ class InferenceResult:
 
 def load_inference(
     folder: str, listened: float
-) -> Callable[[InferenceTask, bytes], InferenceResult]:
+) -> Callable[[InferenceTask | CheckTask, bytes], InferenceResult]:
     """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
     from speech2face.reconstruct import load
 
@@ -87,7 +94,21 @@ def load_inference(
     open_speaker_features()
     mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
     _encode(Image.fromarray(network.decode(mean)[0][0]), "")
-    return functools.partial(infer, network, estimator, listened)
+    find_mark(Image.new("RGB", (SIDE, SIDE)))
+    return functools.partial(work, network, estimator, listened)
+
+
+def work(
+    network: Speech2Face,
+    estimator: DisclosureEstimator | None,
+    listened: float,
+    task: InferenceTask | CheckTask,
+    body: bytes,
+) -> InferenceResult:
+    """Do a task of either kind on what was sent."""
+    if isinstance(task, CheckTask):
+        return InferenceResult(check_picture(body).as_json())
+    return infer(network, estimator, listened, task, body)
 
 
 def infer(

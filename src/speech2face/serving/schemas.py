@@ -125,6 +125,50 @@ class Embedding(RecordingResult):
     speakers: list[EmbeddedSpeaker | Speaker] = Field(description=WHO_SPEAKS)
 
 
+class Credentials(BaseModel):
+    """Content credentials (C2PA) of a picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["absent", "unverified", "changed", "valid", "trusted"] = Field(
+        description="unverified: the server cannot verify them; changed: they do not fit the "
+        "picture; valid: they fit, and anybody may have signed."
+    )
+    signer: str = Field(description="The name on the certificate.")
+    source_types: list[str] = Field(description="The IPTC's digital source types in them.")
+    problem: str = Field(description="Why they do not fit.")
+
+
+class Watermark(BaseModel):
+    """The watermark of speech2face in a picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    found: bool
+    score: float = Field(description="In standard deviations of chance.", examples=[12.6])
+    number: int | None = Field(description="The model's; null where it cannot be read.")
+    models: list[str] = Field(description="Of this server, with that number.")
+
+
+class PictureCheck(BaseModel):
+    """Whether a picture is generated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer: Literal["yes", "no", "unknown"] = Field(
+        description="unknown: nothing was found, which proves nothing."
+    )
+    words: str = Field(description="The answer and why, a sentence.")
+    reasons: list[str]
+    source_types: list[str] = Field(
+        description="The IPTC's digital source types in the metadata.",
+        examples=[["trainedAlgorithmicMedia"]],
+    )
+    credentials: Credentials
+    watermark: Watermark
+    warnings: list[str]
+
+
 class ModelFacts(BaseModel):
     """A model's card, short."""
 
@@ -178,7 +222,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (400, "A wrong parameter, or a form without a part named file."),
         (408, "The body did not arrive in time."),
         (413, "The body is too large."),
-        (415, "Not a recording that can be read."),
+        (415, "Not a recording, or a picture, that can be read."),
         (422, "No speech in it."),
         (500, "The server failed."),
         (503, "Too much to do, or out of time; Retry-After says when to try again."),
@@ -201,6 +245,17 @@ RECORDING = {
                     "properties": {"file": {"type": "string", "format": "binary"}},
                 }
             },
+        },
+    }
+}
+PICTURE = {
+    "requestBody": {
+        "required": True,
+        "description": "A picture: PNG, JPEG, WebP, AVIF, GIF, TIFF, BMP, PPM or JPEG 2000.",
+        "content": {
+            "application/octet-stream": _BYTES,
+            "image/*": _BYTES,
+            "multipart/form-data": RECORDING["requestBody"]["content"]["multipart/form-data"],
         },
     }
 }

@@ -195,6 +195,7 @@ def describe_model(model: Model) -> dict[str, Any]:
     return {
         "name": card.name,
         "version": card.version,
+        "number": card.number,
         "typical": card.typical,
         "hair_shapes": card.hair_shapes,
         "hair_kinds": network.hair_kinds,

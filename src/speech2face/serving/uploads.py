@@ -74,17 +74,20 @@ class UploadBuffer:
         os.close(self.file)
 
 
-async def receive(request: Request, buffer: UploadBuffer, limits: Limits) -> None:
-    """The recording in a request, its body or the part `file` of a form, into the buffer.
+async def receive(
+    request: Request, buffer: UploadBuffer, limits: Limits, what: str = "recording"
+) -> None:
+    """The recording in a request, or `what` else, its body or the part `file` of a form, into the
+    buffer.
 
     Raises TooLargeError, TooSlowError, UsageError, UnreadableMediaError where it is packed, and
     BusyError where the memory is full.
     """
     packed = request.headers.get("content-encoding", "identity").strip().lower()
     if packed != "identity":
-        raise UnreadableMediaError("the body has a Content-Encoding; send the recording as it is.")
+        raise UnreadableMediaError(f"the body has a Content-Encoding; send the {what} as it is.")
     too_large = TooLargeError(
-        f"the recording is larger than {limits.body / MIB:g} MiB; shorten it or compress it."
+        f"the {what} is larger than {limits.body / MIB:g} MiB; shorten it or compress it."
     )
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > 2 * limits.body:
@@ -107,7 +110,7 @@ async def receive(request: Request, buffer: UploadBuffer, limits: Limits) -> Non
                 else:
                     buffer.add(chunk)
     except TimeoutError:
-        raise TooSlowError(f"the recording did not arrive in {limits.arrival:g} s.") from None
+        raise TooSlowError(f"the {what} did not arrive in {limits.arrival:g} s.") from None
     except ClientDisconnect:
         raise UsageError("the client went away.") from None
     if size > limits.body:

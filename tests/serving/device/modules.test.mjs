@@ -15,6 +15,7 @@ const { fromSpectrum, spectrumOf } = await load("fourier.js");
 const { findMark } = await load("disguises.js");
 const { BrokenFile, loadFiles, putTogether } = await load("model-files.js");
 const { encodePng } = await load("png.js");
+const { addMark, layOutCells } = await load("watermark.js");
 const { readWav } = await load("wav-reader.js");
 
 const near = (value, expected, most) =>
@@ -44,6 +45,30 @@ for (const rate of [8_000, 11_025, 22_050, 44_100, 48_000, 96_000]) {
     assert.ok(beyond.every((value) => Math.abs(value) < 1e-4));
   });
 }
+
+test("the watermark is Python's, at its own size and at another", async () => {
+  const path = new URL("../../helpers/watermark_golden.json", import.meta.url);
+  const golden = JSON.parse(await readFile(path, "utf8"));
+  const { signs, groups } = layOutCells();
+  assert.equal(signs.reduce((sum, sign) => sum + sign, 0), golden.signs_sum);
+  assert.deepEqual([...groups.slice(0, 16)], golden.first_groups);
+  for (const [side, expected] of Object.entries(golden.sum_of_changes)) {
+    const size = Number(side);
+    const pixels = new Uint8ClampedArray(3 * size * size);
+    for (let place = 0; place < size * size; place++) {
+      const [row, column] = [Math.trunc(place / size), place % size];
+      const colour = [60 + row / 2, 40 + column / 3, 50 + (row + column) / 5].map(Math.trunc);
+      pixels.set(colour, 3 * place);
+    }
+    const marked = addMark({ side: size, pixels }, golden.number).pixels;
+    near(marked.reduce((sum, value, i) => sum + Math.abs(value - pixels[i]), 0), expected,
+      0.002 * expected);
+    if (size !== golden.side) continue;
+    const changes = Array.from({ length: 30 }, (_, k) => 3 * (50 * size + 50 + k))
+      .map((at) => marked[at] - pixels[at]);
+    assert.deepEqual(changes, golden.changes_in_row_50_from_50);
+  }
+});
 
 test("a spectrum gives its numbers back", () => {
   const numbers = new RandomNumbers(1).normal(512);

@@ -8,6 +8,7 @@ import { encodePng } from "./png.js";
 import { RandomNumbers } from "./random-numbers.js";
 import { analyse } from "./speech.js";
 import { roundTo } from "./statistics.js";
+import { addMark } from "./watermark.js";
 
 /** @typedef {import("./networks.js").Network} Network */
 /** @typedef {import("./pixels.js").Picture} Picture */
@@ -20,8 +21,9 @@ import { roundTo } from "./statistics.js";
  *   decoder: Network}} Networks */
 /**
  * What Python's serving/static_page.py writes of a model: `typical` is how many times as far out as
- * the encoder says a typical face lies, `texts` and `xmp` go to the metadata of pictures.
- * @typedef {{name: string, version: string, typical: number, hair_shapes: number,
+ * the encoder says a typical face lies, `texts` and `xmp` go to the metadata of pictures, `number`
+ * to their watermark.
+ * @typedef {{name: string, version: string, number: number, typical: number, hair_shapes: number,
  *   hair_kinds: number, notice: string, texts: Record<string, string>, xmp: string,
  *   disclosure: import("./disclosure.js").DisclosureModel | null}} ModelFacts
  */
@@ -82,13 +84,14 @@ export class FaceModel {
     return faces.map((_, i) => {
       const planes = picture.data.subarray(i * 3 * side * side, (i + 1) * 3 * side * side);
       const drawn = readPlanes(planes, side);
-      if (choices.style !== "cartoon") return resize(drawn, choices.size);
+      const { number } = this.facts;
+      if (choices.style !== "cartoon") return addMark(resize(drawn, choices.size), number);
       const at = (/** @type {number} */ mark) => 2 * (i * marks + mark);
       const points = Array.from({ length: marks }, (_, mark) =>
         /** @type {[number, number]} */ ([
           landmarks.data[at(mark)], landmarks.data[at(mark) + 1],
         ]));
-      return drawCartoon(drawn, points, choices.size);
+      return addMark(drawCartoon(drawn, points, choices.size), number);
     });
   }
 

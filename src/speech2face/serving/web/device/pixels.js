@@ -49,17 +49,18 @@ export function resize(picture, side) {
 }
 
 /** For each new pixel of a row, which of the old ones it is made of.
- * @param {number} before @param {number} after */
-function makeTaps(before, after) {
+ * @param {number} before @param {number} after
+ * @param {{reach: number, weigh: (x: number) => number}} filter */
+export function makeTaps(before, after, filter = { reach: LOBES, weigh: lanczos }) {
   const scale = before / after;
   const widened = Math.max(scale, 1);
-  const reach = LOBES * widened;
+  const reach = filter.reach * widened;
   return Array.from({ length: after }, (_, place) => {
     const middle = (place + 0.5) * scale;
     const first = Math.max(Math.trunc(middle - reach + 0.5), 0);
     const last = Math.min(Math.trunc(middle + reach + 0.5), before);
     const weights = Float64Array.from({ length: last - first }, (_, k) =>
-      lanczos((first + k - middle + 0.5) / widened));
+      filter.weigh((first + k - middle + 0.5) / widened));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     return { first, weights: weights.map((weight) => weight / total) };
   });
