@@ -7,7 +7,9 @@
 `draw` writes the tables and plots of docs/privacy.md from benchmarks/audit.json. The others need
 the extra `train`, and keep what is finished in --cache. On one core attacking takes 3
 to 5 minutes for each method, calibrating 45; it is `speech2face calibrate default`. With --write,
-what was measured goes into benchmarks/audit.json, and the numbers found beside the released model.
+what was measured goes into benchmarks/audit.json, and the numbers found beside the released model
+or into the package's table of attacks. Figures of one version stand in one run, newest first;
+an older run is kept while it has a method that no newer one has.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from speech2face.console import ProgressBars
 from speech2face.files import write_text_atomically
 from speech2face.metrics.audit_results import FaceAndVoice, PopulationAudit, read_population_audit
 from speech2face.metrics.intervals import Estimate
-from speech2face.model_folders import find_model
+from speech2face.model_folders import ASSETS, find_model
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
+from speech2face.privacy.attack_table import FILE, shorten
 from speech2face.privacy.audit_population import PopulationAuditor
 from speech2face.privacy.audit_recording import SURE
 from speech2face.privacy.calibrate_model import calibrate
 from speech2face.privacy.leakage_estimate import STRANGERS, write_calibration
-from speech2face.reports.number_words import format_estimate
+from speech2face.reports.number_words import format_estimate, format_found
 from speech2face.reports.plots import Axis, Series, draw_lines
 from speech2face.reports.population_page import draw_face
 
@@ -71,19 +74,36 @@ def main() -> None:
     if given.write:
         path = HERE / "audit.json"
         stored = json.loads(path.read_text()) if path.is_file() else {}
-        write_text_atomically(path, json.dumps(stored | {given.what: results}, indent=1) + "\n")
+        if given.what == "attack":
+            stored["attacks"] = add_run(stored.get("attacks", []), results)
+            costs = json.loads((HERE / "anonymisers.json").read_text())["methods"]
+            short = shorten(stored["attacks"], costs)
+            write_text_atomically(ASSETS / FILE, json.dumps(short, indent=1) + "\n")
+        else:
+            stored[given.what] = results
+        write_text_atomically(path, json.dumps(stored, indent=1) + "\n")
+
+
+def add_run(runs: list[dict[str, Any]], made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs, newest first, with the methods of another one."""
+    made = made | {"provenance": None}  # names folders of whoever measured
+    same = ("version", "people", "clips", "speakers", "folds", "seed", "before")
+    if runs and all(runs[0][key] == made[key] for key in same):
+        made, runs = runs[0] | {"methods": runs[0]["methods"] | made["methods"]}, runs[1:]
+    return [made, *(run for run in runs if not set(run["methods"]) <= set(made["methods"]))]
 
 
 def draw(stored: dict[str, Any]) -> None:
     """Tables and plots of docs/privacy.md."""
     conditions = stored["calibrate"]["conditions"]
-    attacked = read_population_audit(stored["attack"])
+    runs = [read_population_audit(run) for run in stored["attacks"]]
     write_between(tabulate_statements(stored["calibrate"]), "calibration")
-    write_between(tabulate_attacks(attacked), "attacks")
+    write_between([line for run in runs for line in tabulate_attacks(run)], "attacks")
+    write_between([line for run in runs for line in tabulate_few_false(run)], "few-false")
     plots = {
         "audit-before": draw_reliability(conditions, "before"),
         "audit-after": draw_reliability(conditions, "after"),
-        "audit-anonymisers": draw_face(attacked),
+        "audit-anonymisers": draw_face(max(runs, key=lambda run: len(run.methods))),
     }
     for name, figure in plots.items():
         write_text_atomically(DOCS / f"{name}.svg", stand_alone(figure))
@@ -117,13 +137,40 @@ def tabulate_statements(report: dict[str, Any]) -> list[str]:
 def tabulate_attacks(attacked: PopulationAudit) -> list[str]:
     header = ("method", "attacker", "face, bits", "hidden", "two-way", "linkability of the face")
     header += ("voice, equal error, %", "linkability of the voice")
-    lines = [f"| {' | '.join(header)} |", "|--" * len(header) + "|"]
+    people = f"{attacked.people} people, {attacked.speakers} speakers"
+    lines = ["", f"Measured with version {attacked.version} ({people}):", ""]
+    lines += [f"| {' | '.join(header)} |", "|--" * len(header) + "|"]
     lines.append(f"| unchanged | | {' | '.join(cells(attacked.before, None))} |")
     for name, method in attacked.methods.items():
         for attacker, row in method.attackers.items():
             text = " | ".join(cells(row, row.face_bits_hidden))
             lines.append(f"| {name} | {attacker} | {text} |")
     return lines
+
+
+def tabulate_few_false(attacked: PopulationAudit) -> list[str]:
+    """What the decisive attacker finds of the voice at few false matches; of old runs nothing."""
+    mixed, one_sex = attacked.before.voice.mixed, attacked.before.voice.one_sex
+    if not mixed or not one_sex:
+        return []
+    header = ("method", "found at 1 %", "at 0.1 %", "equal error, one sex, %")
+    header += ("found at 1 %, one sex", "at 0.1 %, one sex", "exposed tenth, bits of the face")
+    lines = [f"| {' | '.join(header)} |", "|--" * len(header) + "|"]
+    for name, row in [("unchanged", attacked.before), *attacked.decisive().items()]:
+        every, own = row.voice.mixed, row.voice.one_sex
+        assert every  # as before
+        assert own
+        assert row.face.exposed_bits
+        told = [format_found(every.true_at_1_percent), format_found(every.true_at_01_percent)]
+        told.append(format_estimate(own.equal_error_rate, 1, 100))
+        told += [format_found(own.true_at_1_percent), format_found(own.true_at_01_percent)]
+        lines.append(f"| {name} | {' | '.join(told)} | {format_estimate(row.face.exposed_bits)} |")
+    return [
+        *lines,
+        "",
+        f"Version {attacked.version}. {mixed.people} speakers, {mixed.true_pairs} pairs of one and "
+        f"{mixed.false_pairs:,} of two; of one sex {one_sex.people} and {one_sex.false_pairs:,}.",
+    ]
 
 
 def cells(row: FaceAndVoice, hidden: Estimate | None) -> list[str]:

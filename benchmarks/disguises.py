@@ -57,7 +57,15 @@ from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-METHODS = ("mcadams", "mcadams-random", "pitch-formant", "whisper", "smoothing", "resynthesis")
+METHODS = (
+    "mcadams",
+    "mcadams-random",
+    "pitch-formant",
+    "whisper",
+    "smoothing",
+    "vocoder",
+    "resynthesis",
+)
 SPEED = "speed"  # no method of ours: played slower or faster by 15 to 45 %
 PLAIN = "plain"
 FOLDS = 5

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech2face.metrics.retrieval import sort_pairs
-from speech2face.metrics.roc import area_under_roc, equal_error_rate, trace_roc
+from speech2face.metrics.roc import area_under_roc, equal_error_rate, trace_roc, true_accepts
 
 
 def verify_slowly(own: np.ndarray, other: np.ndarray) -> tuple[float, float]:
@@ -31,6 +31,27 @@ def test_the_roc_agrees_with_every_pair_and_every_threshold(seed, levels):
     area, rate = verify_slowly(scores[true], scores[others])
     assert area_under_roc(*corners) == pytest.approx([area])
     assert equal_error_rate(*corners) == pytest.approx([rate])
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]))
+def test_true_accepts_are_those_of_every_threshold(seed, rate):
+    rng = np.random.default_rng(seed)
+    people = np.arange(15)
+    scores = rng.normal(size=(15, 15)) + np.eye(15)
+    true, others = sort_pairs(people, people)
+    corners = trace_roc(scores, true, others, np.full((1, 15), 1 / 15))
+    own, other = scores[true], scores[others]
+    allowed = [t for t in np.r_[np.inf, other, own] if (other >= t).mean() <= rate + 1e-12]
+    expected = max((own >= t).mean() for t in allowed)
+    if rate == 1:
+        expected = 1.0
+    assert true_accepts(*corners, rate) == pytest.approx([expected])
+
+
+def test_ties_are_accepted_in_part():
+    people = np.arange(10)
+    corners = trace_roc(np.zeros((10, 10)), *sort_pairs(people, people), np.full((1, 10), 0.1))
+    assert true_accepts(*corners, 0.01) == pytest.approx([0.01])
 
 
 def test_weights_in_the_roc_are_as_good_as_repeated_probes():

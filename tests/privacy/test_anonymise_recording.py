@@ -190,7 +190,7 @@ def test_parts_of_which_nothing_is_left_are_named(tmp_path: Path) -> None:
     assert soundfile.info(target).frames == 70 * RATE
 
 
-@pytest.mark.parametrize("method", ["mcadams", "smoothing", "telephone"])
+@pytest.mark.parametrize("method", ["mcadams", "smoothing", "telephone", "vocoder"])
 @pytest.mark.parametrize("seconds", [0.9, 5.3, 41.07])
 def test_what_comes_out_is_as_long_as_what_went_in(
     tmp_path: Path, method: str, seconds: float

@@ -29,7 +29,7 @@ INSTALLED = [
     for name in ANONYMISERS
 ]
 FAITHFUL = [case for case in INSTALLED if case.values[0] != "resynthesis"]  # keep the length
-DRAWING = ("mcadams-random", "pitch-formant", "whisper", "telephone")
+DRAWING = ("mcadams-random", "pitch-formant", "whisper", "telephone", "vocoder")
 
 
 @pytest.mark.parametrize("name", INSTALLED)

@@ -29,7 +29,9 @@ def speech(name: str) -> np.ndarray:
     return load_audio(EXAMPLES / f"{name}.flac").samples
 
 
-@pytest.mark.parametrize("method", ["mcadams", "mcadams-random", "smoothing", "telephone"])
+@pytest.mark.parametrize(
+    "method", ["mcadams", "mcadams-random", "smoothing", "telephone", "vocoder"]
+)
 def test_a_disguise_is_known_as_of_the_same_speech(method: str):
     original = speech("emma")
     disguised = load_anonymiser(method)(original, 5)

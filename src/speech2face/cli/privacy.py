@@ -63,7 +63,7 @@ def anonymise(
         typer.Option(
             metavar="NAME",
             show_default="whisper, or mcadams without the extra audit",
-            help="Method of disguise: whisper, mcadams, pitch-formant, resynthesis or another of "
+            help="Method of disguise: whisper, mcadams, vocoder, resynthesis or another of "
             "docs/anonymisers.md.",
         ),
     ] = None,
@@ -174,7 +174,8 @@ def audit(
         typer.Option(
             metavar="FOLDER",
             show_default="the folders of --pairs",
-            help="With --pairs: folder with voices.csv, on whose recordings speakers are verified.",
+            help="With --pairs: folder with voices.csv (clip, speaker and, if known, gender), on "
+            "whose recordings speakers are verified.",
         ),
     ] = None,
     method: Annotated[

@@ -16,6 +16,7 @@ from speech2face.metrics.intervals import Estimate
 from speech2face.speech import SpeechFacts
 
 DECISIVE = "semi-informed"  # the attacker by whom a method is judged
+UNTRAINED = "lazy-informed"  # the one who knows the method too, but learns nothing
 NOTHING = 0.05  # share of the bits, at the interval's upper end, that is called nothing
 SHARES = tuple(share / 20 for share in range(21))  # of people, at which bits of each are given
 
@@ -206,6 +207,18 @@ class RecordingAudit:
 
 
 @dataclass(frozen=True)
+class Verification:
+    """Whether two are of one person, by one threshold for all pairs. 95 % intervals over people."""
+
+    people: int
+    true_pairs: int
+    false_pairs: int
+    equal_error_rate: Estimate  # .5 by chance
+    true_at_1_percent: Estimate | None  # share of true pairs accepted where 1 % of false ones are
+    true_at_01_percent: Estimate | None  # where 0.1 % are; None where false pairs are too few
+
+
+@dataclass(frozen=True)
 class AttackMetrics:
     """Figures of one attack: bits, and shares. Intervals are 95 %, over people."""
 
@@ -220,6 +233,10 @@ class AttackMetrics:
     two_way: Estimate  # .5 by chance
     equal_error_rate: Estimate  # .5 by chance
     linkability: Estimate  # 0 by chance
+    # older reports have none of the following
+    exposed_bits: Estimate | None = None  # mean of the tenth of people of whom most is found
+    mixed: Verification | None = None  # all pairs
+    one_sex: Verification | None = None  # false pairs of one sex; None where sexes are not known
 
 
 @dataclass(frozen=True)
@@ -244,6 +261,22 @@ class MethodAudit:
     cost: float | None  # share of words lost, where it is known
     attackers: Mapping[str, AttackResult]  # by name
 
+    @property
+    def trained_in_vain(self) -> tuple[Literal["face", "voice"], ...]:
+        """Of what the attacker who trained finds no more than the one who did not.
+
+        That one could do as much by not training: the attack is weaker than it might be.
+        """
+        if not {DECISIVE, UNTRAINED} <= set(self.attackers):
+            return ()
+        trained, untrained = self.attackers[DECISIVE], self.attackers[UNTRAINED]
+        vain: list[Literal["face", "voice"]] = []
+        if trained.face.bits.value <= untrained.face.bits.value:
+            vain.append("face")
+        if trained.voice.equal_error_rate.value >= untrained.voice.equal_error_rate.value:
+            vain.append("voice")
+        return tuple(vain)
+
 
 @dataclass(frozen=True)
 class PopulationAudit:
@@ -265,6 +298,14 @@ class PopulationAudit:
         """Results of the attacker by whom methods are judged, by method."""
         return {name: method.attackers[DECISIVE] for name, method in self.methods.items()}
 
+    def trained_in_vain(self) -> dict[str, list[str]]:
+        """Methods of which training found no more, by what was sought: "face", or "voice"."""
+        vain: dict[str, list[str]] = {"face": [], "voice": []}
+        for name, method in self.methods.items():
+            for of in method.trained_in_vain:
+                vain[of].append(name)
+        return {of: names for of, names in vain.items() if names}
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -272,12 +313,14 @@ class PopulationAudit:
 def read_population_audit(stored: Mapping[str, Any]) -> PopulationAudit:
     """Read what `PopulationAudit.as_json` wrote. Raises KeyError or TypeError on anything else."""
 
+    def value(stored: Any) -> Any:
+        if not isinstance(stored, Mapping):
+            return stored
+        inner = {name: value(part) for name, part in stored.items()}
+        return Estimate(**inner) if "low" in inner else Verification(**inner)
+
     def metrics(row: Mapping[str, Any]) -> AttackMetrics:
-        values: dict[str, Any] = {
-            name: Estimate(**value) if isinstance(value, Mapping) else value
-            for name, value in row.items()
-        }
-        return AttackMetrics(**values)
+        return AttackMetrics(**{name: value(part) for name, part in row.items()})
 
     def result(row: Mapping[str, Any]) -> AttackResult:
         hidden = Estimate(**row["face_bits_hidden"])

@@ -2,8 +2,9 @@
 
 area under it       how often a pair of one person scores higher than one of two; ties count half
 equal error rate    where as many pairs of two people are accepted as pairs of one are missed
+true accepts        the share of pairs of one person accepted where so few of two people are
 
-Chance is .5 for both.
+Chance is .5 for the first two, and for the last the share of two people's.
 """
 
 from __future__ import annotations
@@ -49,6 +50,22 @@ def equal_error_rate(accepted: np.ndarray, hit: np.ndarray) -> np.ndarray:
     step = more[rows, before] / (more[rows, before] - more[rows, after])
     rise = accepted[rows, after] - accepted[rows, before]
     return accepted[rows, before] + step * rise
+
+
+def true_accepts(accepted: np.ndarray, hit: np.ndarray, rate: float) -> np.ndarray:
+    """Corners (d, corners), see `trace_roc` → hits (d,) at this rate of false accepts."""
+    rows = np.arange(len(accepted))
+    within = (accepted <= rate + 1e-9).sum(1)  # corners: the curve rises
+    after = np.minimum(within, accepted.shape[1] - 1)
+    before = after - 1
+    step = accepted[rows, after] - accepted[rows, before]
+    share = np.divide(
+        np.clip(rate, accepted[rows, before], accepted[rows, after]) - accepted[rows, before],
+        step,
+        out=np.ones(len(rows)),
+        where=step > 0,
+    )
+    return hit[rows, before] + share * (hit[rows, after] - hit[rows, before])
 
 
 def auc_and_eer(scores: np.ndarray, same: np.ndarray) -> tuple[float, float]:

@@ -6,6 +6,7 @@ pitch-formant    pitch and formants shifted by factors drawn for each speaker (w
 whisper          no pitch at all, formants shifted (world_vocoder.py)
 smoothing        spectral envelopes blurred (spectral_smoothing.py)
 telephone        a telephone's band, with noise (telephone_line.py)
+vocoder          loudness of 48 bands, heard through tones elsewhere (channel_vocoder.py)
 resynthesis      recognised and spoken again by a synthetic voice (resynthesis.py)
 
 Who knows the method has seen much of it undone: all of these but the last let through what
@@ -32,6 +33,7 @@ import numpy as np
 from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.name_suggestions import suggest
+from speech2face.privacy.channel_vocoder import ChannelVocoder
 from speech2face.privacy.mcadams import McAdams
 from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.privacy.spectral_smoothing import Smoothing
@@ -61,6 +63,7 @@ _METHODS: Mapping[str, Anonymiser] = MappingProxyType(
             PitchFormantShift("whisper", semitones=None, formants=(1.08, 1.2)),
             Smoothing("smoothing", hertz=250, seconds=0.03),
             Telephone("telephone", decibels=15),
+            ChannelVocoder("vocoder", bend=(0.04, 0.1)),
             Resynthesis("resynthesis", voice="en-us"),
         )
     }

@@ -4,12 +4,15 @@ The figures are those of docs/privacy.md and docs/anonymisers.md; benchmarks/aud
 that are needed here into the package (`FILE`). They are of a semi-informed attacker: one who knows
 the method, puts others' voices through it and learns from them. Averages over people: nobody's own
 voice need follow them.
+
+A better voice encoder finds more, in plain voices too. So each method stands beside the plain
+voices of the run in which it was attacked, and what is compared is the share of their bits.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,43 +23,60 @@ from speech2face.model_folders import ASSETS
 
 FILE = "attacks.json"
 MOST_WORDS = 0.25  # lost, at the interval's upper end, that a default may cost
-TENTH = 1  # digit to which bits of the face are compared
+TENTH = 1  # digit to which shares of the face's bits are compared
+
+
+@dataclass(frozen=True)
+class PlainVoices:
+    """What was found of plain voices in one run."""
+
+    version: str  # of speech2face
+    people: int  # whose faces were attacked
+    speakers: int  # who were verified
+    face_bits: Estimate
+    equal_error_rate: Estimate
 
 
 @dataclass(frozen=True)
 class Row:
     """Figures of one method: the face in bits, equal error rates and words as shares."""
 
+    plain: PlainVoices
     face_bits: Estimate  # that a semi-informed attacker still finds
     equal_error_rate: Estimate  # of that attacker's verifier of speakers; 0.5 by chance
     ignorant_error_rate: Estimate  # of one who does not know that the voice is disguised
     words_lost: Estimate | None
 
-
-@dataclass(frozen=True)
-class AttackTable:
-    people: int  # whose faces were attacked
-    speakers: int  # who were verified
-    face_bits: Estimate  # of plain voices
-    equal_error_rate: Estimate
-    methods: Mapping[str, Row]
-
-    def share_kept(self, method: str) -> Estimate | None:
-        """Share of the face's bits that a method leaves; None for one that was not measured.
+    @property
+    def share_kept(self) -> Estimate:
+        """Share of the face's bits that the method leaves.
 
         The interval is that of the bits left, over the bits of plain voices.
         """
-        if method not in self.methods:
-            return None
-        left, before = self.methods[method].face_bits, self.face_bits.value
+        left, before = self.face_bits, self.plain.face_bits.value
         return Estimate(
             *(min(1.0, max(0.0, x / before)) for x in (left.value, left.low, left.high))
         )
 
 
-def shorten(attacked: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, Any]:
-    """Shorten benchmarks/audit.json and benchmarks/anonymisers.json to the contents of `FILE`."""
+def shorten(
+    runs: Sequence[Mapping[str, Any]], costs: Mapping[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """Shorten benchmarks/audit.json and benchmarks/anonymisers.json to the contents of `FILE`.
 
+    Of a method that was attacked in several runs, the first, which is the newest, is taken.
+    """
+    known: set[str] = set()
+    short = []
+    for run in runs:
+        short.append(_shorten_run(run, costs, set(run["methods"]) - known))
+        known |= set(run["methods"])
+    return {"runs": [run for run in short if run["methods"]]}
+
+
+def _shorten_run(
+    attacked: Mapping[str, Any], costs: Mapping[str, Any], chosen: set[str]
+) -> dict[str, Any]:
     def face(row: Mapping[str, Any]) -> dict[str, float]:
         return _round(row["face"]["bits"])
 
@@ -77,50 +97,48 @@ def shorten(attacked: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, 
                 "words_lost": _round(costs[name]["word_disagreement"]) if name in costs else None,
             }
             for name, method in attacked["methods"].items()
+            if name in chosen
         },
     }
 
 
 @cache
-def load_table() -> AttackTable:
-    """The released table. Raises ModelError where its file is missing or broken."""
+def load_table() -> Mapping[str, Row]:
+    """The released table, by method. Raises ModelError where its file is missing or broken."""
     path = ASSETS / FILE
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return AttackTable(
-            stored["people"],
-            stored["speakers"],
-            Estimate(**stored["face_bits"]),
-            Estimate(**stored["equal_error_rate"]),
-            {
-                name: Row(**{key: value and Estimate(**value) for key, value in row.items()})
-                for name, row in stored["methods"].items()
-            },
-        )
+        rows: dict[str, Row] = {}
+        for run in json.loads(path.read_text(encoding="utf-8"))["runs"]:
+            figures = (Estimate(**run[key]) for key in ("face_bits", "equal_error_rate"))
+            plain = PlainVoices(run["version"], run["people"], run["speakers"], *figures)
+            for name, row in run["methods"].items():
+                left = {key: value and Estimate(**value) for key, value in row.items()}
+                rows[name] = Row(plain, **left)
+        return rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a table ({error}); install the package again.") from None
 
 
-def choose_default(table: AttackTable, methods: Iterable[str]) -> str:
+def choose_default(table: Mapping[str, Row], methods: Iterable[str]) -> str:
     """The method, of these, that `anonymise` takes where none is named.
 
     It has been measured, keeps a recording's own words in any language (resynthesis speaks
     English alone), and costs at most `MOST_WORDS` of them. Among such methods that decides which
-    leaves a semi-informed attacker the fewest bits of the face, to a tenth; then the one by which
-    that attacker errs most about speakers, to a percent; then the one by which an ignorant
+    leaves a semi-informed attacker the least share of the face's bits, to a tenth; then the one by
+    which that attacker errs most about speakers, to a percent; then the one by which an ignorant
     attacker does.
     """
 
     def rank(name: str) -> tuple[float, float, float]:
-        row = table.methods[name]
+        row = table[name]
         return (
-            round(row.face_bits.value, TENTH),
+            round(row.share_kept.value, TENTH),
             -round(row.equal_error_rate.value, 2),
             -row.ignorant_error_rate.value,
         )
 
     def fit(name: str) -> bool:
-        row = table.methods.get(name)
+        row = table.get(name)
         lost = row and row.words_lost
         return name != "resynthesis" and lost is not None and lost.high <= MOST_WORDS
 
@@ -129,7 +147,7 @@ def choose_default(table: AttackTable, methods: Iterable[str]) -> str:
 
 def find_words_lost(method: str) -> float | None:
     """The share of a recording's words that `method` makes unintelligible, where it is known."""
-    row = load_table().methods.get(method)
+    row = load_table().get(method)
     return row.words_lost.value if row and row.words_lost else None
 
 

@@ -99,11 +99,12 @@ def attack_voices(
     fold: np.ndarray,
     plain: AttackerFeatures,
     disguised: AttackerFeatures,
+    sex: np.ndarray | None = None,
 ) -> Attack:
     """Match anonymised recordings with speakers, as an attacker does, and measure the success.
 
     Rows are pairs of halves, the first of each pair known to the attacker and the second
-    published; person and fold of each row (M,).
+    published; person, fold and sex ("" where it is not known) of each row (M,).
     """
     if attacker not in ATTACKERS:
         raise ValueError(f"no attacker {attacker}")
@@ -123,7 +124,10 @@ def attack_voices(
                 two - disguised.features[others].mean(0) * (attacker == "lazy-informed"),
             )
         scores[np.ix_(own[published], own[enrolled])] = block
-    return Attack(scores, people[published], fold[published], people[enrolled], fold[enrolled])
+    sexes = (None, None) if sex is None else (sex[published], sex[enrolled])
+    return Attack(
+        scores, people[published], fold[published], people[enrolled], fold[enrolled], *sexes
+    )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The audit of a population: anonymisers, attacked in three ways, for the face and for the voice.
 
 Faces come from folders of pairs, or the side `train` of sets of `prepare`. Speakers are verified on
-the halves of the clips of a second folder (voices.csv: clip, speaker; audio/CLIP.flac), or of the
-pairs themselves. Either half of a clip shares its microphone and its room with the other, which
-helps an attacker.
+the halves of the clips of a second folder (voices.csv: clip, speaker and, where it is known,
+gender; audio/CLIP.flac), or of the pairs themselves. Either half of a clip shares its microphone
+and its room with the other, which helps an attacker.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class PopulationAuditor:
             clips.clips, clips.people, clips.faces, clips.identities, folds, seed
         )
         self._clips = [Recording(*row) for row in zip(clips.clips, clips.speech, strict=True)]
-        spoken, speakers, missing = self._clips, clips.people, 0
+        spoken, speakers, sexes, missing = self._clips, clips.people, [""] * len(clips.people), 0
         if voices:
-            spoken, speakers, missing = read_speakers(voices)
+            spoken, speakers, sexes, missing = read_speakers(voices)
             names = zip([one.name for one in spoken], speakers, strict=True)
             sounds = hash_speech([one.samples for one in spoken])
             self._inputs["voices"] = hash_rows([*names, (sounds,)])
@@ -95,7 +95,7 @@ class PopulationAuditor:
         self._halves, clip = cut_halves(spoken)
         if not self._halves:
             raise UsageError("no recording lasts two seconds: speakers cannot be verified.")
-        self.speakers = np.array(speakers)[clip]
+        self.speakers, self._sexes = np.array(speakers)[clip], np.array(sexes)[clip]
         self.speaker_fold = split_people(self.speakers.tolist(), folds, seed)
         self._plain_clips, self._plain_halves = self._extract(None)
         self._before = self._attack("ignorant", self._plain_clips, self._plain_halves)
@@ -158,7 +158,7 @@ class PopulationAuditor:
         """Attacks on the face, and on the voice."""
         face = attack_faces(attacker, self.pairs, self._plain_clips, clips, self._recipe.head)
         voice = attack_voices(
-            attacker, self.speakers, self.speaker_fold, self._plain_halves, halves
+            attacker, self.speakers, self.speaker_fold, self._plain_halves, halves, self._sexes
         )
         return face, voice
 
@@ -173,27 +173,29 @@ class PopulationAuditor:
         return measure_attack(attack, self._seed, self._draws)
 
 
-def read_speakers(folder: Path) -> tuple[list[Recording], list[str], int]:
-    """Recordings, who speaks in each, and how many further ones were left out.
+def read_speakers(folder: Path) -> tuple[list[Recording], list[str], list[str], int]:
+    """Recordings, who speaks in each, their sex, and how many further ones were left out.
 
-    One that cannot be read or is silent is left out, and a warning says which and why.
+    The sex is what the column gender holds, in small letters, or "". A recording that cannot be
+    read or is silent is left out, and a warning says which and why.
     Raises UsageError where the table is not as it should be (see tables.py), names a clip of which
     there is no recording, or more than one, and where nothing can be read.
     """
     table = folder / "voices.csv"
-    rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker",))
+    rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker", "gender"))
     files = find_files(folder / "audio", SUFFIXES)
     audio = [choose_file(row, "audio", files) for row in rows]
-    spoken, speakers = [], []
+    spoken, speakers, sexes = [], [], []
     for row, path in zip(rows, audio, strict=True):
         try:
             spoken.append(Recording(row["clip"], load_speech(path)[0]))
             speakers.append(row["speaker"])
+            sexes.append(row.fields.get("gender", "").lower())
         except (UnreadableMediaError, NoSpeechError) as error:
             log.warning("%s is left out: %s", row["clip"], error)
     if not spoken:
         raise UsageError(f"{table}: none of its {len(rows)} recordings can be read.")
-    return spoken, speakers, len(rows) - len(spoken)
+    return spoken, speakers, sexes, len(rows) - len(spoken)
 
 
 def read_costs(path: Path) -> dict[str, float]:

@@ -20,18 +20,17 @@ from speech2face.privacy.attack_table import load_table
 
 def find_attack(method: str | None) -> MethodAttack | None:
     """The table's row of a method, beside plain voices; None where it was not measured."""
-    table = load_table()
-    share = table.share_kept(method or "")
-    if method is None or share is None:
+    row = load_table().get(method or "")
+    if method is None or row is None:
         return None
-    row = table.methods[method]
+    plain = row.plain
     return MethodAttack(
         method,
-        table.people,
-        table.speakers,
-        PlainAndDisguised(table.face_bits, row.face_bits),
-        share,
-        PlainAndDisguised(table.equal_error_rate, row.equal_error_rate),
+        plain.people,
+        plain.speakers,
+        PlainAndDisguised(plain.face_bits, row.face_bits),
+        row.share_kept,
+        PlainAndDisguised(plain.equal_error_rate, row.equal_error_rate),
     )
 
 
@@ -41,10 +40,11 @@ def state_bits_left(bits: StatedBits, method: str | None) -> BitsLeft:
     The share of the bits that is left in a population, times the original's. The interval is of
     both uncertainties together, as if independent.
     """
-    share = load_table().share_kept(method or "")
+    row = load_table().get(method or "")
     value, most = bits.value, bits.high
-    if share is None:
+    if row is None:
         return BitsLeft(None, None, most or value, bound=True)
+    share = row.share_kept
     left = value * share.value
     if bits.low is None or most is None:  # not calibrated: no interval is known
         return BitsLeft(round(left, 3), None, None, bound=False)

@@ -38,4 +38,5 @@ def format_fallback(used: MethodAttack, better: MethodAttack, install: str) -> s
 def format_population(audit: PopulationAudit) -> str:
     """The table that decides, of a population under attack."""
     rows = [("unchanged", audit.before), *audit.decisive().items()]
-    return render_page("population.txt", audit=audit, rows=rows).rstrip("\n")
+    vain = audit.trained_in_vain()
+    return render_page("population.txt", audit=audit, rows=rows, vain=vain).rstrip("\n")

@@ -46,6 +46,11 @@ def format_estimate(
     return f"{value} [{low}, {high}]"
 
 
+def format_found(estimate: Estimate | None) -> str:
+    """A share with its interval in per cent, – where it is not known: 71 [65, 76] %"""
+    return f"{format_estimate(estimate, 0, 100)} %" if estimate else "–"
+
+
 def format_share(share: float) -> str:
     """A share in words: 0.55 → about half (55 %)"""
     if share < UNNAMED:
@@ -82,6 +87,7 @@ def format_settings(settings: Mapping[str, Any]) -> str:
 FILTERS = {
     "code": mark_code,
     "estimate": format_estimate,
+    "found": format_found,
     "fixed": format_fixed,
     "percent": format_percent,
     "settings": format_settings,

@@ -30,6 +30,7 @@ def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
         audit=audit,
         for_records=for_records,
         decisive=decisive,
+        vain=audit.trained_in_vain(),
         best=best,
         face_plot=Markup(draw_face(audit)) if decisive else "",
         voice_plot=Markup(_draw_voice(audit)) if decisive else "",
