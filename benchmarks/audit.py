@@ -86,7 +86,7 @@ def main() -> None:
 
 def add_run(runs: list[dict[str, Any]], made: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs, newest first, with the methods of another one."""
-    made = made | {"provenance": None}  # names folders of whoever measured
+    made = json.loads(json.dumps(made)) | {"provenance": None}  # it names folders of the measurer
     same = ("version", "people", "clips", "speakers", "folds", "seed", "before")
     if runs and all(runs[0][key] == made[key] for key in same):
         made, runs = runs[0] | {"methods": runs[0]["methods"] | made["methods"]}, runs[1:]

@@ -49,7 +49,7 @@ def test_what_remains_is_said_for_each_method():
         sentence = remains(method)
         assert method in sentence
         assert "\n" not in sentence
-    assert "about half (55 %)" in remains("whisper")
+    assert "about half (53 %)" in remains("whisper")
     assert "of the words are lost. These are averages" in remains("whisper")
     assert "finds nothing of the face" in remains("resynthesis")
     assert "was not measured" in remains("command")

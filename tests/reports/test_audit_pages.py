@@ -354,9 +354,9 @@ def test_of_a_disguised_voice_no_bits_are_stated(by: str, method: str | None, wo
     assert words in sentences[0]
     assert "cannot be stated" in sentences[1]
     assert "cannot be stated" in page
-    assert "1.6" not in " ".join(sentences) + page.split("</style>")[1]
+    assert not re.search(r"\b1\.6\b", " ".join(sentences) + page.split("</style>")[1])
     measured = method == "whisper"
-    assert ("about half (55 %)" in page) == ("What attackers found" in page) == measured
+    assert ("about half (53 %)" in page) == ("What attackers found" in page) == measured
     assert ("was not measured" in page) != measured
 
 
@@ -364,7 +364,7 @@ def test_beside_its_original_an_estimate_or_a_bound_is_stated():
     audit = disguised(original=original("whisper"))
     sentences = " ".join(sentences_of(audit))
     assert "The original discloses about 2.0 bits of the speaker's face (1.7 to 2.3)." in sentences
-    assert "would still get about 1.1 of these bits (0.9 to 1.3)" in sentences
+    assert "would still get about 1.1 of these bits (0.8 to 1.3)" in sentences
     check(draw_recording(audit))
     audit = disguised("option", None, original(None))
     assert "at most as much of it as of the original: 2.3 bits" in " ".join(sentences_of(audit))
