@@ -15,22 +15,21 @@ import argparse
 import base64
 import json
 import platform
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import speech2face
+from helpers.page_browser import serve_files
 from speech2face.files import write_text_atomically
 from speech2face.model_folders import find_model
 from speech2face.serving.disclosure import load_estimator
@@ -61,7 +60,7 @@ def main() -> None:
         chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))))
         arguments = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        with serve(folder) as address:
+        with serve_files(folder) as (address, _):
             results = measure(browser, address)
         results = {
             "machine": {"system": platform.platform(), "cores": psutil.cpu_count()},
@@ -73,23 +72,6 @@ def main() -> None:
     print(json.dumps(results, indent=2))
     if write:
         write_text_atomically(HERE / "browser.json", json.dumps(results, indent=2) + "\n")
-
-
-@contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
-    with subprocess.Popen(
-        [*command, "--directory", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            (port,) = re.findall(r"port (\d+)", process.stdout.readline())
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
 
 
 def measure(browser: Browser, address: str) -> dict[str, Any]:

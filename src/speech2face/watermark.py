@@ -162,8 +162,7 @@ def _scores(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _energies() -> np.ndarray:
-    signs, groups = lay_out_cells()
-    return np.sqrt([(_grow(np.where(groups == k, signs, 0)) ** 2).sum() for k in range(BITS + 1)])
+    return np.sqrt([(field**2).sum() for field in _grow_groups()])
 
 
 def _flatten(grey: np.ndarray) -> np.ndarray:
@@ -218,9 +217,13 @@ def _grow(cells: np.ndarray) -> np.ndarray:
 @cache
 def _templates() -> np.ndarray:
     """The conjugate transforms of the groups (BITS + 1, FIELD, FIELD // 2 + 1)."""
+    return np.stack([np.conj(_transform(field)) for field in _grow_groups()])
+
+
+def _grow_groups() -> list[np.ndarray]:
+    """The pattern of each group of cells alone, (SIDE, SIDE) each."""
     signs, groups = lay_out_cells()
-    grown = [_grow(np.where(groups == group, signs, 0)) for group in range(BITS + 1)]
-    return np.stack([np.conj(_transform(field)) for field in grown])
+    return [_grow(np.where(groups == group, signs, 0)) for group in range(BITS + 1)]
 
 
 def _blur(image: np.ndarray, pixels: float) -> np.ndarray:

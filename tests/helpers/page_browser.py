@@ -32,6 +32,24 @@ DROP = """([text, name]) => {
 
 
 @contextmanager
+def serve_files(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`python -m http.server` on a free port of this machine: its address, and the process."""
+    arguments = ["http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            (port,) = re.findall(r"port (\d+)", process.stdout.readline())
+            yield f"http://127.0.0.1:{port}/", process
+        finally:
+            process.terminate()
+
+
+@contextmanager
 def serve(log: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`speech2face serve` on a free port: its address, and the process."""
     command = [sys.executable, "-m", "speech2face", "serve", "--port", "0"]

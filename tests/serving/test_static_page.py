@@ -9,9 +9,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from helpers.page_browser import (
     open_page,
     record,
     samples_of,
+    serve_files,
     wait_for,
     wait_for_text,
 )
@@ -228,24 +228,6 @@ def test_the_engine_answers_as_python_does(folder: Path, tmp_path: Path) -> None
 
 
 # In a browser
-
-
-@contextmanager
-def serve_files(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`python -m http.server` on a free port of this machine: its address, and the process."""
-    arguments = ["http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            (port,) = re.findall(r"port (\d+)", process.stdout.readline())
-            yield f"http://127.0.0.1:{port}/", process
-        finally:
-            process.terminate()
 
 
 @pytest.fixture
