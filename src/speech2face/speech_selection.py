@@ -79,9 +79,9 @@ class Stretch:
     def voice(self) -> np.ndarray:
         """Level of each of `BANDS` in the louder half, against their mean: (bands,), dB.
 
-        Voices differ in it; so do microphones and rooms.
+        Voices differ in it; so do microphones and rooms. Every other chunk is enough to tell.
         """
-        spectra = np.fft.rfft(split_chunks(self.samples) * WINDOW)  # (k, 257)
+        spectra = np.fft.rfft(split_chunks(self.samples)[::2] * WINDOW)  # (k / 2, 257)
         power = np.abs(spectra) ** 2
         loud = power[power.sum(axis=1) >= np.median(power.sum(axis=1))]
         bands = np.add.reduceat(loud, BANDS, axis=1)[:, :-1]

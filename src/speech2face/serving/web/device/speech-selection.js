@@ -82,10 +82,11 @@ export class Stretch {
   }
 }
 
-/** @param {Float32Array} samples */
+/** Of every other chunk.
+ * @param {Float32Array} samples */
 function describeVoice(samples) {
-  const powers = Array.from({ length: Math.ceil(samples.length / CHUNK) }, (_, chunk) =>
-    powerSpectrum(WINDOW.map((weight, i) => weight * (samples[chunk * CHUNK + i] ?? 0))));
+  const powers = Array.from({ length: Math.ceil(samples.length / (2 * CHUNK)) }, (_, pair) =>
+    powerSpectrum(WINDOW.map((weight, i) => weight * (samples[2 * pair * CHUNK + i] ?? 0))));
   const totals = powers.map(sum);
   const middle = median(totals);
   const loud = powers.filter((_, i) => totals[i] >= middle);
