@@ -264,6 +264,11 @@ def describe_method(method: str) -> dict[str, Any]:
 
 def _describe_disguise(disguise: Disguise) -> list[str]:
     """What is said of a voice disguised so, sentence by sentence."""
+    return [*_render_disguise(disguise).values()]
+
+
+def _render_disguise(disguise: Disguise) -> dict[str, str]:
+    """The same by the names of the template's blocks."""
     attack = find_attack(disguise.method)
     voice = SimpleNamespace(disguised=disguise, population=attack, speakers=(), speaker=None)
     template = "disguised_disclosure.txt"

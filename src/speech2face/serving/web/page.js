@@ -10,7 +10,7 @@ import {
 } from "./choices.js";
 import { showFace, showLiveFace, showNoFace } from "./face.js";
 import { openMicrophone } from "./microphone.js";
-import { offerPlay, stopPlay } from "./player.js";
+import { Player } from "./player.js";
 import { Problem } from "./problem.js";
 import { offerSpeakers } from "./speakers.js";
 import { encodeWav } from "./wav.js";
@@ -21,6 +21,7 @@ const onDevice = document.documentElement.dataset.engine === "device";
 const [{ readService, reconstruct }, { openLive }] = await Promise.all(onDevice
   ? [import("./device/engine.js"), import("./device/engine.js")]
   : [import("./server.js"), import("./live.js")]);
+const disguises = onDevice ? await import("./device/disguise-controls.js") : null;
 
 const PICTURE = { size: 448, samples: 6 };
 const LONGEST_SECONDS = 60; // of a recording made here
@@ -31,6 +32,7 @@ const MOST_KEPT = 12; // answers for one recording, of a few megabytes each
 const find = (id) => document.getElementById(id);
 const main = find("main");
 const waveform = new Waveform(find("waveform"));
+const player = new Player(find("play"));
 
 let kept = null; // the recording: {blob, peaks, seconds, answers: the engine's, by choices}
 let shown = null; // the answer on the page
@@ -61,7 +63,7 @@ function enter(state, words = "") {
 function begin() {
   job.abort();
   forgetChoice();
-  stopPlay();
+  player.stop();
   job = new AbortController();
   return job.signal;
 }
@@ -80,7 +82,10 @@ function showResult(choices) {
     ? `Used: ${used} of speaker ${shown.speaker}, where the line is thick`
     : `Speech that was used, ${used}`;
   find("used-key").style.background = several ? `var(${colourOf(shown.speaker)})` : "";
-  offerPlay(kept.blob, (second) => waveform.point(second));
+  player.offer(kept.blob, (second) => waveform.point(second));
+  disguises?.offerDisguise({
+    recording: kept.blob, before: shown.confidence, speaker: several ? shown.speaker : null,
+  });
   enter("result", several ? `The face of speaker ${shown.speaker} is drawn.` : "The face is drawn.");
 }
 
@@ -108,6 +113,7 @@ function clear() {
   kept = shown = null;
   showNoFace();
   offerSpeakers([]);
+  disguises?.withdrawDisguise();
   waveform.show(null, 0);
 }
 
@@ -176,6 +182,7 @@ async function record() {
   if (signal.aborted) return microphone.close();
 
   offerSpeakers([]);
+  disguises?.withdrawDisguise();
   const peaks = new Peaks(microphone.rate);
   const blocks = [];
   const choices = readChoices();
@@ -306,6 +313,7 @@ enter("empty");
 try {
   service = await readService(tellLoading);
   offerHair(service.shapes);
+  disguises?.offerMethods(service.disguises);
   showModel(service.model);
 } catch (problem) {
   showProblem(problem, () => location.reload());

@@ -6,7 +6,6 @@ import { FaceModel, describeSpeech } from "./face-model.js";
 import { BrokenFile, loadFiles } from "./model-files.js";
 import { Network } from "./networks.js";
 import { MOST_SECONDS, UnreadableSound, prepareRecording } from "./recording.js";
-import { describeRemains } from "./remaining-disclosure.js";
 import { RATE } from "./resampler.js";
 import { NoSpeech } from "./speech.js";
 import { openWorld } from "./world-vocoder.js";
@@ -18,9 +17,9 @@ import { openWorld } from "./world-vocoder.js";
 /** What is asked of a recording, or of the one before (null) with other choices.
  * @typedef {{id: number, wanted: "face" | "preview", sound: Sound | null, mark: string | null,
  *   choices: Choices, speaker?: number, leastSeconds: number}} Task */
-/** A recording to be disguised by a method; `before` are the bits that were stated of it.
+/** A recording of at most so many seconds, to be disguised by a method.
  * @typedef {{id: number, wanted: "disguise", sound: Sound, mark: string | null, method: string,
- *   seconds: number, before: import("./remaining-disclosure.js").StatedBits | null}} DisguiseTask */
+ *   seconds: number}} DisguiseTask */
 /** @typedef {{analysed: AnalysedRecording, mark: string | null,
  *   voices: Map<number | undefined, {voice: VoiceEmbedding, confidence: any}>}} Kept */
 
@@ -32,12 +31,22 @@ let loading;
 /** @type {Kept | null} */
 let kept = null; // of the last recording
 const cancelled = new Set();
+/** @type {Promise<unknown>} */
 let queue = Promise.resolve();
 
 addEventListener("message", ({ data }) => {
   if (data.cancel) cancelled.add(data.cancel);
-  else queue = queue.then(() => perform(data));
+  else if (data.wanted === "disguise") perform(data); // it takes long, and lets others in between
+  else enqueue(() => perform(data));
 });
+
+/** One after the other: a network takes one sound at a time.
+ * @template Result @param {() => Promise<Result>} task @returns {Promise<Result>} */
+function enqueue(task) {
+  const done = queue.then(task);
+  queue = done.catch(() => {});
+  return done;
+}
 
 /** @param {Task | DisguiseTask | {id: number, wanted: "load"}} task */
 async function perform(task) {
@@ -124,8 +133,7 @@ async function analyse(model, { id, sound, wanted }) {
 /** A WAV file of the recording in another voice, marked as such, and what is to be said of it.
  * @param {FaceModel} model @param {Uint8Array<ArrayBuffer>} program of WORLD
  * @param {DisguiseTask} task */
-async function disguise(model, program, { id, sound, mark, method, seconds, before }) {
-  const facts = model.facts.disguises[mark ? SEVERAL : method];
+async function disguise(model, program, { id, sound, mark, method, seconds }) {
   const { samples, warnings } = prepareRecording(sound, seconds);
   const world = await openWorld(program);
   const made = await disguiseSound(samples, method, drawSecret(), world, async (share) => {
@@ -133,14 +141,13 @@ async function disguise(model, program, { id, sound, mark, method, seconds, befo
     await pause(id);
   });
   const heard = { samples: made.samples.subarray(0, MOST_SECONDS * RATE), levels: null, warnings };
-  await model.analyse(heard, () => pause(id), false).catch((error) => {
+  await enqueue(() => model.analyse(heard, () => pause(id), false)).catch((error) => {
     if (!(error instanceof NoSpeech)) throw error;
     throw new NoSpeech(`no speech is left after ${method}; choose another method, or try again`);
   });
-  const file = encodeWav([made.samples], RATE, facts.mark);
-  const words = describeRemains(model.facts.disguises[method], before, mark !== null);
+  const file = encodeWav([made.samples], RATE, model.facts.disguises[mark ? SEVERAL : method].mark);
   const silenced = made.silenced.map((start) => start / RATE);
-  return { file, words, warnings, silenced, loudness: made.loudness };
+  return { file, earlier: mark !== null, warnings, silenced, loudness: made.loudness };
 }
 
 /** For what has been asked meanwhile. Throws an AbortError where the task is to end.

@@ -58,18 +58,17 @@ export async function reconstruct(recording, choices, signal, tell) {
   return format(answer);
 }
 
-/** A recording in another voice: {file: Blob, a WAV file; words, sentences on what is left; warnings;
- * silenced, seconds where parts begin of which nothing is left; loudness, RMS before and after}.
- * `before` are the bits that were stated of it. Throws a Problem, or an AbortError.
- * @param {Blob} recording @param {string} method @param {Answer | null} before
- * @param {AbortSignal} signal @param {Tell} tell */
-export async function disguise(recording, method, before, signal, tell) {
+/** A recording in another voice: {file: Blob, a WAV file; earlier, whether it was disguised before;
+ * warnings; silenced, seconds where parts begin of which nothing is left; loudness, RMS before and
+ * after}. Throws a Problem, or an AbortError.
+ * @param {Blob} recording @param {string} method @param {AbortSignal} signal @param {Tell} tell */
+export async function disguise(recording, method, signal, tell) {
   tell({ words: "Reading the recording …" });
   refuseLonger(await readSeconds(recording));
   const { sound, mark } = await open(recording, MOST_DISGUISED);
   refuseLonger(sound.channels[0].length / sound.rate);
   signal.throwIfAborted();
-  const task = { wanted: "disguise", sound, mark, method, seconds: MOST_DISGUISED, before };
+  const task = { wanted: "disguise", sound, mark, method, seconds: MOST_DISGUISED };
   return ask(task, sound.channels.map(({ buffer }) => buffer), signal, tell);
 }
 
