@@ -258,6 +258,7 @@ def describe_method(method: str) -> dict[str, Any]:
         "mark": make_mark(method)[TAG],
         "attack": _render_disguise(Disguise("mark", method, 1.0))["population"],
         "share_kept": row and asdict(row.share_kept),
+        "speaker_errors": row and row.equal_error_rate.value,
         "words_lost": row and row.words_lost and row.words_lost.value,
     }
 

@@ -84,7 +84,9 @@ function showResult(choices) {
   find("used-key").style.background = several ? `var(${colourOf(shown.speaker)})` : "";
   player.offer(kept.blob, (second) => waveform.point(second));
   disguises?.offerDisguise({
-    recording: kept.blob, before: shown.confidence, speaker: several ? shown.speaker : null,
+    recording: kept.blob,
+    before: shown.confidence?.stated ?? null,
+    speaker: several ? shown.speaker : null,
   });
   enter("result", several ? `The face of speaker ${shown.speaker} is drawn.` : "The face is drawn.");
 }

@@ -100,10 +100,12 @@ function limit(value) {
 function findEnvelope(spectrum, window, size) {
   const spacing = RATE / size;
   const bins = Math.trunc(ENVELOPE_TO / spacing);
-  const inside = window.map((value, line) =>
-    value && (spectrum.real[line] || spectrum.imaginary[line]) ? 1 : 0);
-  const [first, last] = [inside.indexOf(1), inside.lastIndexOf(1) + 1];
-  if (first < 0) return { real: new Float64Array(bins), imaginary: new Float64Array(bins) };
+  const there = (/** @type {number} */ line) =>
+    window[line] && (spectrum.real[line] || spectrum.imaginary[line]);
+  let [first, last] = [0, window.length];
+  while (first < last && !there(first)) first++;
+  while (first < last && !there(last - 1)) last--;
+  if (first === last) return { real: new Float64Array(bins), imaginary: new Float64Array(bins) };
   let few = size / 2; // samples
   while (few % 2 === 0 && few / 2 >= Math.max(2 * bins, OVERSAMPLED * (last - first))) few /= 2;
   const [real, imaginary] = [new Float64Array(few), new Float64Array(few)];
@@ -156,7 +158,9 @@ function makeNoise(random, window) {
 function makeWindow(places, low, high) {
   const edge = EDGE * (high - low);
   const soft = (/** @type {number} */ share) => Math.sin((Math.PI / 2) * clip(share + 0.5, 0, 1));
-  return places.map((place) => soft((place - low) / edge / 2) * soft((high - place) / edge / 2));
+  return places.map((place) => place < low - edge || place > high + edge
+    ? 0
+    : soft((place - low) / edge / 2) * soft((high - place) / edge / 2));
 }
 
 /** From 0, `LOWEST`, to 1, `HIGHEST`, on the logarithmic scale.

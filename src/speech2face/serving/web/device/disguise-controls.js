@@ -3,7 +3,7 @@
 
 import { Player } from "../player.js";
 import { disguise } from "./engine.js";
-import { describeRemains } from "./remaining-disclosure.js";
+import { describeAverage, describeRemains } from "./remaining-disclosure.js";
 
 /** @typedef {import("./remaining-disclosure.js").MethodFacts} MethodFacts */
 /** @typedef {import("./remaining-disclosure.js").StatedBits} StatedBits */
@@ -37,12 +37,7 @@ export function offerMethods(facts) {
   methods = facts;
   for (const place of document.querySelectorAll("[data-method]")) {
     const name = /** @type {HTMLElement} */ (place).dataset.method ?? "";
-    const { share_kept: kept, words_lost: lost } = facts[name];
-    const parts = [
-      ...(kept ? [`leaves ${percent(kept.value)} of what a voice tells of the face`] : []),
-      ...(lost === null ? [] : [`makes ${percent(lost)} of the words hard to understand`]),
-    ];
-    place.textContent = parts.length ? `On average it ${parts.join(" and ")}.` : "";
+    place.textContent = describeAverage(facts[name]);
   }
 }
 
@@ -126,8 +121,7 @@ function showResult(result) {
  * @param {Disguised} result @param {Shown} now */
 function describe({ method, earlier }, { before, speaker }) {
   const whose = speaker ? ` of speaker ${speaker}` : "";
-  const stated = before && before.bits !== null;
-  find("bits-before").textContent = stated
+  find("bits-before").textContent = before
     ? `Before, the recording gave away about ${format(before)} bits of the face${whose}.`
     : "How much the recording gave away before was not stated.";
   list("bits-after", describeRemains(methods[method], before, earlier));
@@ -135,8 +129,8 @@ function describe({ method, earlier }, { before, speaker }) {
 
 /** @param {StatedBits} bits */
 const format = ({ bits, low, high }) => low === null || high === null
-  ? `${bits?.toFixed(1)}`
-  : `${bits?.toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
+  ? bits.toFixed(1)
+  : `${bits.toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
 
 /** @param {import("./engine.js").Answer} found */
 function warn({ warnings, silenced }) {
@@ -160,9 +154,6 @@ function list(id, sentences) {
   }));
   find(id).hidden = sentences.length === 0;
 }
-
-/** @param {number} share */
-const percent = (share) => `${Math.round(100 * share)} %`;
 
 start.addEventListener("click", () => {
   if (shown && start.getAttribute("aria-disabled") !== "true") run(shown);

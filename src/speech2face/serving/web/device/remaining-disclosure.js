@@ -5,12 +5,14 @@ import { roundTo } from "./statistics.js";
 
 /** @typedef {{value: number, low: number, high: number}} Estimate */
 /**
- * What Python's serving/static_page.py writes of a method: the mark of its files, what attacks on
- * many people found, the share of the face's bits that it leaves, and the share of words it costs.
- * @typedef {{mark: string, attack: string, share_kept: Estimate | null,
+ * What Python's serving/static_page.py writes of a method: the mark of its files; what attacks on
+ * many people found, in words, as the share of the face's bits that is left, and as the share of
+ * errors about who speaks; and the share of words that it costs. Null is what was not measured.
+ * @typedef {{mark: string, attack: string, share_kept: Estimate | null, speaker_errors: number | null,
  *   words_lost: number | null}} MethodFacts
  */
-/** @typedef {{bits: number | null, low: number | null, high: number | null}} StatedBits */
+/** The interval is null where the model was not calibrated.
+ * @typedef {{bits: number, low: number | null, high: number | null}} StatedBits */
 
 const LEAST = 0.05; // bits, which a figure of one digit would call none
 
@@ -27,10 +29,22 @@ export function describeRemains(method, before, earlier) {
   return own ? [method.attack, own, last] : [method.attack, last];
 }
 
-/** The bits of one voice after a disguise, empty where none were stated before.
+/** What a method leaves and costs, for who chooses among them; empty where that was not measured.
+ * @param {MethodFacts} method */
+export function describeAverage({ share_kept: kept, speaker_errors: errors, words_lost: lost }) {
+  const percent = (/** @type {number} */ share) => `${Math.round(100 * share)}\u00a0%`;
+  const sentences = [];
+  if (kept && errors !== null) {
+    sentences.push(`An attacker who knows it still finds ${percent(kept.value)} of what a voice ` +
+      `tells of the face, and is wrong about who speaks in ${percent(errors)} of cases.`);
+  }
+  if (lost !== null) sentences.push(`It makes ${percent(lost)} of the words hard to understand.`);
+  return sentences.join(" ");
+}
+
+/** The bits of one voice after a disguise.
  * @param {StatedBits} before @param {Estimate} share */
 function describeBitsLeft({ bits, low, high }, share) {
-  if (bits === null) return "";
   const left = bits * share.value;
   const average = "the average share of many people, not measured on this voice.";
   if (low === null || high === null) return tell(left, null, average);
