@@ -1,6 +1,9 @@
 // What the page calls of the vocoder WORLD, with the parameters that pyworld takes by default.
 // Spectra are rows of `count_bins()` numbers, one row for each 5 ms.
 
+#include <cstdlib>
+#include <new>
+
 #include "world/cheaptrick.h"
 #include "world/d4c.h"
 #include "world/dio.h"
@@ -26,6 +29,18 @@ double **SplitRows(double *numbers, int rows, int columns) {
   return starts;
 }
 }  // namespace
+
+// Without memory the program stops; the library's own way out would print, and print needs files.
+void *operator new(std::size_t bytes) {
+  void *place = std::malloc(bytes);
+  if (!place) __builtin_trap();
+  return place;
+}
+void *operator new[](std::size_t bytes) { return operator new(bytes); }
+void operator delete(void *place) noexcept { std::free(place); }
+void operator delete[](void *place) noexcept { std::free(place); }
+void operator delete(void *place, std::size_t) noexcept { std::free(place); }
+void operator delete[](void *place, std::size_t) noexcept { std::free(place); }
 
 extern "C" {
 // Rows of the parameters of so many samples.

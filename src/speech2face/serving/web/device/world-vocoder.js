@@ -20,13 +20,10 @@ const LEAST = RATE / 4; // samples WORLD is given at least
 const EPSILON = 1e-8; // noise beneath all sound: WORLD cannot analyse pure silence
 const FRAME = RATE / 200; // samples, 5 ms
 const LOUDER = 4; // times at most, to be as loud as before
-const NO_FILE = 8; // the error of a system that has none: WORLD reads and writes no files
 
 /** @param {Uint8Array<ArrayBuffer>} program @returns {Promise<World>} */
 export async function openWorld(program) {
-  const refuse = () => NO_FILE;
-  const system = { fd_close: refuse, fd_seek: refuse, fd_write: refuse };
-  const { instance } = await WebAssembly.instantiate(program, { wasi_snapshot_preview1: system });
+  const { instance } = await WebAssembly.instantiate(program);
   const world = /** @type {World} */ (/** @type {unknown} */ (instance.exports));
   world._initialize();
   return world;
@@ -53,7 +50,7 @@ function shift(world, samples, pitch, formants) {
   const counts = [padded.length, frames, frames * bins, frames * bins, frames * FRAME];
   const places = counts.map((count) => world.malloc(8 * count));
   try {
-    if (places.includes(0)) throw new RangeError("there is not enough memory for this piece");
+    if (places.includes(0)) throw new RangeError("there is not enough memory to change the voice");
     const [given, pitches, envelopes, aperiodicities, made] = places;
     // A view ends when the memory grows, so each is made anew.
     const view = (/** @type {number} */ i) =>
