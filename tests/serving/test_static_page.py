@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.command import run
-from helpers.firefox import FIREFOX, open_firefox
+from helpers.firefox import FIREFOX, PULSEAUDIO, open_firefox
 from helpers.node import run_node_tests
 from helpers.page_browser import (
     drop,
@@ -293,6 +293,25 @@ def test_firefox_draws_the_same_and_without_a_network(
         picture = page.face()
         assert picture.info["Description"] == NOTICE
         assert np.abs(np.asarray(picture, float) - expected).mean() < 2
+        page.press("#disguise-start")
+        page.wait_for(
+            "/voice is disguised/.test(document.querySelector('#disguise-status').innerText)"
+        )
+        page.wait_for("!document.querySelector('#play-disguised').hidden")
+        assert "voices changed by whisper still gets" in page.text("#bits-after")
+
+        page.press("#record")
+        started = "['recording', 'error'].includes(document.querySelector('main').dataset.state)"
+        page.wait_for(started)
+        if page.call("() => document.querySelector('main').dataset.state") == "error":
+            assert not PULSEAUDIO, page.text("#problem")
+            assert page.text("#problem-title") == "The browser starts no sound"
+        else:  # the microphone hums
+            page.wait_for("document.querySelector('#clock').innerText === '0:02'")
+            assert page.text("#heard") == "listening for speech"
+            page.press("#record")
+            page.wait_for("document.querySelector('main').dataset.state === 'error'")
+            assert page.text("#problem-detail").startswith("Noise or music but no speech")
     hosts = {url.split("/")[2] for url in page.requests if url.startswith(("http", "ws"))}
     assert hosts == {address.split("/")[2]}
     assert page.complaints == []

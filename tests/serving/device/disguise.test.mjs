@@ -37,6 +37,10 @@ for (const { sound, method, seed, made } of cases.disguised) {
   });
 }
 
+test("WORLD asks nothing of the system it runs in", () => {
+  assert.deepEqual(WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(WORLD))), []);
+});
+
 test("secrets differ, and so do voices", async () => {
   const [one, other] = [drawSecret(), drawSecret()];
   assert.notDeepEqual(one, other);

@@ -139,6 +139,7 @@ async function disguise(model, program, { id, sound, mark, method, seconds }) {
   const made = await disguiseSound(samples, method, drawSecret(), world, async (share) => {
     postMessage({ id, tell: { disguised: share } });
     await pause(id);
+    await queue; // a face is quicker: it goes first
   });
   const heard = { samples: made.samples.subarray(0, MOST_SECONDS * RATE), levels: null, warnings };
   await enqueue(() => model.analyse(heard, () => pause(id), false)).catch((error) => {
