@@ -25,8 +25,8 @@ ASSETS = ROOT / "src/speech2face/assets"
 PROGRAM = ASSETS / "world.wasm"
 LICENCE = ASSETS / "LICENSES/world-BSD-3-Clause.txt"
 SOURCE = "f4d64d29e1399ce34c262482d74b935949a43e21a5434f5f45ab97954a57841b"  # SHA-256
-PARTS = "cheaptrick common d4c dio fft matlabfunctions stonemask synthesis".split()
-OFFERED = "malloc free count_frames count_bins analyse synthesise".split()
+PARTS = ["cheaptrick", "common", "d4c", "dio", "fft", "matlabfunctions", "stonemask", "synthesis"]
+OFFERED = ["malloc", "free", "count_frames", "count_bins", "analyse", "synthesise"]
 
 
 def main() -> None:

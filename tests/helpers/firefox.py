@@ -46,7 +46,7 @@ PREFERENCES = {
 
 @contextmanager
 def open_output(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of a program that is to have an output for sound; empty without PulseAudio."""
+    """The environment in which a program has an output for sound; empty without PulseAudio."""
     if not PULSEAUDIO:
         yield {}
         return

