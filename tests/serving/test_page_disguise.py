@@ -286,6 +286,12 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         press_tab_to(page, "[name=method]")
         page.keyboard.press("ArrowDown")
         press_tab_to(page, "#disguise-start")
+        page.keyboard.press("Enter")
+        press_tab_to(page, "#disguise-cancel")
+        page.keyboard.press("Enter")
+        wait_for_text(page, "#disguise-status", "Cancelled.")
+        assert page.is_hidden("#disguised")
+        assert page.evaluate(FOCUS)["id"] == "disguise-start"
         disguise(page)
         assert page.evaluate(FOCUS)["id"] == "disguise-start"
         assert "of the face of speaker 2" in page.inner_text("#bits-before")

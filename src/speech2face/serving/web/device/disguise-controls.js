@@ -124,7 +124,9 @@ function describe({ method, earlier }, { before, speaker }) {
   find("bits-before").textContent = before
     ? `Before, the recording gave away about ${format(before)} bits of the face${whose}.`
     : "How much the recording gave away before was not stated.";
-  list("bits-after", describeRemains(methods[method], before, earlier));
+  const others = "Everybody in the recording was disguised in the same way.";
+  const left = describeRemains(methods[method], before, earlier);
+  list("bits-after", speaker ? [...left, others] : left);
 }
 
 /** @param {StatedBits} bits */

@@ -68,6 +68,7 @@ export async function disguise(recording, method, signal, tell) {
   const { sound, mark } = await open(recording, MOST_DISGUISED);
   refuseLonger(sound.channels[0].length / sound.rate);
   signal.throwIfAborted();
+  tell(describe({ disguised: 0 }));
   const task = { wanted: "disguise", sound, mark, method, seconds: MOST_DISGUISED };
   return ask(task, sound.channels.map(({ buffer }) => buffer), signal, tell);
 }
@@ -184,8 +185,8 @@ worker.addEventListener("error", () => {
 /** @param {{loaded?: [come: number, whole: number], heard?: number, disguised?: number}} progress
  * @returns {Progress} */
 function describe({ loaded, heard, disguised }) {
-  if (disguised !== undefined && disguised < 1) return { words: "Changing the voice …", share: disguised };
-  if (disguised !== undefined) return { words: "Listening to what came of it …" };
+  if (disguised === 1) return { words: "Listening to what came of it …" };
+  if (disguised !== undefined) return { words: "Changing the voice …", share: disguised };
   if (loaded) {
     const [come, whole] = loaded.map((bytes) => Math.round(bytes / 1e6));
     const share = loaded[0] / loaded[1];
