@@ -27,6 +27,7 @@ const PICTURE = { size: 448, samples: 6 };
 const LONGEST_SECONDS = 60; // of a recording made here
 const BEST_SECONDS = 10; // of speech; more is not used
 const LEAST_SPAN = 12; // s across the waveform while recording
+const DECODED_AT_ONCE = 8e6; // bytes of a file: larger ones are not decoded twice at the same time
 const MOST_KEPT = 12; // answers for one recording, of a few megabytes each
 
 const find = (id) => document.getElementById(id);
@@ -141,17 +142,17 @@ function tellProgress({ words, share }) {
   find("status").textContent = words;
 }
 
-function take(file) {
+async function take(file) {
   clear();
   const taken = { blob: file, peaks: null, seconds: 0, answers: new Map() };
   kept = taken;
   if (file.size > service.bytes) return refuse(file.size);
-  ask();
-  decodePeaks(file).then((peaks) => {
-    if (kept !== taken || !peaks) return;
-    Object.assign(taken, { peaks, seconds: peaks.seconds });
-    waveform.show(peaks, peaks.seconds, shown ?? {});
-  });
+  const answered = ask();
+  if (onDevice && file.size > DECODED_AT_ONCE) await answered;
+  const peaks = kept === taken ? await decodePeaks(file) : null;
+  if (kept !== taken || !peaks) return;
+  Object.assign(taken, { peaks, seconds: peaks.seconds });
+  waveform.show(peaks, peaks.seconds, shown ?? {});
 }
 
 function refuse(size) {
