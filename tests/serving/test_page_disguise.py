@@ -283,7 +283,10 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         wait_for(page, "working")
         wait_for(page, "result")
 
-        press_tab_to(page, "[name=method]")
+        press_tab_to(page, "[href='#disguise']")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate(FOCUS)["words"] == "whisper"  # the link leads to the methods
         page.keyboard.press("ArrowDown")
         press_tab_to(page, "#disguise-start")
         page.keyboard.press("Enter")

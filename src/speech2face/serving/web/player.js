@@ -41,6 +41,14 @@ export class Player {
     this.#sound.pause();
   }
 
+  /** There is nothing to play any more, and nothing is kept of it. */
+  forget() {
+    this.stop();
+    URL.revokeObjectURL(this.#sound.src);
+    this.#sound.removeAttribute("src");
+    this.#sound.load();
+  }
+
   #play() {
     playing?.stop();
     playing = this;

@@ -75,11 +75,9 @@ async function run({ recording }) {
     });
     made = { file: found.file, method, earlier: found.earlier };
     say("The voice is disguised.");
-    const loudest = Math.max(...found.loudness, 1e-9);
-    const quietest = Math.min(...found.loudness);
-    const volumes = found.loudness.map((/** @type {number} */ one) => quietest / (one || loudest));
-    players.original.offer(recording, undefined, volumes[0]);
-    players.disguised.offer(found.file, undefined, volumes[1]);
+    const [before, after] = found.loudness;
+    players.original.offer(recording, undefined, Math.min(1, after / before));
+    players.disguised.offer(found.file, undefined, Math.min(1, before / after));
     warn(found);
     showResult(made);
     if (shown) describe(made, shown);
@@ -108,11 +106,13 @@ function say(words, share = null) {
 
 /** @param {Disguised | null} result */
 function showResult(result) {
-  for (const player of Object.values(players)) player.stop();
-  URL.revokeObjectURL(save.href);
-  save.removeAttribute("href");
   find("disguised").hidden = !result;
-  if (!result) return;
+  if (!result) {
+    for (const player of Object.values(players)) player.forget();
+    URL.revokeObjectURL(save.href);
+    save.removeAttribute("href");
+    return;
+  }
   save.href = URL.createObjectURL(result.file);
   save.download = `disguised-${result.method}.wav`; // the recording's own name may name somebody
 }

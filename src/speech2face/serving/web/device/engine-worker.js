@@ -165,5 +165,5 @@ function explain(error) {
   if (error instanceof NoSpeech) return { status: 422, detail };
   if (error instanceof UnreadableSound) return { status: 415, detail };
   if (error instanceof BrokenFile) return { status: 0, title: "The model did not come", detail };
-  return { status: 500, title: "The browser could not draw", detail };
+  return { status: 500, title: "The browser could not finish", detail };
 }

@@ -6,6 +6,7 @@ import { readWav } from "./wav-reader.js";
 /** @typedef {import("./wav-reader.js").Sound} Sound */
 
 const USUAL_RATE = 48_000; // Hz, of what does not say its own where it is looked for
+const PATIENCE_MS = 3000; // for a file to say how long it lasts
 const RATES = [8_000, 96_000]; // that every browser decodes at
 const MP3_RATES = [44_100, 48_000, 32_000]; // halved and quartered by later versions
 
@@ -41,6 +42,7 @@ export async function readSeconds(recording) {
   const known = new Promise((resolve) => {
     sound.onloadedmetadata = () => resolve(sound.duration);
     sound.onerror = () => resolve(0);
+    setTimeout(() => resolve(0), PATIENCE_MS); // browsers that save power may read nothing ahead
   });
   sound.src = address;
   const seconds = await known;
