@@ -43,6 +43,13 @@ FOCUS = """() => {
     return {id: element.id, tag: element.tagName, words: element.value ?? element.innerText,
         outline: style.outlineStyle, top: box.top + scrollY};
 }"""
+LONG = """async () => {
+    const load = (path) => import(new URL(path, location));
+    const [{ disguise }, { encodeWav }] = [await load("device/engine.js"), await load("wav.js")];
+    const recording = encodeWav([new Float32Array(8000 * 60 * 31)], 8000);
+    const { signal } = new AbortController();
+    return disguise(recording, "vocoder", signal, () => {}).catch((error) => error.message);
+}"""
 
 
 # In Node.js
@@ -317,7 +324,11 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         assert "Among 1,000 strangers" not in page.inner_text("#confidence")
         page.click("#disguise-start")
         wait_for_text(page, "#bits-after", "disguised already")
-        assert not re.search(r"\d", page.inner_text("#bits-before, #bits-after"))
+        assert not re.search(
+            r"\d", page.inner_text("#bits-before") + page.inner_text("#bits-after")
+        )
+        refused = page.evaluate(LONG)
+        assert refused.startswith("It lasts 31 minutes; this page disguises 30 at most. Cut it")
     check_saved(saved, other, sound)
     assert {url.split("/")[2] for url in requests if url.startswith("http")} == {
         address.split("/")[2]
