@@ -222,6 +222,15 @@ def check_order(page: Page) -> list[str]:
     return [place["id"] for place in reached]
 
 
+def choose(page: Page, selector: str, key: str) -> None:
+    """By a key on what Tab leads to, until another face has come of it."""
+    press_tab_to(page, selector)
+    before = page.get_attribute("#download", "href")
+    page.keyboard.press(key)
+    page.wait_for_selector(f"#download:not([href='{before}'])")
+    wait_for(page, "result")
+
+
 def save_disguised(page: Page, path: Path) -> Path:
     press_tab_to(page, "#disguise-save")
     with page.expect_download() as download:
@@ -260,6 +269,7 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         chooser.value.set_files(two)
         wait_for(page, "result")
         wait_for_text(page, "#speakers", "2 people speak")
+        page.wait_for_selector("#play")  # the browser knows how to play it
         assert page.evaluate(FOCUS)["id"] == "record"  # what had the focus was hidden meanwhile
         names = check_names(page)
         assert names >= {"Play", "Cartoon", "Download", "Disguise the voice"}
@@ -272,23 +282,12 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         press_tab_to(page, "#play")
         page.keyboard.press("Enter")
         wait_for_text(page, "#play", "Stop playing")
-        press_tab_to(page, "[name=speaker]")
-        page.keyboard.press("ArrowDown")
-        wait_for_text(page, "#caption", "Speaker 2.")
-        wait_for(page, "result")
-        press_tab_to(page, "#strength")
-        page.keyboard.press("ArrowRight")
-        wait_for(page, "working")
-        wait_for(page, "result")
-        press_tab_to(page, "#hair")
-        page.keyboard.press("ArrowDown")
-        wait_for(page, "working")
-        wait_for(page, "result")
+        choose(page, "[name=speaker]", "ArrowDown")
+        assert "Speaker 2." in page.inner_text("#caption")
+        choose(page, "#strength", "ArrowRight")
+        choose(page, "#hair", "ArrowDown")
         assert page.input_value("#hair") == "none"
-        press_tab_to(page, "#cartoon")
-        page.keyboard.press("Space")
-        wait_for(page, "working")
-        wait_for(page, "result")
+        choose(page, "#cartoon", "Space")
 
         press_tab_to(page, "[href='#disguise']")
         page.keyboard.press("Enter")
@@ -307,6 +306,7 @@ def test_the_keyboard_alone_draws_chooses_disguises_and_saves(
         assert "of the face of speaker 2" in page.inner_text("#bits-before")
         assert "voices changed by pitch-formant still gets" in page.inner_text("#bits-after")
         for player in ("play-original", "play-disguised"):
+            page.wait_for_selector(f"#{player}")
             press_tab_to(page, f"#{player}")
             page.keyboard.press("Enter")
             wait_for_text(page, f"#{player}", "Stop playing")
