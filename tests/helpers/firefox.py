@@ -1,6 +1,8 @@
 """Firefox without a window, driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi).
 
-It needs Debian's firefox-esr and the package websockets, which the extra serve brings.
+It needs Debian's firefox-esr and the package websockets, which the extra serve brings. On a machine
+without an output for sound Firefox starts none, not even a microphone's; Debian's pulseaudio is an
+output that nobody hears.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import base64
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,11 +26,13 @@ from PIL import Image
 from helpers.page_browser import DROP, read_dropped
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
+PULSEAUDIO = shutil.which("pulseaudio")
 PATIENCE = 90.0  # s
 # A microphone that hums, lent without asking; and nothing that Firefox does by itself.
 PREFERENCES = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
+    "media.autoplay.default": 0,  # sound may start without a hand on the mouse
     "browser.shell.checkDefaultBrowser": False,
     "browser.aboutwelcome.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -40,6 +45,29 @@ PREFERENCES = {
 
 
 @contextmanager
+def open_output(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment in which a program has an output for sound; empty without PulseAudio."""
+    if not PULSEAUDIO:
+        yield {}
+        return
+    address = folder / "sound"
+    protocol = f"module-native-protocol-unix auth-anonymous=1 socket={address}"
+    with subprocess.Popen(
+        [PULSEAUDIO, "-n", "--exit-idle-time=-1", "--load", protocol, "--load", "module-null-sink"],
+        env=os.environ | {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            end = time.monotonic() + PATIENCE
+            while not address.exists() and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.05)
+            yield {"PULSE_SERVER": f"unix:{address}"}
+        finally:
+            process.terminate()
+
+
+@contextmanager
 def open_firefox(profile: Path) -> Iterator[FirefoxPage]:
     """A page in a new profile, of a folder that is empty."""
     from websockets.sync.client import connect
@@ -48,12 +76,16 @@ def open_firefox(profile: Path) -> Iterator[FirefoxPage]:
     lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in PREFERENCES.items()]
     (profile / "user.js").write_text("\n".join(lines))
     command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
-    with subprocess.Popen(
-        [*command, "--remote-debugging-port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        open_output(profile) as output,
+        subprocess.Popen(
+            [*command, "--remote-debugging-port", "0"],
+            env=os.environ | output,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stderr
             told = (re.search(r"BiDi listening on (ws://\S+)", line) for line in process.stderr)
@@ -120,6 +152,9 @@ class FirefoxPage:
                 f"{condition}: {self.call('() => document.body.innerText')}"
             )
             time.sleep(0.2)
+
+    def press(self, selector: str) -> None:
+        self.call("(s) => document.querySelector(s).click()", selector)
 
     def text(self, selector: str) -> str:
         return self.call("(s) => document.querySelector(s).innerText", selector)

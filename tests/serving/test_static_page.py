@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.command import run
-from helpers.firefox import FIREFOX, open_firefox
+from helpers.firefox import FIREFOX, PULSEAUDIO, open_firefox
+from helpers.node import run_node_tests
 from helpers.page_browser import (
-    CHROMIUM,
     drop,
     face_of,
-    open_browser,
     open_page,
     record,
     samples_of,
@@ -44,8 +39,6 @@ from speech2face.pictures import NOTICE
 from speech2face.serving import static_page
 from speech2face.serving.static_page import (
     FACTS,
-    RUNTIME,
-    RUNTIME_FOLDER,
     check_folder,
     check_runtime,
     find_pieces,
@@ -69,16 +62,6 @@ CASES = (
 )
 NAMESPACES = ("http://www.w3.org/", "http://iptc.org/", "http://cv.iptc.org/", "adobe:ns:meta/")
 ANSWER_BY_PYTHON = ("emma", "out of phase", "too short")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (RUNTIME_FOLDER / RUNTIME).is_file():
-        pytest.skip("needs onnxruntime-web: make web")
-    root = tmp_path_factory.mktemp("page")
-    (root / "package.json").write_text('{"type": "module"}')  # else Node.js reads each file twice
-    write_static_page(root / "page", find_model())
-    return root / "page"
 
 
 # The folder
@@ -196,10 +179,6 @@ def test_python_answers_as_written_down(model: Speech2Face) -> None:
 
 @pytest.mark.slow
 def test_the_engine_answers_as_python_does(folder: Path, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    told = node and subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    if not node or int(re.findall(r"v(\d+)", told or "")[0]) < 20:
-        pytest.skip("needs Node.js 20 or newer (node --version)")
     sounds, formats = tmp_path / "sounds", tmp_path / "formats"
     sounds.mkdir()
     formats.mkdir()
@@ -213,34 +192,11 @@ def test_the_engine_answers_as_python_does(folder: Path, tmp_path: Path) -> None
             path = formats / f"{form}-{encoding}.wav"
             soundfile.write(path, stereo, 24_000, encoding, format=form)
     places = {"PAGE": folder, "SOUNDS": sounds, "GOLDEN": GOLDEN, "FORMATS": formats}
-    environment = os.environ | {name: str(path) for name, path in places.items()}
-    tests = [*map(str, sorted((HERE / "device").glob("*.test.mjs")))]
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", *tests],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    (passed,) = re.findall(r"^# pass (\d+)$", done.stdout, re.MULTILINE)
-    assert int(passed) >= len(CASES) + 10
+    tests = (HERE / "device" / f"{name}.test.mjs" for name in ("engine", "modules"))
+    assert run_node_tests(tests, places) >= len(CASES) + 10
 
 
 # In a browser
-
-
-@pytest.fixture
-def context(tmp_path: Path, recording: Path) -> Iterator[BrowserContext]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    microphone = tmp_path / "voice.wav"
-    soundfile.write(microphone, *soundfile.read(recording), subtype="PCM_16")
-    with sync_api.sync_playwright() as playwright:
-        browser = open_browser(playwright, microphone)
-        yield browser.new_context(viewport={"width": 320, "height": 640})
-        browser.close()
 
 
 def download_face(page: Page, path: Path) -> Image.Image:
@@ -337,6 +293,25 @@ def test_firefox_draws_the_same_and_without_a_network(
         picture = page.face()
         assert picture.info["Description"] == NOTICE
         assert np.abs(np.asarray(picture, float) - expected).mean() < 2
+        page.press("#disguise-start")
+        page.wait_for(
+            "/voice is disguised/.test(document.querySelector('#disguise-status').innerText)"
+        )
+        page.wait_for("!document.querySelector('#play-disguised').hidden")
+        assert "voices changed by whisper still gets" in page.text("#bits-after")
+
+        page.press("#record")
+        started = "['recording', 'error'].includes(document.querySelector('main').dataset.state)"
+        page.wait_for(started)
+        if page.call("() => document.querySelector('main').dataset.state") == "error":
+            assert not PULSEAUDIO, page.text("#problem")
+            assert page.text("#problem-title") == "The browser starts no sound"
+        else:  # the microphone hums
+            page.wait_for("document.querySelector('#clock').innerText === '0:02'")
+            assert page.text("#heard") == "listening for speech"
+            page.press("#record")
+            page.wait_for("document.querySelector('main').dataset.state === 'error'")
+            assert page.text("#problem-detail").startswith("Noise or music but no speech")
     hosts = {url.split("/")[2] for url in page.requests if url.startswith(("http", "ws"))}
     assert hosts == {address.split("/")[2]}
     assert page.complaints == []

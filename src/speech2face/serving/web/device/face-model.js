@@ -22,10 +22,11 @@ import { addMark } from "./watermark.js";
 /**
  * What Python's serving/static_page.py writes of a model: `typical` is how many times as far out as
  * the encoder says a typical face lies, `texts` and `xmp` go to the metadata of pictures, `number`
- * to their watermark.
+ * to their watermark; `disguises` are of methods that change a voice.
  * @typedef {{name: string, version: string, number: number, typical: number, hair_shapes: number,
  *   hair_kinds: number, notice: string, texts: Record<string, string>, xmp: string,
- *   disclosure: import("./disclosure.js").DisclosureModel | null}} ModelFacts
+ *   disclosure: import("./disclosure.js").DisclosureModel | null,
+ *   disguises: Record<string, import("./remaining-disclosure.js").MethodFacts>}} ModelFacts
  */
 /** The face of a voice: a Gaussian over embeddings; `decoded` is where a typical one lies.
  * @typedef {{mean: Float32Array, covariance: Float32Array, average: Float32Array,

@@ -1,4 +1,5 @@
-// The fast Fourier transform of a power of two numbers, in place (Cooley and Tukey, 1965).
+// The fast Fourier transform, in place (Cooley and Tukey, 1965): quick where the count of numbers is a
+// power of two, slower the larger the odd primes in it are.
 
 /** @typedef {{real: Float64Array, imaginary: Float64Array}} Spectrum */
 
@@ -8,6 +9,13 @@ const plans = new Map();
 /** Real and imaginary parts become those of their spectrum, unscaled.
  * @param {Float64Array} real @param {Float64Array} imaginary */
 export function transform(real, imaginary) {
+  const factor = findOddFactor(real.length);
+  if (factor > 1) transformInParts(real, imaginary, factor);
+  else transformInHalves(real, imaginary);
+}
+
+/** @param {Float64Array} real @param {Float64Array} imaginary */
+function transformInHalves(real, imaginary) {
   const { reversed, cosines, sines } = plan(real.length);
   const length = real.length;
   for (let i = 0; i < length; i++) {
@@ -38,6 +46,75 @@ export function transform(real, imaginary) {
       }
     }
   }
+}
+
+/** Every `count`th number, from each of the first ones on, is transformed by itself; then all of them
+ * are joined. `count` is an odd prime: of a line and its mirror the sums and differences are the same
+ * but for their signs.
+ * @param {Float64Array} real @param {Float64Array} imaginary @param {number} count */
+function transformInParts(real, imaginary, count) {
+  const length = real.length / count;
+  const parts = Array.from({ length: count }, (_, part) => {
+    const [re, im] = [new Float64Array(length), new Float64Array(length)];
+    for (let i = 0; i < length; i++) {
+      re[i] = real[i * count + part];
+      im[i] = imaginary[i * count + part];
+    }
+    transform(re, im);
+    return { re, im };
+  });
+  const turns = new Float64Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    turns[2 * i] = Math.cos((2 * Math.PI * i) / count);
+    turns[2 * i + 1] = Math.sin((2 * Math.PI * i) / count);
+  }
+  const half = (count - 1) / 2;
+  const [sumsRe, sumsIm, apartRe, apartIm] = [0, 1, 2, 3].map(() => new Float64Array(half + 1));
+  const [re, im] = [new Float64Array(count), new Float64Array(count)];
+  for (let line = 0; line < length; line++) {
+    const angle = (-2 * Math.PI * line) / real.length;
+    for (let part = 0; part < count; part++) {
+      const [c, s] = [Math.cos(angle * part), Math.sin(angle * part)];
+      re[part] = parts[part].re[line] * c - parts[part].im[line] * s;
+      im[part] = parts[part].re[line] * s + parts[part].im[line] * c;
+    }
+    let [wholeRe, wholeIm] = [re[0], im[0]];
+    for (let part = 1; part <= half; part++) {
+      sumsRe[part] = re[part] + re[count - part];
+      sumsIm[part] = im[part] + im[count - part];
+      apartRe[part] = re[part] - re[count - part];
+      apartIm[part] = im[part] - im[count - part];
+      wholeRe += sumsRe[part];
+      wholeIm += sumsIm[part];
+    }
+    real[line] = wholeRe;
+    imaginary[line] = wholeIm;
+    for (let row = 1; row <= half; row++) {
+      let [evenRe, evenIm, oddRe, oddIm] = [re[0], im[0], 0, 0];
+      for (let part = 1, turn = row; part <= half; part++) {
+        const [c, s] = [turns[2 * turn], turns[2 * turn + 1]];
+        evenRe += sumsRe[part] * c;
+        evenIm += sumsIm[part] * c;
+        oddRe += apartIm[part] * s;
+        oddIm += apartRe[part] * s;
+        turn += row;
+        if (turn >= count) turn -= count;
+      }
+      real[row * length + line] = evenRe + oddRe;
+      imaginary[row * length + line] = evenIm - oddIm;
+      real[(count - row) * length + line] = evenRe - oddRe;
+      imaginary[(count - row) * length + line] = evenIm + oddIm;
+    }
+  }
+}
+
+/** The least odd prime that divides a whole number; 1 for a power of two.
+ * @param {number} number */
+function findOddFactor(number) {
+  let rest = number;
+  while (rest % 2 === 0) rest /= 2;
+  for (let factor = 3; factor * factor <= rest; factor += 2) if (rest % factor === 0) return factor;
+  return rest;
 }
 
 /** The spectrum of real numbers, its first half: `numpy.fft.rfft`.
@@ -78,8 +155,6 @@ export function powerSpectrum(numbers) {
 function plan(length) {
   let made = plans.get(length);
   if (!made) {
-    const bits = Math.log2(length);
-    if (!Number.isInteger(bits)) throw new RangeError(`${length} is no power of two`);
     const reversed = new Uint32Array(length);
     for (let i = 1; i < length; i++) {
       reversed[i] = (reversed[i >> 1] >> 1) | (i & 1 ? length >> 1 : 0);

@@ -3,8 +3,9 @@
 /** @typedef {{path: string, bytes: number, sha256: string}} PackedFile gzip */
 /** A part of a file, or bytes between two as base64.
  * @typedef {[start: number, end: number] | string} Piece */
-/** Files of a model; the speaker network is put together of pieces of one of them.
- * @typedef {{runtime: PackedFile, detector: PackedFile, encoder: PackedFile, decoder: PackedFile,
+/** Files of a model, and of the programs beside it; the speaker network is put together of pieces
+ * of one of them.
+ * @typedef {{runtime: PackedFile, world: PackedFile, detector: PackedFile, encoder: PackedFile, decoder: PackedFile,
  *   speakers?: PackedFile}} PackedFiles */
 /** @typedef {{files: PackedFiles, speaker_network: {of: keyof PackedFiles, pieces: Piece[]}}} Manifest */
 
@@ -17,7 +18,7 @@ export class BrokenFile extends Error {}
  * how many.
  * @param {Manifest} manifest @param {URL} base of paths
  * @param {(come: number, whole: number) => void} tell
- * @returns {Promise<Record<string, Uint8Array>>} */
+ * @returns {Promise<Record<string, Uint8Array<ArrayBuffer>>>} */
 export async function loadFiles({ files, speaker_network: { of, pieces } }, base, tell) {
   const wanted = Object.entries(files);
   const whole = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);

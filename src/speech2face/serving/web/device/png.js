@@ -1,14 +1,13 @@
 // Pictures become PNG files whose metadata say that they are generated.
 
+import { checksum } from "./checksum.js";
+
 /** @typedef {import("./pixels.js").Picture} Picture */
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const XMP = "XML:com.adobe.xmp";
 const RGB = 2;
 const PAETH = 4;
-
-/** @type {Uint32Array | undefined} */
-let remainders;
 
 /** A PNG file. `texts` go to its metadata by their names, `xmp` as what picture libraries read.
  * @param {Picture} picture @param {Record<string, string>} texts @param {string} xmp */
@@ -69,16 +68,3 @@ function chunk(name, content) {
 
 /** @param {string} text */
 const encodeLatin = (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-
-/** The cyclic redundancy check of PNG.
- * @param {Uint8Array} bytes */
-function checksum(bytes) {
-  remainders ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let value = byte;
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-    return value;
-  });
-  let value = 0xffffffff;
-  for (const byte of bytes) value = remainders[(value ^ byte) & 0xff] ^ (value >>> 8);
-  return (value ^ 0xffffffff) >>> 0;
-}

@@ -1,5 +1,5 @@
-// NumPy's random numbers, number for number: `default_rng(seed)` with `standard_normal` and
-// `uniform`. PCG64 (O'Neill, 2014) behind NumPy's SeedSequence; the ziggurat of Marsaglia and Tsang
+// NumPy's random numbers, number for number: `default_rng(seed)` with `standard_normal`, `uniform`
+// and `choice([-1, 1])`. PCG64 (O'Neill, 2014) behind NumPy's SeedSequence; the ziggurat of Marsaglia and Tsang
 // (2000) with 256 layers makes normal numbers.
 
 const LIMBS = 8; // of 16 bits, the lowest first: a state of 128 bits
@@ -20,8 +20,10 @@ export class RandomNumbers {
   #product = new Uint32Array(LIMBS);
   #high = 0; // the last 64 bits drawn
   #low = 0;
+  /** @type {number | null} */
+  #half = null; // of the last 64 bits, that `sign` has not used yet
 
-  /** @param {number} seed 0 or more */
+  /** @param {number | number[]} seed 0 or more; or words of 32 bits */
   constructor(seed) {
     const words = expandSeed(seed);
     const joined = (/** @type {number} */ at) =>
@@ -36,6 +38,23 @@ export class RandomNumbers {
    * @param {number} end @param {number} count */
   uniform(end, count) {
     return Float64Array.from({ length: count }, () => end * this.#fraction());
+  }
+
+  /** One number from `low` up to `high`: `uniform(low, high)`.
+   * @param {number} low @param {number} high */
+  between(low, high) {
+    return low + (high - low) * this.#fraction();
+  }
+
+  /** 1 or -1: `choice([-1, 1])`. */
+  sign() {
+    let bits = this.#half;
+    this.#half = null;
+    if (bits === null) {
+      this.#draw();
+      [bits, this.#half] = [this.#low, this.#high];
+    }
+    return bits >>> 31 ? 1 : -1;
   }
 
   /** `standard_normal(count)`.
@@ -121,11 +140,9 @@ function addTo(sum, number) {
 }
 
 /** NumPy's `SeedSequence(seed).generate_state(4, uint64)`.
- * @param {number} seed */
+ * @param {number | number[]} seed */
 function expandSeed(seed) {
-  /** @type {number[]} */
-  const entropy = [];
-  for (let rest = seed; rest > 0; rest = Math.floor(rest / 2 ** 32)) entropy.push(rest % 2 ** 32);
+  const entropy = typeof seed === "number" ? cutWords(seed) : seed;
   let constant = 0x43b0d7e5;
   const hash = (/** @type {number} */ word, /** @type {number} */ multiplier) => {
     let value = word ^ constant;
@@ -150,6 +167,14 @@ function expandSeed(seed) {
   const words = Array.from({ length: 8 }, (_, at) => hash(pool[at % POOL], 0x58f38ded));
   return Array.from({ length: 4 }, (_, at) =>
     (BigInt(words[2 * at + 1]) << 32n) | BigInt(words[2 * at]));
+}
+
+/** A whole number in words of 32 bits, the lowest first.
+ * @param {number} number */
+function cutWords(number) {
+  const words = [];
+  for (let rest = number; rest > 0; rest = Math.floor(rest / 2 ** 32)) words.push(rest % 2 ** 32);
+  return words;
 }
 
 /** @returns {Layers} */

@@ -18,11 +18,11 @@ const OFFSET_TOLD = 0.05;
 export class UnreadableSound extends Error {}
 
 /** Throws an UnreadableSound where there is none.
- * @param {import("./wav-reader.js").Sound} sound @returns {Recording} */
-export function prepareRecording(sound) {
-  const most = MOST_SECONDS * sound.rate;
+ * @param {import("./wav-reader.js").Sound} sound used up @returns {Recording} */
+export function prepareRecording(sound, seconds = MOST_SECONDS) {
+  const most = seconds * sound.rate;
   const cut = sound.channels.length > 0 && sound.channels[0].length > most;
-  const channels = sound.channels.map((channel) => channel.slice(0, most));
+  const channels = sound.channels.map((channel) => channel.subarray(0, most));
   if (!channels.length || !channels[0].length) {
     throw new UnreadableSound("the recording holds no sound that can be decoded; give a " +
       "complete recording");
@@ -35,6 +35,6 @@ export function prepareRecording(sound) {
     const words = `${offset < 0 ? "-" : "+"}${Math.abs(offset).toFixed(2)}`;
     warnings.push(`a constant offset of ${words} was removed from the sound`);
   }
-  if (cut) warnings.push(`only the first ${MOST_SECONDS} s were listened to`);
+  if (cut) warnings.push(`only the first ${seconds} s were listened to`);
   return { samples, levels, warnings };
 }

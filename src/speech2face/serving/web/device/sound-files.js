@@ -6,14 +6,15 @@ import { readWav } from "./wav-reader.js";
 /** @typedef {import("./wav-reader.js").Sound} Sound */
 
 const USUAL_RATE = 48_000; // Hz, of what does not say its own where it is looked for
+const PATIENCE_MS = 3000; // for a file to say how long it lasts
 const RATES = [8_000, 96_000]; // that every browser decodes at
 const MP3_RATES = [44_100, 48_000, 32_000]; // halved and quartered by later versions
 
-/** Throws an UnreadableSound.
+/** The beginning of a file's sound, a second more than `seconds`. Throws an UnreadableSound.
  * @param {ArrayBuffer} file used up @returns {Promise<Sound>} */
-export async function decodeFile(file) {
+export async function decodeFile(file, seconds = MOST_SECONDS) {
   if (!file.byteLength) throw new UnreadableSound("the recording is empty; give a recording");
-  const wav = readWav(file, MOST_SECONDS + 1);
+  const wav = readWav(file, seconds + 1);
   if (wav) return wav;
   const view = new DataView(file);
   const lossless = findText(view, "fLaC", 4) >= 0;
@@ -22,7 +23,7 @@ export async function decodeFile(file) {
     const fits = rate >= RATES[0] && rate <= RATES[1];
     const context = new OfflineAudioContext(1, 1, fits ? rate : USUAL_RATE);
     const sound = await context.decodeAudioData(file);
-    const length = Math.min(sound.length, (MOST_SECONDS + 1) * sound.sampleRate);
+    const length = Math.min(sound.length, (seconds + 1) * sound.sampleRate);
     const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) =>
       sound.getChannelData(channel).slice(0, length));
     return { channels, rate: sound.sampleRate, lossless, notes: [] };
@@ -30,6 +31,24 @@ export async function decodeFile(file) {
     throw new UnreadableSound("the recording is cut off or is not sound that this browser can " +
       "read; give wav, flac, mp3, ogg, m4a or webm");
   }
+}
+
+/** How long a recording lasts, by what its beginning says; 0 where that is not known.
+ * @param {Blob} recording @returns {Promise<number>} s */
+export async function readSeconds(recording) {
+  const sound = new Audio();
+  sound.preload = "metadata";
+  const address = URL.createObjectURL(recording);
+  const known = new Promise((resolve) => {
+    sound.onloadedmetadata = () => resolve(sound.duration);
+    sound.onerror = () => resolve(0);
+    setTimeout(() => resolve(0), PATIENCE_MS); // browsers that save power may read nothing ahead
+  });
+  sound.src = address;
+  const seconds = await known;
+  sound.removeAttribute("src");
+  URL.revokeObjectURL(address);
+  return Number.isFinite(seconds) ? seconds : 0;
 }
 
 /** The rate that a file says its sound has, so that the browser need not change it.
