@@ -1,6 +1,6 @@
 """Compile the vocoder WORLD to WebAssembly, for the page that works in the browser.
 
-    pip download --no-deps --no-binary :all: pyworld-prebuilt==0.3.6.post1
+    pip download --no-deps --no-binary pyworld-prebuilt pyworld-prebuilt==0.3.6.post1
     pip install ziglang==0.17.1
     python scripts/build_world.py pyworld_prebuilt-0.3.6.post1.tar.gz
 
