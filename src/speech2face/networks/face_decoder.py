@@ -48,8 +48,8 @@ TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0
 class FaceDecoderConfig:
     """Sizes of the decoder; they travel in the metadata of its weights."""
 
-    embedding: int = 128
-    landmarks: int = 66
+    embedding: int = 128  # numbers of a face's embedding
+    landmarks: int = 66  # points of the face that are moved
     size: int = 224  # of the picture, pixels; even
     colour: int = 56  # of the skin's colour, which changes less over the face than lightness; even
     energy: int = 28  # of the maps of each band's energy; even
