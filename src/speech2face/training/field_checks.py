@@ -9,8 +9,9 @@ LEAST_SECONDS = 0.5  # that a network can hear
 
 def check_at_least_one(numbers: Mapping[str, int]) -> None:
     """Raises ValueError where one of the numbers, by the name of its field, is less than 1."""
-    if below := [name for name, number in numbers.items() if number < 1]:
-        raise ValueError(f"{' and '.join(below)}: too few")
+    for name, number in numbers.items():
+        if not (isinstance(number, int) and number >= 1):
+            raise ValueError(f"{name} is a whole number, 1 or more, not {number!r}")
 
 
 def check_lengths(seconds: Sequence[float], name: str) -> None:

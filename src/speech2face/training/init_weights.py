@@ -61,8 +61,9 @@ class InitWeights:
         shared = wanted.keys() & self.tensors.keys()
         heads = _head_of(network)
         if all(name.startswith(heads) for name in shared):
+            others = sorted(name for name in wanted if not name.startswith(heads))
             raise UsageError(
-                f"{self.path}: weights of another network; none is called {_name(sorted(wanted))}."
+                f"{self.path}: weights of another network; none is called {_name(others)}."
             )
         unfit = [name for name in wanted if name in shared and not self._fits(name, wanted[name])]
         if wrong := [name for name in unfit if not name.startswith(heads)]:

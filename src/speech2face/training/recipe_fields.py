@@ -93,8 +93,13 @@ def set_fields(recipe: Recipe, changes: Sequence[str]) -> Recipe:
         try:
             recipe = _set(recipe, name.split("."), text.strip(), recipe, name)
         except ValueError as error:
-            raise UsageError(f"--set {change}: {error}.") from None
+            raise UsageError(f"--set {change}: {end_sentence(error)}") from None
     return recipe
+
+
+def end_sentence(error: Exception) -> str:
+    """What an error says, with a full stop where it is no question."""
+    return str(error) if str(error).endswith(("?", ".")) else f"{error}."
 
 
 def _set(part: Any, path: Sequence[str], text: str, recipe: Any, name: str) -> Any:
@@ -132,7 +137,10 @@ def _parse(kind: Any, text: str) -> Any:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = tuple(filter(None, text.split(","))) if "," in text else text
+        if "," not in text:
+            value = text
+        else:
+            value = tuple(_parse(None, part.strip()) for part in text.split(",") if part.strip())
     wants_several = any(get_origin(one) is tuple for one in _choices(kind))
     return (value,) if wants_several and not isinstance(value, tuple | list) else value
 
@@ -151,7 +159,7 @@ def convert(kind: Any, value: Any, name: str = "", *, lenient: bool = False) -> 
     if origin is Literal:
         if value not in get_args(kind):
             options = " or ".join(map(str, get_args(kind)))
-            raise ValueError(f"{name} is {options}, not {value}{suggest(value, get_args(kind))}")
+            raise ValueError(f"{name} is {options}, not {value}.{suggest(value, get_args(kind))}")
         return value
     if origin is tuple:
         return _convert_several(kind, value, name, lenient)
@@ -196,7 +204,7 @@ def _convert_fields(kind: Any, value: Any, name: str, lenient: bool) -> Any:
         raise ValueError(f"{name or 'the recipe'} is made of fields, not {value!r}")
     hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
     if (unknown := [key for key in value if key not in known]) and not lenient:
-        raise ValueError(f"no field {within}{unknown[0]}.{suggest(unknown[0], known)}".rstrip("."))
+        raise ValueError(f"no field {within}{unknown[0]}.{suggest(unknown[0], known)}")
     missing = [
         key
         for key, f in known.items()

@@ -26,7 +26,7 @@ from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.training.encoder_factory import make_network
 from speech2face.training.end_to_end_task import EndToEndRecipe
 from speech2face.training.face_decoder import FaceDecoderRecipe
-from speech2face.training.recipe_fields import convert, set_fields
+from speech2face.training.recipe_fields import convert, end_sentence, set_fields
 from speech2face.training.recipes import Recipe, enter_space, find_recipe
 from speech2face.training.voice_encoder import VoiceEncoderRecipe
 
@@ -58,7 +58,8 @@ def load_recipe(
     if path.endswith(".py"):
         recipe = _run_recipe(Path(path), function, kinds)
     elif source.name.endswith(".py"):
-        names = ", ".join(_find_functions(_run_file(Path(source.name)))) or "none"
+        file = Path(source.name)
+        names = ", ".join(_find_functions(file, _run_file(file))) or "none"
         raise UsageError(
             f"{source.name}: name one of its functions, as {source.name}:NAME; there are {names}."
         )
@@ -111,7 +112,7 @@ def _read_recipe(path: Path, kinds: Sequence[type]) -> Any:
     try:
         return read_fields(stored, kinds)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}.") from None
+        raise UsageError(f"{path}: {end_sentence(error)}") from None
 
 
 def read_fields(stored: Any, kinds: Sequence[type], lenient: bool = False) -> Any:
@@ -128,7 +129,7 @@ def read_fields(stored: Any, kinds: Sequence[type], lenient: bool = False) -> An
 
 
 def _run_recipe(path: Path, name: str, kinds: Sequence[type]) -> Any:
-    functions = _find_functions(_run_file(path))
+    functions = _find_functions(path, _run_file(path))
     if name not in functions:
         raise UsageError(
             f"{path}: no function {name or 'without a name'} that takes no arguments; there are "
@@ -142,7 +143,7 @@ def _run_recipe(path: Path, name: str, kinds: Sequence[type]) -> Any:
     try:
         return convert(type(recipe), asdict(recipe))  # checks types, too
     except ValueError as error:
-        raise UsageError(f"{path}: {name}(): {error}.") from None
+        raise UsageError(f"{path}: {name}(): {end_sentence(error)}") from None
 
 
 def _run_file(path: Path) -> dict[str, Any]:
@@ -156,8 +157,9 @@ def _guard(path: Path, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except (Exception, SystemExit) as error:
+        reason = str(error).partition("\n")[0]
         if isinstance(error, SyntaxError):
-            line = error.lineno
+            line, reason = error.lineno, error.msg
         else:
             own = [
                 f.lineno
@@ -166,16 +168,18 @@ def _guard(path: Path, run: Callable[[], Any]) -> Any:
             ]
             line = own[-1] if own else None
         where = f"{path}, line {line}" if line else str(path)
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{where}: {type(error).__name__}: {reason}".rstrip(": ") + ".") from None
+        raise UsageError(
+            f"{where}: {type(error).__name__}, {reason or 'without a word'}."
+        ) from None
 
 
-def _find_functions(names: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The functions of a file, by name, that can be called without arguments."""
+def _find_functions(path: Path, names: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The functions of a file's own, by name, that can be called without arguments."""
     return {
         name: thing
         for name, thing in names.items()
         if inspect.isfunction(thing)
+        and thing.__code__.co_filename == str(path)
         and not name.startswith("_")
         and all(
             p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)

@@ -218,8 +218,8 @@ END_TO_END: Mapping[str, Callable[[], EndToEndRecipe]] = {
     "end-to-end-debug": end_to_end_debug,
 }
 ENCODERS: Mapping[str, Callable[[], VoiceEncoderRecipe | EndToEndRecipe]] = ChainMap(
-    cast(Any, VOICE_ENCODERS), cast(Any, END_TO_END)
-)  # a view: what is added to either is in it
+    cast(Any, END_TO_END), cast(Any, VOICE_ENCODERS)
+)  # a view of both, the second first
 FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "default": face_decoder,
     "debug": face_decoder_debug,
