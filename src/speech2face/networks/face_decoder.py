@@ -56,6 +56,13 @@ class FaceDecoderConfig:
     warp_grid: int = 56  # points a side at which the displacement field is computed
     warp_steps: int = 2  # fixed-point steps that turn the field around
 
+    def __post_init__(self) -> None:
+        counts = {**vars(self), "warp_steps": self.warp_steps + 1}  # 0 leaves faces unwarped
+        if below := [name for name, size in counts.items() if size < 1]:
+            raise ValueError(f"{' and '.join(below)}: too few")
+        if odd := [name for name in ("size", "colour", "energy") if vars(self)[name] % 2]:
+            raise ValueError(f"{' and '.join(odd)}: even")
+
 
 class FaceDecoder(nn.Module):
     """Embedding (B, D) → picture and landmarks.

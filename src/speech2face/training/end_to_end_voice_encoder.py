@@ -206,10 +206,8 @@ def _add_gaussian(
     encoder.eval()
     clips = hear_clips(encoder.ear, held_out, recipe.crop_seconds, recipe.seed, cache, show)
     encoder.cpu()
-    head = encoder.head
     solution = solve_head_of_points(
-        head.linear.weight.detach().double().numpy(),
-        (head.linear.bias + head.average).detach().double().numpy(),
+        encoder.head.linear.weight.detach().double().numpy(),
         clips.features,
         clips.seconds,
         held_out.faces[clips.clip],

@@ -103,37 +103,32 @@ def solve_head(
 
 def solve_head_of_points(
     weight: np.ndarray,
-    bias: np.ndarray,
     features: np.ndarray,
     seconds: np.ndarray,
     targets: np.ndarray,
     whole: np.ndarray,
     everybody: np.ndarray,
-    least_gain: float = HeadConfig.least_gain,
 ) -> HeadSolution:
     """Fit the head of a network that was trained to say faces, to people it was not trained on.
 
-    Its last layer is taken as it is: features (N, F), times `weight` (D, F), plus `bias` (D,), are
-    the faces that it says. Each direction gets a gain and a variance of its own. The people held
-    out are few, so directions are those of the faces of `everybody` (M, D), with their variance,
-    errors are held to be independent between them, and a gain is drawn towards that of all
-    directions. `seconds`, `targets` and `whole` are as in `solve_head`.
+    Its last layer is taken as it is: features (N, F), times `weight` (D, F), are the faces that it
+    says, but for one that is added to all of them, and is chosen here such that on average it says
+    the average face. Each direction gets a gain and a variance of its own. The people held out are
+    few, so directions are those of the faces of `everybody` (M, D), with their variance, errors are
+    held to be independent between them, and a gain is drawn towards that of all directions.
+    `seconds`, `targets` and `whole` are as in `solve_head`.
     """
     targets, everybody = targets.astype(np.float64), everybody.astype(np.float64)
     average = everybody.mean(0)
-    bias = bias - average
     spread, axes = np.linalg.eigh(np.cov(everybody.T))
     spread = np.maximum(spread, LEAST_SHARE * spread.mean())
-    slope, bias = weight.T @ axes, bias @ axes
+    slope = weight.T @ axes
+    bias = -(features[whole].astype(np.float64) @ slope).mean(0)
     said, rotated = features.astype(np.float64) @ slope + bias, (targets - average) @ axes
-    clips, common = (
-        int(whole.sum()),
-        _gains(said[whole].reshape(-1, 1), rotated[whole].reshape(-1, 1)),
-    )
-    gains = (clips * _gains(said[whole], rotated[whole]) + GAIN_CLIPS * common) / (
-        clips + GAIN_CLIPS
-    )
-    gains = np.maximum(gains, least_gain)
+    common = _gains(said[whole].reshape(-1, 1), rotated[whole].reshape(-1, 1))
+    share = whole.sum() / (whole.sum() + GAIN_CLIPS)
+    gains = share * _gains(said[whole], rotated[whole]) + (1 - share) * common
+    gains = np.maximum(gains, HeadConfig.least_gain)
 
     def split(true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         missed = ((true - predicted) ** 2).mean(0) / np.maximum((true**2).mean(0), 1e-12)
