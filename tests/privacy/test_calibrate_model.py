@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
+from safetensors.torch import save_file
 
 from helpers.command import run
 from helpers.sounds import EXAMPLES
@@ -121,6 +123,18 @@ def test_the_released_recipe_is_read_whatever_its_version_wrote():
     assert (
         read_recipe(find_model()).name == find_model().card.facts["voice_encoder"]["recipe"]["name"]
     )
+
+
+def test_layers_of_the_paper_s_loss_are_given_again(tmp_path: Path):
+    model = make_model(tmp_path / "mine", paper_pairs())
+    with pytest.raises(UsageError, match="paper-pairs needs a layer for the paper's loss"):
+        calibrate(model, [tmp_path], None, tmp_path / "run", show)
+    layer = tmp_path / "layer.safetensors"
+    save_file({"weight": torch.ones(5, 128), "bias": torch.zeros(5)}, layer)
+    with pytest.raises(UsageError, match="mine was trained with other layers .*--decoder-layer"):
+        options = Options(decoder_layer=layer)
+        calibrate(model, [tmp_path], None, tmp_path / "run", show, options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_pairs_than_those_of_the_training_are_refused(tmp_path: Path):
