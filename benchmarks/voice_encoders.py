@@ -230,6 +230,7 @@ def learn(recipe: EndToEndRecipe) -> Row:
         trained = train_network(
             recipe, source, fold.folder, fold.show, decoder=layer, options=options
         )
+        assert trained  # in one process
         ear = trained.network.ear
         if convolves:
             ear.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -131,8 +131,8 @@ def test_layers_of_the_paper_s_loss_are_given_again(tmp_path: Path):
         calibrate(model, [tmp_path], None, tmp_path / "run", show)
     layer = tmp_path / "layer.safetensors"
     save_file({"weight": torch.ones(5, 128), "bias": torch.zeros(5)}, layer)
-    with pytest.raises(UsageError, match="mine was trained with other layers .*--decoder-layer"):
-        options = Options(decoder_layer=layer)
+    options = Options(decoder_layer=layer)
+    with pytest.raises(UsageError, match=r"mine was trained with other layers .*--decoder-layer"):
         calibrate(model, [tmp_path], None, tmp_path / "run", show, options)
     assert not (tmp_path / "run").exists()
 

@@ -106,7 +106,7 @@ def train_end_to_end(
         device=device,
     )
     path = folder / WEIGHTS
-    if processes.first:
+    if trained:
         save_weights(path, trained.network.state_dict(), trained.metadata)
     return path
 
@@ -125,10 +125,10 @@ def train_network(
     processes: Processes = SINGLE_PROCESS,
     device: str = "cpu",
     facts: Mapping[str, Any] | None = None,
-) -> TrainedEncoder:
+) -> TrainedEncoder | None:
     """The same, but nothing is written beside the run in `folder`; `facts` go into its metadata.
 
-    Of several processes the first has the Gaussian.
+    None on other processes than the first.
     """
     data = split_people(recipe, source, show)
     recipe = replace(recipe, network=fit_size(recipe.network, len(data.average)))
@@ -183,9 +183,11 @@ def train_network(
         "paper": asdict(task.paper),
         "held_out": {"people": len(set(data.held_out.people)), "clips": len(data.held_out)},
     }
-    return processes.run_on_rank_zero(
-        lambda: _add_gaussian(network, recipe, data, metadata, cache, show)
+    trained: list[TrainedEncoder] = []  # which is too large to be handed to all processes
+    processes.run_on_rank_zero(
+        lambda: trained.append(_add_gaussian(network, recipe, data, metadata, cache, show))
     )
+    return trained[0] if trained else None
 
 
 def _add_gaussian(

@@ -161,6 +161,7 @@ def _train_end_to_end(
         device=options.device,
         facts=fold,
     )
+    assert trained  # in one process
     network = trained.network
     cache = folder / "cache"
     clips = hear_clips(network.ear, voices, recipe.crop_seconds, recipe.seed, cache, show)
