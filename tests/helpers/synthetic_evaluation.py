@@ -138,7 +138,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard = 0
-        self.speaker = self
+        self.ear = self
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"weight": torch.ones(1)}
