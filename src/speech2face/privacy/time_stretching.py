@@ -13,7 +13,7 @@ FOLLOWED = SAMPLE_RATE // 10  # samples of silence put behind: the filter may ke
 def stretch_time(samples: np.ndarray, length: int) -> np.ndarray:
     """Sound (n,) at 16 kHz, not empty → the same speech in exactly so many samples (length,)."""
     import av
-    from av.error import BlockingIOError, EOFError  # noqa: A004
+    from av.error import BlockingIOError, EOFError
     from av.filter import Graph
 
     if len(samples) == length:
