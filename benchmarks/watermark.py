@@ -242,8 +242,8 @@ def draw_table(results: dict[str, Any]) -> str:
     lines += [
         "",
         f"False alarms: the watermark was found in {alarms} photographs of people, in {held_out}",
-        f"of them by which the threshold, {results['threshold']}, was not chosen. The highest score",
-        f"of a photograph was {highest:.2f}.",
+        f"by which the threshold, {results['threshold']}, was not chosen. The highest score of a",
+        f"photograph was {highest:.2f}.",
     ]
     return "\n".join(lines)
 
