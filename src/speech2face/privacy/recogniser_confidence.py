@@ -4,7 +4,7 @@ It writes English words whatever it is given: another language, music, laughter.
 shows in two ways. Its words are improbable to itself, and it says the same again and again, which
 is probable only because it was said before. So the confidence is the mean log-probability of the
 tokens that do not repeat a pair of tokens, less the share of those that do.
-`benchmarks/recogniser_confidence.py` chose the threshold and measured its errors.
+`benchmarks/recogniser_confidence.py` measures the errors of the threshold.
 """
 
 from __future__ import annotations
