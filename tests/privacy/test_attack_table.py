@@ -21,13 +21,15 @@ from speech2face.privacy.remaining_disclosure import find_attack, state_bits_lef
 from speech2face.reports.audit_text import format_fallback, format_remains
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+UNMEASURED = {"resynthesis-natural"}  # until an attack on it was run
+MEASURED = set(ANONYMISERS) - UNMEASURED
 
 
 def test_the_package_holds_what_the_benchmarks_found():
     attacked = json.loads((BENCHMARKS / "audit.json").read_text())["attacks"]
     costs = json.loads((BENCHMARKS / "anonymisers.json").read_text())["methods"]
     assert json.loads((ASSETS / FILE).read_text()) == shorten(attacked, costs)
-    assert set(load_table()) == set(ANONYMISERS)
+    assert set(load_table()) == MEASURED
 
 
 def test_the_default_is_what_the_rule_chooses(monkeypatch: pytest.MonkeyPatch):
@@ -45,14 +47,15 @@ def remains(method: str) -> str:
 
 
 def test_what_remains_is_said_for_each_method():
-    for method in ANONYMISERS:
+    for method in MEASURED:
         sentence = remains(method)
         assert method in sentence
         assert "\n" not in sentence
     assert "about half (53 %)" in remains("whisper")
     assert "of the words are lost. These are averages" in remains("whisper")
     assert "finds nothing of the face" in remains("resynthesis")
-    assert "was not measured" in remains("command")
+    for method in ("command", *UNMEASURED):
+        assert "was not measured" in remains(method)
 
 
 def test_a_weaker_default_is_named_with_what_it_leaves():
