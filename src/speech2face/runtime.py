@@ -24,6 +24,19 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
+_most_threads: int | None = None
+
+
+def limit_threads(most: int) -> None:
+    """Let no network that this process opens from now on compute in more threads than these.
+
+    What a network says differs in its last digits by their number: what should be the same however
+    many processes take part is computed in one each.
+    """
+    global _most_threads
+    _most_threads = most
+
+
 def limit_blas_threads() -> None:
     """Let NumPy multiply in one thread, unless the environment says otherwise.
 
@@ -101,7 +114,7 @@ def open_session(path: Path, threads: int = THREADS, cut: Cut | None = None) -> 
 def _open(path: Path, threads: int, cut: Cut | None) -> Any:
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = min(threads, _most_threads or threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: warnings are of no use to a user
     # Idle threads sleep instead of spinning, so that a batch or a server leaves cores to others.

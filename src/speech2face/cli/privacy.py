@@ -28,7 +28,6 @@ from speech2face.cli.options import (
     Together,
     Track,
 )
-from speech2face.cli.recordings import report_used_speech
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.extras import how_to_install, need_extras
@@ -121,7 +120,7 @@ def anonymise(
 
     def disguise(item: Input, progress: ReadingProgress) -> dict[str, Any]:
         drawn = secrets.randbits(62) if seed is None else seed
-        path = outputs[item.name]
+        path = outputs[item.key]
         if skip_existing and os.path.isfile(path):
             return {"output": str(path), "skipped": True, "warnings": []}
         if not output:
@@ -270,6 +269,7 @@ def audit(
     from speech2face.model_folders import find_model
     from speech2face.privacy.anonymisers import load_anonymiser
     from speech2face.privacy.audit_recording import audit_recording, describe_audit
+    from speech2face.recording_tasks import describe_used_speech
     from speech2face.reports.audit_text import format_disclosure
     from speech2face.reports.render import check_page, write_page
 
@@ -313,7 +313,8 @@ def audit(
     else:
         sentences = format_disclosure(result.voice, result.original).values()
         print("\n".join([*sentences, *([str(out)] if out else [])]))
-        report_used_speech(name, result.as_json(), start)
+        for line in describe_used_speech(name, result.as_json(), start):
+            print_message(line, None)
     for warning in result.voice.warnings:
         print_message(f"{name}: {warning}")
     for warning in result.original.warnings if result.original else ():
