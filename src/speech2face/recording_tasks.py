@@ -67,6 +67,11 @@ class EmbedTask:
     command: ClassVar[str] = "embed"
     columns: ClassVar[Columns] = {"embedding": "floats", "variance": "floats"}
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides about rows of a table, beside the model."""
+        return vars(self.listening)
+
     def open(self) -> Work:
         """Load the model. Raises ModelError."""
         open_early()
@@ -101,6 +106,7 @@ class DrawTask:
 
     model: str
     listening: Listening
+    outputs: str  # where they go, in words
     drawing: Mapping[str, Any]  # samples, seed, size, style, strength and hair of `reconstruct`
     sign: tuple[Path, Path] | None = None  # the files of a certificate and its key
     skip_existing: bool = False
@@ -115,6 +121,12 @@ class DrawTask:
         "strength": "number",
         "hair": "text",
     }
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides about rows of a table, beside the model."""
+        signed = [str(path) for path in self.sign or ()]
+        return {"outputs": self.outputs, "sign": signed, **self.drawing, **vars(self.listening)}
 
     def open(self) -> Work:
         """Load the model. Raises ModelError."""

@@ -9,11 +9,7 @@ from speech2face.console import print_message
 from speech2face.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from speech2face.inputs import Input
-    from speech2face.worker_crews import Crew, Task
 
 
 def find_inputs(arguments: list[str], own_ending: str = "", listed: bool = False) -> list[Input]:
@@ -43,21 +39,6 @@ def find_one(argument: str) -> str | Path:
     if error := recordings[0].error:
         raise error
     return recordings[0].source
-
-
-def choose_crew(
-    workers: int, ray: str | None
-) -> Callable[[Task], AbstractContextManager[Crew]] | None:
-    """--workers and --ray → who hires a crew for a task; None where this process does the work."""
-    if ray is not None:
-        from speech2face.ray_cluster import hire_on_ray
-
-        return lambda task: hire_on_ray(task, workers, ray)
-    if workers > 1:
-        from speech2face.worker_crews import ProcessCrew
-
-        return lambda task: ProcessCrew(task, workers)
-    return None
 
 
 def check_skipping(skip_existing: bool, force: bool) -> None:

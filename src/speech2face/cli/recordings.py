@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from speech2face.cli.argument_values import (
     check_skipping,
-    check_together,
-    choose_crew,
-    find_inputs,
-    parse_part,
-    parse_speaker,
 )
+from speech2face.cli.batches import Batch, read_call, run_task
 from speech2face.cli.options import (
     Force,
     From,
@@ -36,8 +31,7 @@ from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
-    from speech2face.inputs import Input
-    from speech2face.recording_tasks import DrawTask, EmbedTask, Listening
+    pass
 
 
 def reconstruct(
@@ -153,7 +147,7 @@ def reconstruct(
     from speech2face.pictures import check_strength, check_style
     from speech2face.recording_tasks import DrawTask
 
-    recordings, listening = _read_call(inputs, (since, until), track, speaker, together, table)
+    recordings, listening = read_call(inputs, (since, until), track, speaker, together, table)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
     recordings = [replace(item, output=outputs.get(item.key)) for item in recordings]
     check_skipping(skip_existing, force)
@@ -176,6 +170,7 @@ def reconstruct(
     task = DrawTask(
         model,
         listening,
+        str(output or out_dir or ""),
         drawing,
         sign,
         skip_existing,
@@ -184,14 +179,8 @@ def reconstruct(
         for_table=table is not None,
     )
     check_hair(hair, seed, find_model(model).card.hair_shapes)
-    settings = drawing | {"outputs": str(output or out_dir or ""), "signed": sign is not None}
-    _run(
-        recordings,
-        task,
-        settings,
-        Batch(table, workers, ray, force, as_json),
-        lambda row: "\n".join(_list_pictures(row)),
-    )
+    batch = Batch(table, workers, ray, force, as_json)
+    run_task(recordings, task, batch, lambda row: "\n".join(_list_pictures(row)))
 
 
 def _list_pictures(row: dict[str, Any]) -> list[str]:
@@ -231,67 +220,6 @@ def embed(
         raise UsageError("--covariance goes without --out: a table holds the diagonal only.")
     if force and not table:
         raise UsageError("--force goes with --out.")
-    recordings, listening = _read_call(inputs, (since, until), track, speaker, together, table)
+    recordings, listening = read_call(inputs, (since, until), track, speaker, together, table)
     task = EmbedTask(model, listening, covariance, for_table=table is not None)
-    _run(recordings, task, {}, Batch(table, workers, ray, force, as_json=True), str)
-
-
-class Batch(NamedTuple):
-    """How many recordings are worked on, and what is made of the results."""
-
-    table: str | None
-    workers: int
-    ray: str | None
-    force: bool
-    as_json: bool
-
-
-def _read_call(
-    inputs: list[str],
-    part: tuple[str | None, str | None],
-    track: int | None,
-    speaker: str,
-    together: bool,
-    table: str | None,
-) -> tuple[list[Input], Listening]:
-    """The recordings, and what to listen to of each."""
-    from speech2face.inputs import join_inputs
-    from speech2face.recording_tasks import Listening
-
-    recordings = find_inputs(inputs, listed=True)
-    start, end = parse_part(*part)
-    whom = parse_speaker(speaker)
-    if together:
-        check_together((start, end), track, whom)
-        if table:
-            raise UsageError("--together makes one result; a table (--out) is of many.")
-        recordings = [join_inputs(recordings)]
-    return recordings, Listening(start, end, track, whom)
-
-
-def _run(
-    recordings: list[Input],
-    task: DrawTask | EmbedTask,
-    settings: dict[str, Any],
-    batch: Batch,
-    format_row: Callable[[dict[str, Any]], str],
-) -> None:
-    """Work on all, here or by a crew, and print the results or write them into a table."""
-    from speech2face.batch import run_each, tell_each
-    from speech2face.batch_tables import make_table
-    from speech2face.model_folders import find_model
-    from speech2face.worker_crews import share_among
-
-    hire = choose_crew(batch.workers, batch.ray)
-    if batch.table:
-        settings = {"command": task.command, **settings, **vars(task.listening)}
-        model = find_model(task.model)
-        make_table(recordings, task, task.columns, settings, model, batch.table, hire, batch.force)
-        print(batch.table)
-    elif hire:
-        if any(item.name == "-" for item in recordings):
-            raise UsageError("standard input (-) goes with one process; leave out --workers.")
-        share = share_among(lambda: hire(task))
-        tell_each(recordings, lambda _: share(enumerate(recordings)), batch.as_json, format_row)
-    else:
-        run_each(recordings, task.open(), batch.as_json, format_row)
+    run_task(recordings, task, Batch(table, workers, ray, force, as_json=True), str)
