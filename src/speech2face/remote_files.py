@@ -161,11 +161,24 @@ def _ask(
             return work()
         except Speech2FaceError:
             raise
-        except Exception as error:  # of aiohttp, botocore and what else fsspec stands on
+        except Exception as raised:  # of aiohttp, botocore and what else fsspec stands on
+            error = _find_cause(raised)
             if pause is None or not _is_temporary(error):
                 raise kind(f"{address}: {_describe(error)}") from None
             time.sleep(max(pause, _read_wish(error)))
     raise AssertionError("the last try has neither given nor raised anything")
+
+
+def _find_cause(error: Exception) -> Exception:
+    """What is wrong where fsspec says that a file is not found: the server may not have answered."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
+        told = getattr(cause, "status", None) not in (None, 404, 410)
+        if told or isinstance(cause, TimeoutError | ConnectionError | FileNotFoundError):
+            return _find_cause(cause)
+        if type(cause).__module__.startswith("aiohttp"):
+            return cause
+    return error
 
 
 def _is_temporary(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from speech2face.errors import Speech2FaceError
 from speech2face.inputs import Input
 from speech2face.runtime import limit_threads
 
+START_TRIES = 3  # of processes, until it is believed that none can be started
 TRIES = 2  # of an input of which workers die
 
 
@@ -98,7 +99,7 @@ class ProcessCrew:
 
     def __init__(self, task: Task, count: int) -> None:
         self.size = count
-        self._task = task
+        self._task, self._failed_starts = task, 0
         self._workers = [_Process(task) for _ in range(count)]
 
     def __enter__(self) -> ProcessCrew:
@@ -122,9 +123,10 @@ class ProcessCrew:
                     answer = worker.connection.recv()
                 except (EOFError, OSError):
                     worker.end()
-                    if not worker.opened:
+                    self._failed_starts += not worker.opened
+                    if self._failed_starts == START_TRIES:
                         raise Speech2FaceError(
-                            "a process for the work did not start; try fewer --workers."
+                            "processes for the work do not start; try fewer --workers."
                         ) from None
                     self._workers[number] = _Process(self._task)
                     return number, None
