@@ -8,7 +8,6 @@ not given any more. Nothing of the results is held in memory.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -34,7 +33,7 @@ from speech2face.batch_ledger import ENDING, BatchLedger
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import NoSpeechError, Speech2FaceError, UnreadableMediaError, UsageError
 from speech2face.inputs import Input
-from speech2face.model_folders import Model, hash_file
+from speech2face.model_folders import Model, hash_file, hash_open_file
 from speech2face.remote_files import exists, is_address, read_stamp
 from speech2face.result_tables import Columns, check_table, write_table
 from speech2face.run_provenance import describe, hash_rows
@@ -159,7 +158,7 @@ def _open_hashed(item: Input) -> Iterator[tuple[Input, str, str]]:
         return
     stamp = read_stamp(item.name)
     with open_item(item) as there:
-        content = hashlib.file_digest(there.fetched, "sha256").hexdigest()
+        content = hash_open_file(there.fetched)
         there.fetched.seek(0)
         yield there, content, stamp
 

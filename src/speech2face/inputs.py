@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.files import cannot_write
 from speech2face.manifests import WHOLE, Excerpt, is_manifest, read_manifest
-from speech2face.remote_files import is_address, is_folder, list_below, match_addresses
+from speech2face.remote_files import address_of, is_address, is_folder, list_below, match_addresses
 
 if TYPE_CHECKING:
     from speech2face.media import AudioSource
@@ -295,6 +295,8 @@ def choose_outputs(
 
 def make_folder(folder: Path) -> None:
     """Make a folder for outputs. Raises UsageError where it cannot be, or takes no files."""
+    if address_of(folder):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:

@@ -8,23 +8,23 @@ Further columns are as the command's options, which they go before: `from`, `to`
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
-from speech2face.remote_files import fetch, is_address
+from speech2face.remote_files import is_address, open_anywhere
 from speech2face.tables import Row, read_table
 from speech2face.timestamps import parse_time
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 COLUMNS = ("path", "id", "from", "to", "track", "speaker")
-LARGEST = 4 << 30  # bytes of a manifest at an address
 
 
 @dataclass(frozen=True)
@@ -75,69 +75,51 @@ def read_manifest(name: str) -> list[Line]:
 
 
 def _read_rows(name: str) -> Iterator[Row]:
-    if not is_address(name):
-        yield from _read_file(Path(name), Path(name))
-        return
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=PurePosixPath(name).suffix) as copy:
-        with fetch(name, LARGEST) as file:
-            while part := file.read(1 << 20):
-                copy.write(part)
-        copy.flush()
-        # pathlib makes one slash of two: an error names the address as it is.
-        for row in _read_file(Path(copy.name), Path(name)):
-            yield Row(Path(name), row.line, row.fields)
-
-
-def _read_file(file: Path, name: Path) -> Iterator[Row]:
-    ending = name.suffix.lower()
+    table, ending = Path(name), PurePosixPath(name).suffix.lower()
     if ending == ".csv":
-        yield from read_table(file, ("path",))
+        yield from read_table(table, ("path",))
         return
-    for number, fields in (_read_json if ending == ".jsonl" else _read_parquet)(file):
-        row = Row(file, number, {column: _write_cell(fields.get(column)) for column in COLUMNS})
-        if not row["path"]:
-            raise row.error("no path")
-        yield row
-
-
-def _read_json(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    number = 0
     try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                fields = json.loads(line)
-                if not isinstance(fields, dict):
-                    raise ValueError("not an object")
-                yield number, fields
+        with open_anywhere(name) as file:
+            for number, fields in (_read_json if ending == ".jsonl" else _read_parquet)(file, name):
+                cells = {column: _write_cell(fields.get(column)) for column in COLUMNS}
+                row = Row(table, number, cells)
+                if not row["path"]:
+                    raise row.error("no path")
+                yield row
+    except FileNotFoundError:
+        raise UsageError(f"{name}: not found.") from None
     except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise UsageError(f"{file}: line {number}: not a JSON object a line ({error}).") from None
+        raise UsageError(f"{name}: cannot be read ({error.strerror or error}).") from None
 
 
-def _read_parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _read_json(file: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{name}: line {number}: not JSON ({error}).") from None
+        if not isinstance(fields, dict):
+            raise UsageError(f"{name}: line {number}: not a JSON object.")
+        yield number, fields
+
+
+def _read_parquet(file: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     need_extras("tables")
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
         with ParquetFile(file) as table:
-            columns = [name for name in COLUMNS if name in table.schema_arrow.names]
+            columns = [column for column in COLUMNS if column in table.schema_arrow.names]
             if "path" not in columns:
-                raise UsageError(f"{file}: needs the column path.")
-            number = 0
-            for batch in table.iter_batches(columns=columns):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield number, fields
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror or error}).") from None
+                raise UsageError(f"{name}: needs the column path.")
+            batches = (batch.to_pylist() for batch in table.iter_batches(columns=columns))
+            yield from enumerate(itertools.chain.from_iterable(batches), 1)
     except ArrowException as error:
-        raise UsageError(f"{file}: not a Parquet table ({error}).") from None
+        raise UsageError(f"{name}: not a Parquet table ({error}).") from None
 
 
 def _write_cell(value: Any) -> str:

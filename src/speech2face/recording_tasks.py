@@ -6,7 +6,6 @@ row is printed as JSON; for a table there are `rows`, one for each speaker, with
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from speech2face.inputs import Input, make_folder
 from speech2face.joined_speech import find_joined_speech
 from speech2face.pictures import check_writable, write_png
 from speech2face.reconstruct import Speech2Face, VoiceEmbedding, load
+from speech2face.remote_files import address_of, is_file_anywhere
 from speech2face.result_tables import Columns
 from speech2face.speaker_features import open_early
 from speech2face.speakers import join_speakers
@@ -171,7 +171,7 @@ class DrawTask:
         return join_chosen(rows, listening) | {"notes": notes}
 
     def _is_kept(self, target: Path) -> bool:
-        return self.skip_existing and os.path.isfile(target)
+        return self.skip_existing and is_file_anywhere(target)
 
     def _check_places(self, targets: list[Path], force: bool) -> None:
         for target in targets:
@@ -204,7 +204,8 @@ def name_pictures(path: Path, number: int, samples: int) -> list[Path]:
 
 
 def describe_pictures(targets: list[Path]) -> Row:
-    return {"output": str(targets[0]), "samples": [str(target) for target in targets[1:]]}
+    first, *samples = (address_of(target) or str(target) for target in targets)
+    return {"output": first, "samples": samples}
 
 
 def describe_used_speech(name: str, row: Mapping[str, Any], start: float) -> list[str]:

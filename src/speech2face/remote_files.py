@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from speech2face.errors import ModelError, Speech2FaceError, StorageError, UnreadableMediaError
 from speech2face.extras import how_to_install
@@ -31,6 +31,7 @@ HELD = 32 << 20  # bytes of it that are held in memory; more lie in a temporary 
 BLOCK = 4 << 20  # bytes that are read at a time
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}  # states of HTTP
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SHORTENED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # pathlib makes one slash of two
 _WEB = re.compile(r"https?://", re.IGNORECASE)  # has neither folders nor patterns
 
 
@@ -43,6 +44,36 @@ class FetchedFile(tempfile.SpooledTemporaryFile[bytes]):
 def is_address(name: str) -> bool:
     """True for an address, false for a path."""
     return _ADDRESS.match(name) is not None
+
+
+def address_of(path: str | Path) -> str:
+    """The address that a path was made of, as of pathlib's `s3:/b/set`; empty for other paths."""
+    words = str(path)
+    if is_address(words):
+        return words
+    made = _SHORTENED.match(words)
+    return f"{made[1]}://{words[made.end() :]}" if made else ""
+
+
+@contextmanager
+def open_anywhere(path: str | Path) -> Iterator[BinaryIO]:
+    """A file for reading, of this machine or fetched from an address.
+
+    Raises OSError where there is none here, and as `fetch` does.
+    """
+    if address := address_of(path):
+        with fetch(address) as file:
+            yield cast(BinaryIO, file)
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
+def is_file_anywhere(path: Path) -> bool:
+    """True if there is a file, on this machine or at an address."""
+    if address := address_of(path):
+        return exists(address)
+    return path.is_file()
 
 
 @contextmanager
@@ -80,28 +111,29 @@ def read_stamp(address: str) -> str:
 
     Empty where the server says neither, or there is no file.
     """
-    try:
-        info = _ask(address, lambda: _call(address, "info"))
-    except UnreadableMediaError:
-        return ""
+    info = _ask(address, lambda: _find_info(address)) or {}
     tag = info.get("ETag") or info.get("etag") or info.get("VersionId") or info.get("md5Hash")
     return f"{info.get('size')} {tag}" if tag else ""
 
 
 def exists(address: str) -> bool:
     """True if there is a file."""
-    return bool(_ask(address, lambda: _call(address, "exists")))
+    info = _ask(address, lambda: _find_info(address))
+    return info is not None and info["type"] != "directory"
 
 
 def is_folder(address: str) -> bool:
     """True if files lie below the address; of an address of the web nobody can tell."""
     if _WEB.match(address):
         return False
-    return bool(_ask(address, lambda: _call(address, "isdir")))
+    info = _ask(address, lambda: _find_info(address))
+    return info is not None and info["type"] == "directory"
 
 
 def list_below(address: str) -> list[str]:
-    """The addresses of all files below a folder, sorted."""
+    """The addresses of all files below a folder, sorted. Raises UnreadableMediaError on the web."""
+    if _WEB.match(address):
+        raise UnreadableMediaError(f"{address}: folders of the web cannot be listed; give a table.")
     return _name_all(address, _ask(address, lambda: _call(address, "find")))
 
 
@@ -114,8 +146,22 @@ def match_addresses(pattern: str) -> list[str] | None:
 
 def upload(file: Path, address: str) -> None:
     """Write a file to an address, whole or not at all. Raises StorageError where it cannot be."""
-    system, path = _find_system(address)
-    _ask(address, lambda: system.put_file(str(file), path), StorageError)
+
+    def put() -> None:
+        system, path = _find_system(address)
+        system.put_file(str(file), path)
+
+    _ask(address, put, StorageError)
+
+
+def _find_info(address: str) -> dict[str, Any] | None:
+    """What a server says of a file or folder; None where it says that there is none."""
+    try:
+        return _call(address, "info")
+    except FileNotFoundError as error:
+        if isinstance(_find_cause(error), FileNotFoundError):
+            return None
+        raise
 
 
 def _call(address: str, what: str) -> Any:
@@ -170,13 +216,14 @@ def _ask(
 
 
 def _find_cause(error: Exception) -> Exception:
-    """What is wrong where fsspec says that a file is not found: the server may not have answered."""
+    """What is wrong where fsspec says "not found": the server may not have answered."""
     cause = error.__cause__
     if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
-        told = getattr(cause, "status", None) not in (None, 404, 410)
-        if told or isinstance(cause, TimeoutError | ConnectionError | FileNotFoundError):
+        if isinstance(cause, FileNotFoundError):
             return _find_cause(cause)
-        if type(cause).__module__.startswith("aiohttp"):
+        of_the_web = type(cause).__module__.startswith("aiohttp")
+        gone = getattr(cause, "status", None) in (404, 410)
+        if (of_the_web and not gone) or isinstance(cause, TimeoutError | ConnectionError):
             return cause
     return error
 
@@ -208,6 +255,8 @@ def _describe(error: Exception) -> str:
         return "may not be read or written; check your rights and credentials."
     if type(error).__name__ == "NoCredentialsError":
         return "no credentials; set them as for the AWS command line."
+    if isinstance(error, ValueError):
+        return f"{error}."
     if status := getattr(error, "status", None):
         return f"the server answers {status} {getattr(error, 'message', '')}".rstrip() + "."
     words = " ".join(str(error).split()) or type(error).__name__

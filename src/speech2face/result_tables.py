@@ -9,8 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +17,6 @@ from typing import Any, Literal, Protocol
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
 from speech2face.files import atomic_path
-from speech2face.remote_files import is_address, upload
 
 Kind = Literal["text", "truth", "whole", "number", "floats", "texts", "spans"]
 Columns = Mapping[str, Kind]
@@ -50,9 +48,9 @@ def check_table(name: str) -> None:
 def write_table(name: str, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows to a path or an address; an existing table is replaced.
 
-    Raises what `files.atomic_path` and `remote_files.upload` raise.
+    Raises what `files.atomic_path` raises.
     """
-    with _whole_file(name) as path:
+    with atomic_path(Path(name)) as path:
         writer = _open(path, name, columns)
         try:
             filled = ({column: row.get(column) for column in columns} for row in rows)
@@ -60,20 +58,6 @@ def write_table(name: str, columns: Columns, rows: Iterable[Mapping[str, Any]]) 
                 writer.write(group)
         finally:
             writer.close()
-
-
-@contextmanager
-def _whole_file(name: str) -> Iterator[Path]:
-    if not is_address(name):
-        with atomic_path(Path(name)) as path:
-            yield path
-        return
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table"
-        yield path
-        upload(path, name)
 
 
 def _open(path: Path, name: str, columns: Columns) -> _Writer:

@@ -34,13 +34,13 @@ from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shard_index import Index, Packing
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.spool import Spool
-from speech2face.errors import ModelError
+from speech2face.errors import ModelError, UnreadableMediaError
 from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
 from speech2face.preparation.active_speaker import TRUST_ANY_FACE, SpeakerThresholds
 from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.resuming import compare_sources
-from speech2face.preparation.sources import SourceClip, download, find_odd, hash_clip
+from speech2face.preparation.sources import SourceClip, download, fetch_clip, find_odd, hash_clip
 from speech2face.preparation.table_samples import take_sample
 from speech2face.ray_cluster import connect_ray
 
@@ -157,9 +157,14 @@ class Worker:
 
     def work(self, clip: SourceClip) -> tuple[Entry, bytes | None]:
         """The ledger's entry of a clip, and its piece of a shard if it was kept."""
-        outcome, seconds = self._stage(clip)
+        try:
+            with fetch_clip(clip) as here:
+                outcome, seconds = self._stage(here)
+                content = hash_clip(here)
+        except UnreadableMediaError as error:
+            outcome, seconds, content = Refusal(clip.source, "fetch", str(error)), {}, ""
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        return make_entry(outcome, seconds, hash_clip(clip)), piece
+        return make_entry(outcome, seconds, content), piece
 
     def _stage(self, clip: SourceClip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
