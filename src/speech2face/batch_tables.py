@@ -108,8 +108,8 @@ def make_table(
     _check_place(table, ledger_path, force)
     recipe = {"model": f"{model.card.name} {model.card.version}", **settings}
     run = describe(recipe, {"model": hash_rows(model.card.sha256.items())})
-    limit_threads(1)
     with (
+        limit_threads(1),
         ProgressBars() as show,
         note_interrupts() as noted,
         BatchLedger(ledger_path, run) as ledger,

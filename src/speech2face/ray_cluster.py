@@ -67,13 +67,13 @@ class RayWorker:
 
     def work(self, item: Input) -> Row | Speech2FaceError:
         """The row of an input, or the error for which there will be none of any."""
-        if self._work is None:
-            limit_threads(1)
-            try:
-                self._work = self._task.open()
-            except Speech2FaceError as error:
-                return error
-        return do_one(self._work, item)
+        with limit_threads(1):
+            if self._work is None:
+                try:
+                    self._work = self._task.open()
+                except Speech2FaceError as error:
+                    return error
+            return do_one(self._work, item)
 
 
 class RayCrew:

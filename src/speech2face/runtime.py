@@ -6,7 +6,8 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,19 @@ def import_runtime() -> Any:
 _most_threads: int | None = None
 
 
-def limit_threads(most: int) -> None:
-    """Let no network that this process opens from now on compute in more threads than these.
+@contextmanager
+def limit_threads(most: int) -> Iterator[None]:
+    """Let no network that this process opens in the body compute in more threads than these.
 
     What a network says differs in its last digits by their number: what should be the same however
     many processes take part is computed in one each.
     """
     global _most_threads
-    _most_threads = most
+    before, _most_threads = _most_threads, most
+    try:
+        yield
+    finally:
+        _most_threads = before
 
 
 def limit_blas_threads() -> None:

@@ -170,12 +170,12 @@ class _Process:
 
 def _work(connection: Connection, task: Task) -> None:
     """The main loop of a process: None once it is ready, then a row for each input."""
-    limit_threads(1)
-    try:
-        work = task.open()
-    except Speech2FaceError as error:
-        return connection.send(error)
-    with suppress(EOFError, OSError):  # whoever gives the inputs has ended
+    # Networks may be opened when they are first used. Nobody is told where the giver has ended.
+    with limit_threads(1), suppress(EOFError, OSError):
+        try:
+            work = task.open()
+        except Speech2FaceError as error:
+            return connection.send(error)
         connection.send(None)
         while True:
             connection.send(do_one(work, connection.recv()))
