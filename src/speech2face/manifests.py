@@ -123,12 +123,9 @@ def _read_parquet(file: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str,
 
 
 def _write_cell(value: Any) -> str:
-    """A cell as CSV would have it; whole numbers that a library made floats are whole again."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    """A cell as CSV would have it."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "" if missing else str(value).strip()
 
 
 def _read_line(row: Row, manifest: str) -> Line:
@@ -142,7 +139,7 @@ def _read_line(row: Row, manifest: str) -> Line:
         speaker = parse_speaker(fields["speaker"], "speaker") if fields.get("speaker") else None
     except UsageError as error:
         raise row.error(str(error).rstrip(".")) from None
-    track = fields.get("track", "")
+    track = fields.get("track", "").removesuffix(".0")  # as pandas writes whole numbers
     if track and not (track.isdecimal() and int(track) > 0):
         raise row.error(f"the track is {track}; give a number from 1 on")
     if end is not None and end <= (start or 0.0):

@@ -77,15 +77,16 @@ class RayWorker:
 
 
 class RayCrew:
-    """Actors of a cluster, which Ray starts again where they die; see `worker_crews.Crew`."""
+    """Actors of a cluster, each with one core; see `worker_crews.Crew`."""
 
     def __init__(self, task: Task, count: int) -> None:
         """To be called while Ray is connected."""
         import ray
 
+        actor: Any = ray.remote(num_cpus=1, max_restarts=0)(RayWorker)
         self.size = count
-        actor: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(RayWorker)
-        self._actors = [actor.remote(task) for _ in range(count)]
+        self._hire = lambda: actor.remote(task)
+        self._actors = [self._hire() for _ in range(count)]
         self._at_work: dict[Any, int] = {}
 
     def give(self, worker: int, item: Input) -> None:
@@ -99,7 +100,13 @@ class RayCrew:
         worker = self._at_work.pop(ready)
         try:
             answer = ray.get(ready)
-        except RayActorError:
+        except RayActorError as error:
+            if error.actor_init_failed:
+                reason = str(error).strip().splitlines()[-1]
+                raise Speech2FaceError(
+                    f"a worker of Ray does not start ({reason}); install the package there."
+                ) from None
+            self._actors[worker] = self._hire()
             return worker, None
         if isinstance(answer, Exception):
             raise answer
