@@ -5,10 +5,11 @@
 The recordings of the folders are taken in turn, again and again, until there are --count, and ten
 among them are of no use: empty, cut off, noise, silence and the like. `speech2face embed` makes a
 Parquet table of all, each time by a new process. Told are recordings a second, with the start and
-without it (the seconds for one recording are taken off), what two processes gain, in one run of
-this program, and whether all tables are the same. One more run is killed in the middle and goes
-on. Then --rows recordings are done by work that does nothing: what the one process that writes the
-ledger and the table can do, and the memory that it takes. --write stores benchmarks/batch.json.
+without it (the seconds for one recording are taken off); what two processes gain, in one run of
+this program; the seconds of the processor, which a busy machine hardly changes; and whether all
+tables are the same. One more run is killed in the middle and goes on. Then --rows recordings are
+done by work that does nothing: what the one process that writes the ledger and the table can do,
+and the memory that it takes. --write stores benchmarks/batch.json.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def main() -> None:
         for crew, options in CREWS.items():
             start = run(folder / "one", folder / f"start {crew}.parquet", options)
             table = folder / f"{crew}.parquet"
+            before = _processor_seconds()
             seconds = run(recordings, table, options)
             tables[crew] = table.read_bytes()
             told[crew] = {
@@ -80,9 +82,14 @@ def main() -> None:
                 "a_second": given.count / seconds,
                 "a_second_without_start": (given.count - 1) / (seconds - start),
             }
+            if "--ray" not in options:  # whose processes are not this one's
+                spent = (_processor_seconds() - before) / given.count
+                told[crew]["processor_seconds_each"] = spent
             print(crew, json.dumps(told[crew]), flush=True)
         one, two = (told[crew]["a_second_without_start"] for crew in list(CREWS)[:2])
         told["times_of_two_processes"] = two / one
+        costs = [told[crew]["processor_seconds_each"] for crew in list(CREWS)[:2]]
+        told["processor_seconds_times"] = costs[1] / costs[0]
         told["killed"] = kill_and_go_on(recordings, folder / "killed.parquet")
         told["killed"]["same"] = (folder / "killed.parquet").read_bytes() == tables["2 processes"]
         told["tables_the_same"] = len(set(tables.values())) == 1
@@ -94,7 +101,10 @@ def main() -> None:
             str(rows): measure_driver(folder / f"driver {rows}", rows)
             for rows in (given.rows // 10, given.rows)
         }
-        told["core_hours_a_million"] = MILLION / one / 3_600
+        spent = told["2 processes"]["processor_seconds_each"]
+        told["core_hours_a_million"] = MILLION * spent / 3_600
+        for name in ("table", "ledger"):
+            told[f"{name}_gb_a_million"] = MILLION * told[f"{name}_bytes_a_row"] / 1e9
     print(json.dumps(told, indent=2))
     if given.write:
         write_text_atomically(RESULTS, json.dumps(told, indent=2) + "\n")
@@ -227,6 +237,12 @@ def _drive(folder: Path) -> dict[str, float]:
         "mib_with_the_list_of_inputs": before,
         "mib_at_most": _peak_mib(),
     }
+
+
+def _processor_seconds() -> float:
+    """Of all processes that have ended, theirs with them."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _peak_mib() -> float:

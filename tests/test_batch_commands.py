@@ -140,4 +140,5 @@ def test_workers_of_ray_give_the_same_table(
     told = [row["words"] or row["error"] for row in read("t.jsonl")]
     assert told[0] == "words of 0"
     assert "its worker died, again and again" in told[2]
-    assert Path("diary").read_text().count("2.wav") == 2
+    # Where the result before it is lost with the worker, nobody knows of which the worker died.
+    assert Path("diary").read_text().count("2.wav") in (2, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,17 +88,19 @@ class RayCrew:
         self.size = count
         self._hire = lambda: actor.remote(task)
         self._actors = [self._hire() for _ in range(count)]
-        self._at_work: dict[Any, int] = {}
+        self._given: list[deque[Any]] = [deque() for _ in range(count)]  # results to come, in order
 
     def give(self, worker: int, item: Input) -> None:
-        self._at_work[self._actors[worker].work.remote(item)] = worker
+        self._given[worker].append(self._actors[worker].work.remote(item))
 
     def take(self) -> tuple[int, Row | None]:
+        """Raises Speech2FaceError where a worker cannot be made to work at all."""
         import ray
         from ray.exceptions import RayActorError
 
-        (ready, *_), _ = ray.wait(list(self._at_work), num_returns=1)
-        worker = self._at_work.pop(ready)
+        firsts = {given[0]: worker for worker, given in enumerate(self._given) if given}
+        (ready, *_), _ = ray.wait(list(firsts), num_returns=1)
+        worker = firsts[ready]
         try:
             answer = ray.get(ready)
         except RayActorError as error:
@@ -107,9 +110,11 @@ class RayCrew:
                     f"a worker of Ray does not start ({reason}); install the package there."
                 ) from None
             self._actors[worker] = self._hire()
+            self._given[worker].clear()
             return worker, None
         if isinstance(answer, Exception):
             raise answer
+        self._given[worker].popleft()
         return worker, answer
 
 

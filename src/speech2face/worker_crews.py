@@ -1,7 +1,8 @@
 """Inputs are shared out among workers: processes of this machine, or of a Ray cluster.
 
-A worker has one input at a time, so one that dies takes only that along: it is replaced, and the
-input is given to a worker once more before it counts as failed.
+A worker works on one input at a time, and has the next one at hand, so that it waits for nobody.
+One that dies is replaced, and what it worked on is given to a worker once more before it counts as
+failed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from speech2face.inputs import Input
 from speech2face.runtime import limit_threads
 
 START_TRIES = 3  # of processes, until it is believed that none can be started
+AT_HAND = 2  # inputs that a worker has: the one that it works on, and the next
 TRIES = 2  # of an input of which workers die
 
 
@@ -32,16 +34,20 @@ class Task(Protocol):
 
 
 class Crew(Protocol):
-    """Workers by their numbers, each of which has one input at a time."""
+    """Workers by their numbers, each of which does what it is given in that order."""
 
     size: int
 
     def give(self, worker: int, item: Input) -> None:
-        """Give an input to a worker that has none."""
+        """Give an input to a worker."""
         ...
 
     def take(self) -> tuple[int, Row | None]:
-        """Wait for a worker to finish: its number and the row, None if it died and was replaced."""
+        """Wait for a worker to finish with its first input: its number and the row.
+
+        None in place of a row says that it died of it: all that it had is gone, and another worker
+        has its number now.
+        """
         ...
 
 
@@ -61,22 +67,26 @@ def share_among(hire: Callable[[], AbstractContextManager[Crew]]) -> Share:
 
 def _hand_out(crew: Crew, first: Numbered, rest: Iterable[Numbered]) -> Generator[Outcome]:
     again, rest = deque([first]), iter(rest)
-    idle, at_work = list(range(crew.size)), dict[int, Numbered]()
+    held: list[deque[Numbered]] = [deque() for _ in range(crew.size)]
     deaths = dict[int, int]()
     while True:
-        while idle and (numbered := again.popleft() if again else next(rest, None)):
-            worker = idle.pop()
-            at_work[worker] = numbered
-            crew.give(worker, numbered[1])
-        if not at_work:
+        for worker in sorted(range(crew.size), key=lambda worker: len(held[worker])):
+            while len(held[worker]) < AT_HAND:
+                numbered = again.popleft() if again else next(rest, None)
+                if numbered is None:
+                    break
+                held[worker].append(numbered)
+                crew.give(worker, numbered[1])
+        if not any(held):
             return
         worker, row = crew.take()
-        place, item = at_work.pop(worker)
-        idle.append(worker)
+        place, item = held[worker].popleft()
         if row is not None:
             deaths.pop(place, None)
             yield place, row
             continue
+        again.extend(held[worker])
+        held[worker].clear()
         deaths[place] = deaths.get(place, 0) + 1
         if deaths[place] < TRIES:
             again.append((place, item))
@@ -115,7 +125,7 @@ class ProcessCrew:
     def take(self) -> tuple[int, Row | None]:
         """Raises Speech2FaceError where a process cannot be made to work at all."""
         while True:
-            busy = {w.connection: n for n, w in enumerate(self._workers) if w.busy}
+            busy = {w.connection: n for n, w in enumerate(self._workers) if w.held}
             for ready in wait(list(busy)):
                 number = busy[ready]  # pyright: ignore[reportArgumentType]
                 worker = self._workers[number]
@@ -135,17 +145,17 @@ class ProcessCrew:
                 if answer is None:
                     worker.opened = True
                     continue
-                worker.busy = False
+                worker.held -= 1
                 return number, answer
 
 
 class _Process:
-    """One process: the connection to it, whether it has opened its task, and has an input."""
+    """One process: the connection to it, whether it has opened its task, and inputs it has."""
 
     def __init__(self, task: Task) -> None:
         context = get_context("spawn")
         self.connection, end = context.Pipe()
-        self.opened = self.busy = False
+        self.opened, self.held = False, 0
         self._process = context.Process(target=_work, args=(end, task), daemon=True)
         # Ctrl-C goes to all processes of a terminal: it is for the one that ends the others. What
         # is blocked stays so in the new process; starting the tracker would unblock it again.
@@ -158,7 +168,7 @@ class _Process:
         end.close()
 
     def give(self, item: Input) -> None:
-        self.busy = True
+        self.held += 1
         with suppress(OSError):  # it has died: whoever waits for its answer is told
             self.connection.send(item)
 
