@@ -71,10 +71,9 @@ def main() -> None:
         }
         tables = {}
         for crew, options in CREWS.items():
-            start = run(folder / "one", folder / f"start {crew}.parquet", options)
+            start, start_spent = run(folder / "one", folder / f"start {crew}.parquet", options)
             table = folder / f"{crew}.parquet"
-            before = _processor_seconds()
-            seconds = run(recordings, table, options)
+            seconds, spent = run(recordings, table, options)
             tables[crew] = table.read_bytes()
             told[crew] = {
                 "seconds": seconds,
@@ -83,8 +82,8 @@ def main() -> None:
                 "a_second_without_start": (given.count - 1) / (seconds - start),
             }
             if "--ray" not in options:  # whose processes are not this one's
-                spent = (_processor_seconds() - before) / given.count
-                told[crew]["processor_seconds_each"] = spent
+                each = (spent - start_spent) / (given.count - 1)
+                told[crew]["processor_seconds_each"] = each
             print(crew, json.dumps(told[crew]), flush=True)
         one, two = (told[crew]["a_second_without_start"] for crew in list(CREWS)[:2])
         told["times_of_two_processes"] = two / one
@@ -98,8 +97,8 @@ def main() -> None:
         ledger = find_ledger(str(folder / "2 processes.parquet"))
         told["ledger_bytes_a_row"] = ledger.stat().st_size / given.count
         told["driver"] = {
-            str(rows): measure_driver(folder / f"driver {rows}", rows)
-            for rows in (given.rows // 10, given.rows)
+            name: {"rows": rows, **measure_driver(folder / f"driver {rows}", rows)}
+            for name, rows in (("few", given.rows // 10), ("many", given.rows))
         }
         spent = told["2 processes"]["processor_seconds_each"]
         told["core_hours_a_million"] = MILLION * spent / 3_600
@@ -165,15 +164,15 @@ def measure_length(folder: Path) -> float:
     return float(np.mean(seconds))
 
 
-def run(folder: Path, table: Path, options: list[str]) -> float:
-    """The seconds that the command takes; it ends with 0, or with 6 where recordings fail."""
-    began = time.perf_counter()
+def run(folder: Path, table: Path, options: list[str]) -> tuple[float, float]:
+    """Seconds that the command takes, and those of the processor; recordings may fail."""
+    before, began = _processor_seconds(), time.perf_counter()
     done = subprocess.run(
         [*COMMAND, str(folder), "--out", str(table), *options], capture_output=True, text=True
     )
     if done.returncode not in (0, 6):
         sys.exit(done.stderr)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, _processor_seconds() - before
 
 
 def kill_and_go_on(folder: Path, table: Path) -> dict[str, Any]:
@@ -189,7 +188,7 @@ def kill_and_go_on(folder: Path, table: Path) -> dict[str, Any]:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     done = count_done(ledger)
-    seconds = run(folder, table, ["--workers", "2"])
+    seconds, _ = run(folder, table, ["--workers", "2"])
     return {"done_before": done, "seconds_of_the_rest": seconds}
 
 
