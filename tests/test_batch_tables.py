@@ -130,9 +130,17 @@ def test_a_table_made_in_another_way_is_refused(make: Make) -> None:
     with pytest.raises(UsageError, match="made in another way: another recipe \\(start 0 there, 1"):
         make(settings={"start": 1})
     make(settings={"start": 1}, force=True)
+    assert len(worked_on()) == 12
+    lines = find_ledger("t.jsonl").read_text().splitlines(keepends=True)
+    find_ledger("t.jsonl").write_text("".join(lines[:2]))  # of which nothing has come
+    make(settings={"start": 2})
     find_ledger("t.jsonl").unlink()
     with pytest.raises(UsageError, match=r"t\.jsonl exists; use --force to overwrite it"):
         make(settings={"start": 1})
+    Path("t.jsonl").unlink()
+    Path("t.jsonl").mkdir()
+    with pytest.raises(UsageError, match=r"t\.jsonl is a folder"):
+        make()
 
 
 def test_one_process_works_on_a_table(make: Make) -> None:

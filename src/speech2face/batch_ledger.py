@@ -36,9 +36,12 @@ class BatchLedger:
     Of each recording only a digest and a place in the file are held in memory.
     """
 
-    def __init__(self, path: Path, run: Provenance) -> None:
-        """Open the ledger, or begin it. Raises UsageError where it is that of another run, where
-        another process has it open, or there is no place for it."""
+    def __init__(self, path: Path, run: Provenance, anew: bool = False) -> None:
+        """Open the ledger, or begin it; `anew`, whatever it holds.
+
+        Raises UsageError where it is that of another run, where another process has it open, or
+        there is no place for it.
+        """
         self._path = path
         self._places: dict[bytes, int] = {}  # where the last outcome of a key begins
         self._deaths: dict[bytes, int] = {}  # of what was begun since its last outcome
@@ -48,6 +51,8 @@ class BatchLedger:
             raise cannot_write(path, error) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if anew:
+                self._file.truncate(0)
             self._read(run)
         except BlockingIOError:
             self._file.close()
@@ -119,40 +124,51 @@ class BatchLedger:
 
     def _read(self, run: Provenance) -> None:
         """Find the outcomes, and cut off a line that is not whole."""
-        end = number = 0
+        end, differences = 0, ""
         with self._path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
                     break
-                self._note(line, number, end, run)
-                end += len(line)
-        self._file.truncate(end)
-        if not end:
-            self._append({"run": asdict(run)})
-
-    def _note(self, line: bytes, number: int, place: int, run: Provenance) -> None:
-        try:
-            fields = json.loads(line)
-            if number == 1:
-                differences = describe_differences(fields["run"], run)
-            else:
-                key = bytes.fromhex(fields["key"])
-                if "begun" in fields:
-                    self._count(key, fields["begun"] == "alone")
+                if number == 1:
+                    differences = self._compare(line, run)
                 else:
-                    self._places[key] = place
-                    self._deaths.pop(key, None)
-                return
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise UsageError(
-                f"{self._path}: line {number} is not of a ledger; remove the file, and the table "
-                "is made anew."
-            ) from None
-        if differences:
+                    self._note(line, number, end)
+                end += len(line)
+        if differences and self._places:
             raise UsageError(
                 f"{self._path} is of a table made in another way: {differences}; choose another "
                 "--out, or begin anew by --force."
             )
+        if differences:  # nothing is lost
+            end = 0
+            self._deaths.clear()
+        self._file.truncate(end)
+        if not end:
+            self._append({"run": asdict(run)})
+
+    def _compare(self, line: bytes, run: Provenance) -> str:
+        try:
+            return describe_differences(json.loads(line)["run"], run)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._false_line(1) from None
+
+    def _note(self, line: bytes, number: int, place: int) -> None:
+        try:
+            fields = json.loads(line)
+            key = bytes.fromhex(fields["key"])
+            if "begun" in fields:
+                self._count(key, fields["begun"] == "alone")
+            else:
+                self._places[key] = place
+                self._deaths.pop(key, None)
+        except (ValueError, KeyError, TypeError):
+            raise self._false_line(number) from None
+
+    def _false_line(self, number: int) -> UsageError:
+        return UsageError(
+            f"{self._path}: line {number} is not of a ledger; remove the file, and the table is "
+            "made anew."
+        )
 
 
 def _digest(item: Input) -> bytes:

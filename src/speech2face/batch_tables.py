@@ -112,7 +112,7 @@ def make_table(
         limit_threads(1),
         ProgressBars() as show,
         note_interrupts() as noted,
-        BatchLedger(ledger_path, run) as ledger,
+        BatchLedger(ledger_path, run, anew=force) as ledger,
     ):
         rate = Rate(show, "recordings", len(inputs))
         todo = _choose(inputs, ledger, rate, alone=hire is None)
@@ -172,9 +172,13 @@ def _hash(path: str) -> str:
 
 def _check_place(table: str, ledger: Path, force: bool) -> None:
     """Raises UsageError where the table exists and is not the ledger's, unless by `force`."""
-    if force:
-        ledger.unlink(missing_ok=True)
-    elif not ledger.exists() and (exists(table) if is_address(table) else os.path.lexists(table)):
+    if os.path.isdir(table):
+        raise UsageError(f"{table} is a folder; name a file.")
+    if (
+        not force
+        and not ledger.exists()
+        and (exists(table) if is_address(table) else os.path.lexists(table))
+    ):
         raise UsageError(f"{table} exists; use --force to overwrite it.")
 
 
