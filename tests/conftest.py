@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import speech2face
+from helpers.object_server import ObjectServer
 from helpers.sounds import EXAMPLES
-from speech2face import Speech2Face
+from speech2face import Speech2Face, remote_files
 
 settings.register_profile("house", deadline=None)  # no test judges how long anything takes
 settings.load_profile("house")
@@ -34,3 +35,21 @@ def model() -> Speech2Face:
 def recording() -> Path:
     """A recording in which someone speaks for five seconds."""
     return EXAMPLES / "emma.flac"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """A server of objects that s3:// leads to, and that is asked again soon where it fails."""
+    s3fs = pytest.importorskip("s3fs", reason="addresses need the extra remote")
+    monkeypatch.setattr(remote_files, "PAUSES", (0.05,) * 20)
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_MAX_ATTEMPTS", "1"),  # of the library below
+        ("no_proxy", "127.0.0.1"),
+    ):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # of another server
+    with ObjectServer() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", running.address)
+        yield running

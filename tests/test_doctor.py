@@ -73,7 +73,7 @@ def test_a_missing_extra_is_told_but_harms_nothing(monkeypatch: pytest.MonkeyPat
     assert line.endswith(" lacks torch: pip install '.[train]' in a checkout")
     monkeypatch.setattr(extras, "find_spec", lambda name: name != "ray" and find_spec(name))
     remedy = "pip install '.[cluster]' in a checkout"
-    name = "extra cluster (for prepare with several workers)"
+    name = "extra cluster (for prepare with several workers, --ray)"
     assert f"– {name} is not installed: {remedy}" in printed(True)
 
 

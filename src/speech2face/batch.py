@@ -7,21 +7,29 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from time import monotonic
 from types import FrameType
 from typing import Any
 
 from speech2face.console import ProgressBars, ProgressCallback, print_message
-from speech2face.errors import BatchError, Speech2FaceError
+from speech2face.errors import BatchError, Speech2FaceError, error_of
 from speech2face.inputs import Input
+from speech2face.remote_files import fetch, is_address
+from speech2face.timestamps import format_time
 
 Row = dict[str, Any]
 ReadingProgress = Callable[[float], None]
 """Called with how many seconds of a recording have been read."""
 Work = Callable[[Input, ReadingProgress], Row]
-"""Works on one input and returns its row, with `warnings`, and `skipped` if nothing was to do."""
+"""Works on one input and returns its row, with `warnings`, and `skipped` if nothing was to do.
+Lines in `notes` are for the terminal."""
+Numbered = tuple[int, Input]  # its place among the inputs
+Outcome = tuple[int, Row]  # the place of an input, and its row, with `error` and `exit_code`
+Share = Callable[[Iterable[Numbered]], Generator[Outcome]]
+"""Has inputs worked on, each once, and gives what came of them in any order."""
 
 SHOWN_AFTER = 1.0  # seconds of work on one recording, before how far it was read is shown
 
@@ -33,47 +41,95 @@ def run_each(
     format_row: Callable[[Row], str],
     what: str = "recordings",
 ) -> None:
+    """Work on each input in this process, and tell of it as `tell_each` does, which see."""
+
+    def work_here(show: ProgressCallback) -> Generator[Outcome]:
+        for place, item in enumerate(inputs):
+            yield place, do_one(work, item, show_reading(show, item, place, len(inputs)))
+
+    tell_each(inputs, work_here, as_json, format_row, what)
+
+
+def tell_each(
+    inputs: Sequence[Input],
+    begin: Callable[[ProgressCallback], Generator[Outcome]],
+    as_json: bool,
+    format_row: Callable[[Row], str],
+    what: str = "recordings",
+) -> None:
     """Print a row for each input as soon as it is done: as JSON, or what `format_row` makes of it.
 
-    `what` the inputs are stands beside the progress.
+    `begin` gives the outcomes, in any order. `what` the inputs are stands beside the progress.
     Raises the error of a single input, and BatchError where some of several failed.
     """
-    failures: list[Speech2FaceError] = []
+    failures: list[Row] = []
     skipped = 0
-    with ProgressBars() as show, _note_interrupts() as noted:
-        for done, item in enumerate(inputs, 1):
-            if noted:
-                raise KeyboardInterrupt
-            row: Row = {"input": item.name}
-            try:
-                row |= _do(work, item, show_reading(show, item, done - 1, len(inputs)))
-                row["error"] = None
-            except Speech2FaceError as error:
+    with ProgressBars() as show, note_interrupts() as noted:
+        rate = Rate(show, what, len(inputs))
+        with closing(begin(show)) as outcomes:
+            for place, row in outcomes:
+                item = inputs[place]
+                error, notes = row["error"], row.pop("notes", [])
                 if noted:
-                    raise KeyboardInterrupt from None
-                failures.append(error)
-                row |= {"error": str(error), "exit_code": error.exit_code}
-                if not as_json and len(inputs) > 1:
-                    print_message(str(error))
-            skipped += row.get("skipped", False)
-            if as_json:
-                print(json.dumps(row), flush=True)
-            elif row["error"] is None and not row.get("skipped"):
-                print(format_row(row), flush=True)
-                for warning in row["warnings"]:
-                    print_message(f"{item.name}: {warning}", colour="yellow")
-            if len(inputs) > 1 or show.started:
-                show(what, done, len(inputs), "")
+                    raise KeyboardInterrupt
+                if error is not None:
+                    failures.append(row)
+                    if not as_json and len(inputs) > 1:
+                        print_message(error)
+                for note in notes if not as_json else ():
+                    print_message(note, None)
+                skipped += row.get("skipped", False)
+                if as_json:
+                    print(json.dumps({"input": item.name, **row}), flush=True)
+                elif error is None and not row.get("skipped"):
+                    print(format_row(row), flush=True)
+                    for warning in row["warnings"]:
+                        print_message(f"{item.name}: {warning}", colour="yellow")
+                if len(inputs) > 1 or show.started:
+                    rate.add()
     if skipped:
         print_message(
             f"{skipped} of {len(inputs)} inputs skipped: their outputs exist.", colour=None
         )
-    if failures and len(inputs) == 1:
-        raise failures[0]
-    if len(failures) == len(inputs):
-        raise BatchError(f"all {len(inputs)} inputs failed.")
     if failures:
-        raise BatchError(f"{len(failures)} of {len(inputs)} inputs failed; all others were done.")
+        raise sum_up(failures[0], len(failures), len(inputs))
+
+
+def sum_up(first: Row, failed: int, total: int) -> Speech2FaceError:
+    """The error of a batch of which inputs failed; `first` is the row of the first of them."""
+    if total == 1:
+        return error_of(first["exit_code"])(first["error"])
+    if failed == total:
+        return BatchError(f"all {total} inputs failed.")
+    return BatchError(f"{failed} of {total} inputs failed; all others were done.")
+
+
+class Rate:
+    """Shows how many inputs are done, how many a second, and how long the rest will take."""
+
+    def __init__(self, show: ProgressCallback, what: str, total: int, done: int = 0) -> None:
+        self._show, self._what, self._total = show, what, total
+        self._before = self._done = done
+        self._began = monotonic()
+
+    def add(self, kept: bool = False) -> None:
+        """One more is done, or was done by an earlier run and is `kept`."""
+        self._done += 1
+        self._before += kept
+        seconds, here = monotonic() - self._began, self._done - self._before
+        words = ""
+        if here and seconds > 0:
+            left = (self._total - self._done) * seconds / here
+            words = f"{here / seconds:.1f} a second, {format_time(left, 0)} left"
+        self._show(self._what, self._done, self._total, words)
+
+
+def do_one(work: Work, item: Input, progress: ReadingProgress = lambda _: None) -> Row:
+    """The row of one input, with its error in place of a result where it fails."""
+    try:
+        return {"error": None, **_do(work, item, progress)}
+    except Speech2FaceError as error:
+        return {"error": str(error), "exit_code": error.exit_code}
 
 
 def show_reading(show: ProgressCallback, item: Input, done: int, total: int) -> ReadingProgress:
@@ -93,11 +149,28 @@ def _do(work: Work, item: Input, progress: ReadingProgress) -> Row:
     if item.error:
         raise item.error
     try:
-        return work(item, progress)
+        with open_item(item) as there:
+            return work(there, progress)
     except Speech2FaceError:
         raise
     except Exception as error:
         raise describe_failure(error, item.name) from error
+
+
+@contextmanager
+def open_item(item: Input) -> Iterator[Input]:
+    """The input with what lies at its address, or at those of its parts, fetched and open.
+
+    Raises what `remote_files.fetch` does.
+    """
+    if item.parts:
+        with ExitStack() as opened:
+            yield replace(item, parts=tuple(opened.enter_context(open_item(p)) for p in item.parts))
+    elif is_address(item.name) and item.fetched is None:
+        with fetch(item.name) as file:
+            yield replace(item, fetched=file)
+    else:
+        yield item
 
 
 def describe_failure(error: Exception, name: str = "") -> Speech2FaceError:
@@ -117,7 +190,7 @@ def describe_failure(error: Exception, name: str = "") -> Speech2FaceError:
 
 
 @contextmanager
-def _note_interrupts() -> Iterator[list[int]]:
+def note_interrupts() -> Iterator[list[int]]:
     """The interrupts that came while inside: one that arrives in a destructor Python forgets.
 
     A request to end (SIGTERM, or SIGHUP of a terminal that closes) is an interrupt as well.

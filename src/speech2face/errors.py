@@ -77,3 +77,9 @@ class Interrupted(Speech2FaceError):  # noqa: N818
 
     exit_code = 130
     http_status = 503
+
+
+def error_of(exit_code: int) -> type[Speech2FaceError]:
+    """The kind of error with an exit code, for one that was told by its code and its line."""
+    kinds = (UsageError, UnreadableMediaError, NoSpeechError, ModelError, BatchError)
+    return next((kind for kind in kinds if kind.exit_code == exit_code), Speech2FaceError)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 PURPOSES = {
     "train": "train, export, evaluate, calibrate, audit --pairs",
     "prepare": "prepare",
-    "cluster": "prepare with several workers",
+    "tables": "tables and manifests in Parquet",
+    "remote": "recordings, tables and sets at addresses (s3://, https://)",
+    "cluster": "prepare with several workers, --ray",
     "youtube": "prepare --download",
     "serve": "serve",
     "audit": "more methods of anonymise",

@@ -1,16 +1,18 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, on this machine or at an address."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from speech2face.errors import StorageError, UsageError
+from speech2face.remote_files import address_of, upload
 
 if TYPE_CHECKING:
     from av.error import FFmpegError
@@ -39,9 +41,19 @@ def atomic_path(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     existing `path` is replaced. Where the body fails or is interrupted, nothing is left of the new
     file and `path` is as it was.
 
+    Of an address (`remote_files.address_of`) the new path is on this machine, and what it holds is
+    sent when the body ends.
+
     Raises UsageError where `path` is no place for a file, and StorageError where the disk is full
-    or fails. Errors of the body that concern other files pass through.
+    or fails, or a server does not take the file. Errors of the body that concern other files pass
+    through.
     """
+    if address := address_of(path):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / path.name
+            yield copy
+            upload(copy, address)
+        return
     partial = path.with_name(f".{secrets.token_hex(4)}{PARTIAL}")
     try:
         yield partial

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.files import cannot_write
+from speech2face.manifests import WHOLE, Excerpt, is_manifest, read_manifest
+from speech2face.remote_files import address_of, is_address, is_folder, list_below, match_addresses
+
+if TYPE_CHECKING:
+    from speech2face.media import AudioSource
 
 # Endings of the files that folders are searched for: all containers that `media` reads.
 SUFFIXES = frozenset(
@@ -36,27 +41,45 @@ PICTURES = InputKind(
     frozenset(".avif .bmp .gif .jp2 .jpeg .jpg .png .ppm .tif .tiff .webp".split()),  # noqa: SIM905
     ".png, .jpg, .webp and the like",
 )
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
 class Input:
     """A recording to work on, or an argument that leads to none."""
 
-    name: str  # a path, or "-"
+    name: str  # a path, an address, or "-"
     place: Path = Path()  # its path below the folder where the outputs go
     error: UsageError | UnreadableMediaError | None = None
     parts: tuple[Input, ...] = ()  # where they are several recordings of one person
+    id: str = ""  # that a manifest gives it
+    excerpt: Excerpt = WHOLE
+    output: Path | None = None  # where its result goes, if that is a file
+    again: bool = False  # a run that was killed worked on it: outputs that exist are its own
+    fetched: Any = field(default=None, compare=False)  # an open copy of what lies at an address
+
+    @property
+    def recording(self) -> AudioSource:
+        """The source that `media` reads: the copy of what lies at an address."""
+        return self.source if self.fetched is None else self.fetched
 
     @property
     def source(self) -> str | Path:
-        """The source that `media` reads."""
+        """The same of what lies on this machine."""
         return self.name if self.name == "-" else Path(self.name)
 
     @property
     def identity(self) -> str:
         """Identity of the path, the same for two spellings of it; links are not followed."""
-        return self.name if self.name in ("-", "") else os.path.abspath(self.name)
+        if self.name in ("-", "") or is_address(self.name):
+            return self.name
+        return os.path.abspath(self.name)
+
+    @property
+    def key(self) -> str:
+        """What no other input has: its name, and what a manifest says beside it."""
+        if not self.id and self.excerpt == WHOLE:
+            return self.name
+        return f"{self.name} {self.id} {self.excerpt}"
 
 
 def expand_home(argument: str) -> str:
@@ -70,35 +93,46 @@ def expand_home(argument: str) -> str:
 
 
 def find_inputs(
-    arguments: Sequence[str], own_ending: str = "", kind: InputKind = RECORDINGS
+    arguments: Sequence[str],
+    own_ending: str = "",
+    kind: InputKind = RECORDINGS,
+    *,
+    listed: bool = False,
 ) -> tuple[list[Input], int]:
     """Recordings of files, folders and patterns, each once, and how many came again.
 
     Folders are searched through, for the suffixes of `kind`; hidden files, links to folders
-    and, with `own_ending`, files that end in it are left out. An argument without a recording
-    becomes an `Input` with an error.
+    and, with `own_ending`, files that end in it are left out. With `listed` addresses and manifests
+    are taken, too: what a manifest lists are inputs, and its errors are raised. An argument without
+    a recording becomes an `Input` with an error.
     """
-    unique: dict[str, Input] = {}
-    repeated = set[str]()
+    unique: dict[tuple[str, str, Excerpt], Input] = {}
+    repeated = set[tuple[str, str, Excerpt]]()
     for argument in arguments:
-        for item in _expand(argument, own_ending, kind):
-            if item.identity in unique:
-                repeated.add(item.identity)
+        for item in _expand(argument, own_ending, kind, listed):
+            same = (item.identity, item.id, item.excerpt)
+            if same in unique:
+                repeated.add(same)
             else:
-                unique[item.identity] = item
+                unique[same] = item
     return list(unique.values()), len(repeated)
 
 
-def _expand(argument: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
+def _expand(argument: str, own_ending: str, kind: InputKind, listed: bool) -> Iterator[Input]:
     if argument == "-":
         yield Input("-", Path("stdin"))
     elif not argument:
         yield Input("", error=UsageError(f"an input is empty (''); name a {kind.noun}."))
     elif os.path.isdir(argument):
         yield from _search_folder(argument, own_ending, kind)
+    elif listed and is_manifest(argument) and not glob.has_magic(argument):
+        for line in read_manifest(argument):
+            yield Input(line.path, line.place, id=line.id, excerpt=line.excerpt)
     elif os.path.lexists(argument):
         yield Input(argument, Path(Path(argument).name))
-    elif _ADDRESS.match(argument):
+    elif is_address(argument) and listed:
+        yield from _list_address(argument, kind)
+    elif is_address(argument):
         yield Input(
             argument,
             error=UsageError(
@@ -109,6 +143,24 @@ def _expand(argument: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
         yield from _match_pattern(argument, own_ending, kind)
     else:
         yield Input(argument, Path(Path(argument).name))  # says why when it is opened
+
+
+def _list_address(address: str, kind: InputKind) -> Iterator[Input]:
+    """The recordings at an address: it is that of a file, of a folder, or a pattern."""
+    found, folder = match_addresses(address), address.rstrip("/")
+    if found is not None:
+        while glob.has_magic(folder):
+            folder = folder.rpartition("/")[0]
+    elif is_folder(address):
+        found = [one for one in list_below(address) if Path(one).suffix.lower() in kind.suffixes]
+    else:
+        yield Input(address, Path(address.split("?")[0].rpartition("/")[2] or "recording"))
+        return
+    for one in found:
+        yield Input(one, Path(one.removeprefix(folder).lstrip("/")))
+    if not found:
+        reason = f"{address}: no {kind.noun}s there; check the address."
+        yield Input(address, error=UsageError(reason))
 
 
 def _search_folder(folder: str, own_ending: str, kind: InputKind) -> Iterator[Input]:
@@ -173,6 +225,8 @@ def join_inputs(inputs: Sequence[Input]) -> Input:
     for item in inputs:
         if item.error:
             raise item.error
+        if item.excerpt != WHOLE:
+            raise UsageError(f"{item.name}: --together takes whole recordings, not parts of them.")
     first, count = inputs[0], len(inputs) - 1
     if not count:
         return first
@@ -181,37 +235,46 @@ def join_inputs(inputs: Sequence[Input]) -> Input:
 
 
 def place_outputs(inputs: Sequence[Input], folder: Path, ending: str) -> dict[str, Path]:
-    """Paths for the result of each input, named after it: no two of them the same.
+    """Paths for the result of each input, by its key, named after it: no two of them the same.
 
     A file given by name becomes NAME`ending` in `folder`, a file found in a folder or by a pattern
     keeps its subfolders. Where two would be the same, all keep their subfolders below the folder
-    that they share, and files that differ only in their suffix keep it: phone.wav.face.png.
+    that they share, and files that differ only in their suffix keep it: phone.wav.face.png. What
+    has an id is named by it.
 
-    Raises UsageError where standard input and a file would be the same.
+    Raises UsageError where standard input and a file would be the same, or two parts of one file.
     """
-    places = {item.name: item.place for item in inputs if not item.error}
-    files = [item for item in inputs if not item.error and item.name != "-"]
+    places = {item.key: item.place for item in inputs if not item.error}
+    files = [item for item in inputs if not item.error and item.name != "-" and not item.id]
     parents: dict[Path, set[str]] = {}
     for item in files:
-        parent = os.path.dirname(item.identity)
+        parent = os.path.dirname(_as_path(item))
         parents.setdefault(item.place.parent / item.place.stem, set()).add(parent)
     if any(len(each) > 1 for each in parents.values()):
-        common = os.path.commonpath([os.path.dirname(item.identity) for item in files])
-        places |= {item.name: Path(os.path.relpath(item.identity, common)) for item in files}
-    whole = set[str]()  # names that keep their suffix
+        common = os.path.commonpath([os.path.dirname(_as_path(item)) for item in files])
+        places |= {item.key: Path(os.path.relpath(_as_path(item), common)) for item in files}
+    whole = set[str]()  # keys of those that keep their suffix
     while True:
         outputs = {
-            name: folder / place.parent / f"{place.name if name in whole else place.stem}{ending}"
-            for name, place in places.items()
+            key: folder / place.parent / f"{place.name if key in whole else place.stem}{ending}"
+            for key, place in places.items()
         }
         counts = Counter(outputs.values())
-        same = {name for name, output in outputs.items() if counts[output] > 1}
+        same = {key for key, output in outputs.items() if counts[output] > 1}
         if not same - whole:
             break
         whole |= same
     if same:
-        raise UsageError(f"{' and '.join(sorted(same))} would become one file; run them apart.")
+        names = sorted(item.name for item in inputs if item.key in same)
+        if len(set(names)) < len(names):
+            raise UsageError(f"several parts of {names[0]} would become one file; give each an id.")
+        raise UsageError(f"{' and '.join(names)} would become one file; run them apart.")
     return outputs
+
+
+def _as_path(item: Input) -> str:
+    """The identity as an absolute path, of addresses, too."""
+    return f"/{item.identity.replace('://', '/')}" if is_address(item.name) else item.identity
 
 
 def choose_outputs(
@@ -223,7 +286,7 @@ def choose_outputs(
     if output and len(inputs) > 1:
         raise UsageError(f"{output} cannot hold {len(inputs)} outputs; use --out-dir for several.")
     if output:
-        return {inputs[0].name: output}
+        return {inputs[0].key: output}
     outputs = place_outputs(inputs, out_dir or Path(), ending)
     if out_dir:
         make_folder(out_dir)
@@ -232,6 +295,8 @@ def choose_outputs(
 
 def make_folder(folder: Path) -> None:
     """Make a folder for outputs. Raises UsageError where it cannot be, or takes no files."""
+    if address_of(folder):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:

@@ -136,4 +136,9 @@ def save_card(folder: Path, card: Card) -> None:
 
 def hash_file(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_open_file(file)
+
+
+def hash_open_file(file: Any) -> str:
+    """The sha256 of a binary file, from where it stands to its end."""
+    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from speech2face.check_numbers import check_number, check_whole
 from speech2face.errors import UsageError
 from speech2face.files import cannot_write, write_atomically
 from speech2face.name_suggestions import suggest
+from speech2face.remote_files import address_of, is_file_anywhere
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,6 +117,10 @@ def check_writable(path: Path, force: bool) -> None:
 
 def check_place(path: Path, force: bool) -> None:
     """Raise UsageError where `path` exists (without `force`) or is no place for a file."""
+    if address := address_of(path):
+        if not force and is_file_anywhere(path):
+            raise UsageError(f"{address} exists; --force overwrites it.")
+        return
     folder = path.parent
     if not os.path.isdir(folder):
         wrong = "not a folder" if os.path.lexists(folder) else "no such folder"

@@ -95,7 +95,7 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
     path = folder / FILE
     runs = _read(path)
     if task in runs:
-        if differences := _compare(runs[task], run):
+        if differences := describe_differences(runs[task], run):
             raise UsageError(f"{folder} holds a run of {differences}; choose another folder.")
         return
     if old := next((name for name in results if (folder / name).exists()), None):
@@ -109,6 +109,21 @@ def claim_run(folder: Path, task: str, run: Provenance, results: Sequence[str]) 
         raise UsageError(f"{folder}: cannot be made ({error.strerror or error}).") from None
     text = json.dumps({**runs, task: asdict(run)}, indent=2) + "\n"
     write_text_atomically(path, text)
+
+
+def describe_differences(there: Mapping[str, Any], run: Provenance) -> str:
+    """Describe the differences between a run, as JSON holds it, and one of now; empty if none."""
+    differences = []
+    if differing := _differing_data(there.get("data", {}), run.data):
+        differences.append(f"other data ({_name(differing)} differ)")
+    one, other = flatten(there.get("recipe", {})), flatten(run.recipe)
+    fields = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    if fields:
+        values = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
+        differences.append(f"another recipe ({_name(values)})")
+    if there.get("version") != run.version:
+        differences.append(f"another version ({there.get('version')}, this is {run.version})")
+    return " and ".join(differences)
 
 
 def hide_folders(command: str) -> str:
@@ -155,21 +170,6 @@ def _read(path: Path) -> dict[str, Any]:
     ):
         raise UsageError(f"{path}: not written by speech2face; choose another folder.")
     return runs
-
-
-def _compare(there: Mapping[str, Any], run: Provenance) -> str:
-    """Describe the differences between two runs; empty if there are none."""
-    differences = []
-    if differing := _differing_data(there.get("data", {}), run.data):
-        differences.append(f"other data ({_name(differing)} differ)")
-    one, other = flatten(there.get("recipe", {})), flatten(run.recipe)
-    fields = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    if fields:
-        values = [f"{name} {one.get(name)} there, {other.get(name)} here" for name in fields]
-        differences.append(f"another recipe ({_name(values)})")
-    if there.get("version") != run.version:
-        differences.append(f"another version ({there.get('version')}, this is {run.version})")
-    return " and ".join(differences)
 
 
 def _differing_data(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

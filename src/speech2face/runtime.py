@@ -6,7 +6,8 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,24 @@ def import_runtime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+_most_threads: int | None = None
+
+
+@contextmanager
+def limit_threads(most: int) -> Iterator[None]:
+    """Let no network that this process opens in the body compute in more threads than these.
+
+    What a network says differs in its last digits by their number: what should be the same however
+    many processes take part is computed in one each.
+    """
+    global _most_threads
+    before, _most_threads = _most_threads, most
+    try:
+        yield
+    finally:
+        _most_threads = before
 
 
 def limit_blas_threads() -> None:
@@ -101,7 +120,7 @@ def open_session(path: Path, threads: int = THREADS, cut: Cut | None = None) -> 
 def _open(path: Path, threads: int, cut: Cut | None) -> Any:
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = min(threads, _most_threads or threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: warnings are of no use to a user
     # Idle threads sleep instead of spinning, so that a batch or a server leaves cores to others.

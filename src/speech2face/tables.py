@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.remote_files import open_anywhere
 
 SEPARATORS = ";\t,"  # in this order: a comma may stand in a name, a semicolon hardly
 HEAD = 65_536  # bytes that show whether a file is text, before the rest of it is read
@@ -149,7 +150,7 @@ def _read_text(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise UsageError(f"{path}: not a file, but a folder or a device.")
-        with path.open("rb") as file:
+        with open_anywhere(path) as file:
             data = file.read(HEAD)
             if data.startswith(WORKBOOKS):
                 raise UsageError(
@@ -160,6 +161,8 @@ def _read_text(path: Path) -> str:
                 data += file.read()
     except FileNotFoundError:
         raise UsageError(f"{path}: not found.") from None
+    except UnreadableMediaError as error:  # at an address
+        raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from None
     try:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from speech2face.inputs import Input
 
 
-def find_inputs(arguments: list[str], own_ending: str = "") -> list[Input]:
+def find_inputs(arguments: list[str], own_ending: str = "", listed: bool = False) -> list[Input]:
     from speech2face.inputs import find_inputs
 
-    return _say_repeated(*find_inputs(arguments, own_ending))
+    return _say_repeated(*find_inputs(arguments, own_ending, listed=listed))
 
 
 def find_pictures(arguments: list[str]) -> list[Input]:

@@ -8,6 +8,7 @@ import typer
 
 from speech2face import __version__
 from speech2face.cli import (
+    audit,
     evaluate,
     models,
     page,
@@ -70,7 +71,7 @@ def start(
 
 
 for heading, commands in {
-    ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, privacy.audit),
+    ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, audit.audit),
     ON_PICTURES: (pictures.check,),
     ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
     ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),

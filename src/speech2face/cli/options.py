@@ -8,8 +8,9 @@ import typer
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        help="Recordings or videos, folders of them, or patterns in quotes such as "
-        "'calls/**/*.wav'. A single - is standard input.",
+        help="Recordings or videos, folders of them, patterns in quotes such as "
+        "'calls/**/*.wav', addresses (s3://, gs://, https://), or manifests that list them: .csv, "
+        ".jsonl or .parquet with a column path. A single - is standard input.",
         metavar="INPUT",
     ),
 ]
@@ -70,6 +71,32 @@ Together = Annotated[
         "--together",
         help="Take all inputs for recordings of one person, and make one result of them. Of each "
         "the speech of who speaks most is used.",
+    ),
+]
+TableOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="TABLE",
+        show_default="no table",
+        help="Table to write, a row for each recording: .parquet, .jsonl or .csv, or an address of "
+        "one. A table that was begun there is continued.",
+    ),
+]
+WorkerCount = Annotated[
+    int,
+    typer.Option(
+        "--workers", metavar="N", min=1, help="Number of processes, each with one thread."
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        show_default="this machine, without Ray",
+        help="Address of a Ray cluster to run on, auto for the one that runs here, or local to "
+        "start one here.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]

@@ -13,6 +13,7 @@ from speech2face.cli.options import FaceSpace
 from speech2face.console import ProgressBars
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
+from speech2face.remote_files import address_of
 
 
 def prepare(
@@ -29,7 +30,8 @@ def prepare(
         typer.Option(
             "--out",
             metavar="FOLDER",
-            help="Folder of the training set. A set that was begun there is continued.",
+            help="Folder of the training set, or an address that it is sent to from a folder of "
+            "that name here. A set that was begun there is continued.",
         ),
     ],
     videos: Annotated[
@@ -105,6 +107,7 @@ def prepare(
     """
     need_extras("prepare", *["youtube"] * fetch)
     from speech2face.data.ledger import format_summary
+    from speech2face.data.publish_set import publish_set
     from speech2face.data.shard_index import Packing
     from speech2face.data.splits import read_shares
     from speech2face.preparation.pipeline import Stages, Workers
@@ -120,5 +123,8 @@ def prepare(
     stages, processes = Stages(root, face_encoder, fetch, trust), Workers(workers, ray)
     with ProgressBars() as show, redirect_stdout(sys.stderr):  # where Ray reports its workers
         cut = piece if source.is_dir() else None
-        summary = run(clips, stages, out, show, packing, processes, cut)
-    print(f"{format_summary(summary)}\n{out}")
+        folder = Path(out.name) if address_of(out) else out
+        summary = run(clips, stages, folder, show, packing, processes, cut)
+        if folder != out:
+            publish_set(folder, out, show)
+    print(f"{format_summary(summary)}\n{address_of(out) or out}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,31 +10,28 @@ import typer
 
 from speech2face.cli.argument_values import (
     check_skipping,
-    check_together,
-    find_inputs,
-    parse_part,
-    parse_speaker,
 )
+from speech2face.cli.batches import Batch, read_call, run_task
 from speech2face.cli.options import (
     Force,
     From,
     Inputs,
     ModelName,
+    RayAddress,
     SkipExisting,
     SpeakerChoice,
+    TableOption,
     To,
     Together,
     Track,
+    WorkerCount,
 )
-from speech2face.console import print_message
+from speech2face.errors import UsageError
 from speech2face.pictures import MOST_SAMPLES, MOST_STRENGTH, SIZES
 from speech2face.runtime import limit_blas_threads
 
 if TYPE_CHECKING:
-    from speech2face.batch import ReadingProgress
-    from speech2face.inputs import Input
-    from speech2face.reconstruct import VoiceEmbedding
-    from speech2face.speech import Speech
+    pass
 
 
 def reconstruct(
@@ -129,6 +126,9 @@ def reconstruct(
     speaker: SpeakerChoice = "longest",
     together: Together = False,
     model: ModelName = "default",
+    table: TableOption = None,
+    workers: WorkerCount = 1,
+    ray: RayAddress = None,
     skip_existing: SkipExisting = False,
     force: Force = False,
 ) -> None:
@@ -140,85 +140,47 @@ def reconstruct(
     recordings, as NAME.together.face.png after the first of them.
     """
     limit_blas_threads()
-    from speech2face.batch import run_each
     from speech2face.content_credentials import PictureSigner
     from speech2face.face_drawing import check_hair
-    from speech2face.inputs import choose_outputs, join_inputs, make_folder
-    from speech2face.pictures import check_strength, check_style, check_writable, write_png
-    from speech2face.reconstruct import load
-    from speech2face.speaker_features import open_early
-    from speech2face.speakers import join_speakers
+    from speech2face.inputs import choose_outputs
+    from speech2face.model_folders import find_model
+    from speech2face.pictures import check_strength, check_style
+    from speech2face.recording_tasks import DrawTask
 
-    recordings = find_inputs(inputs)
-    start, end = parse_part(since, until)
-    whom = parse_speaker(speaker)
-    if together:
-        check_together((start, end), track, whom)
-        recordings = [join_inputs(recordings)]
+    recordings, listening = read_call(inputs, (since, until), track, speaker, together, table)
     outputs = choose_outputs(recordings, output, out_dir, ".face.png")
+    recordings = [replace(item, output=outputs.get(item.key)) for item in recordings]
     check_skipping(skip_existing, force)
+    if table and skip_existing:
+        raise UsageError(
+            "--skip-existing goes without --out: a table goes on with what is missing."
+        )
     check_style(style)
     check_strength(strength)
-    signer = PictureSigner(*sign) if sign else None
-    open_early()
-    network = load(model)
-    check_hair(hair, seed, network.hair_shapes)
-
-    def is_kept(target: Path) -> bool:
-        return skip_existing and os.path.isfile(target)
-
-    def check_places(targets: list[Path]) -> None:
-        for target in targets:
-            if not is_kept(target):
-                check_writable(target, force)
-
-    def draw_one(speech: Speech, targets: list[Path]) -> dict[str, Any]:
-        check_places(targets)
-        face = network.reconstruct(
-            speech,
-            samples=samples,
-            seed=seed,
-            size=size,
-            style=style,
-            strength=strength,
-            hair=hair,
-        )
-        pictures = zip(targets, [face.image, *face.samples], face.comments, strict=True)
-        for target, picture, comment in pictures:
-            if not is_kept(target):
-                write_png(picture, target, network.card.name, force, comment=comment, signer=signer)
-        return {"strength": face.strength, "hair": face.hair, **_describe_speech(face.voice)}
-
-    def draw(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        first = whom if isinstance(whom, int) else 1
-        targets = _name_pictures(outputs[item.name], first, samples)
-        if all(is_kept(target) for target in targets):
-            return _describe_pictures(targets) | {"skipped": True, "warnings": []}
-        if not output:
-            make_folder(targets[0].parent)
-        check_places(targets)
-        found = _find_speech(item, whom, start, end, track, progress)
-        rows = []
-        for number, speech in enumerate(found, first):
-            targets = _name_pictures(outputs[item.name], number, samples)
-            rows.append(_describe_pictures(targets) | draw_one(speech, targets))
-            if not as_json:
-                report_used_speech(item.name, rows[-1], start)
-        return join_speakers(rows) if whom == "all" else rows[0]
-
-    run_each(recordings, draw, as_json, lambda row: "\n".join(_list_pictures(row)))
-
-
-def _name_pictures(path: Path, number: int, samples: int) -> list[Path]:
-    """Paths for a speaker's face and the samples: NAME.face.png, NAME.speaker2.face.png."""
-    if number > 1:
-        ending = ".face.png" if path.name.endswith(".face.png") else path.suffix
-        path = path.with_name(f"{path.name.removesuffix(ending)}.speaker{number}{ending}")
-    return [path, *(path.with_stem(f"{path.stem}.sample{n + 1}") for n in range(samples))]
-
-
-def _describe_pictures(targets: list[Path]) -> dict[str, Any]:
-    return {"output": str(targets[0]), "samples": [str(target) for target in targets[1:]]}
+    if sign:
+        PictureSigner(*sign)
+    drawing = {
+        "samples": samples,
+        "seed": seed,
+        "size": size,
+        "style": style,
+        "strength": strength,
+        "hair": hair,
+    }
+    task = DrawTask(
+        model,
+        listening,
+        str(output or out_dir or ""),
+        drawing,
+        sign,
+        skip_existing,
+        force,
+        make_folders=output is None,
+        for_table=table is not None,
+    )
+    check_hair(hair, seed, find_model(model).card.hair_shapes)
+    batch = Batch(table, workers, ray, force, as_json)
+    run_task(recordings, task, batch, lambda row: "\n".join(_list_pictures(row)))
 
 
 def _list_pictures(row: dict[str, Any]) -> list[str]:
@@ -241,74 +203,23 @@ def embed(
     speaker: SpeakerChoice = "longest",
     together: Together = False,
     model: ModelName = "default",
+    table: TableOption = None,
+    workers: WorkerCount = 1,
+    ray: RayAddress = None,
+    force: Force = False,
 ) -> None:
     """Print the face embedding that each recording suggests, with its uncertainty.
 
-    Prints one JSON object a line, with the mean and the standard deviation of each dimension.
+    Prints one JSON object a line, with the mean and the standard deviation of each dimension. With
+    --out it writes a table in their place, with the mean and the variance.
     """
     limit_blas_threads()
-    from speech2face.batch import run_each
-    from speech2face.inputs import join_inputs
-    from speech2face.reconstruct import load
-    from speech2face.speaker_features import open_early
-    from speech2face.speakers import join_speakers
+    from speech2face.recording_tasks import EmbedTask
 
-    recordings = find_inputs(inputs)
-    start, end = parse_part(since, until)
-    whom = parse_speaker(speaker)
-    if together:
-        check_together((start, end), track, whom)
-        recordings = [join_inputs(recordings)]
-    open_early()
-    network = load(model)
-
-    def extract(item: Input, progress: ReadingProgress) -> dict[str, Any]:
-        found = _find_speech(item, whom, start, end, track, progress)
-        rows = [describe(network.embed(speech)) for speech in found]
-        return join_speakers(rows) if whom == "all" else rows[0]
-
-    def describe(voice: VoiceEmbedding) -> dict[str, Any]:
-        row = {"mean": voice.mean.tolist(), "deviation": voice.covariance.diagonal() ** 0.5}
-        row["deviation"] = row["deviation"].tolist()
-        if covariance:
-            row["covariance"] = voice.covariance.tolist()
-        return row | _describe_speech(voice)
-
-    run_each(recordings, extract, as_json=True, format_row=str)
-
-
-def report_used_speech(name: str, row: dict[str, Any], start: float) -> None:
-    """Print one line on stderr: which seconds of a recording were used."""
-    from speech2face.timestamps import describe_part
-
-    for recording in row.get("recordings", []):
-        report_used_speech(recording["input"], recording, start)
-    if row.get("recordings"):
-        return
-    used, analysed = row["speech_seconds"], row["analysed_seconds"]
-    if len(row["speakers"]) > 1:
-        name = f"{name}, speaker {row['speaker']}"
-    print_message(f"{name}: {describe_part(used, row['segments'], start, analysed)}", None)
-
-
-def _find_speech(
-    item: Input,
-    whom: str | int,
-    start: float,
-    end: float | None,
-    track: int | None,
-    progress: ReadingProgress,
-) -> list[Speech]:
-    """Find the speech of whom --speaker names, or of the one person of several recordings."""
-    from speech2face.joined_speech import find_joined_speech
-    from speech2face.speech import find_chosen_speech
-
-    if item.parts:
-        return [find_joined_speech([part.source for part in item.parts], progress=progress)]
-    return find_chosen_speech(
-        item.source, whom, start=start, end=end, track=track, progress=progress
-    )
-
-
-def _describe_speech(voice: VoiceEmbedding) -> dict[str, Any]:
-    return voice.speech.as_json() | {"model": voice.model}
+    if table and covariance:
+        raise UsageError("--covariance goes without --out: a table holds the diagonal only.")
+    if force and not table:
+        raise UsageError("--force goes with --out.")
+    recordings, listening = read_call(inputs, (since, until), track, speaker, together, table)
+    task = EmbedTask(model, listening, covariance, for_table=table is not None)
+    run_task(recordings, task, Batch(table, workers, ray, force, as_json=True), str)

@@ -19,7 +19,7 @@ import numpy as np
 from speech2face.console import ProgressCallback
 from speech2face.data.face_unwarping import measure_faces
 from speech2face.data.pairs import Pair, identify_pairs, read_pairs
-from speech2face.data.shard_index import INDEX
+from speech2face.data.shard_index import is_set
 from speech2face.data.split_leaks import (
     IdentityEmbeddings,
     compare_faces,
@@ -29,6 +29,7 @@ from speech2face.data.split_leaks import (
 )
 from speech2face.data.splits import merge_people
 from speech2face.errors import UsageError
+from speech2face.remote_files import is_file_anywhere
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def read_sets(folders: Sequence[Path]) -> list[Pair]:
     does.
     """
     for folder in folders:
-        if (folder / INDEX).is_file() and not (folder / "pairs.csv").is_file():
+        if is_set(folder) and not is_file_anywhere(folder / "pairs.csv"):
             raise UsageError(
                 f"{folder}: a set of prepare, which only train voice-encoder, calibrate and audit "
                 "read; give a folder with pairs.csv."

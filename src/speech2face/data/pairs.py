@@ -25,6 +25,7 @@ from speech2face.errors import NoSpeechError, UsageError
 from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.model_folders import hash_file
+from speech2face.remote_files import address_of, is_file_anywhere, list_below
 from speech2face.run_provenance import DataIdentity, hash_rows, join_identities
 from speech2face.speech import ANYONE, SILENCE, find_speech
 from speech2face.tables import Row, drop_repeats, read_table
@@ -72,13 +73,19 @@ class Photograph:
     race: str = ""
 
 
-def read_pairs(folder: str | Path) -> list[Pair]:
+def read_pairs(folder: str | Path, anywhere: bool = False) -> list[Pair]:
     """The pairs that `pairs.csv` lists, once each, in its order.
 
-    Raises UsageError where the table is not as it should be (see tables.py), gives a clip to two
-    people, or names a clip of which there is no recording or no face, or more than one.
+    With `anywhere` the folder may be an address. Raises UsageError where it may not, where the
+    table is not as it should be (see tables.py), gives a clip to two people, or names a clip of
+    which there is no recording or no face, or more than one.
     """
     folder = Path(folder)
+    if (address := address_of(folder)) and not anywhere:
+        raise UsageError(
+            f"{address}: pairs are read from this machine; give a set, which `speech2face prepare "
+            f"{address}/pairs.csv --out SET` makes of them."
+        )
     table = _find_table(folder, "pairs.csv")
     rows = drop_repeats(read_table(table, ("clip", "person")), "clip", ("person",))
     files = {"audio": find_files(folder / "audio", SUFFIXES)}
@@ -122,8 +129,11 @@ def find_files(folder: Path, endings: Collection[str]) -> dict[str, list[Path]]:
     hidden files and folders do not. Names are in Unicode's NFC. Without a folder nothing is found.
     """
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*.*")):
-        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
+    address = address_of(folder)
+    paths = map(Path, list_below(address)) if address else folder.glob("*.*")
+    for path in sorted(paths):
+        wanted = path.suffix.lower() in endings and not path.name.startswith(".")
+        if wanted and path.parent == folder and (address or path.is_file()):
             files.setdefault(_key(path.stem), []).append(path)
     return files
 
@@ -215,6 +225,6 @@ def _key(name: str) -> str:
 
 def _find_table(folder: Path, name: str) -> Path:
     table = folder / name
-    if not table.is_file():
+    if not is_file_anywhere(table):
         raise UsageError(f"{table}: not found; the folder needs this table (see docs/data.md).")
     return table

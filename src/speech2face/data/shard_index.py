@@ -8,6 +8,7 @@ DIR/ledger.jsonl        what became of each clip, see ledger.py
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from speech2face.data.split_leaks import name_some
-from speech2face.errors import UsageError
-from speech2face.model_folders import hash_file
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.model_folders import hash_open_file
+from speech2face.remote_files import is_file_anywhere, open_anywhere
 
 INDEX = "index.json"
 
@@ -71,14 +73,20 @@ class Index:
         return shards
 
 
+def is_set(folder: Path) -> bool:
+    """True if a finished set lies in a folder, on this machine or at an address."""
+    return is_file_anywhere(folder / INDEX)
+
+
 def read_index(folder: Path) -> Index:
     """The index of a finished set. Raises UsageError where there is none, or a false one."""
     path = folder / INDEX
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        with open_anywhere(path) as file:
+            fields = json.load(file)
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
         return Index(folder, shards, **fields)
-    except FileNotFoundError:
+    except (FileNotFoundError, UnreadableMediaError):
         raise UsageError(
             f"{folder}: no {INDEX}; give a folder that `prepare` has finished."
         ) from None
@@ -99,13 +107,17 @@ def find_damaged(index: Index) -> dict[str, str]:
     """The shards that are missing or not the ones that were written, and which of the two."""
     damaged = {}
     for shard in index.shards:
-        path = index.folder / shard.name
         try:
-            same = path.stat().st_size == shard.bytes and hash_file(path) == shard.sha256
-            if not same:
+            with open_anywhere(index.folder / shard.name) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                sha256 = hash_open_file(file)
+            if (size, sha256) != (shard.bytes, shard.sha256):
                 damaged[shard.name] = "is damaged or changed"
         except FileNotFoundError:
             damaged[shard.name] = "is missing"
+        except UnreadableMediaError as error:
+            damaged[shard.name] = f"cannot be fetched ({error})"
         except OSError as error:
             damaged[shard.name] = f"cannot be read ({error.strerror})"
     return damaged

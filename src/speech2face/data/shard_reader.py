@@ -11,7 +11,8 @@ from typing import NamedTuple
 from speech2face.data.sample_codec import decode_sample
 from speech2face.data.samples import Sample
 from speech2face.data.shard_index import Shard, read_index
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.remote_files import open_anywhere
 
 
 class Stretch(NamedTuple):
@@ -50,11 +51,13 @@ def read_stretches(folder: Path, stretches: Iterator[Stretch]) -> Iterator[dict[
     for shard, start, size in stretches:
         path, count = folder / shard.name, 0
         try:
-            with path.open("rb") as stream:
+            with open_anywhere(path) as stream:
                 files = tar_file_expander([{"url": path.name, "stream": stream}])
                 for sample in islice(group_by_keys(files), start, start + size):
                     count += 1
                     yield sample
+        except UnreadableMediaError as error:
+            raise UsageError(str(error)) from None
         except (OSError, tarfile.TarError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error.args[0]
             raise UsageError(f"{path}: cannot be read ({reason}).") from None

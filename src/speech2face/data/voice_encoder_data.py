@@ -27,7 +27,7 @@ from speech2face.data.merge_pairs import (
     name_sets,
 )
 from speech2face.data.pairs import LEAST_SECONDS, Pair, identify_pairs, load_speech, read_pairs
-from speech2face.data.shard_index import INDEX, Shard, read_index, verify_shards
+from speech2face.data.shard_index import Shard, is_set, read_index, verify_shards
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
@@ -99,7 +99,7 @@ def load_voices(
     recognise = recognise or len(folders) > 1
     sets = []
     for folder in folders:
-        if (folder / INDEX).is_file():
+        if is_set(folder):
             sets.append(read_voices(folder, face_encoder, show, frames=frames))
         else:
             sets.append(load_pair_voices(read_pairs(folder), face_encoder, cache, show, recognise))
@@ -148,7 +148,7 @@ def identify_data(folders: Sequence[Path]) -> DataIdentity:
 
 
 def _identify_set(folder: Path) -> DataIdentity:
-    if (folder / INDEX).is_file():
+    if is_set(folder):
         index = read_index(folder)
         verify_shards(index)
         people = sum(len(side) for side in index.people.values())

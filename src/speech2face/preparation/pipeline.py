@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -36,22 +34,21 @@ from speech2face.data.samples import Refusal, Sample
 from speech2face.data.shard_index import Index, Packing
 from speech2face.data.shard_reader import read_samples
 from speech2face.data.spool import Spool
-from speech2face.errors import ModelError, UsageError
-from speech2face.extras import how_to_install
+from speech2face.errors import ModelError, UnreadableMediaError
 from speech2face.face_encoders import TEMPLATES
 from speech2face.files import write_atomically
 from speech2face.preparation.active_speaker import TRUST_ANY_FACE, SpeakerThresholds
 from speech2face.preparation.clip_to_sample import Models, make_sample
 from speech2face.preparation.resuming import compare_sources
-from speech2face.preparation.sources import SourceClip, download, find_odd, hash_clip
+from speech2face.preparation.sources import SourceClip, download, fetch_clip, find_odd, hash_clip
 from speech2face.preparation.table_samples import take_sample
+from speech2face.ray_cluster import connect_ray
 
 log = logging.getLogger(__name__)
 
 BLOCK = 8  # clips that a worker is given at a time
 DEATHS = 1  # of workers on one block that are made up for, before its clips are tried one by one
 CARD = "DATA_CARD.md"
-PATIENCE = 10.0  # seconds for the head of a cluster to answer
 MOST_JUDGED = 2_000  # faces whose looks the card tells of
 
 
@@ -160,9 +157,14 @@ class Worker:
 
     def work(self, clip: SourceClip) -> tuple[Entry, bytes | None]:
         """The ledger's entry of a clip, and its piece of a shard if it was kept."""
-        outcome, seconds = self._stage(clip)
+        try:
+            with fetch_clip(clip) as here:
+                outcome, seconds = self._stage(here)
+                content = hash_clip(here)
+        except UnreadableMediaError as error:
+            outcome, seconds, content = Refusal(clip.source, "fetch", str(error)), {}, ""
         piece = encode_sample(outcome) if isinstance(outcome, Sample) else None
-        return make_entry(outcome, seconds, hash_clip(clip)), piece
+        return make_entry(outcome, seconds, content), piece
 
     def _stage(self, clip: SourceClip) -> tuple[Sample | Refusal, dict[str, float]]:
         if odd := find_odd(clip):
@@ -234,26 +236,6 @@ def _run_on_ray(
     clips: Sequence[SourceClip], stages: Stages, workers: Workers, block: int
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """Outcomes of the clips, but for those of blocks whose workers died."""
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise UsageError(
-            f"several workers need Ray: {how_to_install('cluster')}, or give --workers 1."
-        ) from None
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log files have the rest
-    # Progress and results are told by ourselves, and that workers died.
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    here = {} if workers.address else {"num_cpus": workers.count, "include_dashboard": False}
-    if workers.address:
-        _reach(workers.address)
-    try:
-        ray.init(workers.address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    except Exception as error:  # Ray raises plain ones where it does not start in time
-        first = str(error).splitlines()[0]
-        where = f"at {workers.address}" if workers.address else "here; --workers 1 goes without"
-        raise UsageError(f"no Ray {where} ({first}).") from None
 
     class Actor(Worker):
         """Takes nothing to be made, so that Ray can make it again."""
@@ -261,7 +243,11 @@ def _run_on_ray(
         def __init__(self) -> None:
             super().__init__(stages)
 
-    try:
+    with connect_ray(workers.address, workers.count):
+        import ray
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # a block whose worker dies again does not end the run
@@ -286,15 +272,3 @@ def _run_on_ray(
             if isinstance(row["entry"], ModelError):
                 raise row["entry"]
             yield row["entry"], row["piece"] or None
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Raises UsageError where nobody listens at HOST:PORT; Ray itself would go on asking."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        if colon:
-            socket.create_connection((host, int(port)), PATIENCE).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise UsageError(f"no Ray cluster at {address} ({error}).") from None

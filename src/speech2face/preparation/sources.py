@@ -19,18 +19,19 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from speech2face.data.pairs import read_pairs
 from speech2face.data.samples import Refusal, SampleSource
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.extras import how_to_install
 from speech2face.media import open_container
-from speech2face.model_folders import hash_file
+from speech2face.model_folders import hash_file, hash_open_file
+from speech2face.remote_files import address_of, is_address, is_file_anywhere, open_anywhere
 from speech2face.tables import drop_repeats, read_lines, read_table
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,28 @@ def hash_clip(clip: SourceClip) -> str:
     return " ".join(hashes + place) if all(hashes) else ""
 
 
+@contextmanager
+def fetch_clip(clip: SourceClip) -> Iterator[SourceClip]:
+    """The clip with its files on this machine; those at an address are fetched, and gone after.
+
+    Raises UnreadableMediaError where one cannot be had.
+    """
+    remote = {
+        name: path
+        for name in ("audio", "face")
+        if (path := getattr(clip, name)) and address_of(path)
+    }
+    if not remote:
+        yield clip
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copies = {name: Path(folder, f"{name}{path.suffix}") for name, path in remote.items()}
+        for name, path in remote.items():
+            with open_anywhere(path) as file, copies[name].open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+        yield replace(clip, **copies)
+
+
 def find_odd(clip: SourceClip) -> Path | None:
     """The file of a clip that is a pipe, a socket or a device: reading it might never end."""
     for path in (clip.video, clip.audio, clip.face):
@@ -81,6 +104,10 @@ def find_odd(clip: SourceClip) -> Path | None:
 
 def hash_source(path: Path) -> str:
     """The sha256 of a file; empty where it cannot be read."""
+    if address_of(path):
+        with suppress(UnreadableMediaError), open_anywhere(path) as file:
+            return hash_open_file(file)
+        return ""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
@@ -107,9 +134,11 @@ def read_sources(
     """
     if piece_seconds is not None and piece_seconds <= 0:
         raise UsageError(f"pieces of {piece_seconds:g} s cannot be cut; give a positive length.")
+    if (address := address_of(source)) and not address.endswith(".csv"):
+        raise UsageError(f"{address}: give a table (.csv) at an address, or a folder here.")
     if source.is_dir():
         clips = _read_folder(source, piece_seconds)
-    elif source.is_file():
+    elif is_file_anywhere(source):
         clips = _read_table(source, videos or source.parent)
     else:
         raise UsageError(f"{source}: not found; give a folder of videos or a CSV.")
@@ -235,7 +264,7 @@ def _read_table(table: Path, videos: Path) -> list[SourceClip]:
     if table.name == "pairs.csv":
         return [
             _make_clip(pair.clip, pair.person, pair.audio, pair.face, table.parent)
-            for pair in read_pairs(table.parent)
+            for pair in read_pairs(table.parent, anywhere=True)
         ]
     if {"clip", "person", "audio", "face"} & set(header):
         read_table(table, ("clip", "person", "audio", "face"))  # says which of them it lacks
@@ -246,7 +275,10 @@ def _read_manifest(table: Path) -> list[SourceClip]:
     columns = ("clip", "person", "audio", "face")
     clips = []
     for row in drop_repeats(read_table(table, columns), "clip", columns[1:]):
-        audio, face = (table.parent / row[name] for name in ("audio", "face"))
+        audio, face = (
+            Path(row[name]) if is_address(row[name]) else table.parent / row[name]
+            for name in ("audio", "face")
+        )
         clips.append(_make_clip(row["clip"], row["person"], audio, face, table.parent))
     return clips
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from speech2face.console import ProgressCallback
-from speech2face.data.shard_index import INDEX
+from speech2face.data.shard_index import is_set
 from speech2face.data.voice_encoder_data import identify_data, load_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
@@ -84,7 +84,7 @@ def find_stream(recipe: EndToEndRecipe, data: Sequence[Path]) -> Path | None:
 
     Raises UsageError where there is more beside it.
     """
-    sets = [folder for folder in data if (folder / INDEX).is_file()]
+    sets = [folder for folder in data if is_set(folder)]
     if sets and len(data) > 1:
         raise UsageError(
             f"recipe {recipe.name} streams a set of prepare, which cannot be mixed with other "
