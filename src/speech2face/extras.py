@@ -21,6 +21,7 @@ PURPOSES = {
     "serve": "serve",
     "audit": "more methods of anonymise",
     "c2pa": "reconstruct --sign, verified content credentials in check",
+    "hub": "models from the Hugging Face Hub",
 }
 # Modules that are not named like the package which brings them. Another package may bring them as
 # well: OpenCV with windows, dlib built from source.

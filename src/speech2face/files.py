@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -68,6 +69,12 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Write text in UTF-8. Raises what `atomic_path` raises."""
     with write_atomically(path) as file:
         file.write(text.encode())
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_partials(folder: Path) -> None:
