@@ -583,6 +583,7 @@ COMMANDS = [
     *("export", "quantise", "calibrate", "train", "train face-decoder", "train voice-encoder"),
     "evaluate",
     *("evaluate pairs", "evaluate card", "evaluate trials", "evaluate copies"),
+    "evaluate zoo",
 ]
 
 

@@ -17,6 +17,7 @@ from speech2face.cli import (
     recordings,
     serve,
     train,
+    zoo,
 )
 from speech2face.cli.help_pages import Command, CommandGroup, ListingGroup
 
@@ -95,4 +96,5 @@ measuring.command("pairs", cls=Command)(evaluate.evaluate_pairs)
 measuring.command("card", cls=Command)(evaluate.evaluate_card)
 measuring.command("trials", cls=Command)(evaluate.evaluate_trials)
 measuring.command("copies", cls=Command)(evaluate.evaluate_copies)
+measuring.command("zoo", cls=Command)(zoo.evaluate_zoo)
 app.add_typer(measuring, name="evaluate", rich_help_panel=ON_DATA)

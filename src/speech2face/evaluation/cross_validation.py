@@ -68,16 +68,18 @@ def draw_by_folds(
     seed: int,
     show: ProgressCallback,
     speaker: Path | None = None,
+    cache: Path | None = None,
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
-    People whom several sets share are one person each (see merge_pairs.py).
+    `cache` keeps what was heard and measured; by default it lies in `folder`. People whom several
+    sets share are one person each (see merge_pairs.py).
 
     `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
     """
     run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
     claim_run(folder, "evaluate pairs", run, ["fold0"])
-    cache = folder / "cache"
+    cache = cache or folder / "cache"
     pairs = join_people(pairs, cache, show)
     voices = load_pair_voices(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
     clips = prepare_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)

@@ -1,0 +1,230 @@
+"""The leaderboard: evaluate zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from speech2face.cli.options import FaceSpace, Force
+from speech2face.console import ProgressBars, print_message
+from speech2face.errors import UsageError
+from speech2face.extras import need_extras
+
+if TYPE_CHECKING:
+    from speech2face.evaluation.zoo import SharedClips
+    from speech2face.evaluation.zoo_systems import System
+
+PAGE = "leaderboard.html"
+DEFAULT = "default"  # the system that others are compared with
+
+
+def evaluate_zoo(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PAIRS",
+            help="Folders with pairs.csv, the table of voices and faces (see docs/data.md).",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder of the systems' files and the page. What is measured there is kept.",
+        ),
+    ] = Path("runs/zoo"),
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system",
+            metavar="NAME",
+            show_default="all of these, but without --pictures or --embeddings only",
+            help="System to measure: chance, average-by-sex, linear-map, published, or a recipe "
+            "of voice encoders, such as default, which is trained by folds.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pictures",
+            metavar="NAME=FOLDER",
+            help="Folder of another system's pictures, CLIP.png or CLIP.jpg, and its name.",
+        ),
+    ] = None,
+    embeddings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embeddings",
+            metavar="NAME=FILE",
+            help="Table of another system's face embeddings by clip, and its name: .csv, .npz or "
+            ".parquet (see docs/leaderboard.md).",
+        ),
+    ] = None,
+    face_encoder: FaceSpace = "dlib",
+    decoder_recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Recipe by which face decoders of recipes are trained."),
+    ] = "default",
+    folds: Annotated[
+        int,
+        typer.Option(metavar="N", min=2, help="Number of folds that the people are divided into."),
+    ] = 5,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed of the folds and the bootstrap.")
+    ] = 0,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Measure nothing: draw the page of the files that are there."),
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Measure systems alike, on the same folds of people, and draw a leaderboard.
+
+    Each system's figures are written into NAME.json in --out, and leaderboard.html is made of all
+    files there.
+    """
+    from speech2face.evaluation.leaderboard import check_same_data, read_results
+
+    if page == bool(folders):
+        raise UsageError("give folders of pairs to measure on, or --page; one of them.")
+    if page:
+        if not (results := read_results(out)):
+            raise UsageError(f"{out}: holds no file of a system; measure one first.")
+        check_same_data(results)
+        print(_draw(out))
+        return
+    need_extras("train")
+    from speech2face.data.merge_pairs import read_sets
+    from speech2face.evaluation.zoo import (
+        check_name,
+        describe_system,
+        is_measured,
+        measure_system,
+        share_clips,
+        write_result,
+    )
+
+    given = {check_name(name): Path(value) for name, value in _split(pictures, "--pictures")}
+    tables = {check_name(name): Path(value) for name, value in _split(embeddings, "--embeddings")}
+    chosen = _choose(system, bool(given or tables))
+    if twice := next((name for name in given if name in tables), None):
+        raise UsageError(f"{twice} is given twice; each system needs a name of its own.")
+    pairs, there = read_sets(folders or []), read_results(out)
+    with ProgressBars() as show:
+        clips = share_clips(pairs, out / "cache", folds, seed, show)
+        for name in (*chosen, *given, *tables):
+            if name in given:
+                made = _find_pictures(name, given[name], clips)
+            elif name in tables:
+                made = _read_table(name, tables[name], face_encoder, clips)
+            else:
+                made = _make(name, decoder_recipe, pairs, out, folds, clips, system is None)
+            if made is None:
+                continue
+            path, how = out / f"{name}.json", describe_system(made, clips)
+            if is_measured(path, how, there):
+                continue
+            if path.exists() and not force:
+                raise UsageError(
+                    f"{path}: exists, and is of other data, another recipe or another version; "
+                    "give another name, or --force."
+                )
+            result = measure_system(made, clips)
+            check_same_data({k: v for k, v in there.items() if k != name} | {name: result})
+            write_result(result, path)
+            there[name] = result
+    print(_draw(out))
+
+
+def _choose(system: list[str] | None, others: bool) -> list[str]:
+    """The systems that are made here, known ones. Raises UsageError where one is none."""
+    from speech2face.evaluation.zoo_systems import BASELINES
+    from speech2face.name_suggestions import suggest
+    from speech2face.training.recipes import VOICE_ENCODERS
+
+    known = (*BASELINES, *VOICE_ENCODERS)
+    for name in system or ():
+        if name not in known:
+            raise UsageError(
+                f"no system {name}: give one of {', '.join(known)}.{suggest(name, known)}"
+            )
+    if system:
+        return list(dict.fromkeys(system))
+    return [] if others else [*BASELINES, DEFAULT]
+
+
+def _split(options: list[str] | None, option: str) -> list[tuple[str, str]]:
+    """NAME=PATH → both. Raises UsageError where it is something else."""
+    pairs = []
+    for text in options or ():
+        name, sign, path = text.partition("=")
+        if not (name and sign and path):
+            raise UsageError(f"{option} {text}: give the system's name, too, as NAME={text}.")
+        pairs.append((name, path))
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise UsageError(f"{option}: each system needs a name of its own.")
+    return pairs
+
+
+def _make(
+    name: str,
+    decoder_recipe: str,
+    pairs: list,
+    out: Path,
+    folds: int,
+    clips: SharedClips,
+    by_default: bool,
+) -> System | None:
+    """A baseline or a recipe; None, with a word, where one that nobody asked for cannot be."""
+    from speech2face.evaluation.zoo_systems import BASELINES, make_baseline, train_by_folds
+
+    if name not in BASELINES:
+        folder = out / f"folds-{name}"
+        return train_by_folds(name, decoder_recipe, pairs, folder, folds, clips.learners)
+    try:
+        return make_baseline(name, clips.learners, clips.pairs)
+    except UsageError as error:
+        if not by_default:
+            raise
+        print_message(f"{name} is left out: {error}", "yellow")
+        return None
+
+
+def _find_pictures(name: str, folder: Path, clips: SharedClips) -> System:
+    from speech2face.evaluation.zoo_systems import find_pictures_of
+
+    return find_pictures_of(name, folder, clips.pairs)
+
+
+def _read_table(name: str, path: Path, face_encoder: str, clips: SharedClips) -> System:
+    from speech2face.evaluation.embedding_tables import read_embeddings
+    from speech2face.evaluation.zoo_systems import make_table_system
+    from speech2face.face_encoders import load_face_encoder
+
+    size = load_face_encoder(face_encoder).size
+    rows = read_embeddings(path, clips.pairs, size)
+    return make_table_system(name, rows, face_encoder, clips.pairs)
+
+
+def _draw(out: Path) -> Path:
+    """Draw the page of the files in a folder; gives its path."""
+    from speech2face.evaluation.leaderboard import compare_systems, list_systems, read_results
+    from speech2face.files import write_text_atomically
+    from speech2face.reports.leaderboard_page import JUDGES, draw_leaderboard
+
+    results = read_results(out)
+    by_judge = {judge: list_systems([*results.values()], judge) for judge in JUDGES}
+    differences = {}
+    if reference := results.get(DEFAULT):
+        differences = {
+            name: compare_systems(one, reference)
+            for name, one in results.items()
+            if name != DEFAULT
+        }
+    page = draw_leaderboard(by_judge, differences, DEFAULT if reference else None)
+    write_text_atomically(out / PAGE, page)
+    return out / PAGE
