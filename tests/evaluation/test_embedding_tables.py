@@ -107,5 +107,5 @@ def test_other_files_are_told(tmp_path: Path) -> None:
         if name.endswith("parquet"):
             pytest.importorskip("pyarrow")
         (tmp_path / name).write_bytes(b"something else")
-        with pytest.raises(UsageError, match="not an? (NPZ file|Parquet table)"):
+        with pytest.raises(UsageError, match=r"not an? (NPZ file|Parquet table)"):
             read_embeddings(tmp_path / name, PAIRS, 2)
