@@ -25,7 +25,7 @@ from speech2face.reports.render import render_page
 JUDGES = {  # what each table is headed with, and says below
     "sface": (
         "Pictures, compared by SFace",
-        "A face recogniser in which no system here was trained.",
+        "A face recogniser in which none of the systems made here was trained.",
     ),
     "dlib": (
         "Pictures, compared by dlib",
