@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speech2face.cli.options import FaceSpace, Force
+from speech2face.cli.options import FaceSpace, Force, Speaker
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
@@ -69,6 +69,7 @@ def evaluate_zoo(
         str,
         typer.Option(metavar="NAME", help="Recipe by which face decoders of recipes are trained."),
     ] = "default",
+    speaker: Speaker = None,
     folds: Annotated[
         int,
         typer.Option(metavar="N", min=2, help="Number of folds that the people are divided into."),
@@ -115,7 +116,7 @@ def evaluate_zoo(
         raise UsageError(f"{twice} is given twice; each system needs a name of its own.")
     pairs, there = read_sets(folders or []), read_results(out)
     with ProgressBars() as show:
-        clips = share_clips(pairs, out / "cache", folds, seed, show)
+        clips = share_clips(pairs, out / "cache", folds, seed, show, speaker)
         for name in (*chosen, *given, *tables):
             if name in given:
                 made = _find_pictures(name, given[name], clips)

@@ -59,12 +59,17 @@ class SharedClips:
 
 
 def share_clips(
-    pairs: Sequence[Pair], cache: Path, folds: int, seed: int, show: ProgressCallback
+    pairs: Sequence[Pair],
+    cache: Path,
+    folds: int,
+    seed: int,
+    show: ProgressCallback,
+    speaker: Path | None = None,
 ) -> SharedClips:
     """Find speech and faces, deal the people into folds, and judge the true faces.
 
-    `cache` keeps what was measured. Raises UsageError where a person, or nearly the same face,
-    would stand in two folds.
+    `cache` keeps what was measured; `speaker` is as for `load_speaker`. Raises UsageError where a
+    person, or nearly the same face, would stand in two folds.
     """
     run = describe({"folds": folds, "seed": seed}, {"pairs": identify_pairs(pairs, KINDS)})
     pairs = join_people(pairs, cache, show)
@@ -78,7 +83,7 @@ def share_clips(
     clips = EvaluationSet(kept, people, fold, {}, {}, left_out)
     resampling = Resampling(seed)
     rated = RatedSet(clips, None, [*RECOGNISERS], truth, {}, {}, {}, {}, None, resampling)
-    return SharedClips(rated, Learners(voices, fold, rated.sex, cache, show, seed), run)
+    return SharedClips(rated, Learners(voices, fold, rated.sex, cache, show, seed, speaker), run)
 
 
 def measure_system(system: System, shared: SharedClips) -> SystemResult:

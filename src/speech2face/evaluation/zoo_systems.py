@@ -46,7 +46,6 @@ DESCRIPTIONS = {
 }
 SPACE = "dlib"  # whose embeddings the baselines predict
 RIDGE = 14.0  # of the linear map, as in benchmarks/voice_encoders.py
-PARTS = (slice(0, 192), slice(192, None))  # of a speaker embedding: CAM++'s, GE2E's
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,17 @@ class Learners:
     cache: Path
     show: ProgressCallback
     seed: int
+    speaker: Path | None = None  # the speaker networks, see `load_speaker`
 
     def hear(self) -> np.ndarray:
-        """Frozen speaker embeddings (N, 448), each network's of length 1."""
-        speaker = load_speaker(voice_encoder()).speaker
+        """Frozen speaker embeddings (N, 448): CAM++'s of length 1, then GE2E's of length 1."""
+        recipe = voice_encoder()
+        speaker = load_speaker(recipe, self.speaker).speaker
         heard = extract_features(speaker, self.voices, (), 0, self.cache, self.show).features
-        heard = heard.astype(np.float64)
-        for part in PARTS:
-            heard[:, part] /= np.linalg.norm(heard[:, part], axis=1, keepdims=True)
-        return heard
+        parts = np.split(
+            heard.astype(np.float64), [recipe.network.speaker.campplus.embedding_size], 1
+        )
+        return np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts])
 
 
 def guess(learners: Learners) -> np.ndarray:
@@ -125,7 +126,7 @@ def make_baseline(name: str, learners: Learners, pairs: Sequence[Pair]) -> Syste
     if name == PUBLISHED:
         return find_published(name, words, pairs)
     made = {CHANCE: guess, BY_SEX: average_by_sex, LINEAR: map_linearly}[name](learners)
-    data = {} if name == CHANCE else {"speaker networks": identify_start()}
+    data = {} if name == CHANCE else {"speaker networks": identify_start(learners.speaker)}
     recipe = {"ridge": RIDGE} if name == LINEAR else {}
     return System(name, words, recipe, data, embeddings=made, face_encoder=SPACE)
 
@@ -189,6 +190,7 @@ def train_by_folds(
         folds,
         learners.seed,
         learners.show,
+        learners.speaker,
         cache=learners.cache,
     )
     if [pair.clip for pair in drawn.pairs] != learners.voices.clips:
@@ -197,7 +199,7 @@ def train_by_folds(
         name,
         f"recipe {recipe.name}, pictures by {decoder.name}",
         {"voice encoder": asdict(recipe), "face decoder": asdict(decoder)},
-        {"speaker networks": identify_start()},
+        {"speaker networks": identify_start(learners.speaker)},
         drawn.pictures[MEASURED],
         face_encoder=recipe.face_encoder,
         scores=score_folds(drawn),
