@@ -21,7 +21,7 @@ from helpers.file_server import FileServer, Served, serve_files
 from speech2face import downloads, model_cache
 from speech2face.errors import ModelError, UsageError
 from speech2face.model_cache import find_cache, find_kept, list_kept
-from speech2face.model_folders import FILES, Card, find_model, hash_file, save_card
+from speech2face.model_folders import FILES, Card, find_model, hash_file, name_models, save_card
 
 COMMIT = "0123456789" * 4
 
@@ -396,6 +396,16 @@ def test_models_are_added_listed_and_removed_by_name(
     succeed("models", "remove", "tiny")
     assert list_cache(cache) == []
     assert "small" not in succeed("models").stdout
+
+
+def test_pictures_of_a_fetched_model_are_known_by_its_name(
+    server: FileServer, folder: Path
+) -> None:
+    model = find_model(publish(server, pack(folder)))
+    number = model.card.number
+    assert "small 1.2.3" in name_models(number)
+    (model.folder / "card.json").write_text("{}")
+    assert "small 1.2.3" not in name_models(number)
 
 
 def test_names_that_are_taken_or_none_are_refused(server: FileServer, folder: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,14 @@ def model_names() -> list[str]:
 
 
 def name_models(number: int) -> tuple[str, ...]:
-    """The models that come with the package whose pictures' watermark holds this number."""
+    """The models that are there whose pictures' watermark holds this number: those of the package,
+    and those that were fetched, by the names on their cards."""
     cards = [_read_card(ASSETS / name) for name in model_names()]
-    return tuple(f"{card.name} {card.version}" for card in cards if card.number == number)
+    for kept in list_kept():
+        with suppress(OSError, ValueError, TypeError):  # a damaged one draws nothing
+            cards.append(_read_card(kept.folder))
+    named = (f"{card.name} {card.version}" for card in cards if card.number == number)
+    return tuple(dict.fromkeys(named))
 
 
 def find_model(

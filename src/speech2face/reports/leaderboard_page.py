@@ -45,8 +45,8 @@ COLUMNS = (
     "two-way",
     "two-way, one sex",
     "bits",
-    "within 1 %",
-    "within 10 %",
+    "within 1\u00a0%",
+    "within 10\u00a0%",
 )
 WINS = Axis("two-way", 0.4, 1, (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1))
 STRATA = ("everybody", "same_sex")
