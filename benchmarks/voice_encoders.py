@@ -32,11 +32,12 @@ from speech2face.array_cache import write_arrays
 from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.data.merge_pairs import join_people, name_sets, read_sets
 from speech2face.data.pairs import Pair
-from speech2face.data.splits import split_people, split_shares
+from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
 from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.files import write_text_atomically
+from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
 from speech2face.model_folders import hash_file
@@ -44,12 +45,8 @@ from speech2face.networks.losses import contrastive_loss, gaussian_nll, regressi
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.clip_features import ClipFeatures
-from speech2face.training.encoder_factory import load_encoder
-from speech2face.training.end_to_end_voice_encoder import (
-    EndToEndRecipe,
-    LossWeights,
-    train_end_to_end,
-)
+from speech2face.training.end_to_end_task import EndToEndRecipe, LossWeights
+from speech2face.training.end_to_end_voice_encoder import train_network
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.loop import RunOptions, fit, report_progress
@@ -138,18 +135,11 @@ def _compare(
     faces: np.ndarray,
     errors: np.ndarray,
     everybody: np.ndarray,
-    correlated: bool = True,
 ) -> np.ndarray:
     """Log-likelihood ratios (n, n) of faces (n, D) where all Gaussians have the covariance of
-    held-out errors (m, D), and the prior is that of everybody (M, D).
-
-    Few errors do not tell how directions of faces go together: then not `correlated`.
-    """
+    held-out errors (m, D), and the prior is that of everybody (M, D)."""
     size, average, prior = faces.shape[1], everybody.mean(0), np.cov(everybody.T)
     residual = np.cov(errors.T)
-    if not correlated:
-        _, axes = np.linalg.eigh(prior)
-        residual = (axes * (axes.T @ residual @ axes).diagonal()) @ axes.T
     head = HeadSolution(
         np.zeros((size, 1)), average, average, residual, prior - residual, 0.0, np.eye(size)
     )
@@ -237,36 +227,25 @@ def learn(recipe: EndToEndRecipe) -> Row:
         convolves = isinstance(recipe.network, PaperVoiceEncoderConfig)
         # In bfloat16 channels last is twice as fast, on CPUs too; a checkpoint takes gigabytes.
         options = RunOptions(checkpoint_seconds=600, channels_last=convolves)
-        path = train_end_to_end(
+        trained = train_network(
             recipe, source, fold.folder, fold.show, decoder=layer, options=options
         )
-        network, _ = load_encoder(path)
+        assert trained  # in one process
+        ear = trained.network.ear
         if convolves:
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
+            ear.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         half = torch.autocast("cpu", torch.bfloat16, enabled=recipe.loop.bfloat16)
-
-        def predict(rows: np.ndarray) -> np.ndarray:
-            heard = np.empty((len(rows), voices.faces.shape[1]))
-            with torch.inference_mode(), half:
-                for place, clip in enumerate(rows):
-                    heard[place] = network(torch.from_numpy(voices.speech[clip])[None])[0].float()
-                    fold.show("listening", place + 1, len(rows), "")
-            return heard
-
-        # A point is not shrunk as a mean is: what that takes is learned where errors are measured.
-        held_out, average = train[sides == 1], voices.faces[train].mean(0)
-        guessed, true = (
-            predict(held_out) - average,
-            voices.faces[held_out] - average,
-        )
-        gain = (guessed * true).sum() / (guessed**2).sum()
-        points, faces = (
-            predict(np.flatnonzero(fold.test)),
-            voices.faces[fold.test],
-        )
-        means, errors = average + gain * (points - average), true - gain * guessed
-        return points, _compare(means, faces, errors, voices.faces[train], correlated=False)
+        heard, seconds = [], []
+        with torch.inference_mode(), half:
+            for clip in np.flatnonzero(fold.test):
+                speech = voices.speech[clip]
+                heard.append(ear(torch.from_numpy(speech)[None])[0].float().numpy())
+                seconds.append(len(speech) / SAMPLE_RATE)
+                fold.show("listening", len(heard), int(fold.test.sum()), "")
+        head, lengths = trained.head, np.array(seconds)
+        means = head.predict(np.array(heard), lengths)
+        faces = voices.faces[fold.test]
+        return head.show(means), log_likelihood_ratios(head, means, lengths, faces)
 
     return row
 

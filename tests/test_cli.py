@@ -581,6 +581,7 @@ COMMANDS = [
     *("reconstruct", "embed", "anonymise", "audit", "check", "models", "doctor", "serve"),
     *("page", "prepare", "models add", "models remove"),
     *("export", "quantise", "calibrate", "train", "train face-decoder", "train voice-encoder"),
+    "train recipe",
     "evaluate",
     *("evaluate pairs", "evaluate card", "evaluate trials", "evaluate copies"),
     "evaluate zoo",

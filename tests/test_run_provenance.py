@@ -20,7 +20,8 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.evaluation.cross_validation import describe_folds, draw_by_folds
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.run_provenance import FILE, claim_run, describe, hash_key
-from speech2face.training.encoder_command import Options, claim_encoder_run, train
+from speech2face.training.encoder_command import claim_encoder_run, train
+from speech2face.training.encoder_options import Options
 from speech2face.training.face_decoder import claim_decoder_run
 from speech2face.training.recipes import (
     end_to_end_debug,

@@ -342,8 +342,17 @@ def test_a_mean_over_frames_comes_back_and_can_be_the_target(tmp_path):
     np.testing.assert_array_equal(again.mean, video.mean)
     assert found[single.source.clip].mean is None
     for files in read_side(index.folder):
-        steady, plain = decode_target(files, steady=True), decode_target(files)
+        steady, plain = decode_target(files, "mean"), decode_target(files)
         assert ("mean.npy" in files) == (not np.array_equal(steady, plain))
+    np.testing.assert_array_equal(again.target("mean"), video.mean)
+    np.testing.assert_array_equal(again.target("best"), video.embedding)
+    best, mean = (
+        read_voices(index.folder, "dlib", lambda *_: None, frames=frames)
+        for frames in ("best", "mean")
+    )
+    assert best.clips == mean.clips
+    moved = [not np.array_equal(*faces) for faces in zip(best.faces, mean.faces, strict=True)]
+    assert moved == [clip == video.source.clip for clip in best.clips]
 
 
 def test_both_recognisers_join_people_and_what_is_doubtful_is_listed(tmp_path, monkeypatch):

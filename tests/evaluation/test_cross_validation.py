@@ -13,6 +13,7 @@ from speech2face.errors import UsageError
 from speech2face.evaluation import cross_validation
 from speech2face.evaluation.cross_validation import draw_by_folds
 from speech2face.training import face_decoder, voice_encoder
+from speech2face.training.encoder_options import Options
 from speech2face.training.recipes import face_decoder_debug
 
 SHAPE = np.random.default_rng(0).uniform(0.25, 0.75, (66, 2))
@@ -90,7 +91,8 @@ class Spies:
 
     def draw(self, folder, folds=2, seed=0):
         recipes = tiny_debug_recipe(), face_decoder_debug()
-        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show, self.speaker)
+        options = Options(speaker=self.speaker)
+        return draw_by_folds(*recipes, self.pairs, folder, folds, seed, self.show, options)
 
 
 @pytest.fixture

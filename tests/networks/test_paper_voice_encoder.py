@@ -8,7 +8,8 @@ from torch import nn
 
 from helpers.numeric_voice import make_voice
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoder, PaperVoiceEncoderConfig
-from speech2face.training.onnx_export import export_onnx
+from speech2face.networks.voice_encoder import PointVoiceEncoder
+from speech2face.training.package_model import export_encoder
 
 TINY = PaperVoiceEncoderConfig(
     channels=(4, 4, 4, 4, 4, 4, 8, 8, 8), hidden=12, embedding_size=16, least_seconds=3.0
@@ -63,19 +64,23 @@ def test_short_clips_are_repeated(tiny):
     torch.testing.assert_close(tiny(clip), tiny(repeated))
 
 
-def test_onnx_computes_the_same(tiny, tmp_path):
-    path = tmp_path / "paper.onnx"
-    dynamic = {0: "batch", 1: "samples"}
+def test_onnx_computes_the_same_with_a_gaussian_around_it(tiny, tmp_path):
+    torch.manual_seed(0)
+    path, size = tmp_path / "paper.onnx", TINY.embedding_size
+    encoder = PointVoiceEncoder(tiny, size).eval().requires_grad_(False)
+    factor = torch.randn(size, 2 * size)
+    encoder.head.residual_covariance.copy_(factor @ factor.T / size)
+    encoder.head.explained_covariance.copy_(factor[:, :8] @ factor[:, :8].T / size)
+    encoder.head.average.copy_(torch.randn(size))
+    encoder.head.half_gain_seconds.fill_(0.7)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # of torch, to itself
         warnings.filterwarnings("ignore", category=FutureWarning)
-        export_onnx(
-            tiny, path, (torch.zeros(2, 60_000),), ["waveform"], ["embedding"], (dynamic,), {}
-        )
+        export_encoder(encoder, path, {"network": "paper_voice_encoder"})
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for seconds in (0.5, 3.001, 4.3):
         for batch in (1, 3):
             clips = np.stack([make_voice(seconds)] * batch) * np.ones((batch, 1), np.float32)
-            (embedding,) = session.run(["embedding"], {"waveform": clips})
-            expected = tiny(torch.from_numpy(clips)).numpy()
-            np.testing.assert_allclose(embedding, expected, atol=1e-4)
+            told = session.run(None, {"waveform": clips})
+            for one, expected in zip(told, encoder(torch.from_numpy(clips)), strict=True):
+                np.testing.assert_allclose(one, expected, atol=1e-4)

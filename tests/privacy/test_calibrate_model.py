@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
+from safetensors.torch import save_file
 
 from helpers.command import run
 from helpers.sounds import EXAMPLES
@@ -21,7 +23,7 @@ from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from speech2face.data.pairs import read_pairs
 from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.voice_encoder_data import Voices, identify_data
-from speech2face.errors import ModelError, UsageError
+from speech2face.errors import UsageError
 from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.intervals import Estimate
 from speech2face.model_folders import FILES, Model, find_model, save_card
@@ -42,8 +44,11 @@ from speech2face.privacy.leakage_estimate import (
     read_calibration,
     write_calibration,
 )
+from speech2face.training.encoder_options import Options
 from speech2face.training.recipes import (
+    attentive,
     contrastive,
+    paper_pairs,
     voice_encoder,
     voice_encoder_debug,
     voice_encoder_frozen,
@@ -107,7 +112,9 @@ def test_a_model_of_ones_own_is_calibrated_by_one_command(tmp_path: Path):
     assert "disclosure.json exists; --force" in again.stderr
 
 
-@pytest.mark.parametrize("recipe", [voice_encoder(), voice_encoder_frozen()])
+@pytest.mark.parametrize(
+    "recipe", [voice_encoder(), voice_encoder_frozen(), contrastive(), paper_pairs(), attentive()]
+)
 def test_a_recipe_is_read_from_the_card(recipe: Any, tmp_path: Path):
     assert read_recipe(make_model(tmp_path / "mine", recipe)) == recipe
 
@@ -118,10 +125,16 @@ def test_the_released_recipe_is_read_whatever_its_version_wrote():
     )
 
 
-def test_a_model_trained_end_to_end_is_refused(tmp_path: Path):
-    model = make_model(tmp_path / "mine", contrastive())
-    with pytest.raises(ModelError, match="recipe contrastive is trained end to end"):
+def test_layers_of_the_paper_s_loss_are_given_again(tmp_path: Path):
+    model = make_model(tmp_path / "mine", paper_pairs())
+    with pytest.raises(UsageError, match="paper-pairs needs a layer for the paper's loss"):
         calibrate(model, [tmp_path], None, tmp_path / "run", show)
+    layer = tmp_path / "layer.safetensors"
+    save_file({"weight": torch.ones(5, 128), "bias": torch.zeros(5)}, layer)
+    options = Options(decoder_layer=layer)
+    with pytest.raises(UsageError, match=r"mine was trained with other layers .*--decoder-layer"):
+        calibrate(model, [tmp_path], None, tmp_path / "run", show, options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_pairs_than_those_of_the_training_are_refused(tmp_path: Path):
@@ -200,7 +213,7 @@ def test_no_encoder_learns_from_those_whom_it_is_to_hear(tmp_path: Path):
     def train(faces: np.ndarray) -> HeldOut:
         looks = IdentityEmbeddings.gather({"dlib": faces}, len(faces))
         voices = Voices(names, names, speech, faces, "x", seen=looks)
-        return HeldOut.train(recipe, voices, tmp_path, show, speaker)
+        return HeldOut.train(recipe, voices, tmp_path, show, Options(speaker=speaker))
 
     first = train(faces)
     changed = np.where((first.fold == 0)[:, None], -faces, faces)

@@ -16,8 +16,8 @@ from helpers.synthetic_pairs import make_pairs
 from helpers.train_commands import read_log, succeed
 from speech2face.errors import UsageError
 from speech2face.networks.paper_loss import PaperLossConfig
-from speech2face.training.encoder_command import Options, check_options
 from speech2face.training.encoder_factory import load_encoder
+from speech2face.training.encoder_options import Options, check_options
 from speech2face.training.recipes import END_TO_END, VOICE_ENCODERS, find_recipe
 
 WEIGHTS = "voice_encoder.safetensors"
@@ -58,7 +58,7 @@ def test_pairs_train_by_the_paper_s_loss(pairs, tmp_path):
     assert [row["step"] for row in rows] == list(range(10))
     assert rows[0].keys() >= {"decoder", "direction", "distance", "contrastive"}
     encoder, facts = load_encoder(out / WEIGHTS)
-    assert encoder(torch.zeros(1, 8_000)).shape == (1, 128)
+    assert encoder(torch.zeros(1, 8_000))[0].shape == (1, 128)
     assert facts["paper"]["decoder"] == 1
     assert facts["paper"]["direction"] != PaperLossConfig().direction  # it was balanced
     done = run(*TRAIN, *again)  # without its layer this would be another curve
@@ -175,7 +175,7 @@ LAYER = Path("layer.safetensors")
         ("attentive", Options(balance=True), "--balance"),
         ("paper", Options(decoder_layer=LAYER, balance=True, channels_last=True), None),
         ("paper-pairs", Options(recogniser_layer=LAYER), None),
-        ("paper-pairs", Options(LAYER, recogniser_layer=LAYER), "--speaker"),
+        ("paper-pairs", Options(speaker=LAYER, recogniser_layer=LAYER), "--speaker"),
         ("end-to-end-debug", Options(), None),
     ],
 )

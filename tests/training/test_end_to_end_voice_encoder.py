@@ -22,14 +22,11 @@ from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.batches import HeldBatches
 from speech2face.training.checkpoint import hash_weights, load_weights, save_weights
-from speech2face.training.encoder_command import Options, find_stream, train
+from speech2face.training.encoder_command import find_stream, train
 from speech2face.training.encoder_factory import fit_size, load_encoder, make_network
-from speech2face.training.end_to_end_voice_encoder import (
-    EndToEndTask,
-    LossWeights,
-    _split_people,
-    train_end_to_end,
-)
+from speech2face.training.encoder_options import Options
+from speech2face.training.end_to_end_task import EndToEndTask, LossWeights
+from speech2face.training.end_to_end_voice_encoder import split_people, train_end_to_end
 from speech2face.training.loop import LoopConfig
 from speech2face.training.recipes import end_to_end_debug, voice_encoder_debug
 from speech2face.training.shard_dataset import Augmentation, Reading
@@ -183,14 +180,14 @@ def test_validation_asks_no_other_process(monkeypatch):
 def test_nobody_stands_on_both_sides():
     clips = make_voices(people=12)
     recipe = replace(RECIPE, held_out=0.25)
-    train, held_out, average, origin = _split_people(recipe, clips, quiet)
-    assert not set(train.people) & set(held_out.people)
-    assert len(set(held_out.people)) == 3
-    assert len(train) + len(held_out) == 24
-    assert origin == {"data": clips.data}
-    np.testing.assert_allclose(average, train.faces.mean(0), rtol=1e-5)
-    other = _split_people(replace(recipe, seed=2), clips, quiet)
-    assert set(other[1].people) != set(held_out.people)
+    data = split_people(recipe, clips, quiet)
+    assert not set(data.train.people) & set(data.held_out.people)
+    assert len(set(data.held_out.people)) == 3
+    assert len(data.train) + len(data.held_out) == 24
+    assert data.origin == {"data": clips.data}
+    np.testing.assert_allclose(data.average, data.faces.mean(0), rtol=1e-5)
+    other = split_people(replace(recipe, seed=2), clips, quiet)
+    assert set(other.held_out.people) != set(data.held_out.people)
 
 
 def test_a_stopped_run_follows_the_same_curve(tmp_path):
@@ -241,12 +238,12 @@ def test_shards_are_streamed_and_their_side_val_is_held_out(tmp_path):
     assert [row["step"] for row in rows] == [0, 1, 2, 3]  # 18 samples are 3 batches an epoch
     encoder, facts = load_encoder(path)
     assert facts["network"] == "paper_voice_encoder"
-    assert encoder(torch.zeros(2, 30_000)).shape == (2, 128)  # as many numbers as the faces have
-    train, held_out, average, origin = _split_people(recipe, folder, quiet)
-    assert train == folder
-    assert set(held_out.people) == set(index.people["val"])
-    assert average.shape == (128,)
-    assert origin["data"] == facts["data"] != held_out.data  # which is of one side
+    assert encoder(torch.zeros(2, 30_000))[0].shape == (2, 128)  # as many numbers as faces have
+    data = split_people(recipe, folder, quiet)
+    assert data.train == folder
+    assert set(data.held_out.people) == set(index.people["val"])
+    assert data.average.shape == (128,)
+    assert data.origin["data"] == facts["data"] != data.held_out.data  # which is of one side
 
 
 def test_a_set_has_to_have_people_held_out_and_the_recipe_s_recogniser(tmp_path):
@@ -268,14 +265,17 @@ def test_weights_come_back_as_the_network_they_are_of(network, tmp_path):
     path = train_end_to_end(recipe, make_voices(), tmp_path, quiet)
     encoder, facts = load_encoder(path)
     assert facts["paper"] == asdict(PaperLossConfig())
+    assert facts["held_out"] == {"people": 2, "clips": 4}
     assert not encoder.training
     last, _ = load_weights(tmp_path / LOG.with_name("checkpoint.safetensors"))
     before = make_network(network).state_dict()
-    for name, weight in encoder.named_parameters():
+    for name, weight in encoder.ear.named_parameters():
         assert torch.equal(weight, last[f"average/{name}"]), name
         assert not torch.equal(weight, before[name]), name
     speech = torch.randn(2, 24_000, generator=torch.Generator().manual_seed(0))
-    assert encoder(speech).shape == (2, SIZE)
+    mean, covariance, *_ = encoder(speech)
+    assert mean.shape == (2, SIZE)
+    np.linalg.cholesky(covariance.detach().double().numpy())
 
 
 def test_the_released_network_learns_by_its_likelihood(tmp_path):
@@ -314,15 +314,18 @@ def test_a_network_may_begin_as_the_closed_form_leaves_it(tmp_path):
     encoder, facts = load_encoder(path)
     network = load_speaker(start)
     assert facts["start"] == hash_weights(network.speaker)
-    train, *_ = _split_people(recipe, voices, quiet)
+    train = split_people(recipe, voices, quiet).train
     clips = prepare_clips(start, network, train, tmp_path / "cache", quiet)
     solved = solve(start, clips, np.ones(len(train), bool))
+    left, _ = load_weights(tmp_path / LOG.with_name("checkpoint.safetensors"))
     for name, value in (
-        ("residual_covariance", solved.residual_covariance),
-        ("average", solved.average),
+        ("buffer/head.residual_covariance", solved.residual_covariance),
+        ("buffer/head.average", solved.average),
+        ("average/head.linear.weight", solved.weight),
     ):
-        np.testing.assert_allclose(getattr(encoder.head, name), value, atol=1e-6)
-    np.testing.assert_allclose(encoder.head.linear.weight.detach(), solved.weight, atol=1e-6)
+        np.testing.assert_allclose(left[name], value, atol=1e-6)
+    # What is released says how sure it is of the people held out, whom that head has not met.
+    assert not np.allclose(encoder.head.residual_covariance, solved.residual_covariance)
 
 
 def test_other_weights_are_refused(tmp_path):
@@ -338,9 +341,12 @@ def test_a_network_may_begin_by_saying_the_average_face_of_everybody(network, tm
     recipe = replace(RECIPE, network=network, from_average=True, loop=still)
     voices = make_voices()
     encoder, _ = load_encoder(train_end_to_end(recipe, voices, tmp_path, quiet))
-    _, _, average, _ = _split_people(recipe, voices, quiet)
-    said = encoder(torch.tensor(np.stack([s[:16_000] for s in voices.speech])))
-    np.testing.assert_allclose(said.detach(), np.tile(average, (len(said), 1)), rtol=1e-6)
+    average = split_people(recipe, voices, quiet).average
+    speech = torch.tensor(np.stack([s[:16_000] for s in voices.speech]))
+    said = encoder.ear(speech).detach()
+    np.testing.assert_allclose(said, np.tile(average, (len(said), 1)), rtol=1e-6)
+    mean = encoder(speech)[0].detach()  # which is the same of everybody, too
+    np.testing.assert_allclose(mean, np.tile(mean[0], (len(mean), 1)), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from speech2face.training.gaussian_head import (
     HeadSolution,
     log_likelihood_ratios,
     solve_head,
+    solve_head_of_points,
 )
 
 D, F, TOLD = 10, 16, 4  # the first TOLD of F features tell of the face
@@ -249,3 +250,72 @@ def test_a_voice_that_tells_nothing_changes_no_odds():
     faces = np.random.default_rng(0).normal(size=(7, 4))
     ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
     np.testing.assert_allclose(ratios, 0, atol=1e-12)
+
+
+# Networks that say a point ----------------------------------------------------------------------
+
+
+class Sayer:
+    """Says points of faces: true in four of sixteen directions but for noise that falls with
+    length, chance in the others, and all of it at a place and a scale of its own."""
+
+    SIZE, TOLD, HALF = 16, 4, 0.5
+
+    def __init__(self, scale: float = 1.0) -> None:
+        rng = np.random.default_rng(0)
+        self.scale = scale
+        self.turn, _ = np.linalg.qr(rng.normal(size=(self.SIZE, self.SIZE)))
+        self.deviation = np.linspace(0.2, 0.05, self.SIZE)
+        self.average = rng.normal(size=self.SIZE)
+
+    def draw(self, count: int, seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Faces and points (count, D)."""
+        rng = np.random.default_rng(seed)
+        faces = rng.normal(size=(count, self.SIZE)) * self.deviation
+        noise = rng.normal(size=faces.shape) * self.deviation
+        said = np.where(
+            np.arange(self.SIZE) < self.TOLD, faces + noise * (self.HALF / seconds) ** 0.5, noise
+        )
+        return self.average + faces @ self.turn.T, 7.0 + self.scale * said @ self.turn.T
+
+    def solve(self, people: int) -> HeadSolution:
+        everybody, _ = self.draw(3000, 1.0, 1)
+        parts = [(t, *self.draw(people, t, 2)) for t in (4.0, 0.5, 1.0, 2.0)]
+        seconds = np.repeat([t for t, *_ in parts], people)
+        faces, points = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+        whole = np.arange(len(faces)) < people
+        eye = np.eye(self.SIZE)
+        return solve_head_of_points(eye, points, seconds, faces, whole, everybody)
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0, 0.2])
+def test_the_gaussian_of_points_holds_for_people_whom_nobody_met(scale):
+    sayer = Sayer(scale)
+    head = sayer.solve(people=400)
+    for seconds in (0.5, 1.0, 4.0):
+        faces, points = sayer.draw(2000, seconds, seed=3)
+        errors = faces - head.predict(points, np.full(len(points), seconds))
+        white = np.linalg.solve(np.linalg.cholesky(head.covariance(seconds)), errors.T)
+        assert (white**2).mean() == pytest.approx(1, abs=0.12)
+        # At the best: what is told, and no more.
+        share = sayer.TOLD * seconds / (seconds + sayer.HALF)
+        before = ((faces - sayer.average) ** 2 @ np.ones(16)).mean()
+        told = (sayer.deviation[: sayer.TOLD] ** 2).sum() * share / sayer.TOLD
+        assert (errors**2).sum(1).mean() == pytest.approx(before - told, rel=0.06)
+    assert head.half_gain_seconds == pytest.approx(sayer.HALF, rel=0.5)
+    shown = head.show(head.predict(points, np.full(len(points), 4.0)))
+    assert np.corrcoef((shown - sayer.average).ravel(), (points - 7.0).ravel())[0, 1] > 0.9
+
+
+def test_what_is_said_of_everybody_alike_explains_nothing():
+    rng = np.random.default_rng(0)
+    faces, same = rng.normal(size=(90, 8)), np.full((90, 8), 0.3)
+    same += 1e-8 * rng.normal(size=same.shape)  # rounding
+    whole, eye = np.arange(90) < 30, np.eye(8)
+    seconds = np.where(whole, 3.0, 1.0)
+    head = solve_head_of_points(eye, same, seconds, faces, whole, faces)
+    means = head.predict(same, seconds)
+    assert np.ptp(means[whole], axis=0).max() < 1e-3
+    np.testing.assert_allclose(means, np.tile(faces.mean(0), (90, 1)), atol=1e-3)
+    assert np.trace(head.explained_covariance) < 0.2 * np.trace(head.prior)
+    assert np.trace(head.prior) == pytest.approx(np.trace(np.cov(faces.T)), rel=0.25)

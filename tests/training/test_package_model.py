@@ -23,7 +23,7 @@ from speech2face.reconstruct import load
 from speech2face.training import package_model
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.encoder_factory import KINDS, make_network
-from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe
+from speech2face.training.end_to_end_task import EndToEndRecipe
 from speech2face.training.face_decoder import load_face_decoder
 from speech2face.training.onnx_export import export_onnx
 from speech2face.training.package_model import export_model
@@ -94,9 +94,7 @@ def exported(encoder, decoder_weights, tmp_path_factory):
     tensors = encoder.state_dict() | {f"untuned/{MOVED}": weights}
     save_weights(decoder_weights.with_name("voice_encoder.safetensors"), tensors, facts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            package_model, "load_voice_encoder", lambda _: (copy.deepcopy(encoder), facts)
-        )
+        patch.setattr(package_model, "load_encoder", lambda _: (copy.deepcopy(encoder), facts))
         arguments = decoder_weights.with_name("voice_encoder.safetensors"), decoder_weights
         card = export_model(*arguments, folder, name="tiny", licence="MIT", summary="For tests.")
     return card, folder
@@ -208,7 +206,7 @@ def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
         package_model, "export_onnx", lambda _, path, *__: path.write_bytes(b"network")
     )
     told = {"recipe": asdict(voice_encoder_debug())}
-    monkeypatch.setattr(package_model, "load_voice_encoder", lambda _: (encoder, told))
+    monkeypatch.setattr(package_model, "load_encoder", lambda _: (encoder, told))
     monkeypatch.setattr(package_model, "load_untuned", lambda _: {})
     assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
 
@@ -236,7 +234,7 @@ def save_fresh(path: Path, recipe: EndToEndRecipe) -> dict[str, Any]:
     return facts
 
 
-def test_what_was_trained_end_to_end_is_exported_if_it_gives_a_gaussian(
+def test_what_older_versions_trained_end_to_end_is_exported_if_it_gives_a_gaussian(
     decoder_weights, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
@@ -248,9 +246,7 @@ def test_what_was_trained_end_to_end_is_exported_if_it_gives_a_gaussian(
     assert card.facts["voice_encoder"] == json.loads(json.dumps(facts))
     assert card.sha256.keys() == {*FILES}
     save_fresh(weights, end_to_end_debug())
-    with pytest.raises(
-        ModelError, match="holds a paper_voice_encoder; wanted the released"
-    ) as told:
+    with pytest.raises(ModelError, match=r"without a Gaussian .* train anew\.$") as told:
         export_model(weights, decoder_weights, tmp_path / "other", name="x")
     assert "\n" not in str(told.value)
     assert not (tmp_path / "other").exists()
@@ -259,7 +255,7 @@ def test_what_was_trained_end_to_end_is_exported_if_it_gives_a_gaussian(
 def test_networks_of_different_spaces_are_refused(encoder, decoder_weights, tmp_path, monkeypatch):
     recipe = replace(voice_encoder_debug(), face_encoder="sface")
     facts = {"recipe": asdict(recipe)}
-    monkeypatch.setattr(package_model, "load_voice_encoder", lambda _: (encoder, facts))
+    monkeypatch.setattr(package_model, "load_encoder", lambda _: (encoder, facts))
     with pytest.raises(ModelError, match="live in different spaces: "):
         export_model(tmp_path / "x", decoder_weights, tmp_path / "model", name="x")
     assert not (tmp_path / "model").exists()
@@ -275,7 +271,7 @@ def test_an_export_that_fails_leaves_no_card(exported, encoder, decoder_weights,
     def fail(*_, **__):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(package_model, "load_voice_encoder", lambda _: (encoder, facts))
+    monkeypatch.setattr(package_model, "load_encoder", lambda _: (encoder, facts))
     monkeypatch.setattr(package_model, "export_onnx", fail)
     with pytest.raises(OSError, match="No space"):
         export_model(decoder_weights, decoder_weights, folder, name="x", force=True)

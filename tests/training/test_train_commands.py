@@ -182,10 +182,15 @@ def test_the_zoo_measures_baselines_recipes_and_others_on_the_same_folds(
     monkeypatch.setattr(zoo_systems, "voice_encoder", tiny_debug_recipe)
     out, pictures = tmp_path / "zoo", data / "pairs" / "face"
     zoo = ("evaluate", "zoo", data / "pairs", "--out", out, "--folds", 2, *start[4:])
-    own = ("--system", "linear-map", "--system", "tiny", "--decoder-recipe", "debug")
+    file = tmp_path / "my_recipes.py"  # a stranger's
+    file.write_text(
+        "from helpers.tiny_networks import tiny_debug_recipe\n\n\n"
+        "def mine():\n    return tiny_debug_recipe()\n"
+    )
+    own = ("--system", "linear-map", "--system", f"{file}:mine", "--decoder-recipe", "debug")
     assert succeed(*zoo, *own) == str(out / "leaderboard.html")
     before = {path: path.read_bytes() for path in out.glob("*.json")}
-    assert {path.stem for path in before} == {"linear-map", "tiny"}
+    assert {path.stem for path in before} == {"linear-map", "mine"}
     table = tmp_path / "table.csv"
     header = ",".join(["clip", *(f"e{n}" for n in range(128))])
     random = np.random.default_rng(0).normal(size=(24, 128))
@@ -199,8 +204,8 @@ def test_the_zoo_measures_baselines_recipes_and_others_on_the_same_folds(
     check_same_data(results)
     assert {name: sorted(one.judges) for name, one in results.items()} == {
         "linear-map": ["cosine"],
+        "mine": ["cosine", "dlib", "likelihood_ratio", "sface"],
         "noise": ["cosine"],
-        "tiny": ["cosine", "dlib", "likelihood_ratio", "sface"],
         "true": ["dlib", "sface"],
     }
     found = results["true"].judges["dlib"].retrieval.voice_to_face["everybody"]

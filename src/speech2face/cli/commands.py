@@ -89,6 +89,7 @@ app.add_typer(kept_models, name="models", rich_help_panel=ON_MODELS)
 training = typer.Typer(cls=CommandGroup, help="Train a network on folders of data.")
 training.command("face-decoder", cls=Command)(train.train_face_decoder)
 training.command("voice-encoder", cls=Command)(train.train_voice_encoder)
+training.command("recipe", cls=Command)(train.show_recipe)
 app.add_typer(training, name="train", rich_help_panel=ON_DATA)
 
 measuring = typer.Typer(cls=CommandGroup, help="Measure how well faces are drawn.")

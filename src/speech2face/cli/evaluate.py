@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.options import AllFiguresAsJson, ModelName, Seed, Speaker
+from speech2face.cli.options import (
+    AllFiguresAsJson,
+    DecoderLayer,
+    Init,
+    ModelName,
+    RecogniserLayer,
+    Seed,
+    Speaker,
+)
 from speech2face.console import ProgressBars
 from speech2face.errors import UsageError
 from speech2face.extras import need_extras
@@ -46,13 +54,22 @@ def evaluate_pairs(
     ] = 5,
     voice_recipe: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Recipe by which each fold's voice encoder is trained."),
+        typer.Option(
+            metavar="RECIPE",
+            help="Recipe by which each fold's voice encoder is trained, see train voice-encoder.",
+        ),
     ] = "default",
     decoder_recipe: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Recipe by which each fold's face decoder is trained."),
+        typer.Option(
+            metavar="RECIPE",
+            help="Recipe by which each fold's face decoder is trained, see train face-decoder.",
+        ),
     ] = "default",
     speaker: Speaker = None,
+    init: Init = None,
+    decoder_layer: DecoderLayer = None,
+    recogniser_layer: RecogniserLayer = None,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Random seed of the folds and the bootstrap.")
     ] = 0,
@@ -119,7 +136,9 @@ def evaluate_pairs(
     from speech2face.reports.evaluation_tables import format_summary
     from speech2face.reports.render import write_report
     from speech2face.run_provenance import describe
-    from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe
+    from speech2face.training.encoder_options import Options
+    from speech2face.training.recipe_files import RecipeSource, load_recipe
+    from speech2face.training.recipes import ENCODERS, FACE_DECODERS
 
     if pictures and ravdess:
         raise UsageError(
@@ -134,10 +153,16 @@ def evaluate_pairs(
             pairs = join_people(pairs, cache, show)
             clips = find_pictures(pairs, pictures, folds, seed)
         else:
-            voice = find_recipe(VOICE_ENCODERS, voice_recipe)
-            decoder = find_recipe(FACE_DECODERS, decoder_recipe)
-            run = describe_folds(voice, decoder, pairs, folds, seed, speaker)
-            drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, speaker)
+            voice = load_recipe(RecipeSource(voice_recipe), ENCODERS)
+            decoder = load_recipe(RecipeSource(decoder_recipe), FACE_DECODERS)
+            options = Options(
+                speaker=speaker,
+                init=init,
+                decoder_layer=decoder_layer,
+                recogniser_layer=recogniser_layer,
+            )
+            run = describe_folds(voice, decoder, pairs, folds, seed, options)
+            drawn = draw_by_folds(voice, decoder, pairs, out, folds, seed, show, options)
             clips = gather_folds(drawn)
         rated = rate_set(
             clips,

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from speech2face.cli.options import AllFiguresAsJson, Force, Run, SetsOption, Speaker
+from speech2face.cli.options import (
+    AllFiguresAsJson,
+    DecoderLayer,
+    Force,
+    Init,
+    RecogniserLayer,
+    Run,
+    SetsOption,
+    Speaker,
+)
 from speech2face.console import ProgressBars, paint, print_message
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import need_extras
@@ -145,16 +154,17 @@ def export(
             help="Weights of the voice encoder: voice_encoder.safetensors of a run.",
         ),
     ],
-    face_decoder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FACE_DECODER",
-            help="Weights of the face decoder: face_decoder.safetensors of a run.",
-        ),
-    ],
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Folder of the model to write.")
     ],
+    face_decoder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FACE_DECODER",
+            show_default="that of the released model, for encoders in its space",
+            help="Weights of the face decoder: face_decoder.safetensors of a run.",
+        ),
+    ] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the model, written into its card.")
     ] = "mine",
@@ -253,13 +263,17 @@ def calibrate(
     ] = None,
     out: Run = Path("runs/calibrate"),
     speaker: Speaker = None,
+    init: Init = None,
+    decoder_layer: DecoderLayer = None,
+    recogniser_layer: RecogniserLayer = None,
     as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
     """Calibrate the figures that `speech2face audit` states with a model.
 
-    Give all --pairs that the model was trained on. Its voice encoder is trained again on folds of
-    them by person, and disclosure.json is written into the folder of the model.
+    Give all --pairs that the model was trained on, and the weights and layers it began with. Its
+    voice encoder is trained again on folds of them by person, and disclosure.json is written into
+    the folder of the model.
     """
     need_extras("train")
     from speech2face.model_folders import find_model
@@ -270,8 +284,12 @@ def calibrate(
     check_place(to_calibrate.folder / FILE, force)
     from speech2face.privacy.calibrate_model import calibrate as run
     from speech2face.privacy.calibrate_model import format_report
+    from speech2face.training.encoder_options import Options
 
+    options = Options(
+        speaker=speaker, init=init, decoder_layer=decoder_layer, recogniser_layer=recogniser_layer
+    )
     with ProgressBars() as show:
-        calibration, report = run(to_calibrate, pairs, faces, out, show, speaker)
+        calibration, report = run(to_calibrate, pairs, faces, out, show, options)
     path = write_calibration(calibration, to_calibrate)
     print(json.dumps(report.as_json()) if as_json else f"{format_report(report)}\n{path}")

@@ -110,12 +110,41 @@ SetsOption = Annotated[
         "training set that `speech2face prepare` made.",
     ),
 ]
-Recipe = Annotated[
-    str,
+Changes = Annotated[
+    list[str] | None,
     typer.Option(
-        "--recipe",
-        metavar="NAME",
-        help="Recipe to train by: default, or debug, which takes seconds and learns nothing.",
+        "--set",
+        metavar="FIELD=VALUE",
+        show_default="none",
+        help="Change a field of the recipe, as in tuning.steps=400. `speech2face train recipe` "
+        "shows all fields.",
+    ),
+]
+Init = Annotated[
+    Path | None,
+    typer.Option(
+        "--init",
+        metavar="FOLDER|FILE",
+        show_default="none",
+        help="Earlier weights to begin with: a run, one of its files, or a model.",
+    ),
+]
+DecoderLayer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="without the term of the loss that needs it",
+        help="Safetensors file with the first layer of a face decoder, for the paper's loss "
+        "(see docs/training.md).",
+    ),
+]
+RecogniserLayer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="without the term of the loss that needs it",
+        help="Safetensors file with the last layer of the face recogniser, for the paper's "
+        "loss (see docs/training.md).",
     ),
 ]
 Seed = Annotated[
@@ -140,6 +169,16 @@ FaceSpace = Annotated[
     typer.Option(
         "--face-encoder",
         metavar="NAME|FILE",
+        help="Face recogniser whose embedding is predicted: dlib, sface, or an ONNX file (see "
+        "docs/faces.md).",
+    ),
+]
+RecipeFaceSpace = Annotated[
+    str | None,
+    typer.Option(
+        "--face-encoder",
+        metavar="NAME|FILE",
+        show_default="the recipe's, dlib unless it says otherwise",
         help="Face recogniser whose embedding is predicted: dlib, sface, or an ONNX file (see "
         "docs/faces.md).",
     ),

@@ -41,10 +41,10 @@ def evaluate_zoo(
         list[str] | None,
         typer.Option(
             "--system",
-            metavar="NAME",
+            metavar="SYSTEM",
             show_default="all of these, but without --pictures or --embeddings only",
-            help="System to measure: chance, average-by-sex, linear-map, published, or a recipe "
-            "of voice encoders, such as default, which is trained by folds.",
+            help="System to measure: chance, average-by-sex, linear-map, published, or a recipe of "
+            "voice encoders, such as default or my_recipes.py:mine, which is trained by folds.",
         ),
     ] = None,
     pictures: Annotated[
@@ -112,7 +112,7 @@ def evaluate_zoo(
     given = {check_name(name): Path(value) for name, value in _split(pictures, "--pictures")}
     tables = {check_name(name): Path(value) for name, value in _split(embeddings, "--embeddings")}
     chosen = _choose(system, bool(given or tables))
-    if twice := next((name for name in given if name in tables), None):
+    if twice := _find_repeated([*chosen, *given, *tables]):
         raise UsageError(f"{twice} is given twice; each system needs a name of its own.")
     pairs, there = read_sets(folders or []), read_results(out)
     with ProgressBars() as show:
@@ -123,7 +123,8 @@ def evaluate_zoo(
             elif name in tables:
                 made = _read_table(name, tables[name], face_encoder, clips)
             else:
-                made = _make(name, decoder_recipe, pairs, out, folds, clips, system is None)
+                source = chosen[name]
+                made = _make(name, source, decoder_recipe, pairs, out, folds, clips, not system)
             if made is None:
                 continue
             path, how = out / f"{name}.json", describe_system(made, clips)
@@ -141,21 +142,36 @@ def evaluate_zoo(
     print(_draw(out))
 
 
-def _choose(system: list[str] | None, others: bool) -> list[str]:
-    """The systems that are made here, known ones. Raises UsageError where one is none."""
-    from speech2face.evaluation.zoo_systems import BASELINES
-    from speech2face.name_suggestions import suggest
-    from speech2face.training.recipes import VOICE_ENCODERS
+def _choose(system: list[str] | None, others: bool) -> dict[str, str]:
+    """The systems that are made here: what was asked for, by name on the board.
 
-    known = (*BASELINES, *VOICE_ENCODERS)
-    for name in system or ():
-        if name not in known:
-            raise UsageError(
-                f"no system {name}: give one of {', '.join(known)}.{suggest(name, known)}"
-            )
-    if system:
-        return list(dict.fromkeys(system))
-    return [] if others else [*BASELINES, DEFAULT]
+    Raises UsageError where one is none.
+    """
+    from speech2face.evaluation.zoo import check_name
+    from speech2face.evaluation.zoo_systems import BASELINES, name_recipe
+    from speech2face.name_suggestions import suggest
+    from speech2face.training.recipe_files import RecipeSource, load_recipe
+    from speech2face.training.recipes import ENCODERS
+
+    chosen: dict[str, str] = {}
+    for source in system or (() if others else (*BASELINES, DEFAULT)):
+        known = (*BASELINES, *ENCODERS)
+        if source not in known:
+            if not source.endswith(".json") and ".py" not in source:
+                raise UsageError(
+                    f"no system {source}: give one of {', '.join(known)}, or FILE.py:NAME of your "
+                    f"own.{suggest(source, known)}"
+                )
+            load_recipe(RecipeSource(source), ENCODERS)
+        name = check_name(name_recipe(source))
+        if chosen.get(name, source) != source or (name in known and name != source):
+            raise UsageError(f"{source}: another system is called {name}; rename one.")
+        chosen[name] = source
+    return chosen
+
+
+def _find_repeated(names: list[str]) -> str | None:
+    return next((name for place, name in enumerate(names) if name in names[:place]), None)
 
 
 def _split(options: list[str] | None, option: str) -> list[tuple[str, str]]:
@@ -173,6 +189,7 @@ def _split(options: list[str] | None, option: str) -> list[tuple[str, str]]:
 
 def _make(
     name: str,
+    source: str,
     decoder_recipe: str,
     pairs: list,
     out: Path,
@@ -185,7 +202,7 @@ def _make(
 
     if name not in BASELINES:
         folder = out / f"folds-{name}"
-        return train_by_folds(name, decoder_recipe, pairs, folder, folds, clips.learners)
+        return train_by_folds(source, decoder_recipe, pairs, folder, folds, clips.learners)
     try:
         return make_baseline(name, clips.learners, clips.pairs)
     except UsageError as error:

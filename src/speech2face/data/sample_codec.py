@@ -19,7 +19,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -72,12 +72,15 @@ def decode_sample(files: Mapping[str, bytes]) -> Sample:
     )
 
 
-def decode_target(files: Mapping[str, bytes], steady: bool = False) -> np.ndarray:
+def decode_target(
+    files: Mapping[str, bytes], frames: Literal["best", "mean"] = "best"
+) -> np.ndarray:
     """Files of one sample → the face's embedding (D,) of the best frame.
 
-    With `steady` it is the mean over the good frames, where the sample has one.
+    With "mean" it is the mean over the good frames, where the sample has one.
     """
-    return decode_array(files["mean.npy" if steady and "mean.npy" in files else "embedding.npy"])
+    mean = frames == "mean" and "mean.npy" in files
+    return decode_array(files["mean.npy" if mean else "embedding.npy"])
 
 
 def decode_array(data: bytes) -> np.ndarray:

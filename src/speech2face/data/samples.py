@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class Sample:
     def embeddings(self, face_encoder: str) -> dict[str, np.ndarray]:
         """All that the sample has, by recogniser; its own one is `face_encoder`."""
         return {face_encoder: self.embedding, **self.further}
+
+    def target(self, frames: Literal["best", "mean"]) -> np.ndarray:
+        """The embedding (D,) to learn: of the best frame, or the mean where there is one."""
+        return self.embedding if frames == "best" or self.mean is None else self.mean
 
     def describe(self) -> dict[str, dict[str, str | float | bool]]:
         return {"source": asdict(self.source), "quality": asdict(self.quality)}

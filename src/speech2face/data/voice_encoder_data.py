@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -88,18 +88,19 @@ def load_voices(
     cache: Path,
     show: ProgressCallback,
     recognise: bool = False,
+    frames: Literal["best", "mean"] = "best",
 ) -> Voices:
     """All pairs of plain folders, and the side `train` of sets of `speech2face prepare`, as one.
 
-    `recognise`: see `load_pair_voices`. Raises UsageError where a folder is neither or given twice,
-    or a set is of another recogniser.
+    `recognise`: see `load_pair_voices`, `frames`: see `read_voices`. Raises UsageError where a
+    folder is neither or given twice, or a set is of another recogniser.
     """
     name_sets(folders)
     recognise = recognise or len(folders) > 1
     sets = []
     for folder in folders:
         if (folder / INDEX).is_file():
-            sets.append(read_voices(folder, face_encoder, show))
+            sets.append(read_voices(folder, face_encoder, show, frames=frames))
         else:
             sets.append(load_pair_voices(read_pairs(folder), face_encoder, cache, show, recognise))
     return join_voices(sets)
@@ -217,8 +218,11 @@ def read_voices(
     show: ProgressCallback,
     split: str = "train",
     most: int | None = None,
+    frames: Literal["best", "mean"] = "best",
 ) -> Voices:
     """A side of a set, or the first `most` clips that lie in its shards.
+
+    With `frames` "mean" faces are means over the good frames of a video, where there are several.
 
     Raises UsageError where its faces are another recogniser's, and where there is no such side.
     """
@@ -241,7 +245,7 @@ def read_voices(
         [sample.source.clip for sample in samples],
         [index.name_of(sample.source.person) for sample in samples],
         [sample.speech for sample in samples],
-        np.array([sample.embedding for sample in samples]),
+        np.array([sample.target(frames) for sample in samples]),
         hash_shards(shards),
         seen=IdentityEmbeddings.stack([sample.embeddings(face_encoder) for sample in samples]),
     )

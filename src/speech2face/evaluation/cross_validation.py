@@ -21,6 +21,7 @@ from speech2face.model_folders import hash_file
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.pictures import write_png
 from speech2face.run_provenance import Provenance, claim_run, describe
+from speech2face.training.encoder_options import EncoderRecipe, Options, check_options
 from speech2face.training.face_decoder import (
     FaceDecoderRecipe,
     draw_face,
@@ -28,14 +29,9 @@ from speech2face.training.face_decoder import (
     set_hair_centre,
     train_face_decoder,
 )
-from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
+from speech2face.training.fold_encoders import FoldEncoder, prepare_folds
 from speech2face.training.gaussian_head import log_likelihood_ratios
-from speech2face.training.voice_encoder import (
-    VoiceEncoderRecipe,
-    identify_start,
-    load_speaker,
-    prepare_clips,
-)
+from speech2face.training.init_weights import refuse_met
 
 STRENGTHS = (0.0, 1.0, 1.5)  # at which faces are drawn from voices: 0 the average, 1 typical
 MEASURED = 1.0  # the strength that all is measured at but in `drawing_strength.py`
@@ -60,30 +56,33 @@ class DrawnFolds:
 
 
 def draw_by_folds(
-    voice_recipe: VoiceEncoderRecipe,
+    voice_recipe: EncoderRecipe,
     decoder_recipe: FaceDecoderRecipe,
     pairs: Sequence[Pair],
     folder: Path,
     folds: int,
     seed: int,
     show: ProgressCallback,
-    speaker: Path | None = None,
+    options: Options | None = None,
     cache: Path | None = None,
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
     `cache` keeps what was heard and measured; by default it lies in `folder`. People whom several
-    sets share are one person each (see merge_pairs.py).
-
-    `speaker`: see `load_speaker`. Raises UsageError before any training where `check_folds` does.
+    sets share are one person each (see merge_pairs.py). `options` are those of the voice encoder's
+    training. Raises UsageError before any training where `check_folds` or `check_options` does, or
+    folds would begin with weights that know everybody.
     """
-    run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, speaker)
+    options = options or Options()
+    check_options(voice_recipe, options)
+    run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, options)
     claim_run(folder, "evaluate pairs", run, ["fold0"])
     cache = cache or folder / "cache"
     pairs = join_people(pairs, cache, show)
     voices = load_pair_voices(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
-    clips = prepare_clips(voice_recipe, load_speaker(voice_recipe, speaker), voices, cache, show)
+    refuse_met(options.weights, voices.data, [one.digest for one in voices.sets])
     dealt, rows = deal_folds(pairs, voices, folds, seed)
+    train_fold = prepare_folds(voice_recipe, options, voices, cache, show)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
     means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
     log_ratios, encoders = [], []
@@ -93,7 +92,7 @@ def draw_by_folds(
         test = fold == k
         run = folder / f"fold{k}"
         metadata = {"fold": k, "folds": folds, "seed": seed}
-        encoder = train_fold_encoder(voice_recipe, speaker, clips, test, run, metadata, show)
+        encoder = train_fold(test, run, metadata)
         encoders.append(encoder)
         head, tuned = encoder.head, encoder.clips
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
@@ -140,12 +139,12 @@ def draw_by_folds(
 
 
 def describe_folds(
-    voice_recipe: VoiceEncoderRecipe,
+    voice_recipe: EncoderRecipe,
     decoder_recipe: FaceDecoderRecipe,
     pairs: Sequence[Pair],
     folds: int,
     seed: int,
-    speaker: Path | None = None,
+    options: Options | None = None,
 ) -> Provenance:
     """The recipes and settings that identify training by folds, see `draw_by_folds`."""
     recipe = {
@@ -160,7 +159,7 @@ def describe_folds(
         {
             "pairs": identify_pairs(pairs, ("audio", "face", "canonical")),
             "face encoder": ", ".join(map(identify_face_encoder, sorted(encoders))),
-            "speaker networks": identify_start(speaker),
+            **(options or Options()).identify(voice_recipe),
         },
     )
 

@@ -6,7 +6,8 @@ average-by-sex   the average face of the sex that the voice sounds like: all tha
                  people of the other folds are judged; it is used here and told to nobody
 linear-map       ridge regression from the frozen speaker embedding to the face's
 published        the pictures that lie beside the pairs
-a recipe         trained by folds, as `evaluate pairs` does; `default` is the released model's
+a recipe         trained by folds, as `evaluate pairs` does; `default` is the released model's,
+                 others are named, or of a file (recipe_files.py)
 
 Whatever learns here learns from the other folds' people alone, and begins with speaker networks
 that never met a face. The released weights are not scored: they were trained on such pairs.
@@ -32,7 +33,9 @@ from speech2face.evaluation.rated_pictures import score_folds
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.run_provenance import hash_rows
 from speech2face.training.clip_features import extract_features
-from speech2face.training.recipes import FACE_DECODERS, VOICE_ENCODERS, find_recipe, voice_encoder
+from speech2face.training.encoder_options import Options
+from speech2face.training.recipe_files import RecipeSource, load_recipe
+from speech2face.training.recipes import ENCODERS, FACE_DECODERS, voice_encoder
 from speech2face.training.ridge import solve_ridge
 from speech2face.training.voice_encoder import identify_start, load_speaker
 
@@ -172,16 +175,29 @@ def make_table_system(
     )
 
 
+def name_recipe(source: str) -> str:
+    """The name on the board of a recipe's source: its own, its function's or its run's."""
+    if source.endswith(".json"):
+        return Path(source).resolve().parent.name
+    return source.rpartition(":")[2]
+
+
 def train_by_folds(
-    name: str,
-    decoder_name: str,
+    source: str,
+    decoder_source: str,
     pairs: Sequence[Pair],
     folder: Path,
     folds: int,
     learners: Learners,
 ) -> System:
-    """A recipe, trained and drawn by the same folds; finished parts in `folder` are kept."""
-    recipe, decoder = find_recipe(VOICE_ENCODERS, name), find_recipe(FACE_DECODERS, decoder_name)
+    """A recipe, trained and drawn by the same folds; finished parts in `folder` are kept.
+
+    Raises UsageError where there is no such recipe, or it has no use for the speaker networks that
+    were given.
+    """
+    recipe = load_recipe(RecipeSource(source), ENCODERS)
+    decoder = load_recipe(RecipeSource(decoder_source), FACE_DECODERS)
+    options = Options(speaker=learners.speaker)
     drawn = draw_by_folds(
         recipe,
         decoder,
@@ -190,16 +206,16 @@ def train_by_folds(
         folds,
         learners.seed,
         learners.show,
-        learners.speaker,
+        options,
         cache=learners.cache,
     )
     if [pair.clip for pair in drawn.pairs] != learners.voices.clips:
         raise UsageError(f"{folder}: was made of other clips; choose another --out.")
     return System(
-        name,
+        name_recipe(source),
         f"recipe {recipe.name}, pictures by {decoder.name}",
         {"voice encoder": asdict(recipe), "face decoder": asdict(decoder)},
-        {"speaker networks": identify_start(learners.speaker)},
+        options.identify(recipe),
         drawn.pictures[MEASURED],
         face_encoder=recipe.face_encoder,
         scores=score_folds(drawn),

@@ -22,13 +22,13 @@ from speech2face.networks.spectrogram import KaldiFbank
 
 @dataclass(frozen=True)
 class AttentiveEncoderConfig:
-    feature_bins: int = 80
-    channels: tuple[int, ...] = (512, 512, 512, 512, 1500)
-    kernels: tuple[int, ...] = (5, 3, 3, 1, 1)  # frames a convolution sees,
-    dilations: tuple[int, ...] = (1, 2, 3, 1, 1)  # so far apart; 15 frames in all
+    feature_bins: int = 80  # of the mel spectrum
+    channels: tuple[int, ...] = (512, 512, 512, 512, 1500)  # of each convolution
+    kernels: tuple[int, ...] = (5, 3, 3, 1, 1)  # frames that a convolution sees
+    dilations: tuple[int, ...] = (1, 2, 3, 1, 1)  # frames from one of them to the next; 15 in all
     attention: int = 64  # hidden units that weigh a frame
-    hidden: int = 512
-    embedding_size: int = 128
+    hidden: int = 512  # units before the embedding
+    embedding_size: int = 128  # numbers of a face's embedding
 
 
 class AttentiveEncoder(nn.Module):

@@ -21,15 +21,15 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class CamPlusPlusConfig:
-    feature_bins: int = 80
-    front_channels: int = 32
-    entry_channels: int = 128
+    feature_bins: int = 80  # of the mel spectrum
+    front_channels: int = 32  # of the two-dimensional front end
+    entry_channels: int = 128  # that the first block is given
     growth: int = 32  # channels which each dense layer adds
     bottleneck: int = 128  # channels inside a dense layer
-    block_layers: tuple[int, ...] = (12, 24, 16)
-    block_dilations: tuple[int, ...] = (1, 2, 2)
+    block_layers: tuple[int, ...] = (12, 24, 16)  # dense layers of each block
+    block_dilations: tuple[int, ...] = (1, 2, 2)  # frames from one that a layer sees to the next
     segment_frames: int = 100  # a layer's local context, at the halved frame rate: 2 s
-    embedding_size: int = 192
+    embedding_size: int = 192  # numbers that it says
 
 
 class CamPlusPlus(nn.Module):

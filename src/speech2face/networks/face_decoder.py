@@ -48,13 +48,20 @@ TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0
 class FaceDecoderConfig:
     """Sizes of the decoder; they travel in the metadata of its weights."""
 
-    embedding: int = 128
-    landmarks: int = 66
+    embedding: int = 128  # numbers of a face's embedding
+    landmarks: int = 66  # points of the face that are moved
     size: int = 224  # of the picture, pixels; even
     colour: int = 56  # of the skin's colour, which changes less over the face than lightness; even
     energy: int = 28  # of the maps of each band's energy; even
     warp_grid: int = 56  # points a side at which the displacement field is computed
     warp_steps: int = 2  # fixed-point steps that turn the field around
+
+    def __post_init__(self) -> None:
+        counts = {**vars(self), "warp_steps": self.warp_steps + 1}  # 0 leaves faces unwarped
+        if below := [name for name, size in counts.items() if size < 1]:
+            raise ValueError(f"{' and '.join(below)}: too few")
+        if odd := [name for name in ("size", "colour", "energy") if vars(self)[name] % 2]:
+            raise ValueError(f"{' and '.join(odd)}: even")
 
 
 class FaceDecoder(nn.Module):

@@ -24,13 +24,13 @@ from speech2face.networks.spectrogram import SlaneyMel
 
 @dataclass(frozen=True)
 class Ge2eConfig:
-    mel_bins: int = 40
-    hidden_size: int = 256
-    layers: int = 3
-    embedding_size: int = 256
+    mel_bins: int = 40  # of the mel spectrum
+    hidden_size: int = 256  # of the recurrent layers
+    layers: int = 3  # recurrent ones
+    embedding_size: int = 256  # numbers that it says
     window_frames: int = 160  # 1.6 s: the length it was trained on
-    hop_frames: int = 80
-    least_dbfs: float = -30.0
+    hop_frames: int = 80  # from one window to the next
+    least_dbfs: float = -30.0  # level that quieter speech is raised to
 
 
 class Ge2e(nn.Module):

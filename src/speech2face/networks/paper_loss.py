@@ -31,10 +31,10 @@ from speech2face.errors import ModelError
 class PaperLossConfig:
     """The weight of each term, and the temperature of the distillation."""
 
-    decoder: float = 1.0
-    direction: float = 0.025
-    distillation: float = 200.0
-    temperature: float = 2.0
+    decoder: float = 1.0  # weight of the distance in the decoder's first layer
+    direction: float = 0.025  # weight of the distance of directions
+    distillation: float = 200.0  # weight of the recogniser's classes
+    temperature: float = 2.0  # T of those classes' softmax
 
 
 class PaperLoss(nn.Module):

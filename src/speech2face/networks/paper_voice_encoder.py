@@ -30,11 +30,11 @@ from speech2face.networks.spectrogram import SAMPLE_RATE, CompressedSpectrogram,
 
 @dataclass(frozen=True)
 class PaperVoiceEncoderConfig:
-    channels: tuple[int, ...] = (64, 64, 128, 128, 128, 256, 512, 512, 512)
+    channels: tuple[int, ...] = (64, 64, 128, 128, 128, 256, 512, 512, 512)  # of each convolution
     pooled: tuple[int, ...] = (3, 4, 5, 6)  # convolutions, counted from 1, which a maximum follows
-    strided: tuple[int, ...] = (8, 9)
-    fft_size: int = 512
-    hidden: int = 4096
+    strided: tuple[int, ...] = (8, 9)  # convolutions with a stride of 2
+    fft_size: int = 512  # samples of a Fourier transform
+    hidden: int = 4096  # units before the embedding
     embedding_size: int = 4096  # of the recogniser; the paper's has as many as are hidden
     least_seconds: float = 6.0  # shorter clips are repeated; 2.7 leave one frame to average
 

@@ -23,8 +23,8 @@ from speech2face.networks.spectrogram import KaldiFbank
 
 @dataclass(frozen=True)
 class SpeakerEncoderConfig:
-    campplus: CamPlusPlusConfig = field(default_factory=CamPlusPlusConfig)
-    ge2e: Ge2eConfig = field(default_factory=Ge2eConfig)
+    campplus: CamPlusPlusConfig = field(default_factory=CamPlusPlusConfig)  # its sizes
+    ge2e: Ge2eConfig = field(default_factory=Ge2eConfig)  # its sizes
 
     @property
     def embedding_size(self) -> int:

@@ -1,7 +1,8 @@
 """The voice encoder: waveform → a Gaussian over the face embedding.
 
-Two pretrained speaker networks listen (`speaker_encoder.py`); one linear layer reads the face
-off them. What the voice does not tell is the covariance: it grows as the clip gets shorter.
+In the released network two pretrained speaker networks listen (`speaker_encoder.py`), in others one
+that says a point; one linear layer reads the face off them. What the voice does not tell is the
+covariance: it grows as the clip gets shorter.
 """
 
 from __future__ import annotations
@@ -28,16 +29,33 @@ OLD_NAMES = {  # of the head's tensors, in files of versions up to 0.3
 class VoiceEncoderConfig:
     """Sizes of the encoder; they travel in the metadata of its weights."""
 
-    face_embedding: int = 128
-    speaker: SpeakerEncoderConfig = field(default_factory=SpeakerEncoderConfig)
+    face_embedding: int = 128  # numbers of a face's embedding
+    speaker: SpeakerEncoderConfig = field(default_factory=SpeakerEncoderConfig)  # that listen
 
 
-class VoiceEncoder(nn.Module):
+class GaussianEncoder(nn.Module):
     """(B, samples) at 16 kHz, from 0.5 s → mean (B, D), covariance (B, D, D), average and shown.
 
     The average (B, D) is the mean face of all people: what the mean is where a voice tells nothing.
-    The face is drawn where `shown` (B, D) says.
+    The face is drawn where `shown` (B, D) says. Subclasses have an `ear`, which listens: waveform
+    (B, samples) → features (B, F).
     """
+
+    head: GaussianHead
+
+    @property
+    def ear(self) -> nn.Module:
+        raise NotImplementedError
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        features = self.ear(waveform)  # (B, F)
+        seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
+        mean, covariance = self.head(features, seconds)
+        return mean, covariance, self.head.average.expand_as(mean), self.head.show(mean)
+
+
+class VoiceEncoder(GaussianEncoder):
+    """The released network: two speaker networks listen."""
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
         super().__init__()
@@ -45,11 +63,27 @@ class VoiceEncoder(nn.Module):
         self.speaker = SpeakerEncoder(config.speaker)
         self.head = GaussianHead(config.speaker.embedding_size, config.face_embedding)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features = self.speaker(waveform)  # (B, 448)
-        seconds = torch.ones_like(waveform[:, 0]) * (waveform.shape[1] / SAMPLE_RATE)
-        mean, covariance = self.head(features, seconds)
-        return mean, covariance, self.head.average.expand_as(mean), self.head.show(mean)
+    @property
+    def ear(self) -> SpeakerEncoder:
+        return self.speaker
+
+
+class PointVoiceEncoder(GaussianEncoder):
+    """A network that says one face, (B, samples) → (B, D), and the head that says how sure it is.
+
+    At first the head believes the point as it is, and nothing else.
+    """
+
+    def __init__(self, point: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.point = point
+        self.head = GaussianHead(outputs, outputs)
+        nn.init.eye_(self.head.linear.weight)
+        nn.init.zeros_(self.head.linear.bias)
+
+    @property
+    def ear(self) -> nn.Module:
+        return self.point
 
 
 class GaussianHead(nn.Module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.audit_results import AverageBits
 from speech2face.metrics.retrieval import rank_matches
 from speech2face.model_folders import FILES, Model
-from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.privacy.attackers import FoldedPairs
 from speech2face.privacy.fit_calibration import (
     CalibrationResiduals,
@@ -49,16 +48,13 @@ from speech2face.privacy.leakage_estimate import (
 )
 from speech2face.reports.number_words import format_estimate
 from speech2face.run_provenance import claim_run, describe
-from speech2face.training.fold_encoders import FoldEncoder, train_fold_encoder
-from speech2face.training.gaussian_head import HeadConfig, log_likelihood_ratios
-from speech2face.training.loop import LoopConfig
-from speech2face.training.voice_encoder import (
-    LAST_BLOCK,
-    VoiceEncoderRecipe,
-    identify_start,
-    load_speaker,
-    prepare_clips,
-)
+from speech2face.training.encoder_options import EncoderRecipe, Options, check_options
+from speech2face.training.end_to_end_task import EndToEndRecipe
+from speech2face.training.fold_encoders import FoldEncoder, prepare_folds
+from speech2face.training.gaussian_head import log_likelihood_ratios
+from speech2face.training.init_weights import check_begun, refuse_met
+from speech2face.training.recipe_files import read_fields
+from speech2face.training.voice_encoder import LAST_BLOCK, VoiceEncoderRecipe
 
 FOLDS = 5
 LENGTHS = (6.0, 3.0, 2.0, 1.0, 0.5)  # seconds of crops, of clips that are as long
@@ -88,11 +84,11 @@ class HeldOut:
     @classmethod
     def train(
         cls,
-        recipe: VoiceEncoderRecipe,
+        recipe: EncoderRecipe,
         voices: Voices,
         folder: Path,
         show: ProgressCallback,
-        speaker: Path | None = None,
+        options: Options | None = None,
         folds: int = FOLDS,
         quantised: bool = False,
     ) -> HeldOut:
@@ -101,17 +97,17 @@ class HeldOut:
 
         Raises UsageError where there are too few people, or nearly the same face is in two folds.
         """
-        people, least = len(set(voices.people)), folds * recipe.head.inner_folds
+        inner = recipe.head.inner_folds if isinstance(recipe, VoiceEncoderRecipe) else 2
+        people, least = len(set(voices.people)), folds * inner
         if people < least:
             raise UsageError(f"only {people} people; {least} are needed to hold some out.")
         fold = FoldedPairs.divide(
             voices.clips, voices.people, voices.faces, voices.identities, folds
         ).fold
-        clips = prepare_clips(recipe, load_speaker(recipe, speaker), voices, folder / "cache", show)
+        train_fold = prepare_folds(recipe, options or Options(), voices, folder / "cache", show)
         encoders = []
         for k in range(folds):
-            run, which = folder / f"fold{k}", {"fold": k, "folds": folds}
-            encoder = train_fold_encoder(recipe, speaker, clips, fold == k, run, which, show)
+            encoder = train_fold(fold == k, folder / f"fold{k}", {"fold": k, "folds": folds})
             if quantised:
                 encoder = encoder.quantise([voices.speech[i] for i in np.flatnonzero(fold != k)])
             encoders.append(encoder)
@@ -204,32 +200,44 @@ def calibrate(
     faces: Path | None,
     folder: Path,
     show: ProgressCallback,
-    speaker: Path | None = None,
+    options: Options | None = None,
 ) -> tuple[Calibration, CalibrationReport]:
     """The numbers of a model, and what is stated and found by them.
 
-    `data` are the folders that the model was trained on, `speaker` the networks that its training
-    began with, where they were not the released ones, `faces` a folder of photographs with sex and
-    age (without it the audit gives no bits of either), `folder` keeps what is finished. Raises
-    ModelError where the model was not made by a recipe that is solved in closed form, and
-    UsageError where the data are others, too few, or of no use.
+    `data` are the folders that the model was trained on, `options` those of its training: networks
+    or weights that it began with, where they were not the released ones, and layers of the paper's
+    loss. `faces` is a folder of photographs with sex and age (without it the audit gives no bits of
+    either), `folder` keeps what is finished. Raises UsageError where the data or the options are
+    others, too few, or of no use.
     """
+    options, facts = options or Options(), model.card.facts["voice_encoder"]
     recipe = read_recipe(model)
+    check_options(recipe, options)
+    check_begun(options.weights, facts, model.card.name)
+    if facts.get("layers", [None, None]) != options.hash_layers():
+        raise UsageError(
+            f"{model.card.name} was trained with other layers of the paper's loss: give those by "
+            "--decoder-layer and --recogniser-layer."
+        )
+    identity = identify_data(data)
     inputs = {
-        "pairs": identify_data(data),
+        "pairs": identity,
         "face encoder": identify_face_encoder(recipe.face_encoder),
-        "speaker networks": identify_start(speaker),
+        **options.identify(recipe),
     }
+    refuse_met(options.weights, identity.digest, [one.digest for one in identity.sets])
     claim_run(folder, "calibrate", describe(asdict(recipe), inputs), ["fold0"])
-    voices = load_voices(data, recipe.face_encoder, folder / "cache", show, recognise=True)
-    if voices.data != model.card.facts["voice_encoder"]["data"]:
+    face_encoder, cache = recipe.face_encoder, folder / "cache"
+    voices = load_voices(data, face_encoder, cache, show, recognise=True, frames=recipe.frames)
+    # Of a set, what is streamed is known by all of its shards, what is held by those of a side.
+    if facts["data"] not in (voices.data, identity.digest):
         raise UsageError(
             f"{' and '.join(map(str, data))}: not what the model {model.card.name} was trained on; "
             "its statements can only be checked by encoders that learned from the same clips."
         )
-    axes = read_axes(faces, recipe.face_encoder, folder / "cache", show) if faces else {}
-    quantised = "quantised" in model.card.facts["voice_encoder"]
-    held_out = HeldOut.train(recipe, voices, folder, show, speaker, quantised=quantised)
+    axes = read_axes(faces, face_encoder, cache, show) if faces else {}
+    quantised = "quantised" in facts
+    held_out = HeldOut.train(recipe, voices, folder, show, options, quantised=quantised)
     conditions = held_out.embed_conditions(show)
     residuals = [CalibrationResiduals.tabulate(condition) for condition in conditions]
     rows = {}
@@ -256,23 +264,15 @@ def find_averages(rows: Mapping[str, ConditionReport]) -> tuple[AverageBits, ...
     )
 
 
-def read_recipe(model: Model) -> VoiceEncoderRecipe:
-    """The recipe of a model's encoder. Raises ModelError if it was trained end to end."""
+def read_recipe(model: Model) -> EncoderRecipe:
+    """The recipe of a model's encoder. Raises ModelError where its card holds none."""
     stored = model.card.facts["voice_encoder"]["recipe"]
-    if "tuning" not in stored:
-        raise ModelError(
-            f"{model.card.name}: recipe {stored['name']} is trained end to end; only models of the "
-            "recipes default and frozen can be calibrated."
-        )
-    plain = ("name", "tuning_batch", "tuning_seconds", "face_encoder", "seed")
-    return VoiceEncoderRecipe(
-        **{name: stored[name] for name in plain},
-        network=VoiceEncoderConfig(face_embedding=stored["network"]["face_embedding"]),
-        head=_pick(HeadConfig, stored["head"]),
-        crop_seconds=tuple(stored["crop_seconds"]),
-        tuning=stored["tuning"] and _pick(LoopConfig, stored["tuning"]),
-        tuned=tuple(stored.get("tuned", LAST_BLOCK)),  # cards of version 0.1 do not name it
-    )
+    if "tuning" in stored:
+        stored = {"tuned": LAST_BLOCK, **stored}  # which cards of version 0.1 do not name
+    try:
+        return read_fields(stored, (VoiceEncoderRecipe, EndToEndRecipe), lenient=True)
+    except ValueError as error:
+        raise ModelError(f"{model.card.name}: its card holds no recipe ({error}).") from None
 
 
 def read_axes(
@@ -330,13 +330,6 @@ def _cut_to(seconds: float) -> Change:
         return speech[start : start + length]
 
     return cut
-
-
-def _pick(kind: Any, stored: dict[str, Any]) -> Any:
-    """A config from what a card says, without fields that later versions dropped."""
-    names = {f.name for f in fields(kind)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    return kind(**{k: v for k, v in values.items() if k in names})
 
 
 def _middle_of(age: str, folder: Path) -> float:

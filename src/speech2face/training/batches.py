@@ -12,13 +12,13 @@ import signal
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from speech2face.data.sample_codec import decode_array
+from speech2face.data.sample_codec import decode_target
 from speech2face.data.shard_reader import read_side
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
@@ -119,7 +119,12 @@ def _begin_worker(_: int) -> None:
     atexit.register(os._exit, 0)
 
 
-def average_face(folder: Path, split: str = "train", most: int = 2000) -> np.ndarray:
-    """Mean (D,) of a side's first embeddings, at most so many. Raises UsageError without a side."""
+def read_faces(
+    folder: Path,
+    split: str = "train",
+    frames: Literal["best", "mean"] = "best",
+    most: int = 2000,
+) -> np.ndarray:
+    """A side's first embeddings (n, D), at most so many. Raises UsageError without a side."""
     samples = islice(read_side(folder, split), most)
-    return np.mean([decode_array(files["embedding.npy"]) for files in samples], axis=0)
+    return np.array([decode_target(files, frames) for files in samples])

@@ -1,4 +1,4 @@
-"""Features of clips, and of crops of them, by the speaker networks.
+"""Features of clips, and of crops of them, by the speaker networks or another that listens.
 
 Tuning changes no layer below CAM++'s blocks. The outputs of these frozen layers, and of GE2E, are
 kept: a network that is being tuned, or was, starts from them.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speech2face.array_cache import keep_arrays
 from speech2face.console import ProgressCallback
@@ -46,10 +46,10 @@ class FrozenOutputs:
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """Features that the speaker networks extract from clips and from crops of them."""
+    """Features that a network extracts from clips and from crops of them."""
 
     voices: Voices  # N
-    features: np.ndarray  # (M, 448), whole clips first
+    features: np.ndarray  # (M, F), whole clips first; F is 448 of the speaker networks
     seconds: np.ndarray  # (M,)
     clip: np.ndarray  # (M,) the clip of each row
     frozen: FrozenOutputs | None = None  # where networks are to be tuned on them
@@ -119,14 +119,40 @@ def extract_features(
     return ClipFeatures(voices, np.array(outputs["features"]), seconds, clip, frozen)
 
 
+def hear_clips(
+    ear: nn.Module,
+    voices: Voices,
+    crop_seconds: Sequence[float],
+    seed: int,
+    cache: Path,
+    show: ProgressCallback,
+) -> ClipFeatures:
+    """Features (M, F) of clips and crops, as `extract_features` cuts them, by any network.
+
+    It listens where its weights are. Finished ones stay in the folder `cache`.
+    """
+    excerpts, clip = cut_clips(voices.speech, crop_seconds, seed)
+    device = next(ear.parameters()).device
+
+    def extract(rows: list[int]) -> dict[str, Tensor]:
+        return {"features": ear(_stack(excerpts, rows).to(device)).float().cpu()}
+
+    key = hash_key(hash_speech(excerpts), hash_weights(ear))
+    outputs = _extract_batches(
+        _batch([len(e) for e in excerpts]), extract, cache / f"heard-{key}", show
+    )
+    seconds = np.array([len(excerpt) / SAMPLE_RATE for excerpt in excerpts])
+    return ClipFeatures(voices, np.array(outputs["features"]), seconds, clip)
+
+
 def extract_speech_features(
-    speaker: SpeakerEncoder, speech: Sequence[np.ndarray], show: ProgressCallback
+    ear: nn.Module, speech: Sequence[np.ndarray], show: ProgressCallback
 ) -> np.ndarray:
-    """Features (n, 448) of whole sounds; nothing is kept on disk."""
+    """Features (n, F) of whole sounds; nothing is kept on disk."""
     features: dict[int, np.ndarray] = {}
     for rows in _batch([len(samples) for samples in speech]):
         with torch.inference_mode():
-            features |= zip(rows, speaker(_stack(speech, rows)).numpy(), strict=True)
+            features |= zip(rows, ear(_stack(speech, rows)).numpy(), strict=True)
         show("embedding voices", len(features), len(speech), "")
     return np.array([features[row] for row in range(len(speech))])
 

@@ -1,22 +1,20 @@
 """Training of a voice encoder from waveform to embedding, all of it by gradient steps.
 
-The network may be the paper's own, one with attention, or the released one, which gives a Gaussian.
-What is asked of it is the paper's loss or a newer one, or several together. Some people are held
-out; on them it is measured between steps.
+Some people are held out. On them the network is measured between steps, and at the end what it
+misses of their faces makes its Gaussian.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
 from speech2face import __version__
 from speech2face.console import ProgressCallback
@@ -25,18 +23,21 @@ from speech2face.data.splits import split_shares
 from speech2face.data.voice_encoder_data import Voices, hash_shards, read_voices
 from speech2face.errors import UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.media import SAMPLE_RATE
-from speech2face.metrics.matching import average_people, centred_cosine, two_way
-from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
-from speech2face.networks.paper_loss import PaperLoss, PaperLossConfig
-from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
-from speech2face.training.batches import BatchSource, HeldBatches, StreamedBatches, average_face
+from speech2face.metrics.matching import average_people
+from speech2face.networks.paper_loss import PaperLoss
+from speech2face.networks.voice_encoder import GaussianEncoder, PointVoiceEncoder, VoiceEncoder
+from speech2face.training.batches import BatchSource, HeldBatches, StreamedBatches, read_faces
 from speech2face.training.checkpoint import hash_weights, save_weights
+from speech2face.training.clip_features import hear_clips
 from speech2face.training.distributed import SINGLE_PROCESS, Processes
-from speech2face.training.encoder_factory import KINDS, Network, fit_size, make_network
-from speech2face.training.loop import LoopConfig, RunOptions, fit, report_progress
-from speech2face.training.shard_dataset import Augmentation, Batch, Reading, crop
+from speech2face.training.encoder_factory import KINDS, fit_size, make_network
+from speech2face.training.end_to_end_task import EndToEndRecipe, EndToEndTask
+from speech2face.training.gaussian_head import HeadSolution, solve_head_of_points
+from speech2face.training.init_weights import InitWeights
+from speech2face.training.loop import RunOptions, fit, report_progress
+from speech2face.training.shard_dataset import Reading
 from speech2face.training.voice_encoder import (
+    WEIGHTS,
     VoiceEncoderRecipe,
     load_speaker,
     prepare_clips,
@@ -44,155 +45,30 @@ from speech2face.training.voice_encoder import (
     solve,
 )
 
+log = logging.getLogger(__name__)
+
 MOST_HEARD = 2000  # clips of a set for which the head is solved that training begins with
+FEW = 20  # people held out, on whom a Gaussian does not rest well
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """Weight of each loss; 0 leaves it out."""
+class LearningData:
+    """The data of a training: what is learned from, and who is held out."""
 
-    paper: float = 0.0  # networks/paper_loss.py, whose terms have weights of their own
-    distance: float = 0.0  # squared, of the embeddings
-    nll: float = 0.0  # of the Gaussian; only for a network that gives one
-    contrastive: float = 0.0  # InfoNCE in both directions, seen from the average face
+    train: Voices | Path  # in memory, or a set of shards
+    held_out: Voices
+    faces: np.ndarray  # (M, D) of clips that are learned from; of a set not of all
+    average: np.ndarray  # (D,) the average face
+    origin: Mapping[str, Any]  # metadata of the data
 
 
 @dataclass(frozen=True)
-class EndToEndRecipe:
-    """Settings that make an encoder: everything but the data."""
+class TrainedEncoder:
+    """A trained encoder with its Gaussian, on the CPU."""
 
-    name: str
-    network: Network  # that gives as many numbers as the faces have, whatever stands here
-    loop: LoopConfig
-    weights: LossWeights
-    start: VoiceEncoderRecipe | None = None  # the encoder it begins with; None: it knows nothing
-    from_average: bool = False  # knowing nothing, it begins by saying the average face of everybody
-    paper: PaperLossConfig = field(default_factory=PaperLossConfig)
-    balanced: bool = False  # the paper's terms, on the first batch as the network begins
-    temperature: float = 0.07  # of the contrastive loss
-    batch: int = 16  # clips, of one process
-    seconds: tuple[float, float] = (3.0, 6.0)  # of crops, from and to
-    augmentation: Augmentation | None = None
-    held_out: float = 0.1  # share of people; a set of shards has its side val instead
-    held_clips: int = 1000  # at most, of the side val
-    workers: int = 2  # that read shards; they decide the order of samples
-    face_encoder: str = "dlib"
-    seed: int = 0
-
-
-class EndToEndTask:
-    """Batches, forward pass and losses of end-to-end training."""
-
-    def __init__(
-        self,
-        recipe: EndToEndRecipe,
-        network: nn.Module,
-        source: BatchSource,
-        held_out: Voices,
-        average: np.ndarray,
-        paper: PaperLoss | None = None,
-        device: str = "cpu",
-    ) -> None:
-        """`average` (D,) is the average face, `paper` the paper's loss with its layers.
-
-        Raises UsageError where the recipe asks for no loss, or for one that network or layers have
-        no answer to, and where fewer than two people are held out.
-        """
-        paper = paper or PaperLoss(recipe.paper)
-        _check(recipe, paper, held_out, len(average))
-        self.network = network.to(device)
-        self._recipe, self._source, self._held_out = recipe, source, held_out
-        self._average = torch.tensor(average, dtype=torch.float32, device=device)
-        self._paper = paper.to(device)
-        self._device = torch.device(device)
-
-    @property
-    def clips(self) -> int:
-        """Number of clips in a batch."""
-        return self._recipe.batch
-
-    @property
-    def paper(self) -> PaperLossConfig:
-        """The weights of the paper's terms."""
-        return self._paper.config
-
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Speech (B, n), faces (B, D) and who it is, as whole numbers (B,); the step alone, not
-        `rng`, says which."""
-        return self._move(self._source.batch(step))
-
-    def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-        speech, faces, people = batch
-        mean, covariance = _split(self.network(speech))
-        with torch.autocast(self._device.type, enabled=False):
-            return self._compare(mean, covariance, faces, people, gather=True)
-
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Measure on the people held out: loss, two-way matching, gradient of the paper's terms.
-
-        The network has to be in evaluation mode; no other process is asked.
-        """
-        voices, size = self._held_out, self._recipe.batch
-        rows = np.arange(len(voices))
-        heard = [
-            _split(self.network(self._cut(rows[first : first + size])))
-            for first in range(0, len(voices), size)
-        ]
-        mean, covariance = (torch.cat(part) for part in zip(*heard, strict=True))
-        faces = torch.tensor(voices.faces, dtype=torch.float32, device=self._device)
-        people = _number(voices.people).to(self._device)
-        terms = self._compare(mean, covariance, faces, people, gather=False)
-        names = np.array(voices.people)
-        wins = two_way(centred_cosine(mean.cpu().numpy(), voices.faces), names)
-        found = {
-            "loss": sum(term.item() for term in terms.values()),
-            "two_way": float(average_people(wins, names)),
-        }
-        if self._recipe.weights.paper:
-            shares = self._paper.share_gradient(mean, faces)
-            found |= {f"share of {name}": share for name, share in shares.items()}
-        return found
-
-    def balance(self, batch: Batch) -> None:
-        """Weigh the paper's terms such that each has as much to say about this batch."""
-        speech, faces, _ = self._move(batch)
-        buffers = {k: v.clone() for k, v in self.network.named_buffers()}  # norms count on these
-        with torch.no_grad():
-            mean, _ = _split(functional_call(self.network, buffers, (speech,)))
-        self._paper.config = self._paper.balance(mean, faces)
-
-    def _move(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        speech, faces = (
-            torch.as_tensor(x, dtype=torch.float32, device=self._device)
-            for x in (batch.speech, batch.embedding)
-        )
-        return speech, faces, _number(batch.person).to(self._device)
-
-    def _cut(self, rows: np.ndarray) -> Tensor:
-        """The longest crops of clips held out (M, n), the same at each validation."""
-        length, seed = round(self._recipe.seconds[1] * SAMPLE_RATE), self._recipe.seed
-        crops = [
-            crop(self._held_out.speech[row], length, np.random.default_rng([seed, row]))
-            for row in rows
-        ]
-        return torch.tensor(np.array(crops), device=self._device)
-
-    def _compare(
-        self, mean: Tensor, covariance: Tensor, faces: Tensor, people: Tensor, gather: bool
-    ) -> dict[str, Tensor]:
-        weights, average, terms = self._recipe.weights, self._average, {}
-        if weights.paper:
-            terms |= {k: weights.paper * v for k, v in self._paper(mean, faces).items()}
-        if weights.distance:
-            terms["distance"] = weights.distance * regression_loss(mean, faces)
-        if weights.nll:
-            terms["nll"] = weights.nll * gaussian_nll(mean, covariance, faces)
-        if weights.contrastive:
-            terms["contrastive"] = weights.contrastive * contrastive_loss(
-                mean, faces, people, average, self._recipe.temperature, gather
-            )
-        return terms
+    network: GaussianEncoder
+    head: HeadSolution  # which the network has in float32
+    metadata: Mapping[str, Any]
 
 
 def train_end_to_end(
@@ -202,6 +78,7 @@ def train_end_to_end(
     show: ProgressCallback,
     *,
     speaker: Path | None = None,
+    init: InitWeights | None = None,
     decoder: nn.Linear | None = None,
     recogniser: nn.Linear | None = None,
     options: RunOptions | None = None,
@@ -211,27 +88,71 @@ def train_end_to_end(
     """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors.
 
     `source` is clips in memory or the folder of a set of shards with the sides train and val;
-    `speaker` the speaker networks to start from, where the recipe does so; `decoder` and
-    `recogniser` are the layers of the paper's loss. Raises UsageError where recipe and data do not
-    go together.
+    `speaker` the speaker networks to start from, where the recipe does so, `init` earlier weights
+    of the whole; `decoder` and `recogniser` are the layers of the paper's loss. Raises UsageError
+    where recipe and data do not go together.
     """
-    train, held_out, average, origin = _split_people(recipe, source, show)
-    recipe = replace(recipe, network=fit_size(recipe.network, len(average)))
+    trained = train_network(
+        recipe,
+        source,
+        folder,
+        show,
+        speaker=speaker,
+        init=init,
+        decoder=decoder,
+        recogniser=recogniser,
+        options=options,
+        processes=processes,
+        device=device,
+    )
+    path = folder / WEIGHTS
+    if trained:
+        save_weights(path, trained.network.state_dict(), trained.metadata)
+    return path
+
+
+def train_network(
+    recipe: EndToEndRecipe,
+    source: Voices | Path,
+    folder: Path,
+    show: ProgressCallback,
+    *,
+    speaker: Path | None = None,
+    init: InitWeights | None = None,
+    decoder: nn.Linear | None = None,
+    recogniser: nn.Linear | None = None,
+    options: RunOptions | None = None,
+    processes: Processes = SINGLE_PROCESS,
+    device: str = "cpu",
+    facts: Mapping[str, Any] | None = None,
+) -> TrainedEncoder | None:
+    """The same, but nothing is written beside the run in `folder`; `facts` go into its metadata.
+
+    None on other processes than the first.
+    """
+    data = split_people(recipe, source, show)
+    recipe = replace(recipe, network=fit_size(recipe.network, len(data.average)))
     paper = PaperLoss(recipe.paper, decoder, recogniser)
     reading = Reading(
         recipe.batch,
         recipe.seconds,
         recipe.augmentation,
+        recipe.frames,
         seed=recipe.seed,
         rank=processes.rank,
         ranks=processes.count,
     )
-    batches = _open(train, reading, recipe.workers)
+    batches = _open(data.train, reading, recipe.workers)
+    cache = folder / "cache"
     if recipe.start:
-        space = {"network": recipe.network, "face_encoder": recipe.face_encoder}
-        start, cache = replace(recipe.start, **space), folder / "cache"
+        start = replace(
+            recipe.start,
+            network=recipe.network,
+            face_encoder=recipe.face_encoder,
+            frames=recipe.frames,
+        )
         network = processes.run_on_rank_zero(
-            lambda: _prepare_start(start, train, speaker, cache, show)
+            lambda: _prepare_start(start, data.train, speaker, init, cache, show)
         )
     else:
         network = make_network(recipe.network, recipe.seed)
@@ -239,50 +160,88 @@ def train_end_to_end(
         "network": KINDS[type(recipe.network)],
         "recipe": asdict(recipe),
         "face_encoder": identify_face_encoder(recipe.face_encoder),
-        **origin,
+        **data.origin,
         "start": hash_weights(network.speaker) if isinstance(network, VoiceEncoder) else None,
+        **({"init": init.describe()} if init else {}),
         "layers": [layer and hash_weights(layer) for layer in (decoder, recogniser)],
         "processes": processes.count,
         "version": __version__,
+        **(facts or {}),
     }
-    task = EndToEndTask(recipe, network, batches, held_out, average, paper, device)
+    task = EndToEndTask(recipe, network, batches, data.held_out, data.average, paper, device)
     if recipe.from_average:
-        _say_always(network, average)
+        _say_always(network, data.average)
+    if init:
+        init.put_into(network)
     if recipe.balanced:
-        task.balance(_open(train, replace(reading, rank=0), workers=0).batch(0))
+        task.balance(_open(data.train, replace(reading, rank=0), workers=0).batch(0))
     report = report_progress(show, "training the voice encoder")
     fit(task, recipe.loop, folder / "end-to-end", metadata, report, options, processes)
-    path = folder / "voice_encoder.safetensors"
-    if processes.first:
-        # Not in the metadata that a resumed run compares: another machine balances to other last
-        # digits.
-        save_weights(path, network.cpu().state_dict(), {**metadata, "paper": asdict(task.paper)})
-    return path
+    # Not in the metadata that a resumed run compares: another machine balances to other last
+    # digits.
+    metadata |= {
+        "paper": asdict(task.paper),
+        "held_out": {"people": len(set(data.held_out.people)), "clips": len(data.held_out)},
+    }
+    trained: list[TrainedEncoder] = []  # which is too large to be handed to all processes
+    processes.run_on_rank_zero(
+        lambda: trained.append(_add_gaussian(network, recipe, data, metadata, cache, show))
+    )
+    return trained[0] if trained else None
 
 
-def _split(heard: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """A network's output -> mean (B, D), covariance (B, D, D) or (B, 0, 0) for none; float32."""
-    if isinstance(heard, Tensor):
-        return heard.float(), heard.new_zeros(len(heard), 0, 0)
-    return heard[0].float(), heard[1].float()
+def _add_gaussian(
+    network: nn.Module,
+    recipe: EndToEndRecipe,
+    data: LearningData,
+    metadata: Mapping[str, Any],
+    cache: Path,
+    show: ProgressCallback,
+) -> TrainedEncoder:
+    """Put a head on the network, solved for the people held out."""
+    held_out = data.held_out
+    if (people := len(set(held_out.people))) < FEW:
+        log.warning("only %d people are held out: the Gaussian is a rough one", people)
+    encoder = network
+    if not isinstance(encoder, GaussianEncoder):
+        encoder = PointVoiceEncoder(network, len(data.average))
+    encoder.eval()
+    clips = hear_clips(encoder.ear, held_out, recipe.crop_seconds, recipe.seed, cache, show)
+    encoder.cpu()
+    solution = solve_head_of_points(
+        encoder.head.linear.weight.detach().double().numpy(),
+        clips.features,
+        clips.seconds,
+        held_out.faces[clips.clip],
+        clips.whole,
+        np.concatenate([data.faces, held_out.faces]),
+    )
+    set_head(encoder, solution)
+    return TrainedEncoder(encoder, solution, metadata)
 
 
-def _split_people(
+def split_people(
     recipe: EndToEndRecipe, source: Voices | Path, show: ProgressCallback
-) -> tuple[Voices | Path, Voices, np.ndarray, dict[str, Any]]:
-    """Data to learn from, clips held out, the average face (D,), and metadata of the data."""
+) -> LearningData:
+    """Divide data into what is learned from and who is held out.
+
+    Raises UsageError where nobody can be held out.
+    """
+    frames = recipe.frames
     if isinstance(source, Path):
         index = read_index(source)
         if "val" not in index.people:
             raise UsageError(f"{source}: nobody is held out; prepare it again with --split 90/10.")
-        held_out = read_voices(source, recipe.face_encoder, show, "val", recipe.held_clips)
-        return source, held_out, average_face(source), {"data": hash_shards(index.shards)}
+        most = recipe.held_clips
+        held_out = read_voices(source, recipe.face_encoder, show, "val", most, frames)
+        faces, origin = read_faces(source, frames=frames), {"data": hash_shards(index.shards)}
+        return LearningData(source, held_out, faces, faces.mean(0), origin)
     if not 0 < recipe.held_out < 1:
         raise UsageError(f"{recipe.held_out} is no share of people to hold out; give 0.1, say.")
     sides = split_shares(source.people, (1 - recipe.held_out, recipe.held_out), recipe.seed)
     train, held_out = (source.take(np.flatnonzero(sides == side)) for side in (0, 1))
     average = average_people(train.faces, np.array(train.people))
-    return train, held_out, average, source.origin
+    return LearningData(train, held_out, train.faces, average, source.origin)
 
 
 def _open(train: Voices | Path, reading: Reading, workers: int) -> BatchSource:
@@ -295,13 +254,14 @@ def _prepare_start(
     start: VoiceEncoderRecipe,
     train: Voices | Path,
     speaker: Path | None,
+    init: InitWeights | None,
     cache: Path,
     show: ProgressCallback,
 ) -> nn.Module:
     """Pretrained speaker networks, and a head that is solved for the training side."""
     if isinstance(train, Path):
-        train = read_voices(train, start.face_encoder, show, most=MOST_HEARD)
-    network = load_speaker(start, speaker)
+        train = read_voices(train, start.face_encoder, show, most=MOST_HEARD, frames=start.frames)
+    network = load_speaker(start, speaker, init)
     clips = prepare_clips(start, network, train, cache, show)
     set_head(network, solve(start, clips, np.ones(len(train), bool)))
     return network
@@ -312,26 +272,3 @@ def _say_always(network: nn.Module, face: np.ndarray) -> None:
     last = cast(nn.Linear, cast(nn.Sequential, network.embed)[-1])
     nn.init.zeros_(last.weight)
     last.bias.data.copy_(torch.tensor(face))
-
-
-def _check(recipe: EndToEndRecipe, paper: PaperLoss, held_out: Voices, faces: int) -> None:
-    asked = [name for name, weight in asdict(recipe.weights).items() if weight]
-    if not asked:
-        raise UsageError(f"recipe {recipe.name}: no loss has a weight; nothing would be learned.")
-    if "nll" in asked and not isinstance(recipe.network, VoiceEncoderConfig):
-        raise UsageError(f"recipe {recipe.name}: nll needs a network that gives a covariance.")
-    if recipe.from_average and isinstance(recipe.network, VoiceEncoderConfig):
-        raise UsageError(f"recipe {recipe.name}: from_average is for networks that give a point.")
-    for layer in (paper.decoder, paper.recogniser):
-        if layer and layer.in_features != faces:
-            raise UsageError(
-                f"a layer of the paper's loss takes {layer.in_features} numbers, faces are {faces}."
-            )
-    if len(set(held_out.people)) < 2:
-        raise UsageError("fewer than two people are held out: give more people or a larger share.")
-
-
-def _number(people: Sequence[str]) -> Tensor:
-    """Names -> whole numbers (N,), the same in all processes."""
-    digests = (hashlib.sha256(name.encode()).digest() for name in people)
-    return torch.tensor([int.from_bytes(digest[:8], signed=True) for digest in digests])

@@ -55,14 +55,14 @@ LOCAL = 0.4  # share of the differences in colour from place to place that is ke
 class FaceDecoderRecipe:
     """Settings that make a decoder: everything but the data."""
 
-    name: str
-    network: FaceDecoderConfig
+    name: str  # of the recipe, in cards and messages
+    network: FaceDecoderConfig  # its sizes
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
     sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
     typical: float = 2.25  # distance of a typical face from the average, times `shown`'s
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
-    face_encoder: str = "dlib"
+    face_encoder: str = "dlib"  # recogniser whose embedding of the face is drawn
 
 
 def train_face_decoder(

@@ -6,7 +6,9 @@ person), so a small training set does not make it overconfident.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from speech2face.data.splits import split_people
 from speech2face.training.ridge import solve_ridge
 
 TOLERANCE = 3.0  # mean residual variances, by which Gaussians are widened to be compared
+GAIN_CLIPS = 50  # held out, that count as much as the gain that all directions have in common
+LEAST_SAID = 1e-8  # of a direction's variance, by which predictions are more than rounding
 LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances have an inverse
 
 
@@ -21,9 +25,9 @@ LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances
 class HeadConfig:
     """Settings of the head, chosen by folds over the people of the pairs; see MODEL_CARD.md."""
 
-    ridge: float = 14.0
+    ridge: float = 14.0  # penalty on the squares of the slope
     shrinkage: float = 0.1  # of the residual's correlations between principal directions
-    inner_folds: int = 5
+    inner_folds: int = 5  # by person, in which what the head misses is measured
     least_gain: float = 0.05  # of a direction that voices say nothing of; its twentyfold is drawn
 
 
@@ -87,26 +91,103 @@ def solve_head(
         inner_slope, inner_bias = solve_ridge(features[fit], rotated[fit], config.ridge)
         held_out[rest] = features[rest] @ inner_slope + inner_bias
     gains = np.maximum(_gains(held_out[whole], rotated[whole]), config.least_gain)
-    held_out *= gains
-    # A face that is drawn is not guessed at but recognised, and there a direction that says little
-    # counts, too: what the gains have taken is given back.
-    stretch = axes @ (axes / gains).T
+    errors = _measure_errors(
+        held_out * gains,
+        rotated,
+        seconds,
+        whole,
+        partial(_split_variance, shrinkage=config.shrinkage),
+    )
+    return _assemble(slope, bias, average, axes, gains, errors)
 
-    reference = float(1 / np.mean(1 / seconds[whole]))  # s that `weight` is best for
-    residual, explained = _split_variance(rotated[whole], held_out[whole], config.shrinkage)
+
+def solve_head_of_points(
+    weight: np.ndarray,
+    features: np.ndarray,
+    seconds: np.ndarray,
+    targets: np.ndarray,
+    whole: np.ndarray,
+    everybody: np.ndarray,
+) -> HeadSolution:
+    """Fit the head of a network that was trained to say faces, to people it was not trained on.
+
+    Its last layer is taken as it is: features (N, F), times `weight` (D, F), are the faces that it
+    says, but for one that is added to all of them, and is chosen here such that on average it says
+    the average face. Each direction gets a gain and a variance of its own. The people held out are
+    few, so directions are those of the faces of `everybody` (M, D), with their variance, errors are
+    held to be independent between them, and a gain is drawn towards that of all directions.
+    `seconds`, `targets` and `whole` are as in `solve_head`.
+    """
+    targets, everybody = targets.astype(np.float64), everybody.astype(np.float64)
+    average = everybody.mean(0)
+    spread, axes = np.linalg.eigh(np.cov(everybody.T))
+    spread = np.maximum(spread, LEAST_SHARE * spread.mean())
+    slope = weight.T @ axes
+    bias = -(features[whole].astype(np.float64) @ slope).mean(0)
+    said, rotated = features.astype(np.float64) @ slope + bias, (targets - average) @ axes
+    common = _gains(said[whole].reshape(-1, 1), rotated[whole].reshape(-1, 1))
+    share = whole.sum() / (whole.sum() + GAIN_CLIPS)
+    gains = share * _gains(said[whole], rotated[whole]) + (1 - share) * common
+    gains = np.maximum(gains, HeadConfig.least_gain)
+
+    def split(true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        missed = ((true - predicted) ** 2).mean(0) / np.maximum((true**2).mean(0), 1e-12)
+        missed = np.clip(missed, LEAST_SHARE, 1.0)
+        return np.diag(spread * missed), np.diag(spread * (1 - missed))
+
+    errors = _measure_errors(said * gains, rotated, seconds, whole, split)
+    return _assemble(slope, bias, average, axes, gains, errors)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """What held-out predictions miss, in the principal directions of faces."""
+
+    residual: np.ndarray  # (D, D)
+    explained: np.ndarray  # (D, D)
+    half: float  # s
+    gain_at_reference: float  # of the length that the slope is best for
+
+
+def _measure_errors(
+    held_out: np.ndarray,
+    rotated: np.ndarray,
+    seconds: np.ndarray,
+    whole: np.ndarray,
+    split: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> _Errors:
+    """Predictions and true faces (N, D), both less the average; `split` gives the covariances that
+    predictions of true faces miss and explain."""
+    reference = float(1 / np.mean(1 / seconds[whole]))  # s that the slope is best for
+    residual, explained = split(rotated[whole], held_out[whole])
     half = _fit_half_gain_seconds(held_out, rotated, seconds, residual, explained, reference)
     # Now that the noise is known: each whole clip at its own gain, then brought to endless clips.
     gain = seconds[whole] / (seconds[whole] + half)
     gain_at_reference = reference / (reference + half)
     best = held_out[whole] * (gain / gain_at_reference)[:, None]
-    residual, explained = _split_variance(rotated[whole], best, config.shrinkage)
+    residual, explained = split(rotated[whole], best)
     lost = (1 / gain.mean() - 1) * explained
     residual, explained = residual - lost, explained + lost
     residual = _at_least(residual, LEAST_SHARE * np.trace(residual) / len(residual))
-    gains /= gain_at_reference
+    return _Errors(residual, explained, half, gain_at_reference)
+
+
+def _assemble(
+    slope: np.ndarray,
+    bias: np.ndarray,
+    average: np.ndarray,
+    axes: np.ndarray,
+    gains: np.ndarray,
+    errors: _Errors,
+) -> HeadSolution:
+    """The head in the space of embeddings, from slope (F, D), bias and gains by direction."""
+    # A face that is drawn is not guessed at but recognised, and there a direction that says little
+    # counts, too: what the gains have taken is given back.
+    stretch = axes @ (axes / gains).T
+    gains = gains / errors.gain_at_reference
     weight, bias = axes @ (slope * gains).T, axes @ (gains * bias)
-    residual, explained = axes @ residual @ axes.T, axes @ explained @ axes.T
-    return HeadSolution(weight, bias, average, residual, explained, half, stretch)
+    residual, explained = axes @ errors.residual @ axes.T, axes @ errors.explained @ axes.T
+    return HeadSolution(weight, bias, average, residual, explained, errors.half, stretch)
 
 
 def log_likelihood_ratios(
@@ -141,8 +222,12 @@ def _split_variance(
 
 
 def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The factor of each direction (D,), at least 0, that makes held-out predictions best."""
-    return np.maximum((predicted * true).sum(0) / (predicted**2).sum(0), 0)
+    """The factor of each direction (D,), at least 0, that makes held-out predictions best.
+
+    Where nearly the same is said of everybody, what is left is rounding, and is not blown up.
+    """
+    least = LEAST_SAID * (true**2).sum(0) + np.finfo(float).tiny
+    return np.maximum((predicted * true).sum(0) / np.maximum((predicted**2).sum(0), least), 0)
 
 
 def _fit_half_gain_seconds(

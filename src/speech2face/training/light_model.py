@@ -13,10 +13,10 @@ import numpy as np
 from speech2face import __version__
 from speech2face.errors import ModelError, UsageError
 from speech2face.model_folders import FILES, UNTUNED, Card, Model, hash_file, save_card
-from speech2face.networks.speaker_encoder import read_config
-from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.clip_features import hash_speech
+from speech2face.training.encoder_factory import make_encoder
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.package_model import export_encoder
 from speech2face.training.quantisation import quantise_encoder
@@ -31,7 +31,7 @@ def quantise_model(
     `speech` are recordings float32 (n,) at 16 kHz, see `quantise_encoder`. What is left in
     untuned.safetensors are all weights that training starts from, for the encoder no longer has
     them. Raises UsageError where the folder holds a model already (without `force`), or is that of
-    the model itself, and ModelError where its encoder has 8 bits already.
+    the model itself, and ModelError where its encoder has 8 bits already or is another network.
     """
     facts = model.card.facts["voice_encoder"]
     if "quantised" in facts:
@@ -40,10 +40,12 @@ def quantise_model(
         raise UsageError(f"{folder} is the model itself; name another folder.")
     if (folder / "card.json").exists() and not force:
         raise UsageError(f"{folder} holds a model; --force overwrites it.")
-    sizes = facts["recipe"]["network"]
-    encoder = VoiceEncoder(
-        VoiceEncoderConfig(sizes["face_embedding"], read_config(sizes["speaker"]))
-    )
+    encoder = make_encoder(facts)
+    if not isinstance(encoder, VoiceEncoder):
+        raise ModelError(
+            f"{model.folder}: only the released network has a form in 8 bits, not a "
+            f"{facts['network']}."
+        )
     load_onnx_weights(encoder, model.voice_encoder)
     facts = facts | {"quantised": {"recordings": len(speech), "speech": hash_speech(speech)}}
     with tempfile.TemporaryDirectory() as temporary:

@@ -30,6 +30,7 @@ from speech2face.training.distributed import (
     hold_gradients,
     watch_signals,
 )
+from speech2face.training.field_checks import check_at_least_one
 from speech2face.training.metric_logger import write_curve
 from speech2face.training.throughput import ThroughputMeter
 
@@ -44,23 +45,31 @@ class LoopConfig:
     hundredth; by "decay" it is multiplied by `decay` after each `decay_steps`.
     """
 
-    steps: int
-    learning_rate: float = 1e-3
-    warmup: int = 50
-    schedule: Literal["cosine", "decay"] = "cosine"
-    decay: float = 0.95
-    decay_steps: int = 10_000
+    steps: int  # to take
+    learning_rate: float = 1e-3  # once it is warm
+    warmup: int = 50  # steps over which the rate rises
+    schedule: Literal["cosine", "decay"] = "cosine"  # by which the rate falls
+    decay: float = 0.95  # factor of the rate, by the schedule "decay"
+    decay_steps: int = 10_000  # after each of which that factor comes
     factors: tuple[tuple[str, float], ...] = ()  # of the rate, by how parameters' names begin
     betas: tuple[float, float] = (0.9, 0.999)  # less where two networks learn from each other
-    epsilon: float = 1e-8
-    weight_decay: float = 1e-4
+    epsilon: float = 1e-8  # that keeps Adam's denominator from zero
+    weight_decay: float = 1e-4  # share of the weights, times the rate, that a step takes away
     clip: float = 1.0  # greatest norm of the gradient
     accumulate: int = 1  # batches a step
     average: float = 0.995  # decay of the moving average of the weights; that is what is kept
     bfloat16: bool = False  # convolutions in half precision: several times faster, on CPUs too
     validate_every: int = 0  # steps; 0: never
     patience: int = 0  # validations in a row that may be no better; 0: any number
-    seed: int = 0
+    seed: int = 0  # of batches and of what is random in the network
+
+    def __post_init__(self) -> None:
+        counts = {"steps": self.steps, "accumulate": self.accumulate}
+        check_at_least_one(counts | {"decay_steps": self.decay_steps})
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is a share from 0 to below 1, not {self.average}")
+        if not (self.learning_rate >= 0 and self.clip > 0):
+            raise ValueError("learning_rate is 0 or more, clip more than 0")
 
 
 @dataclass(frozen=True)

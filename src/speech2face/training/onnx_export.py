@@ -93,25 +93,31 @@ def load_onnx_weights(network: nn.Module, path: str | os.PathLike[str]) -> None:
 
     Raises ModelError where the file lacks one of the network's weights.
     """
+    # As a state dict, since a network reads there what older versions called its tensors.
+    missing = network.load_state_dict(read_onnx_weights(path), strict=False).missing_keys
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing:
+        raise ModelError(f"{path}: lacks weights of the network, {min(missing)} for one.")
+
+
+def read_onnx_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Weights of a file that `export_onnx` wrote, in float32, by their names in the network."""
     graph = onnx.load(path).graph
     found = {
         tensor.name.removesuffix(".half"): torch.tensor(numpy_helper.to_array(tensor))
         for tensor in graph.initializer
     }
-    for prefix, child in network.named_modules():
-        if isinstance(child, nn.LSTM):
-            for layer in range(child.num_layers):
-                for kind, name in (("inner", "weight_ih"), ("outer", "weight_hh")):
-                    stacked = found.pop(f"{prefix}.{kind}{layer}")[0]
-                    found[f"{prefix}.{name}_l{layer}"] = _restore_gates(stacked)
-                inner, outer = found.pop(f"{prefix}.bias{layer}")[0].chunk(2)
-                found[f"{prefix}.bias_ih_l{layer}"] = _restore_gates(inner)
-                found[f"{prefix}.bias_hh_l{layer}"] = _restore_gates(outer)
-    # As a state dict, since a network reads there what older versions called its tensors.
-    missing = network.load_state_dict(found, strict=False).missing_keys
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing:
-        raise ModelError(f"{path}: lacks weights of the network, {min(missing)} for one.")
+    found = {k: v.float() if v.dtype == torch.float16 else v for k, v in found.items()}
+    for name in [name for name in found if name.rpartition(".")[2].startswith("inner")]:
+        prefix, _, inner = name.rpartition(".")
+        layer = inner.removeprefix("inner")
+        for kind, own in (("inner", "weight_ih"), ("outer", "weight_hh")):
+            stacked = found.pop(f"{prefix}.{kind}{layer}")[0]
+            found[f"{prefix}.{own}_l{layer}"] = _restore_gates(stacked)
+        first, second = found.pop(f"{prefix}.bias{layer}")[0].chunk(2)
+        found[f"{prefix}.bias_ih_l{layer}"] = _restore_gates(first)
+        found[f"{prefix}.bias_hh_l{layer}"] = _restore_gates(second)
+    return found
 
 
 class OnnxLstm(nn.Module):

@@ -6,9 +6,10 @@ came out.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from speech2face.errors import UsageError
 from speech2face.face_encoders import load_face_encoder
@@ -18,7 +19,7 @@ from speech2face.networks.face_decoder import FaceDecoderConfig
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoderConfig
 from speech2face.training.encoder_factory import fit_size
-from speech2face.training.end_to_end_voice_encoder import EndToEndRecipe, LossWeights
+from speech2face.training.end_to_end_task import EndToEndRecipe, LossWeights
 from speech2face.training.face_decoder import FaceDecoderRecipe
 from speech2face.training.gaussian_head import HeadConfig
 from speech2face.training.loop import LoopConfig
@@ -216,17 +217,21 @@ END_TO_END: Mapping[str, Callable[[], EndToEndRecipe]] = {
     "contrastive": contrastive,
     "end-to-end-debug": end_to_end_debug,
 }
+ENCODERS: Mapping[str, Callable[[], VoiceEncoderRecipe | EndToEndRecipe]] = ChainMap(
+    cast(Any, END_TO_END), cast(Any, VOICE_ENCODERS)
+)  # a view of both, the second first
 FACE_DECODERS: Mapping[str, Callable[[], FaceDecoderRecipe]] = {
     "default": face_decoder,
     "debug": face_decoder_debug,
 }
 
 
-def enter_space(recipe: Recipe, face_encoder: str) -> Recipe:
-    """The recipe with another recogniser's embeddings of faces, and a network of their size.
+def enter_space(recipe: Recipe, face_encoder: str | None = None) -> Recipe:
+    """The recipe with a network of the size of its recogniser's embeddings, or of another's.
 
     Raises what `load_face_encoder` raises.
     """
+    face_encoder = face_encoder or recipe.face_encoder
     size = load_face_encoder(face_encoder).size
     network = recipe.network
     if isinstance(network, FaceDecoderConfig):
@@ -240,6 +245,7 @@ def find_recipe(recipes: Mapping[str, Callable[[], Recipe]], name: str) -> Recip
     """The recipe of a name; raises UsageError with the names there are."""
     if name not in recipes:
         raise UsageError(
-            f"no recipe {name}; there are {', '.join(recipes)}.{suggest(name, recipes)}"
+            f"no recipe {name}; there are {', '.join(recipes)}, and FILE.py:NAME of your own."
+            f"{suggest(name, recipes)}"
         )
     return recipes[name]()

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ from speech2face.data.shard_index import read_index
 from speech2face.data.shard_reader import cut_order, read_stretches
 from speech2face.errors import UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
+from speech2face.training.field_checks import check_share
 
 NOISE = (0.0, 30.0)  # dB
 RT60, DIRECT = (0.2, 0.8), (-3.0, 12.0)  # s, and dB over the reverberation
@@ -52,11 +53,15 @@ GAIN = (-20.0, 6.0)  # dB
 class Augmentation:
     """Probability of each degradation of a crop, 0 … 1; several may happen, in this order."""
 
-    reverberation: float = 0.3
-    noise: float = 0.5
-    telephone: float = 0.1
-    codec: float = 0.2
-    gain: float = 0.5
+    reverberation: float = 0.3  # of a room
+    noise: float = 0.5  # white, pink, or like speech
+    telephone: float = 0.1  # a telephone's band
+    codec: float = 0.2  # MP3 or Opus, at few kilobits
+    gain: float = 0.5  # louder or quieter
+
+    def __post_init__(self) -> None:
+        for name, chance in vars(self).items():
+            check_share(chance, name)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Reading:
     batch: int = 16
     seconds: tuple[float, float] = (0.5, 10.0)  # of crops, from and to
     augmentation: Augmentation | None = None
-    steady: bool = False  # faces are means over frames, not the best frame's, where there are any
+    frames: Literal["best", "mean"] = "best"  # whose face it is; the mean where there is one
     buffer: int = 256  # samples that are shuffled at a time
     seed: int = 0
     rank: int = 0  # of the process, and how many there are
@@ -152,7 +157,7 @@ class SpeechAndFaces(IterableDataset[Batch]):
             if self.reading.augmentation:
                 sound = augment(sound, self.reading.augmentation, rng)
             speech.append(sound)
-        faces = [decode_target(files, self.reading.steady) for files in samples]
+        faces = [decode_target(files, self.reading.frames) for files in samples]
         return Batch(np.stack(speech), np.stack(faces), clips, people)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -26,15 +26,20 @@ from speech2face.networks.speaker_encoder import (
     load_speaker_encoder,
     read_config,
 )
-from speech2face.networks.voice_encoder import VoiceEncoder, VoiceEncoderConfig
+from speech2face.networks.voice_encoder import GaussianEncoder, VoiceEncoder, VoiceEncoderConfig
 from speech2face.run_provenance import hash_rows
 from speech2face.training.checkpoint import float32, hash_weights, load_weights, save_weights
 from speech2face.training.clip_features import FRAMES_A_SECOND, ClipFeatures, extract_features
+from speech2face.training.field_checks import check_at_least_one, check_lengths
 from speech2face.training.gaussian_head import HeadConfig, HeadSolution, solve_head
 from speech2face.training.loop import LoopConfig, fit, report_progress
 from speech2face.training.onnx_export import load_onnx_weights
 from speech2face.training.untuned_weights import unpack_untuned
 
+if TYPE_CHECKING:
+    from speech2face.training.init_weights import InitWeights
+
+WEIGHTS = "voice_encoder.safetensors"
 BLOCKS = tuple(f"campplus.{part}." for part in ("blocks", "transitions", "exit", "embed"))
 LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2", "exit", "embed"))
 
@@ -43,18 +48,23 @@ LAST_BLOCK = tuple(f"campplus.{part}." for part in ("blocks.2", "transitions.2",
 class VoiceEncoderRecipe:
     """Settings that make an encoder: everything but the data."""
 
-    name: str
-    network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
+    name: str  # of the recipe, in cards and messages
+    network: VoiceEncoderConfig = field(default_factory=VoiceEncoderConfig)  # its sizes
+    head: HeadConfig = field(default_factory=HeadConfig)  # the Gaussian, solved in closed form
     crop_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)  # one random crop of each clip at each
     tuning: LoopConfig | None = None  # of `tuned` and the head; None leaves them frozen
     tuned: tuple[str, ...] = BLOCKS  # prefixes of the speaker networks' moving weights
-    tuning_batch: int = 12
-    tuning_seconds: float = 3.0
-    face_encoder: str = "dlib"
-    seed: int = 0
+    tuning_batch: int = 12  # clips a step
+    tuning_seconds: float = 3.0  # of each clip, at a step
+    frames: Literal["best", "mean"] = "best"  # of a video, whose face is learned
+    face_encoder: str = "dlib"  # recogniser whose embedding of the face is predicted
+    seed: int = 0  # of the crops
 
     def __post_init__(self) -> None:
+        least = {"tuning_batch": self.tuning_batch, "head.inner_folds": self.head.inner_folds - 1}
+        check_at_least_one(least)
+        check_lengths(self.crop_seconds, "crop_seconds")
+        check_lengths((self.tuning_seconds,), "tuning_seconds")
         if below := [name for name in self.tuned if not name.startswith(BLOCKS)]:
             raise ValueError(
                 f"{', '.join(below)}: cannot be tuned, for what lower layers and GE2E heard is "
@@ -86,15 +96,19 @@ def prepare_clips(
     )
 
 
-def load_speaker(recipe: VoiceEncoderRecipe, speaker: Path | None = None) -> VoiceEncoder:
+def load_speaker(
+    recipe: VoiceEncoderRecipe, speaker: Path | None = None, init: InitWeights | None = None
+) -> VoiceEncoder:
     """The encoder with pretrained speaker networks; its head is not to be used.
 
     The networks are those of `speaker`, a file that scripts/import_speaker_networks.py makes, or
-    else those that the released model was tuned from. Tuned ones are never a start: they have met
-    everybody in the pairs, and folds that began with them would know their test people.
+    else those that the released model was tuned from; or they begin with `init`. Ones that were
+    tuned on the same people are no start for folds, which would know their test people.
     """
     network = VoiceEncoder(recipe.network)
-    if speaker:
+    if init:
+        init.put_into(network)
+    elif speaker:
         network.speaker.load_state_dict(load_speaker_encoder(speaker).state_dict())
     else:
         load_start(find_model(), network.speaker)
@@ -150,9 +164,10 @@ def train_voice_encoder(
     folder: Path,
     cache: Path,
     show: ProgressCallback,
+    init: InitWeights | None = None,
 ) -> Path:
     """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors."""
-    network = load_speaker(recipe, speaker)
+    network = load_speaker(recipe, speaker, init)
     clips = prepare_clips(recipe, network, voices, cache, show)
     everyone = np.ones(len(voices), bool)
     metadata = {
@@ -164,6 +179,7 @@ def train_voice_encoder(
         "clips": len(voices),
         "left_out": voices.left_out,
         "start": hash_weights(network.speaker),
+        **({"init": init.describe()} if init else {}),
         "version": __version__,
     }
     before = {k: v.clone() for k, v in network.speaker.state_dict().items()}
@@ -171,7 +187,7 @@ def train_voice_encoder(
     set_head(network, head)
     tuned = network.speaker.state_dict()
     untuned = {f"untuned/{k}": v for k, v in before.items() if not torch.equal(v, tuned[k])}
-    path = folder / "voice_encoder.safetensors"
+    path = folder / WEIGHTS
     save_weights(path, network.state_dict() | untuned, metadata)
     return path
 
@@ -200,7 +216,7 @@ def tune(
     return solve(recipe, tuned, chosen), tuned
 
 
-def set_head(network: VoiceEncoder, head: HeadSolution) -> None:
+def set_head(network: GaussianEncoder, head: HeadSolution) -> None:
     tensors = {
         "linear.weight": head.weight,
         "linear.bias": head.bias,
