@@ -11,11 +11,13 @@ import pytest
 
 from helpers.command import refuse, succeed
 from helpers.synthetic_evaluation import FOLDS, PEOPLE, MadeUp
+from helpers.synthetic_pairs import make_pairs
 from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import UsageError
 from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.evaluation.leaderboard import (
+    check_fits,
     check_same_data,
     compare_systems,
     list_systems,
@@ -246,6 +248,13 @@ def test_results_of_other_data_are_refused(clips: SharedClips, tmp_path: Path) -
     (tmp_path / "other.json").write_text(json.dumps(plain))
     with pytest.raises(UsageError, match="differ in seed"):
         check_same_data(read_results(tmp_path))
+    with pytest.raises(UsageError, match="other and these pairs differ in seed"):
+        check_fits(clips.run, read_results(tmp_path), "these pairs")
+    plain["provenance"]["recipe"]["seed"] = 0
+    plain["people"][-1] = 0
+    (tmp_path / "other.json").write_text(json.dumps(plain))
+    with pytest.raises(UsageError, match="differ in who speaks"):
+        check_same_data(read_results(tmp_path))
     assert one.schema == 1
 
 
@@ -330,6 +339,15 @@ def test_wrong_calls_are_told(tmp_path: Path) -> None:
     given = ("--pictures", "a=x", "--embeddings", "a=y.csv")
     assert "a is given twice" in refuse(2, *zoo, tmp_path, *given)
     assert "pairs.csv: not found" in refuse(2, *zoo, tmp_path, "--pictures", "a=x")
+    made = make_pairs(tmp_path, clips=1, faces=False)
+    (tmp_path / "table.csv").write_text("clip,e0\nx,1\n")
+    for wrong, told in (
+        (("--pictures", f"a={tmp_path / 'nowhere'}"), "holds no picture"),
+        (("--embeddings", f"a={tmp_path / 'table.csv'}"), "the face encoder's have 128"),
+        (("--embeddings", f"default={tmp_path / 'table.csv'}"), "give another name"),
+        (("--system", "chance", "--out", tmp_path / "table.csv"), "is a file"),
+    ):
+        assert told in refuse(2, *zoo, made, *wrong)
     (tmp_path / "chance.json").write_text("{}")
     assert "not a result of" in refuse(2, *zoo, "--page", "--out", tmp_path)
 

@@ -13,6 +13,7 @@ from speech2face.errors import UsageError
 from speech2face.extras import need_extras
 
 if TYPE_CHECKING:
+    from speech2face.data.pairs import Pair
     from speech2face.evaluation.zoo import SharedClips
     from speech2face.evaluation.zoo_systems import System
 
@@ -88,7 +89,7 @@ def evaluate_zoo(
     Each system's figures are written into NAME.json in --out, and leaderboard.html is made of all
     files there.
     """
-    from speech2face.evaluation.leaderboard import check_same_data, read_results
+    from speech2face.evaluation.leaderboard import check_fits, check_same_data, read_results
 
     if page == bool(folders):
         raise UsageError("give folders of pairs to measure on, or --page; one of them.")
@@ -102,6 +103,7 @@ def evaluate_zoo(
     from speech2face.data.merge_pairs import read_sets
     from speech2face.evaluation.zoo import (
         check_name,
+        describe_clips,
         describe_system,
         is_measured,
         measure_system,
@@ -112,16 +114,25 @@ def evaluate_zoo(
     given = {check_name(name): Path(value) for name, value in _split(pictures, "--pictures")}
     tables = {check_name(name): Path(value) for name, value in _split(embeddings, "--embeddings")}
     chosen = _choose(system, bool(given or tables))
-    if twice := _find_repeated([*chosen, *given, *tables]):
+    names = [*chosen, *given, *tables]
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
         raise UsageError(f"{twice} is given twice; each system needs a name of its own.")
+    if taken := next((name for name in (*given, *tables) if name == DEFAULT), None):
+        raise UsageError(f"{taken} is what others are compared with; give another name.")
     pairs, there = read_sets(folders or []), read_results(out)
+    check_fits(describe_clips(pairs, folds, seed), there, "these pairs")
+    for name, folder in given.items():  # what is wrong with them is told before anything is heard
+        _find_pictures(name, folder, pairs)
+    for name, table in tables.items():
+        _read_table(name, table, face_encoder, pairs)
+    _make_folder(out)
     with ProgressBars() as show:
         clips = share_clips(pairs, out / "cache", folds, seed, show, speaker)
         for name in (*chosen, *given, *tables):
             if name in given:
-                made = _find_pictures(name, given[name], clips)
+                made = _find_pictures(name, given[name], clips.pairs)
             elif name in tables:
-                made = _read_table(name, tables[name], face_encoder, clips)
+                made = _read_table(name, tables[name], face_encoder, clips.pairs)
             else:
                 source = chosen[name]
                 made = _make(name, source, decoder_recipe, pairs, out, folds, clips, not system)
@@ -170,10 +181,6 @@ def _choose(system: list[str] | None, others: bool) -> dict[str, str]:
     return chosen
 
 
-def _find_repeated(names: list[str]) -> str | None:
-    return next((name for place, name in enumerate(names) if name in names[:place]), None)
-
-
 def _split(options: list[str] | None, option: str) -> list[tuple[str, str]]:
     """NAME=PATH → both. Raises UsageError where it is something else."""
     pairs = []
@@ -191,7 +198,7 @@ def _make(
     name: str,
     source: str,
     decoder_recipe: str,
-    pairs: list,
+    pairs: list[Pair],
     out: Path,
     folds: int,
     clips: SharedClips,
@@ -212,20 +219,31 @@ def _make(
         return None
 
 
-def _find_pictures(name: str, folder: Path, clips: SharedClips) -> System:
+def _find_pictures(name: str, folder: Path, pairs: list[Pair]) -> System:
     from speech2face.evaluation.zoo_systems import find_pictures_of
 
-    return find_pictures_of(name, folder, clips.pairs)
+    return find_pictures_of(name, folder, pairs)
 
 
-def _read_table(name: str, path: Path, face_encoder: str, clips: SharedClips) -> System:
+def _read_table(name: str, path: Path, face_encoder: str, pairs: list[Pair]) -> System:
     from speech2face.evaluation.embedding_tables import read_embeddings
     from speech2face.evaluation.zoo_systems import make_table_system
     from speech2face.face_encoders import load_face_encoder
 
     size = load_face_encoder(face_encoder).size
-    rows = read_embeddings(path, clips.pairs, size)
-    return make_table_system(name, rows, face_encoder, clips.pairs)
+    rows = read_embeddings(path, pairs, size)
+    return make_table_system(name, rows, face_encoder, pairs)
+
+
+def _make_folder(out: Path) -> None:
+    from speech2face.files import cannot_write
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UsageError(f"{out}: is a file; --out is a folder.") from None
+    except OSError as error:
+        raise cannot_write(out, error) from None
 
 
 def _draw(out: Path) -> Path:

@@ -32,6 +32,7 @@ from speech2face.metrics.leaderboard_results import (
 )
 from speech2face.metrics.rank_disclosure import histogram_bits
 from speech2face.metrics.retrieval import Ranks, best_of, n_way, recall_at_percent
+from speech2face.run_provenance import Provenance
 
 SUFFIX = ".json"
 DRAWS = 1000  # of people, for differences in bits
@@ -61,30 +62,33 @@ def read_result(path: Path) -> SystemResult:
 
 def check_same_data(results: Mapping[str, SystemResult]) -> None:
     """Raise UsageError where two results are not of the same clips, folds and seed."""
-    identities = {name: identify(result) for name, result in results.items()}
-    first, *others = identities
-    for other in others:
-        differing = [
-            what
-            for what, value in identities[first].items()
-            if identities[other].get(what) != value
-        ]
+    first, *others = results
+    check_fits(results[first].provenance, {name: results[name] for name in others}, first)
+    for name in others:
+        if results[name].people.tolist() != results[first].people.tolist():
+            raise UsageError(f"{name} and {first} differ in who speaks in which clip.")
+
+
+def check_fits(run: Provenance, results: Mapping[str, SystemResult], this: str) -> None:
+    """Raise UsageError where a result is of other data, folds or seed than a run, called `this`."""
+    wanted = _identify(run)
+    for name, result in results.items():
+        found = _identify(result.provenance)
+        differing = [what for what, value in wanted.items() if found[what] != value]
         if differing:
             raise UsageError(
-                f"{other} and {first} differ in {', '.join(differing)}; a leaderboard is of one "
-                "set. Take one of their files away, or choose another folder."
+                f"{name} and {this} differ in {', '.join(differing)}; a leaderboard is of one set. "
+                "Choose another folder, or take the file away."
             )
 
 
-def identify(result: SystemResult) -> dict[str, Any]:
-    """What two results must share to stand on one leaderboard."""
-    made = result.provenance
+def _identify(made: Provenance) -> dict[str, Any]:
+    """What results must share to stand on one leaderboard."""
+    recipe = made.recipe
     return {
         "data": made.data["pairs"]["digest"],
-        "folds": made.recipe["folds"],
-        "seed": made.recipe["seed"],
-        "clips": len(result.people),
-        "people": result.people.tolist(),
+        "folds": recipe["folds"],
+        "seed": recipe["seed"],
     }
 
 

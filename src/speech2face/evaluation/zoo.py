@@ -58,6 +58,11 @@ class SharedClips:
         return self.rated.clips.pairs
 
 
+def describe_clips(pairs: Sequence[Pair], folds: int, seed: int) -> Provenance:
+    """Which data, folds and seed all systems share."""
+    return describe({"folds": folds, "seed": seed}, {"pairs": identify_pairs(pairs, KINDS)})
+
+
 def share_clips(
     pairs: Sequence[Pair],
     cache: Path,
@@ -71,7 +76,7 @@ def share_clips(
     `cache` keeps what was measured; `speaker` is as for `load_speaker`. Raises UsageError where a
     person, or nearly the same face, would stand in two folds.
     """
-    run = describe({"folds": folds, "seed": seed}, {"pairs": identify_pairs(pairs, KINDS)})
+    run = describe_clips(pairs, folds, seed)
     pairs = join_people(pairs, cache, show)
     voices = load_pair_voices(pairs, SPACE, cache, show, recognise=True)
     dealt, rows = deal_folds(pairs, voices, folds, seed)
