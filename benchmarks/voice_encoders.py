@@ -36,11 +36,10 @@ from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.evaluation.cross_validation import deal_folds, draw_faces
 from speech2face.evaluation.rating_networks import embed_pictures
-from speech2face.files import write_text_atomically
+from speech2face.files import hash_file, write_text_atomically
 from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.matching import centred_cosine, two_way
-from speech2face.model_folders import hash_file
 from speech2face.networks.losses import contrastive_loss, gaussian_nll, regression_loss
 from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder

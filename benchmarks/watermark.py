@@ -27,8 +27,8 @@ import speech2face
 from speech2face import watermark
 from speech2face.console import ProgressBars, ProgressCallback
 from speech2face.face_drawing import HairChoice, draw_faces, finish_picture
-from speech2face.files import write_text_atomically
-from speech2face.model_folders import find_model, hash_file
+from speech2face.files import hash_file, write_text_atomically
+from speech2face.model_folders import find_model
 from speech2face.photographs import load_image
 from speech2face.runtime import open_session
 from speech2face.watermark import Mark, add_mark, find_mark

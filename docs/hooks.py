@@ -111,7 +111,7 @@ def _describe(name: str, command: Any) -> str:
     words += [describe_parameter(p)[0] for p in parameters if p.required and p.opts[0][0] == "-"]
     usage = " ".join([name, *words, "[OPTIONS]"])
     if hasattr(command, "commands"):
-        usage = f"{name} COMMAND …"
+        usage = f"{name} [COMMAND …]" if command.invoke_without_command else f"{name} COMMAND …"
     rows = [_row(*describe_parameter(parameter)) for parameter in parameters]
     level = "##" if name.count(" ") < 2 else "###"
     parts = [f"{level} {name}", _escape(command.help), f"```text\n{usage}\n```"]

@@ -26,6 +26,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_cache(tmp_path_factory) -> Generator[None]:
+    """No test sees the models that whoever runs it has fetched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPEECH2FACE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def model() -> Speech2Face:
     return speech2face.load()

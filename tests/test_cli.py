@@ -117,7 +117,7 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
         (["evaluate", "pairs", "x", "--flods", "3"], "Did you mean --folds?"),
         (["serve", "--port"], "'--port' needs a value"),
         (["evaluate", "card", "a", "b", "c"], "Too many arguments: c"),
-        (["evaluate", "trials", "a", "b", "--right", "3"], "'--right': give a number, 1 to 2"),
+        (["evaluate", "trials", "a", "b", "--right", "0"], "'--right': give a number, 1 or more"),
         (["reconstruct"], "Missing argument"),
         (["reconstruct", "a.wav", "--nonsense"], "No such option: --nonsense"),
         (["reconstruct", "a.wav", "--size", "0"], "'--size': give a number, 16 to 2048"),
@@ -578,11 +578,12 @@ def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) ->
 
 COMMANDS = [
     *("reconstruct", "embed", "anonymise", "audit", "check", "models", "doctor", "serve"),
-    *("page", "prepare"),
+    *("page", "prepare", "models add", "models remove"),
     *("export", "quantise", "calibrate", "train", "train face-decoder", "train voice-encoder"),
     "train recipe",
     "evaluate",
     *("evaluate pairs", "evaluate card", "evaluate trials", "evaluate copies"),
+    "evaluate zoo",
 ]
 
 

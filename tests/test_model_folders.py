@@ -87,7 +87,7 @@ def test_a_card_with_wrong_numbers_is_refused(folder: Path, wrong: dict[str, obj
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     names = ", ".join(model_names())
-    remedy = f"give one of {names}, or a folder with a card.json."
+    remedy = f"give one of {names}, a folder with a card.json, or an address."
     assert refusal("nobody") == f"no model nobody: {remedy}"
     assert "no model" in refusal(tmp_path)
 

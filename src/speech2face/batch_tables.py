@@ -32,8 +32,9 @@ from speech2face.batch import (
 from speech2face.batch_ledger import ENDING, BatchLedger
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import NoSpeechError, Speech2FaceError, UnreadableMediaError, UsageError
+from speech2face.files import hash_file, hash_open_file
 from speech2face.inputs import Input
-from speech2face.model_folders import Model, hash_file, hash_open_file
+from speech2face.model_folders import Model
 from speech2face.remote_files import exists, is_address, read_stamp
 from speech2face.result_tables import Columns, check_table, write_table
 from speech2face.run_provenance import describe, hash_rows

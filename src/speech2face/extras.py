@@ -24,6 +24,7 @@ PURPOSES = {
     "audit": "more methods of anonymise",
     "natural": "anonymise --method resynthesis-natural",
     "c2pa": "reconstruct --sign, verified content credentials in check",
+    "hub": "models from the Hugging Face Hub",
 }
 # Modules that are not named like the package which brings them. Another package may bring them as
 # well: OpenCV with windows, dlib built from source.

@@ -21,7 +21,7 @@ import numpy as np
 from speech2face.dlib_network import build_network
 from speech2face.errors import ModelError, UsageError
 from speech2face.extras import how_to_install
-from speech2face.model_folders import hash_file
+from speech2face.files import hash_file
 from speech2face.name_suggestions import suggest
 from speech2face.onnx_rewriting import open_model, open_network
 from speech2face.runtime import open_session

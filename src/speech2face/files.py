@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import tempfile
@@ -80,6 +81,17 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Write text in UTF-8. Raises what `atomic_path` raises."""
     with write_atomically(path) as file:
         file.write(text.encode())
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hash_open_file(file)
+
+
+def hash_open_file(file: BinaryIO) -> str:
+    """The sha256 of a binary file, from where it stands to its end."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_partials(folder: Path) -> None:

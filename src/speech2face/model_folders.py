@@ -1,22 +1,26 @@
-"""Models by name or by folder, each with a card, each file checked against its sha256.
+"""Models by name, folder or address, each with a card, each file checked against its sha256.
 
 A model is a folder with voice_encoder.onnx, face_decoder.onnx and card.json, and, for whoever
 trains from it, untuned.safetensors where its speaker networks were tuned or have 8 bits. The
-released model lies in the package; `speech2face export` makes such folders.
+released model lies in the package; `speech2face export` makes such folders, and model_cache.py
+keeps those that were fetched by their address.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError, UsageError
-from speech2face.files import write_text_atomically
+from speech2face.files import hash_file, write_text_atomically
+from speech2face.model_addresses import is_address, parse_address
+from speech2face.model_cache import fetch_model, find_kept, list_kept
 from speech2face.name_suggestions import suggest
 
 ASSETS = Path(__file__).parent / "assets"
@@ -79,25 +83,62 @@ def model_names() -> list[str]:
 
 
 def name_models(number: int) -> tuple[str, ...]:
-    """The models that come with the package whose pictures' watermark holds this number."""
+    """The models that are there whose pictures' watermark holds this number: those of the package,
+    and those that were fetched, by the names on their cards."""
     cards = [_read_card(ASSETS / name) for name in model_names()]
-    return tuple(f"{card.name} {card.version}" for card in cards if card.number == number)
+    for kept in list_kept():
+        with suppress(OSError, ValueError, TypeError):  # a damaged one draws nothing
+            cards.append(_read_card(kept.folder))
+    named = (f"{card.name} {card.version}" for card in cards if card.number == number)
+    return tuple(dict.fromkeys(named))
 
 
-def find_model(name_or_folder: str | Path = "default") -> Model:
-    """The model of a name, or in a folder, its files verified.
+def find_model(
+    name_or_address: str | Path = "default", show: ProgressCallback | None = None
+) -> Model:
+    """The model of a name, in a folder, or at an address, its files verified.
+
+    A model at an address (model_addresses.py) is fetched first, if it is not kept already
+    (model_cache.py); `show` is told how far that is.
 
     Raises ModelError where there is none, or a file is missing or not the one on the card, and
-    UsageError where the argument is neither a name nor a path.
+    UsageError where the argument is neither a name, nor a path, nor an address.
     """
-    if not isinstance(name_or_folder, str | os.PathLike):
-        kind = type(name_or_folder).__name__
-        raise UsageError(f"a model is given by its name or its folder, not by a {kind}.")
-    name_or_folder = os.fsdecode(name_or_folder)
-    if name_or_folder in model_names():
-        folder = ASSETS / name_or_folder
+    if not isinstance(name_or_address, str | os.PathLike):
+        kind = type(name_or_address).__name__
+        raise UsageError(f"a model is given by its name, folder or address, not by a {kind}.")
+    name_or_address = os.fsdecode(name_or_address)
+    if name_or_address in model_names():
+        return read_model(ASSETS / name_or_address)
+    if is_address(name_or_address):
+        kept = fetch_model(parse_address(name_or_address), _read_fetched, show or _show_nothing)
     else:
-        folder = Path(os.path.expanduser(name_or_folder))
+        kept = find_kept(name_or_address)
+    if kept:
+        try:
+            return _read_fetched(kept.folder)
+        except ModelError as error:
+            name = kept.name or kept.address
+            raise ModelError(
+                f"{error} Remove it by `speech2face models remove {name}`, and fetch it again."
+            ) from None
+    try:
+        return read_model(Path(os.path.expanduser(name_or_address)))
+    except FileNotFoundError:
+        names = [*model_names(), *(model.name for model in list_kept() if model.name)]
+        shown = name_or_address if name_or_address.strip() else repr(name_or_address)
+        raise ModelError(
+            f"no model {shown}: give one of {', '.join(names)}, a folder with a card.json, or an "
+            f"address.{suggest(name_or_address, names)}"
+        ) from None
+
+
+def read_model(folder: Path) -> Model:
+    """The model in a folder, its files verified.
+
+    Raises FileNotFoundError where there is no card, and ModelError where a file is missing or not
+    the one on the card.
+    """
     try:
         card = _read_card(folder)
         hashes = dict(card.sha256)
@@ -108,12 +149,7 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
             f"{folder}: a file, not a model's folder; give a folder with a card.json."
         ) from None
     except FileNotFoundError:
-        names = ", ".join(model_names())
-        shown = name_or_folder if name_or_folder.strip() else repr(name_or_folder)
-        raise ModelError(
-            f"no model {shown}: give one of {names}, or a folder with a card.json."
-            f"{suggest(name_or_folder, model_names())}"
-        ) from None
+        raise
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'}: not a model's card ({error}).") from None
     for name in {*FILES, *hashes}:
@@ -125,6 +161,17 @@ def find_model(name_or_folder: str | Path = "default") -> Model:
     return Model(folder, card)
 
 
+def _read_fetched(folder: Path) -> Model:
+    try:
+        return read_model(folder)
+    except FileNotFoundError:
+        raise ModelError(f"{folder / 'card.json'} is missing: no model.") from None
+
+
+def _show_nothing(what: str, done: int, total: int, words: str) -> None:
+    pass
+
+
 def _read_card(folder: Path) -> Card:
     return Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
 
@@ -132,13 +179,3 @@ def _read_card(folder: Path) -> Card:
 def save_card(folder: Path, card: Card) -> None:
     """Write card.json, last of a model's files."""
     write_text_atomically(folder / "card.json", json.dumps(asdict(card), indent=2) + "\n")
-
-
-def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hash_open_file(file)
-
-
-def hash_open_file(file: Any) -> str:
-    """The sha256 of a binary file, from where it stands to its end."""
-    return hashlib.file_digest(file, "sha256").hexdigest()

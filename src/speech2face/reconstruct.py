@@ -271,13 +271,15 @@ class Speech2Face:
 def load(model: str | Path = "default", *, threads: int = THREADS) -> Speech2Face:
     """Load a model, ready to draw. Load it once: it is used as often as you like.
 
-    `model` is the name of a model that comes with the package (`speech2face models` lists them) or
-    a folder that `speech2face export` wrote. `threads` is how many threads the networks compute
-    in, 1 to 1024, by default 2: more gain little on recordings of seconds, and take processor
-    cores from other work.
+    `model` is the name of a model that `speech2face models` lists, a folder that `speech2face
+    export` wrote, or an address: https://HOST/FILE.tar.gz#sha256=DIGITS, or hf:OWNER/NAME@COMMIT,
+    from which it is fetched once, checked and kept (docs/models.md). `threads` is how many threads
+    the networks compute in, 1 to 1024, by default 2: more gain little on recordings of seconds, and
+    take processor cores from other work.
 
-    Raises ModelError where there is no such model, or one of its files is missing or is not the
-    one on its card, and UsageError where an argument is neither.
+    Raises ModelError where there is no such model, it cannot be fetched, or one of its files is
+    missing or is not the one on its card, and UsageError where an argument is neither, or the
+    model cannot be kept.
     """
     return Speech2Face(find_model(model), threads)
 

@@ -11,7 +11,7 @@ from speech2face.errors import NoSpeechError, UsageError
 from speech2face.evaluation import rating_networks
 from speech2face.evaluation.run_trials import format_scores, score_list
 from speech2face.evaluation.trial_lists import check_people, read_people, read_trials
-from speech2face.evaluation.trial_scores import PairScores, TripletScores
+from speech2face.evaluation.trial_scores import MatchingScores, PairScores
 
 PEOPLE = 8
 KINDS = (("voices", "wav"), ("faces", "jpg"))
@@ -75,12 +75,24 @@ def test_pairs_are_scored_and_nothing_is_heard_twice(world):
     assert world[1].heard == 7
 
 
+def test_strata_are_scored_beside_the_whole(world, caplog):
+    lines = [f"p{n}/a.wav,p{m}/a.jpg,{int(n == m)}\n" for n in range(6) for m in range(6)]
+    traits = {f"p{n}": {"gender": "fm"[n % 2], "nationality": str(n)} for n in range(6)}
+    told = score(world, "".join(lines), traits=traits)
+    assert told.trials == 36
+    assert set(told.strata) == {"gender"}  # nobody shares a nationality with another person
+    assert "share nationality nothing is scored" in caplog.text
+    assert told.strata["gender"].trials == 18
+    assert told.strata["gender"].scores.auc.value == pytest.approx(1)
+    assert "18 trials among people of one gender" in format_scores(told)
+
+
 def test_what_is_not_found_ties(world):
     world[1].deaf = "p0/a.wav"
     rows = [f"p{n}/a.wav p{n}/a.jpg p{(n + 1) % 8}/a.jpg\n" for n in range(8)]
     told = score(world, "".join(rows), right=1)
     assert (told.without_speech, told.without_a_face) == (1, 1)
-    assert isinstance(told.scores, TripletScores)
+    assert isinstance(told.scores, MatchingScores)
     assert told.scores.accuracy.value == pytest.approx((0.5 + 7) / 8, abs=0.13)
     assert "1 without speech" in format_scores(told)
     with pytest.raises(UsageError, match="no speech, or no face"):

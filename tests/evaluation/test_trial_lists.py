@@ -4,17 +4,20 @@ import pytest
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.trial_lists import (
+    MatchingTrial,
     PairTrial,
-    TripletTrial,
+    find_strata,
+    read_matching_trials,
     read_pair_trials,
-    read_triplet_trials,
+    read_people,
+    read_traits,
 )
 
 FILES = ("a/1.wav", "a/2.wav", "b/1.wav", "a/x/1.jpg", "b/x/1.jpg", "c d, e/1.JPG")
 PAIRS = [PairTrial("a/1.wav", "a/x/1.jpg", True), PairTrial("a/2.wav", "b/x/1.jpg", False)]
 TRIPLETS = [
-    TripletTrial("a/1.wav", "a/x/1.jpg", "b/x/1.jpg"),
-    TripletTrial("b/1.wav", "b/x/1.jpg", "a/x/1.jpg"),
+    MatchingTrial("a/1.wav", "a/x/1.jpg", ("b/x/1.jpg",)),
+    MatchingTrial("b/1.wav", "b/x/1.jpg", ("a/x/1.jpg",)),
 ]
 
 
@@ -72,24 +75,24 @@ def test_quoted_names_hold_separators(write):
     ],
 )
 def test_triplets_are_read(write, text):
-    assert read_triplet_trials(*write(text)) == TRIPLETS
+    assert read_matching_trials(*write(text)) == TRIPLETS
 
 
 def test_triplets_without_labels_are_read_where_the_place_is_told(write):
     table = write("a/1.wav a/x/1.jpg b/x/1.jpg\nb/1.wav b/x/1.jpg a/x/1.jpg\n")
-    assert read_triplet_trials(*table, right=1) == TRIPLETS
-    turned = [TripletTrial(t.probe, t.wrong, t.right) for t in TRIPLETS]
-    assert read_triplet_trials(*table, right=2) == turned
+    assert read_matching_trials(*table, right=1) == TRIPLETS
+    turned = [MatchingTrial(t.probe, *t.wrong, (t.right,)) for t in TRIPLETS]
+    assert read_matching_trials(*table, right=2) == turned
     with pytest.raises(UsageError, match="line 1: no column can be the label"):
-        read_triplet_trials(*table)
-    with pytest.raises(UsageError, match="a place is given, 1 or 2"):
-        read_triplet_trials(*table, right=0)
+        read_matching_trials(*table)
+    with pytest.raises(UsageError, match="a place is given, 1 to 2"):
+        read_matching_trials(*table, right=0)
     table = write("a/1.wav,a/x/1.jpg,b/x/1.jpg,1\n")
     with pytest.raises(UsageError, match="only where there are files alone"):
-        read_triplet_trials(*table, right=1)
+        read_matching_trials(*table, right=1)
     faces = write("a/x/1.jpg a/1.wav b/1.wav\n")
-    wanted = [TripletTrial("a/x/1.jpg", "a/1.wav", "b/1.wav")]
-    assert read_triplet_trials(*faces, right=1) == wanted
+    wanted = [MatchingTrial("a/x/1.jpg", "a/1.wav", ("b/1.wav",))]
+    assert read_matching_trials(*faces, right=1) == wanted
 
 
 @pytest.mark.parametrize(
@@ -121,15 +124,15 @@ def test_unclear_pairs_are_refused_by_line(write, text, wrong):
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        (PLAIN, "line 1: a triplet is"),
-        ("a/1.wav,a/x/1.jpg,b/x/1.jpg,1\n", "the labels are not 0 and 1, nor 1 and 2"),
+        (PLAIN, "line 1: a matching trial is"),
+        ("a/1.wav,a/x/1.jpg,b/x/1.jpg,1\n", "the labels are not from 0 to 1, nor from 1 to 2"),
         (
             "a/1.wav,a/x/1.jpg,b/x/1.jpg,0\na/2.wav,a/x/1.jpg,b/x/1.jpg,2\n",
-            "the labels are not 0 and 1, nor 1 and 2",
+            "the labels are not from 0 to 1, nor from 1 to 2",
         ),
         (
             "a/1.wav,a/x/1.jpg,b/x/1.jpg,0\na/2.wav,a/x/1.jpg,a/x/1.jpg,1\n",
-            "line 2: both candidates are a/x/1.jpg",
+            "line 2: two candidates are a/x/1.jpg",
         ),
         (
             "a/1.wav,a/x/1.jpg,b/x/1.jpg,1\na/1.wav,a/x/1.jpg,b/x/1.jpg,2\n",
@@ -139,8 +142,57 @@ def test_unclear_pairs_are_refused_by_line(write, text, wrong):
 )
 def test_unclear_triplets_are_refused_by_line(write, text, wrong):
     with pytest.raises(UsageError) as error:
-        read_triplet_trials(*write(text))
+        read_matching_trials(*write(text))
     assert wrong in str(error.value)
+
+
+TEN = [f"f{n}/1.jpg" for n in range(10)]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_of_many_is_read(write, tmp_path, first):
+    for name in TEN:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    probes = ("a/1.wav", "a/2.wav", "b/1.wav")
+    places = [f"{p + first} {probe}" for p, probe in zip((0, 9, 4), probes, strict=True)]
+    lines = [f"{place} {' '.join(TEN)}\n" for place in places]
+    trials = read_matching_trials(*write("".join(lines)))
+    assert [TEN.index(t.right) for t in trials] == [0, 9, 4]
+    assert trials[2].wrong == (*TEN[:4], *TEN[5:])
+    table = write(f"a/1.wav {' '.join(TEN)}\n")
+    assert read_matching_trials(*table, right=10)[0].right == TEN[9]
+    with pytest.raises(UsageError, match="a place is given, 1 to 10"):
+        read_matching_trials(*table, right=11)
+    unclear = [f"{p} a/{p}.wav {' '.join(TEN)}\n" for p in (1, 2)]  # from 0, or from 1?
+    with pytest.raises(UsageError, match="not from 0 to 9, nor from 1 to 10"):
+        read_matching_trials(*write("".join(unclear)))
+
+
+def test_strata_are_of_people_who_share_something(tmp_path):
+    table = tmp_path / "people.csv"
+    rows = ("a,Ann,f,IE", "a/1.wav,Ann,f,IE", "b,Ben,m,IE", "c,Cy,m,", "d,Dee,f,IE")
+    table.write_text("\n".join(["file,person,gender,nationality", *rows]))
+    people, traits = read_people(table), read_traits(table)
+    assert traits["Ben"] == {"gender": "m", "nationality": "IE"}
+    trials = [
+        PairTrial("a/1.wav", "a/1.jpg", True),
+        PairTrial("a/1.wav", "b/1.jpg", False),
+        PairTrial("b/1.wav", "c/1.jpg", False),  # of Cy's nationality nothing is known
+        PairTrial("c/1.wav", "c/1.jpg", True),
+        MatchingTrial("a/1.wav", "a/1.jpg", ("d/1.jpg",)),
+        MatchingTrial("a/1.wav", "a/1.jpg", ("d/1.jpg", "b/1.jpg")),
+        PairTrial("e/1.wav", "e/1.jpg", True),  # the table does not know whom
+    ]
+    assert find_strata(trials, people, traits) == {
+        "gender": [0, 2, 3, 4],
+        "nationality": [0, 1, 4, 5],
+        "gender, nationality": [0, 4],
+    }
+    assert find_strata(trials, people, {}) == {}
+    table.write_text("\n".join(["file,person,gender", "a,Ann,f", "b,Ann,m"]))
+    with pytest.raises(UsageError, match="Ann has the gender m, but f on line 2"):
+        read_traits(table)
 
 
 def test_missing_files_are_named_and_a_missing_list_is_told(write, tmp_path):

@@ -6,16 +6,16 @@ from sklearn.metrics import roc_auc_score
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.trial_lists import (
+    MatchingTrial,
     PairTrial,
-    TripletTrial,
 )
-from speech2face.evaluation.trial_scores import score_pairs, score_triplets
+from speech2face.evaluation.trial_scores import score_matching, score_pairs
 from speech2face.metrics.roc import auc_and_eer
 
 
 def make_trials(
     people: int, seed: int = 0
-) -> tuple[list[PairTrial], list[TripletTrial], dict[str, np.ndarray]]:
+) -> tuple[list[PairTrial], list[MatchingTrial], dict[str, np.ndarray]]:
     """Three files a kind and person, and for all files the embedding of their person."""
     rng = np.random.default_rng(seed)
     faces = rng.normal(size=(people, 16))
@@ -26,7 +26,7 @@ def make_trials(
             embeddings[voice] = embeddings[face] = faces[p]
             stranger = f"p{(p + 1 + rng.integers(people - 1)) % people}/video/{n}.jpg"
             pairs += [PairTrial(voice, face, True), PairTrial(voice, stranger, False)]
-            triplets.append(TripletTrial(voice, face, stranger))
+            triplets.append(MatchingTrial(voice, face, (stranger,)))
     return pairs, triplets, embeddings
 
 
@@ -38,11 +38,28 @@ def test_perfect_reversed_and_constant_embeddings():
         scores = score_pairs(pairs, known, faces.__getitem__, draws=50)
         assert (scores.auc.low, scores.auc.value, scores.auc.high) == pytest.approx([level] * 3)
         assert scores.eer.value == pytest.approx(1 - level)
-        accuracy = score_triplets(triplets, known, faces, draws=50).accuracy
+        accuracy = score_matching(triplets, known, faces, draws=50).accuracy
         assert accuracy.value == accuracy.low == accuracy.high == level
     scores = score_pairs(pairs, one, one, draws=50)
     assert scores.auc.value == scores.eer.value == scores.chance == 0.5
-    assert score_triplets(triplets, one, one, draws=50).accuracy.value == 0.5
+    assert score_matching(triplets, one, one, draws=50).accuracy.value == 0.5
+
+
+def test_one_of_many_is_chosen_and_ties_are_shared():
+    _, triplets, known = make_trials(12)
+    faces = [f"p{p}/video/0.jpg" for p in range(12)]
+    trials = []
+    for t in triplets:
+        others = [face for face in faces if face.split("/")[0] != t.probe.split("/")[0]]
+        trials.append(MatchingTrial(t.probe, t.right, tuple(others[:9])))
+    told = score_matching(trials, known, known, draws=50)
+    assert (told.accuracy.value, told.chance) == (1, pytest.approx(0.1))
+    one = dict.fromkeys(known, np.array([0.1, 0.2, 0.7]))
+    assert score_matching(trials, one, one, draws=50).accuracy.value == pytest.approx(0.1)
+    rng = np.random.default_rng(1)
+    blind = {file: rng.normal(size=16) for file in known}
+    told = score_matching(trials, blind, known, draws=200)
+    assert told.accuracy.low < 0.1 < told.accuracy.high
 
 
 def test_random_embeddings_are_at_chance_and_the_interval_says_so():
@@ -50,7 +67,7 @@ def test_random_embeddings_are_at_chance_and_the_interval_says_so():
     rng = np.random.default_rng(1)
     blind = {file: rng.normal(size=16) for file in known}
     scores = score_pairs(pairs, blind, known, draws=200)
-    accuracy = score_triplets(triplets, blind, known, draws=200).accuracy
+    accuracy = score_matching(triplets, blind, known, draws=200).accuracy
     for estimate in (scores.auc, scores.eer, accuracy):
         assert estimate.low < 0.5 < estimate.high
         assert 0.1 < estimate.high - estimate.low < 0.3
@@ -58,9 +75,10 @@ def test_random_embeddings_are_at_chance_and_the_interval_says_so():
     assert scores == score_pairs(pairs, blind, known, draws=200)
     # Faces as probes.
     turned = [
-        TripletTrial(t.right, t.probe, t.wrong.replace("/video", "")[:-3] + "wav") for t in triplets
+        MatchingTrial(t.right, t.probe, (t.wrong[0].replace("/video", "")[:-3] + "wav",))
+        for t in triplets
     ]
-    assert score_triplets(turned, known, known, draws=20).accuracy.value == 1
+    assert score_matching(turned, known, known, draws=20).accuracy.value == 1
 
 
 def test_the_rates_are_those_counted_by_hand():
@@ -92,8 +110,8 @@ def test_many_trials_of_one_person_do_not_narrow_the_interval():
     _, triplets, known = make_trials(20)
     rng = np.random.default_rng(1)
     hazy = {file: face + 4 * rng.normal(size=16) for file, face in known.items()}
-    once = score_triplets(triplets, hazy, known, draws=200).accuracy
-    often = score_triplets(triplets * 10, hazy, known, draws=200).accuracy
+    once = score_matching(triplets, hazy, known, draws=200).accuracy
+    often = score_matching(triplets * 10, hazy, known, draws=200).accuracy
     assert often == once
 
 
@@ -112,7 +130,7 @@ def test_people_may_go_by_other_names_and_labels_may_not_contradict_them():
     with pytest.raises(UsageError, match=r"id2/2.wav and Ann/1.jpg are of two people by the list"):
         score_pairs(trials, known, known, {**names, "id2": "Ann"})
     with pytest.raises(UsageError, match="of id1 and Ann by name"):
-        score_triplets([TripletTrial("id1/1.wav", "Ann/1.jpg", "Ben/1.jpg")], known, known)
+        score_matching([MatchingTrial("id1/1.wav", "Ann/1.jpg", ("Ben/1.jpg",))], known, known)
 
 
 def test_what_cannot_be_scored_is_told():
@@ -120,9 +138,9 @@ def test_what_cannot_be_scored_is_told():
     with pytest.raises(UsageError, match="have one label; both are needed"):
         score_pairs([t for t in pairs if t.same], known, known)
     with pytest.raises(UsageError, match="no trials"):
-        score_triplets([], known, known)
+        score_matching([], known, known)
     del known["p1/video/2.jpg"]
     with pytest.raises(UsageError, match=r"p1/video/2.jpg: .* no embedding"):
         score_pairs(pairs, known, known)
     with pytest.raises(UsageError, match=r"p1/video/2.jpg: .* no embedding"):
-        score_triplets(triplets, known, known)
+        score_matching(triplets, known, known)

@@ -18,7 +18,8 @@ from helpers import command
 from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs
 from speech2face.errors import UsageError
-from speech2face.model_folders import find_model, hash_file
+from speech2face.files import hash_file
+from speech2face.model_folders import find_model
 from speech2face.privacy.anonymise_recording import anonymise_recording
 from speech2face.privacy.anonymisers import load_anonymiser
 from speech2face.privacy.audit_recording import audit_recording

@@ -24,7 +24,8 @@ import speech2face
 from helpers.service import COMMAND, Service, start_service
 from helpers.sounds import RATE, encode, noise
 from speech2face.errors import UsageError
-from speech2face.model_folders import find_model, hash_file
+from speech2face.files import hash_file
+from speech2face.model_folders import find_model
 from speech2face.picture_check import check_picture
 from speech2face.pictures import NOTICE
 from speech2face.privacy.anonymise_recording import anonymise_recording

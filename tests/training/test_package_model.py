@@ -16,7 +16,8 @@ import torch
 from helpers.tiny_networks import TINY
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import draw_faces
-from speech2face.model_folders import FILES, UNTUNED, find_model, hash_file
+from speech2face.files import hash_file
+from speech2face.model_folders import FILES, UNTUNED, find_model
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.reconstruct import load

@@ -17,7 +17,8 @@ import torch
 from helpers.numeric_voice import make_voice
 from helpers.tiny_networks import TINY
 from speech2face.errors import ModelError, UsageError
-from speech2face.model_folders import FILES, UNTUNED, Card, Model, find_model, hash_file, save_card
+from speech2face.files import hash_file
+from speech2face.model_folders import FILES, UNTUNED, Card, Model, find_model, save_card
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.runtime import open_session
 from speech2face.speaker_features import SpeakerFeatures

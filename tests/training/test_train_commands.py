@@ -18,6 +18,9 @@ from helpers.sounds import EXAMPLES
 from helpers.synthetic_pairs import make_pairs, save_recogniser
 from helpers.tiny_networks import save_tiny_speaker, tiny_debug_recipe
 from helpers.train_commands import read_log, succeed
+from speech2face.data.splits import split_people
+from speech2face.evaluation import zoo_systems
+from speech2face.evaluation.leaderboard import check_same_data, read_results
 from speech2face.model_folders import find_model
 from speech2face.training import recipes
 from speech2face.training.face_decoder import load_face_decoder
@@ -170,6 +173,50 @@ def test_pairs_are_evaluated_by_folds(data, start, tmp_path):
     for folder in ("voice-????????", "voice-1.5-*"):
         drawn = sorted(path.name for path in out.glob(f"fold?/{folder}/*.png"))
         assert len(drawn) == len(set(drawn)) == 24  # each clip in one fold
+
+
+@pytest.mark.slow
+def test_the_zoo_measures_baselines_recipes_and_others_on_the_same_folds(
+    data, start, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(zoo_systems, "voice_encoder", tiny_debug_recipe)
+    out, pictures = tmp_path / "zoo", data / "pairs" / "face"
+    zoo = ("evaluate", "zoo", data / "pairs", "--out", out, "--folds", 2, *start[4:])
+    file = tmp_path / "my_recipes.py"  # a stranger's
+    file.write_text(
+        "from helpers.tiny_networks import tiny_debug_recipe\n\n\n"
+        "def mine():\n    return tiny_debug_recipe()\n"
+    )
+    own = ("--system", "linear-map", "--system", f"{file}:mine", "--decoder-recipe", "debug")
+    assert succeed(*zoo, *own) == str(out / "leaderboard.html")
+    before = {path: path.read_bytes() for path in out.glob("*.json")}
+    assert {path.stem for path in before} == {"linear-map", "mine"}
+    table = tmp_path / "table.csv"
+    header = ",".join(["clip", *(f"e{n}" for n in range(128))])
+    random = np.random.default_rng(0).normal(size=(24, 128))
+    clips = sorted(path.stem for path in pictures.iterdir())
+    lines = [",".join([c, *map(str, row)]) for c, row in zip(clips, random, strict=True)]
+    table.write_text("\n".join([header, *lines]))
+    others = ("--pictures", f"true={pictures}", "--embeddings", f"noise={table}")
+    succeed(*zoo, *own, *others)
+    assert {path: path.read_bytes() for path in before} == before  # they were not measured again
+    results = read_results(out)
+    check_same_data(results)
+    assert {name: sorted(one.judges) for name, one in results.items()} == {
+        "linear-map": ["cosine"],
+        "mine": ["cosine", "dlib", "likelihood_ratio", "sface"],
+        "noise": ["cosine"],
+        "true": ["dlib", "sface"],
+    }
+    found = results["true"].judges["dlib"].retrieval.voice_to_face["everybody"]
+    assert found.median_rank.value == 1
+    fold = split_people([name.split("_")[0] for name in clips], 2, 0)
+    galleries = results["noise"].judges["cosine"].ranks["everybody"].gallery
+    assert set(galleries) == {(fold == k).sum() - 2 for k in range(2)}  # one of one's own three
+    named = run(*zoo, "--pictures", f"noise={pictures}")
+    assert named.returncode == 2
+    assert "give another name, or --force" in named.stderr
+    assert "noise" in (out / "leaderboard.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from speech2face.cli import (
     recordings,
     serve,
     train,
+    zoo,
 )
-from speech2face.cli.help_pages import Command, CommandGroup
+from speech2face.cli.help_pages import Command, CommandGroup, ListingGroup
 
 ON_RECORDINGS = "Commands for recordings"
 ON_PICTURES = "Commands for pictures"
@@ -73,11 +74,18 @@ def start(
 for heading, commands in {
     ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, audit.audit),
     ON_PICTURES: (pictures.check,),
-    ON_MODELS: (models.models, models.doctor, serve.serve, page.page),
+    ON_MODELS: (models.doctor, serve.serve, page.page),
     ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),
 }.items():
     for command in commands:
         app.command(cls=Command, rich_help_panel=heading)(command)
+
+kept_models = typer.Typer(
+    cls=ListingGroup, invoke_without_command=True, callback=models.list_models
+)
+kept_models.command("add", cls=Command)(models.add_model)
+kept_models.command("remove", cls=Command)(models.remove_model)
+app.add_typer(kept_models, name="models", rich_help_panel=ON_MODELS)
 
 training = typer.Typer(cls=CommandGroup, help="Train a network on folders of data.")
 training.command("face-decoder", cls=Command)(train.train_face_decoder)
@@ -90,4 +98,5 @@ measuring.command("pairs", cls=Command)(evaluate.evaluate_pairs)
 measuring.command("card", cls=Command)(evaluate.evaluate_card)
 measuring.command("trials", cls=Command)(evaluate.evaluate_trials)
 measuring.command("copies", cls=Command)(evaluate.evaluate_copies)
+measuring.command("zoo", cls=Command)(zoo.evaluate_zoo)
 app.add_typer(measuring, name="evaluate", rich_help_panel=ON_DATA)

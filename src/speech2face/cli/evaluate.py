@@ -214,8 +214,8 @@ def evaluate_trials(
         Path,
         typer.Argument(
             metavar="TRIALS",
-            help="Text file with a trial a line: a pair or triplet of files of voices and faces "
-            "(see docs/evaluation.md).",
+            help="Text file with a trial a line: a voice's and a face's file, or one of them and "
+            "its candidates (see docs/evaluation.md).",
         ),
     ],
     root: Annotated[
@@ -230,9 +230,8 @@ def evaluate_trials(
         typer.Option(
             metavar="N",
             min=1,
-            max=2,
             show_default="what the labels of the list say",
-            help="Position of the right candidate in each triplet of a list that has no labels.",
+            help="Position of the right candidate in each line of a list that has no labels.",
         ),
     ] = None,
     people: Annotated[
@@ -241,7 +240,8 @@ def evaluate_trials(
             "--people",
             metavar="FILE",
             show_default="the first folder of a file names its person",
-            help="CSV table with the columns file and person, which says who is in which file.",
+            help="CSV table with the columns file and person, which says who is in which file. "
+            "What else it says, such as gender or nationality, makes strata.",
         ),
     ] = None,
     out: Annotated[
@@ -260,12 +260,15 @@ def evaluate_trials(
     from dataclasses import asdict
 
     from speech2face.evaluation.run_trials import format_scores, score_list
-    from speech2face.evaluation.trial_lists import read_people
+    from speech2face.evaluation.trial_lists import read_people, read_traits
     from speech2face.reconstruct import load
 
     person_of_file = read_people(people) if people else None
+    traits = read_traits(people) if people else None
     with ProgressBars() as show:
-        scores = score_list(trials, root, load(model), out, show, right, person_of_file, seed)
+        scores = score_list(
+            trials, root, load(model), out, show, right, person_of_file, seed, traits
+        )
     print(json.dumps(asdict(scores)) if as_json else format_scores(scores))
 
 

@@ -29,9 +29,7 @@ class Command(TyperCommand):
         _write_parameters(self, ctx, formatter)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(_keep_names_whole(cleandoc(self.help or "")))
+        _write_text(self, formatter)
 
 
 class CommandGroup(TyperGroup):
@@ -68,6 +66,16 @@ class CommandGroup(TyperGroup):
                 formatter.write_dl([(name.ljust(width), words) for name, words in rows])
 
 
+class ListingGroup(CommandGroup):
+    """Commands on things of one kind, which are listed where no command is given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super(CommandGroup, self).parse_args(ctx, args)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        _write_text(self, formatter)
+
+
 def describe_parameter(parameter: Any) -> tuple[str, str]:
     """Name and text of an option or argument, as its line in the help."""
     if parameter.param_type_name == "argument":
@@ -100,6 +108,12 @@ def describe_range(parameter: Any) -> str | None:
     if lowest is None:
         return None
     return f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+
+
+def _write_text(command: Any, formatter: Any) -> None:
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(_keep_names_whole(cleandoc(command.help or "")))
 
 
 def _write_parameters(command: Any, ctx: Any, formatter: Any) -> None:

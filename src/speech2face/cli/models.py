@@ -1,4 +1,4 @@
-"""The models and the installation: models, doctor, export, quantise, calibrate."""
+"""The models and the installation: models (add, remove), doctor, export, quantise, calibrate."""
 
 from __future__ import annotations
 
@@ -20,26 +20,114 @@ from speech2face.cli.options import (
     Speaker,
 )
 from speech2face.console import ProgressBars, paint, print_message
-from speech2face.errors import ModelError
+from speech2face.errors import ModelError, UsageError
 from speech2face.extras import need_extras
 
 
-def models(
+def list_models(
+    context: typer.Context,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line for each model.")
     ] = False,
 ) -> None:
-    """List the installed models, and check their files."""
+    """List the models that are there, and check their files; add and remove others.
+
+    Those of the package come first, then those that were fetched from an address: with add, or by a
+    command that was given the address for its --model.
+    """
+    if context.invoked_subcommand:
+        return
+    from speech2face.model_cache import list_kept
     from speech2face.model_folders import find_model, model_names
 
-    for name in model_names():
-        model = find_model(name)
+    damaged = []
+    for name, address in [
+        *((name, None) for name in model_names()),
+        *((kept.name or kept.address, kept.address) for kept in list_kept()),
+    ]:
+        try:
+            model = find_model(name)
+        except ModelError as error:
+            print_message(str(error))
+            damaged.append(name)
+            continue
         card = model.card
         if as_json:
-            print(json.dumps({"name": name, "megabytes": round(model.megabytes, 1)} | vars(card)))
+            facts = {"megabytes": round(model.megabytes, 1)} | vars(card)
+            where = {"address": address, "folder": str(model.folder)}
+            print(json.dumps(facts | {"name": name} | where))
         else:
             print(f"{name}  {card.version}  {model.megabytes:.1f} MB  {card.licence}")
-            print(f"    {card.summary}")
+            for line in (card.summary, "in the package" if address is None else address):
+                if line not in ("", name):
+                    print(f"    {line}")
+    if damaged:
+        raise ModelError(f"damaged: {', '.join(damaged)}.")
+
+
+def add_model(
+    address: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS",
+            help="Address: https://HOST/FILE.tar.gz#sha256=DIGITS, or hf:OWNER/NAME@COMMIT.",
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="that on its card",
+            help="Name by which commands shall find the model.",
+        ),
+    ] = None,
+) -> None:
+    """Fetch a model from its address, check it, and give it a name.
+
+    It is kept in SPEECH2FACE_CACHE, or else in ~/.cache/speech2face.
+    """
+    from speech2face.model_addresses import parse_address
+    from speech2face.model_cache import check_name, find_kept, name_model
+    from speech2face.model_folders import find_model, model_names
+
+    parsed = parse_address(address)
+
+    def check(name: str) -> None:
+        if name in model_names():
+            raise UsageError(f"{name} is a model of the package; give another --name.")
+        check_name(name, parsed)
+
+    if name is not None:
+        check(name)
+    with ProgressBars() as show:
+        model = find_model(address, show)
+    name = name or model.card.name
+    check(name)
+    if kept := find_kept(address):
+        name_model(kept, name)
+    print(f"{name}  {model.card.version}  {model.megabytes:.1f} MB  {model.card.licence}")
+
+
+def remove_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name or address of a fetched model, as `models` lists it."
+        ),
+    ],
+) -> None:
+    """Delete a model that was fetched. Those of the package stay."""
+    from speech2face.model_cache import find_kept, list_kept, remove_model
+    from speech2face.model_folders import model_names
+    from speech2face.name_suggestions import suggest
+
+    if name in model_names():
+        raise UsageError(f"{name} is a model of the package and cannot be removed.")
+    if not (kept := find_kept(name)):
+        names = [one.name for one in list_kept() if one.name]
+        raise UsageError(f"no fetched model {name}; see speech2face models.{suggest(name, names)}")
+    remove_model(kept)
+    print(f"removed {kept.name or kept.address} from {kept.folder}")
 
 
 def doctor() -> None:

@@ -14,12 +14,29 @@ Inputs = Annotated[
         metavar="INPUT",
     ),
 ]
+
+
+def fetch_with_progress(context: typer.Context, model: str) -> str:
+    """Fetch a model that is given by its address, before a command asks for it."""
+    from speech2face.model_addresses import is_address
+
+    if is_address(model) and not context.resilient_parsing:  # that is: a shell completes a call
+        from speech2face.console import ProgressBars
+        from speech2face.model_folders import find_model
+
+        with ProgressBars() as show:
+            find_model(model, show)
+    return model
+
+
 ModelName = Annotated[
     str,
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="Model to use: a name that `speech2face models` lists, or the folder of a model.",
+        callback=fetch_with_progress,
+        help="Model to use: a name that `speech2face models` lists, the folder of a model, or its "
+        "address (see docs/models.md).",
     ),
 ]
 SkipExisting = Annotated[

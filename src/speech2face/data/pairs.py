@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from speech2face.errors import NoSpeechError, UsageError
+from speech2face.files import hash_file
 from speech2face.inputs import SUFFIXES
 from speech2face.media import SAMPLE_RATE, load_audio
-from speech2face.model_folders import hash_file
 from speech2face.remote_files import address_of, is_file_anywhere, list_below
 from speech2face.run_provenance import DataIdentity, hash_rows, join_identities
 from speech2face.speech import ANYONE, SILENCE, find_speech

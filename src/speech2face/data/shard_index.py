@@ -17,7 +17,7 @@ from typing import Any
 
 from speech2face.data.split_leaks import name_some
 from speech2face.errors import UnreadableMediaError, UsageError
-from speech2face.model_folders import hash_open_file
+from speech2face.files import hash_open_file
 from speech2face.remote_files import is_file_anywhere, open_anywhere
 
 INDEX = "index.json"

@@ -40,8 +40,7 @@ from speech2face.data.shard_index import (
     upgrade_packing,
 )
 from speech2face.errors import UsageError
-from speech2face.files import remove_partials, write_atomically
-from speech2face.model_folders import hash_file
+from speech2face.files import hash_file, remove_partials, write_atomically
 
 LEDGER, SPOOL = "ledger.jsonl", ".spool"
 PLAN, SETTINGS, VOID, STARTED = "plan.json", "facts.json", "void.json", "started.json"  # in SPOOL

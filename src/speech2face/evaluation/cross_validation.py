@@ -17,7 +17,7 @@ from speech2face.data.split_leaks import check_folds
 from speech2face.data.splits import split_people
 from speech2face.data.voice_encoder_data import Voices, load_pair_voices
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.model_folders import hash_file
+from speech2face.files import hash_file
 from speech2face.networks.face_decoder import FaceDecoder
 from speech2face.pictures import write_png
 from speech2face.run_provenance import Provenance, claim_run, describe
@@ -64,18 +64,20 @@ def draw_by_folds(
     seed: int,
     show: ProgressCallback,
     options: Options | None = None,
+    cache: Path | None = None,
 ) -> DrawnFolds:
     """Train and draw fold by fold; finished parts found in `folder` are not made again.
 
-    People whom several sets share are one person each (see merge_pairs.py). `options` are those of
-    the voice encoder's training. Raises UsageError before any training where `check_folds` or
-    `check_options` does, or folds would begin with weights that know everybody.
+    `cache` keeps what was heard and measured; by default it lies in `folder`. People whom several
+    sets share are one person each (see merge_pairs.py). `options` are those of the voice encoder's
+    training. Raises UsageError before any training where `check_folds` or `check_options` does, or
+    folds would begin with weights that know everybody.
     """
     options = options or Options()
     check_options(voice_recipe, options)
     run = describe_folds(voice_recipe, decoder_recipe, pairs, folds, seed, options)
     claim_run(folder, "evaluate pairs", run, ["fold0"])
-    cache = folder / "cache"
+    cache = cache or folder / "cache"
     pairs = join_people(pairs, cache, show)
     voices = load_pair_voices(pairs, voice_recipe.face_encoder, cache, show, recognise=True)
     refuse_met(options.weights, voices.data, [one.digest for one in voices.sets])

@@ -31,7 +31,7 @@ from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.sharpness import PARTS, measure_sharpness
 from speech2face.face_detection import FaceDetector
 from speech2face.face_drawing import draw_faces
-from speech2face.files import write_atomically, write_text_atomically
+from speech2face.files import hash_file, write_atomically, write_text_atomically
 from speech2face.metrics.evaluation_results import (
     RECOGNISERS,
     GroupedFigures,
@@ -42,7 +42,6 @@ from speech2face.metrics.evaluation_results import (
 )
 from speech2face.metrics.fairness import GroupName, compare_groups
 from speech2face.metrics.matching import centred_cosine, two_way
-from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
 from speech2face.pictures import write_png
 from speech2face.run_provenance import describe, hash_key

@@ -24,11 +24,11 @@ from speech2face.console import ProgressCallback
 from speech2face.data.pairs import PICTURES, Pair, find_files
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
+from speech2face.files import hash_file
 from speech2face.inputs import SUFFIXES
 from speech2face.metrics.evaluation_results import EmotionRobustness
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.retrieval import match_probes, same_label
-from speech2face.model_folders import hash_file
 from speech2face.speech import ANYONE, find_speech
 from speech2face.speech_windows import WINDOW_SECONDS
 from speech2face.training.fold_encoders import FoldEncoder

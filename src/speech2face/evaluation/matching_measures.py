@@ -105,7 +105,7 @@ def measure_retrievals(
     every = [(system, rater) for system, scores in rated.scores.items() for rater in scores]
     for place, (system, rater) in enumerate(every, 1):
         scores = rated.scores[system][rater]
-        results.setdefault(system, {})[rater] = _retrieve(rated, scores)
+        results.setdefault(system, {})[rater] = retrieve(rated, scores)
         show("retrieval", place, len(every), f"{system}, {rater}")
     return results
 
@@ -173,7 +173,8 @@ def _average_wins(
     }
 
 
-def _retrieve(rated: RatedSet, scores: Scores) -> RetrievalResult:
+def retrieve(rated: RatedSet, scores: Scores) -> RetrievalResult:
+    """Retrieval by one score, in every stratum in which anybody has an opponent."""
     people = rated.people_of(scores)
     seed, draws = rated.resampling.seed, rated.resampling.draws
     strata = {

@@ -122,7 +122,7 @@ class RatedSet:
             for system, drawn in pictures.items()
         }
         if self.folds:
-            scores["embedding"] = _score_embeddings(self.folds)
+            scores["embedding"] = score_folds(self.folds)
         return scores
 
     @property
@@ -249,7 +249,8 @@ def join_labels(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.char.add(np.char.add(one, " "), other)
 
 
-def _score_embeddings(folds: DrawnFolds) -> dict[str, Scores]:
+def score_folds(folds: DrawnFolds) -> dict[str, Scores]:
+    """Scores of predicted embeddings, by likelihood ratio and by cosine."""
     count = len(folds.people)
     ratios, cosines = np.zeros((count, count)), np.zeros((count, count))
     for k, block in enumerate(folds.log_ratios):

@@ -21,8 +21,8 @@ from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.evaluation.craniofacial_ratios import measure_ratios
 from speech2face.face_detection import FaceDetector
 from speech2face.face_encoders import load_face_encoder
+from speech2face.files import hash_file
 from speech2face.metrics.evaluation_results import RECOGNISERS
-from speech2face.model_folders import hash_file
 from speech2face.photographs import load_image
 
 LANDMARKS = "face_mesh_468"  # measures craniofacial ratios

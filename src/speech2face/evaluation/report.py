@@ -22,8 +22,8 @@ from speech2face.data.pairs import Pair, Photograph, identify_pairs, identify_ph
 from speech2face.errors import UsageError
 from speech2face.evaluation.evaluation_set import EvaluationSet
 from speech2face.face_encoders import identify_face_encoder
+from speech2face.files import hash_file
 from speech2face.metrics.evaluation_results import EvaluationReport
-from speech2face.model_folders import hash_file
 from speech2face.run_provenance import Provenance, hash_rows
 
 SHEET = 40  # clips of the gallery

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +18,34 @@ from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
 from speech2face.evaluation.rating_networks import embed_pictures
 from speech2face.evaluation.trial_lists import (
+    MatchingTrial,
     PairTrial,
-    TripletTrial,
+    Trial,
     check_people,
+    find_strata,
     is_voice,
+    list_files,
     read_trials,
 )
 from speech2face.evaluation.trial_scores import (
+    MatchingScores,
     PairScores,
-    TripletScores,
+    score_matching,
     score_pairs,
-    score_triplets,
 )
-from speech2face.model_folders import hash_file
+from speech2face.files import hash_file
 from speech2face.reconstruct import Speech2Face
 from speech2face.run_provenance import Provenance, describe, hash_rows
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StratumScores:
+    """Scores of the trials among people who share something."""
+
+    trials: int
+    scores: PairScores | MatchingScores
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,9 @@ class ListScores:
     faces: int
     without_speech: int
     without_a_face: int
-    scores: PairScores | TripletScores
+    scores: PairScores | MatchingScores
     provenance: Provenance
+    strata: dict[str, StratumScores] = field(default_factory=dict)  # by what people share
 
 
 def score_list(
@@ -59,11 +71,15 @@ def score_list(
     right: int | None = None,
     people: Mapping[str, str] | None = None,
     seed: int = 0,
+    traits: Mapping[str, Mapping[str, str]] | None = None,
 ) -> ListScores:
-    """Score the list at `path`, its files beneath `root`. `folder` keeps embeddings."""
+    """Score the list at `path`, its files beneath `root`. `folder` keeps embeddings.
+
+    `traits` of people make strata, see `find_strata`; one that has no figure is left out.
+    """
     trials = read_trials(path, root, right)
     check_people(trials, people)  # before anything is embedded
-    files = list(dict.fromkeys(file for trial in trials for file in _files(trial)))
+    files = list(dict.fromkeys(file for trial in trials for file in list_files(trial)))
     spoken, seen = [f for f in files if is_voice(f)], [f for f in files if not is_voice(f)]
     voices = embed_voices([root / f for f in spoken], model, folder / "cache", show)
     faces = embed_pictures(
@@ -76,26 +92,38 @@ def score_list(
         dict(zip(names, np.where(k[:, None], rows, rows[k].mean(0)), strict=True))
         for names, rows, k in zip((spoken, seen), (voices, faces), known, strict=True)
     )
-    pairs = [trial for trial in trials if isinstance(trial, PairTrial)]
-    triplets = [trial for trial in trials if isinstance(trial, TripletTrial)]
+
+    def score(chosen: Sequence[Trial]) -> PairScores | MatchingScores:
+        pairs = [trial for trial in chosen if isinstance(trial, PairTrial)]
+        if pairs:
+            return score_pairs(pairs, of_voice, of_face, people, seed)
+        matching = [trial for trial in chosen if isinstance(trial, MatchingTrial)]
+        return score_matching(matching, of_voice, of_face, people, seed)
+
+    strata = {}
+    for name, numbers in find_strata(trials, people, traits or {}).items():
+        try:
+            strata[name] = StratumScores(len(numbers), score([trials[n] for n in numbers]))
+        except UsageError as error:
+            log.warning("among people who share %s nothing is scored: %s", name, error)
     return ListScores(
         len(trials),
         len(spoken),
         len(seen),
         int((~known[0]).sum()),
         int((~known[1]).sum()),
-        score_pairs(pairs, of_voice, of_face, people, seed)
-        if pairs
-        else score_triplets(triplets, of_voice, of_face, people, seed),
+        score(trials),
         describe(
             {"seed": seed, "right": right},
             {
                 "list": hash_file(path)[:16],
                 "files": hash_rows((file, hash_file(root / file)) for file in files),
                 "people": hash_rows((people or {}).items()),
+                **({"traits": hash_rows(_list_traits(traits))} if traits else {}),
                 "model": hash_rows(model.card.sha256.items()),
             },
         ),
+        strata,
     )
 
 
@@ -123,19 +151,24 @@ def format_scores(result: ListScores) -> str:
         f"{result.trials} trials, {result.voices} recordings "
         f"({result.without_speech} without speech), "
         f"{result.faces} pictures ({result.without_a_face} without a face); "
-        "95 % intervals over people; chance .500"
+        "95 % intervals over people"
     ]
-    if isinstance(result.scores, PairScores):
-        lines += [
-            f"  area under the ROC  {result.scores.auc}",
-            f"  equal error rate    {result.scores.eer}",
-        ]
-    else:
-        lines.append(f"  right of two        {result.scores.accuracy}")
+    lines += _format(result.scores)
+    for name, stratum in result.strata.items():
+        lines.append(f"{stratum.trials} trials among people of one {name}")
+        lines += _format(stratum.scores)
     return "\n".join(lines)
 
 
-def _files(trial: PairTrial | TripletTrial) -> tuple[str, ...]:
-    if isinstance(trial, PairTrial):
-        return trial.voice, trial.face
-    return trial.probe, trial.right, trial.wrong
+def _format(scores: PairScores | MatchingScores) -> list[str]:
+    if isinstance(scores, PairScores):
+        return [
+            f"  area under the ROC  {scores.auc}, chance .500",
+            f"  equal error rate    {scores.eer}, chance .500",
+        ]
+    chance = f"{scores.chance:.3f}".lstrip("0")
+    return [f"  right one chosen    {scores.accuracy}, chance {chance}"]
+
+
+def _list_traits(traits: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    return [(person, name, value) for person, own in traits.items() for name, value in own.items()]

@@ -1,10 +1,10 @@
-"""Lists of verification trials, read: pairs or triplets of files, with labels.
+"""Lists of trials, read: pairs of files to verify, or candidates to choose among, with labels.
 
 pairs      a voice, a face and a label: 1 for one person, 0 for two. So are the lists of Learnable
            PINs (Nagrani et al., ECCV 2018) on VoxCeleb.
-triplets   a probe, two candidates of the other kind, and which of them is right: 0 and 1, or 1 and
-           2 (Nagrani et al., CVPR 2018). Some lists do not say, because the right one always has
-           the same place; then the caller must give it.
+matching   a probe, N candidates of the other kind, and which of them is right, counted from 0 or
+           from 1 (two: Nagrani et al., CVPR 2018; more: Wen et al., ICLR 2019). Some lists do not
+           say, because the right one always has the same place; then the caller must give it.
 
 A list is text (see tables.py), a trial a line, its fields parted by the first of comma, semicolon,
 tab and blank that the first line holds. Columns are found by what they hold, the same in all lines:
@@ -14,7 +14,8 @@ of several that holds nothing but labels; all others are ignored. A trial listed
 Whatever is unclear is an error that names the line.
 
 A file's first folder says whose it is (PERSON/…/FILE), unless a mapping of files or first folders
-says otherwise. Labels that contradict it are an error.
+says otherwise. Labels that contradict it are an error. What else a table of people says of them, as
+gender and nationality in that of VoxCeleb, makes strata: trials among people who share it.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ class PairTrial:
 
 
 @dataclass(frozen=True)
-class TripletTrial:
-    """A probe and two candidates: a voice and two faces, or a face and two voices."""
+class MatchingTrial:
+    """A probe and its candidates: a voice and faces, or a face and voices."""
 
     probe: str
     right: str
-    wrong: str
+    wrong: tuple[str, ...]  # one or more
+
+
+Trial = PairTrial | MatchingTrial
 
 
 @dataclass(frozen=True)
@@ -83,46 +87,45 @@ def read_pair_trials(path: str | Path, root: str | Path) -> list[PairTrial]:
     return trials
 
 
-def read_triplet_trials(
+def read_matching_trials(
     path: str | Path, root: str | Path, right: int | None = None
-) -> list[TripletTrial]:
-    """The triplets that a list holds. Raises UsageError as `read_pair_trials` does.
+) -> list[MatchingTrial]:
+    """The matching trials that a list holds. Raises UsageError as `read_pair_trials` does.
 
-    `right`, 1 or 2, is where the right candidate stands in a list that holds nothing but files.
+    `right`, from 1 on, is where the right candidate stands in a list that holds nothing but files.
     """
     table = _read_table(Path(path))
     probes, candidates = sorted((table.voices, table.faces), key=len)
-    if (len(probes), len(candidates)) != (1, 2):
-        raise table.error(0, "a triplet is a voice's file and two faces', or a face's and two")
+    count = len(candidates)
+    if len(probes) != 1 or count < 2:
+        raise table.error(0, "a matching trial is one file and two or more of the other kind")
     if right is None:
-        labels = [int(label) for label in _find_labels(table, ("0", "1", "2"))]
-        if set(labels) not in ({0, 1}, {1, 2}):
-            odd = labels.index(max(labels))
-            raise table.error(odd, "the labels are not 0 and 1, nor 1 and 2")
-        places = [label - min(labels) for label in labels]
-    elif table.further or right not in (1, 2):
-        raise table.error(0, "a place is given, 1 or 2, only where there are files alone")
+        places = _find_places(table, count)
+    elif table.further or not 1 <= right <= count:
+        raise table.error(0, f"a place is given, 1 to {count}, only where there are files alone")
     else:
         places = [right - 1] * len(table.rows)
     trials = []
     for number, (row, place) in enumerate(zip(table.rows, places, strict=True)):
-        pair = [row[i] for i in candidates]
-        if pair[0] == pair[1]:
-            raise table.error(number, f"both candidates are {pair[0]}")
-        trials.append(TripletTrial(row[probes[0]], pair[place], pair[1 - place]))
-    _check_answers(table, [((t.probe, frozenset((t.right, t.wrong))), t.right) for t in trials])
+        files = [row[i] for i in candidates]
+        if twice := next((file for i, file in enumerate(files) if file in files[:i]), None):
+            raise table.error(number, f"two candidates are {twice}")
+        wrong = tuple(file for i, file in enumerate(files) if i != place)
+        trials.append(MatchingTrial(row[probes[0]], files[place], wrong))
+    answers = [((t.probe, frozenset((t.right, *t.wrong))), t.right) for t in trials]
+    _check_answers(table, answers)
     _check_files(table, Path(root))
     return trials
 
 
 def read_trials(
     path: str | Path, root: str | Path, right: int | None = None
-) -> list[PairTrial] | list[TripletTrial]:
-    """Pairs or triplets, whichever the list holds; `right` is of triplets."""
+) -> list[PairTrial] | list[MatchingTrial]:
+    """Pairs or matching trials, whichever the list holds; `right` is of the latter."""
     table = _read_table(Path(path))
     if len(table.voices) == len(table.faces) == 1:
         return read_pair_trials(path, root)
-    return read_triplet_trials(path, root, right)
+    return read_matching_trials(path, root, right)
 
 
 def read_people(path: Path) -> dict[str, str]:
@@ -134,31 +137,73 @@ def read_people(path: Path) -> dict[str, str]:
     return {row["file"]: row["person"] for row in rows}
 
 
-def check_people(
-    trials: Sequence[PairTrial | TripletTrial], people: Mapping[str, str] | None
-) -> None:
+def read_traits(path: Path) -> dict[str, dict[str, str]]:
+    """The further columns of the same table: what it says of each person, by column.
+
+    Raises UsageError where it says two things of one person.
+    """
+    rows = read_table(path, ("file", "person"))
+    columns = [name for name in rows[0].fields if name and name not in ("file", "person")]
+    people = drop_repeats(rows, "person", columns)
+    return {row["person"]: {name: row[name] for name in columns} for row in people}
+
+
+def name_person(file: str, people: Mapping[str, str] | None) -> str:
+    """Who is in a file: by `people`, of files or first folders, or else by its first folder."""
+    folder = PurePosixPath(file).parts[0]
+    return (people or {}).get(file, (people or {}).get(folder, folder))
+
+
+def find_strata(
+    trials: Sequence[Trial],
+    people: Mapping[str, str] | None,
+    traits: Mapping[str, Mapping[str, str]],
+) -> dict[str, list[int]]:
+    """The trials, by number, whose people share a trait; by trait, and then those who share all.
+
+    Who has nothing in a column shares it with nobody.
+    """
+    columns = list(dict.fromkeys(name for one in traits.values() for name in one))
+    strata: dict[str, list[int]] = {name: [] for name in columns}
+    whole = ", ".join(columns)
+    for number, trial in enumerate(trials):
+        names = {name_person(file, people) for file in list_files(trial)}
+        values = {
+            column: {traits.get(name, {}).get(column, "") for name in names} for column in columns
+        }
+        shared = [column for column, held in values.items() if len(held) == 1 and "" not in held]
+        for column in shared:
+            strata[column].append(number)
+        if len(shared) == len(columns) > 1:
+            strata.setdefault(whole, []).append(number)
+    return {name: numbers for name, numbers in strata.items() if numbers}
+
+
+def list_files(trial: Trial) -> tuple[str, ...]:
+    """The files of a trial: the voice and the face, or the probe and its candidates."""
+    if isinstance(trial, PairTrial):
+        return trial.voice, trial.face
+    return trial.probe, trial.right, *trial.wrong
+
+
+def check_people(trials: Sequence[Trial], people: Mapping[str, str] | None) -> None:
     """Raise UsageError where a trial's label contradicts who is in its files."""
     for trial in trials:
         if isinstance(trial, PairTrial):
             find_people([(trial.voice, trial.face, trial.same)], people)
         else:
             find_people([(trial.probe, trial.right, True)], people)
-            find_people([(trial.probe, trial.wrong, False)], people)
+            find_people([(trial.probe, wrong, False) for wrong in trial.wrong], people)
 
 
 def find_people(
     pairs: Sequence[tuple[str, str, bool]], people: Mapping[str, str] | None
 ) -> np.ndarray:
     """Two files, and whether they are of one person → the people's numbers (N, 2)."""
-    people = people or {}
     numbers: dict[str, int] = {}
     rows = []
     for *files, same in pairs:
-        folders = [PurePosixPath(file).parts[0] for file in files]
-        names = [
-            people.get(file, people.get(folder, folder))
-            for file, folder in zip(files, folders, strict=True)
-        ]
+        names = [name_person(file, people) for file in files]
         if same != (names[0] == names[1]):
             raise UsageError(
                 f"{files[0]} and {files[1]} are of {'one person' if same else 'two people'} by the "
@@ -207,6 +252,16 @@ def _find_labels(table: _Table, allowed: tuple[str, ...]) -> list[str]:
         if label not in allowed:
             raise table.error(number, f"the label is {label!r}, not {' or '.join(allowed)}")
     return labels
+
+
+def _find_places(table: _Table, count: int) -> list[int]:
+    """The place of the right one among so many candidates, from 0 on, of each row (N,)."""
+    labels = [int(label) for label in _find_labels(table, tuple(map(str, range(count + 1))))]
+    lowest, highest = min(labels), max(labels)
+    if lowest == highest or highest - lowest >= count or not (lowest == 0 or highest == count):
+        odd = labels.index(highest)
+        raise table.error(odd, f"the labels are not from 0 to {count - 1}, nor from 1 to {count}")
+    return [label - (lowest > 0) for label in labels]
 
 
 def _check_answers(table: _Table, trials: Sequence[tuple[Hashable, Hashable]]) -> None:

@@ -2,12 +2,12 @@
 
 AUC        how often, of a trial of one person and one of two, the former has the greater score
 EER        equal error rate: as many trials of one person refused as of two accepted
-accuracy   share of triplets in which the right candidate has the greater score
+accuracy   share of matching trials in which the right candidate has the greatest score
 
-Ties count half, and chance is .5 for all three. Scores are cosines after each side's mean is taken
-away (see retrieval.py). Intervals are 95 %, by the bootstrap over people: a trial counts as often
-as the person in it was drawn, or with two people, the one's times the other's. trial_lists.py reads
-the lists.
+Ties are shared, and chance is .5, or 1 / N among N candidates. Scores are cosines after each side's
+mean is taken away (see retrieval.py). Intervals are 95 %, by the bootstrap over people: a trial
+counts as often as the person in it was drawn, or with two people, the one's times the other's; of
+more than two candidates, as often as the probe's. trial_lists.py reads the lists.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 
 from speech2face.errors import UsageError
 from speech2face.evaluation.trial_lists import (
+    MatchingTrial,
     PairTrial,
-    TripletTrial,
     check_people,
     find_people,
     is_voice,
@@ -40,9 +40,9 @@ class PairScores:
 
 
 @dataclass(frozen=True)
-class TripletScores:
+class MatchingScores:
     accuracy: Estimate
-    chance: float = 0.5
+    chance: float = 0.5  # 1 / candidates, the mean over trials
 
 
 def score_pairs(
@@ -68,27 +68,36 @@ def score_pairs(
     return PairScores(summarise(auc), summarise(eer))
 
 
-def score_triplets(
-    trials: Sequence[TripletTrial],
+def score_matching(
+    trials: Sequence[MatchingTrial],
     voices: Embeddings,
     faces: Embeddings,
     people: Mapping[str, str] | None = None,
     seed: int = 0,
     draws: int = 1_000,
-) -> TripletScores:
+) -> MatchingScores:
     """Accuracy over all trials. `people`: file or first folder → person."""
     if not trials:
         raise UsageError("no trials; one or more are needed to score.")
     check_people(trials, people)
-    people_of = find_people([(t.probe, t.wrong, False) for t in trials], people)
-    pairs = [(t.probe, t.right) for t in trials] + [(t.probe, t.wrong) for t in trials]
-    pairs = [files if is_voice(files[0]) else files[::-1] for files in pairs]
-    right, wrong = np.split(_score(pairs, voices, faces), 2)
-    wins = (right > wrong) + 0.5 * (right == wrong)
+    pairs = [(t.probe, file) for t in trials for file in (t.right, *t.wrong)]
+    scores = _score([p if is_voice(p[0]) else p[::-1] for p in pairs], voices, faces)
+    sizes = np.array([1 + len(t.wrong) for t in trials])
+    wins = np.array([_win(own) for own in np.split(scores, sizes.cumsum()[:-1])])
+    if (sizes == 2).all():  # both people of a trial are drawn
+        people_of = find_people([(t.probe, t.wrong[0], False) for t in trials], people)
+    else:
+        people_of = find_people([(t.probe, t.right, True) for t in trials], people)
     drawn = [
         weights @ wins / weights.sum() for weights in _draw(people_of, seed, draws) if weights.any()
     ]
-    return TripletScores(summarise(np.array([wins.mean(), *drawn])))
+    return MatchingScores(summarise(np.array([wins.mean(), *drawn])), float((1 / sizes).mean()))
+
+
+def _win(scores: np.ndarray) -> float:
+    """Scores of candidates, the right one first → 1 where it wins, a share where it ties."""
+    best = scores == scores.max()
+    return float(best[0] / best.sum())
 
 
 def _score(pairs: Sequence[tuple[str, ...]], voices: Embeddings, faces: Embeddings) -> np.ndarray:

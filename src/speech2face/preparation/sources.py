@@ -29,8 +29,8 @@ from speech2face.data.pairs import read_pairs
 from speech2face.data.samples import Refusal, SampleSource
 from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.extras import how_to_install
+from speech2face.files import hash_file, hash_open_file
 from speech2face.media import open_container
-from speech2face.model_folders import hash_file, hash_open_file
 from speech2face.remote_files import address_of, is_address, is_file_anywhere, open_anywhere
 from speech2face.tables import drop_repeats, read_lines, read_table
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import UsageError
+from speech2face.files import hash_file
 from speech2face.joined_speech import find_joined_speech
 from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.metrics.audit_results import (
@@ -26,7 +27,7 @@ from speech2face.metrics.audit_results import (
     StatedBits,
     VoiceAudit,
 )
-from speech2face.model_folders import Model, hash_file
+from speech2face.model_folders import Model
 from speech2face.privacy.disguise_detection import PLAIN, find_disguise
 from speech2face.privacy.disguise_metadata import SPOKEN_ANEW, find_mark
 from speech2face.privacy.leakage_estimate import (

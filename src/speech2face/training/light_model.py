@@ -12,7 +12,8 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.errors import ModelError, UsageError
-from speech2face.model_folders import FILES, UNTUNED, Card, Model, hash_file, save_card
+from speech2face.files import hash_file
+from speech2face.model_folders import FILES, UNTUNED, Card, Model, save_card
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.checkpoint import save_weights
 from speech2face.training.clip_features import hash_speech

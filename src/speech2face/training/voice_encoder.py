@@ -19,7 +19,8 @@ from speech2face.console import ProgressCallback
 from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.model_folders import UNTUNED, Model, find_model, hash_file
+from speech2face.files import hash_file
+from speech2face.model_folders import UNTUNED, Model, find_model
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.speaker_encoder import (
     SpeakerEncoder,
