@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from speech2face.errors import StorageError, UsageError
 from speech2face.remote_files import address_of, upload
@@ -89,7 +89,7 @@ def hash_file(path: Path) -> str:
         return hash_open_file(file)
 
 
-def hash_open_file(file: BinaryIO) -> str:
+def hash_open_file(file: Any) -> str:
     """The sha256 of a binary file, from where it stands to its end."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 
