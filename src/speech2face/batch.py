@@ -40,7 +40,7 @@ def run_each(
     """
     failures: list[Speech2FaceError] = []
     skipped = 0
-    with ProgressBars() as show, _note_interrupts() as noted:
+    with ProgressBars() as show, note_interrupts() as noted:
         for done, item in enumerate(inputs, 1):
             if noted:
                 raise KeyboardInterrupt
@@ -117,7 +117,7 @@ def describe_failure(error: Exception, name: str = "") -> Speech2FaceError:
 
 
 @contextmanager
-def _note_interrupts() -> Iterator[list[int]]:
+def note_interrupts() -> Iterator[list[int]]:
     """The interrupts that came while inside: one that arrives in a destructor Python forgets.
 
     A request to end (SIGTERM, or SIGHUP of a terminal that closes) is an interrupt as well.

@@ -221,7 +221,7 @@ class _Recording:
             warnings=warnings,
             speakers=speakers,
             speaker=number,
-            samples=_level(_join(chosen)),
+            samples=level_speech(_join(chosen)),
         )
 
 
@@ -331,7 +331,9 @@ def _append(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.concatenate([before, after])
 
 
-def _level(samples: np.ndarray) -> np.ndarray:
+def level_speech(samples: np.ndarray) -> np.ndarray:
+    """Speech (n,) without a constant offset, at the level that `find_speech` gives."""
     samples = samples - samples.mean()
     rms, peak = np.sqrt(np.mean(samples**2)), np.abs(samples).max()
-    return samples * min(10 ** (SPEECH_LEVEL / 20) / rms, GREATEST_GAIN, 1 / peak)
+    gain = min(10 ** (SPEECH_LEVEL / 20) / max(rms, 1e-9), GREATEST_GAIN, 1 / max(peak, 1e-9))
+    return samples * np.float32(gain)

@@ -53,7 +53,7 @@ def anonymise_recording(
     check_recording(target, force)
     stream = stream_audio(source)
     silenced: list[float] = []
-    pieces = _disguise(cut_pieces(stream), anonymiser, seed, silenced)
+    pieces = disguise_pieces(cut_pieces(stream), anonymiser, lambda _: seed, silenced)
 
     def check(made: Path) -> None:
         try:
@@ -80,16 +80,23 @@ def anonymise_recording(
     return DisguisedRecording(method, (*warnings, lost))
 
 
-def _disguise(
-    pieces: Iterable[np.ndarray], anonymiser: Anonymiser, seed: int, silenced: list[float]
+def disguise_pieces(
+    pieces: Iterable[np.ndarray],
+    anonymiser: Anonymiser,
+    choose_seed: Callable[[int], int],
+    silenced: list[float],
 ) -> Iterator[np.ndarray]:
-    """Pieces in another voice; to `silenced` are added the starts, s, of those that fell silent."""
-    start = 0.0
+    """Pieces of `cut_pieces` in another voice.
+
+    `choose_seed` gives the seed of a piece by the sample at which it begins. To `silenced` are
+    added the starts, s, of those that fell silent.
+    """
+    start = 0
     for piece in pieces:
-        changed = anonymiser(piece, seed)
+        changed = anonymiser(piece, choose_seed(start))
         if _loudness(piece) > AUDIBLE and _loudness(changed) < SILENCE:
-            silenced.append(start)
-        start += (len(piece) - MOMENT) / SAMPLE_RATE
+            silenced.append(start / SAMPLE_RATE)
+        start += len(piece) - MOMENT
         yield changed
 
 

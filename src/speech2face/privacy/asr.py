@@ -33,33 +33,53 @@ class _Networks:
     tokens: tuple[bytes, ...]
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """Words that were recognised, and how sure the network was of their tokens."""
+
+    text: str
+    log_probability: float  # of all tokens together
+    tokens: int
+
+
 def recognise(samples: np.ndarray) -> str:
     """The words in a sound (n,) at 16 kHz, with their punctuation; "" where nobody speaks.
 
     Raises ModelError where the recogniser is not installed.
     """
-    texts = [_transcribe(piece) for piece in cut_pieces([samples])]
-    return " ".join(text for text in texts if text)
+    return recognise_surely(samples).text
 
 
-def _transcribe(samples: np.ndarray) -> str:
+def recognise_surely(samples: np.ndarray) -> Recognised:
+    """The same, with how sure the network was. Raises ModelError."""
+    heard = [_transcribe(piece) for piece in cut_pieces([samples])]
+    return Recognised(
+        " ".join(one.text for one in heard if one.text),
+        sum(one.log_probability for one in heard),
+        sum(one.tokens for one in heard),
+    )
+
+
+def _transcribe(samples: np.ndarray) -> Recognised:
     """The words of a piece (n,) of at most 20 s."""
     from speech2face.speech import ANYONE, find_speech
 
     networks = _load_networks()
     if not len(samples):
-        return ""
+        return Recognised("", 0.0, 0)
     try:
         find_speech((samples, SAMPLE_RATE), speaker=ANYONE)
     except NoSpeechError:  # the network would make words up
-        return ""
+        return Recognised("", 0.0, 0)
     samples = np.pad(samples, (0, max(0, LEAST - len(samples)))).astype(np.float32)
     limit = int(TOKENS_A_SECOND * len(samples) / SAMPLE_RATE) + 1
-    return _spell(networks.tokens, _decode(networks, samples, limit))
+    tokens, log_probability = _decode(networks, samples, limit)
+    return Recognised(_spell(networks.tokens, tokens), log_probability, len(tokens))
 
 
-def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
-    """The most probable token after each other (n,) → at most `limit` of them."""
+def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> tuple[list[int], float]:
+    """The most probable token after each other (n,) → at most `limit` of them, and the sum of the
+    logarithms of their probabilities."""
     mask = np.ones((1, len(samples)), np.int64)  # of samples, in both networks
     sound = {"input_values": samples[None], "attention_mask": mask}
     states = np.asarray(networks.encoder.run(None, sound)[0])
@@ -67,7 +87,7 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
     past = {name: np.zeros((1, HEADS, 0, WIDTH), np.float32) for name in names}
     fixed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
     tokens: list[int] = []
-    token = START
+    token, total = START, 0.0
     while len(tokens) < limit:
         first = not tokens
         logits, *present = networks.decoder.run(
@@ -76,7 +96,9 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
             | past
             | {"input_ids": np.array([[token]]), "use_cache_branch": np.array([not first])},
         )
-        token = int(np.asarray(logits)[0, -1].argmax())
+        scores = np.asarray(logits)[0, -1].astype(np.float64)
+        token = int(scores.argmax())
+        total -= np.log(np.exp(scores - scores[token]).sum())
         if token == END:
             break
         tokens.append(token)
@@ -85,7 +107,7 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> list[int]:
             name: value if first or ".decoder." in name else past[name]
             for name, value in zip(names, present, strict=True)
         }
-    return tokens
+    return tokens, float(total)
 
 
 def _spell(vocabulary: tuple[bytes, ...], tokens: list[int]) -> str:

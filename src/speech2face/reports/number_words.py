@@ -59,6 +59,13 @@ def format_share(share: float) -> str:
     return f"about {name} ({format_percent(share)})"
 
 
+def format_clock(seconds: float) -> str:
+    """A time in a recording: 63.4 → 1:03, and from an hour on 1:01:03"""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, within = divmod(minutes, 60)
+    return f"{hours}:{within:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def mark_code(text: str) -> Markup:
     """Text, in which code stands between backticks → HTML."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
@@ -85,6 +92,7 @@ def format_settings(settings: Mapping[str, Any]) -> str:
 
 
 FILTERS = {
+    "clock": format_clock,
     "code": mark_code,
     "estimate": format_estimate,
     "found": format_found,
