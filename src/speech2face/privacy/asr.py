@@ -8,6 +8,7 @@ runs its files, the package is not imported.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,14 +17,29 @@ import numpy as np
 
 from speech2face.errors import ModelError, NoSpeechError
 from speech2face.media import SAMPLE_RATE
-from speech2face.privacy.chunking import cut_pieces
+from speech2face.privacy.chunking import MOMENT, cut_pieces
+from speech2face.privacy.recogniser_confidence import Evidence, judge_utterances
 from speech2face.runtime import Session, open_session
+from speech2face.speech_stretches import cut_stretches
+from speech2face.voice_activity import detect_speech
 
 PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
 START, END = 1, 2  # tokens
 HEADS, WIDTH = 8, 36
 TOKENS_A_SECOND = 6.5  # more than anyone speaks: beyond it the network repeats itself
 LEAST = SAMPLE_RATE // 2  # samples it is given at least
+SHORTEST = SAMPLE_RATE  # samples of an utterance; a shorter one is heard with the next
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What was said between two pauses, as the recogniser heard it."""
+
+    start: float  # s
+    end: float  # s
+    text: str  # with punctuation; perhaps ""
+    confidence: float  # mean log-probability of the words, see recogniser_confidence.py
+    understood: bool  # whether that is enough to believe the text
 
 
 @dataclass(frozen=True)
@@ -33,53 +49,86 @@ class _Networks:
     tokens: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class Recognised:
-    """Words that were recognised, and how sure the network was of their tokens."""
+def transcribe(samples: np.ndarray) -> list[Utterance]:
+    """What is said in a sound (n,) at 16 kHz, utterance by utterance; none where nobody speaks.
 
-    text: str
-    log_probability: float  # of all tokens together
-    tokens: int
+    An utterance lasts from one pause to the next, at least a second where another follows, and at
+    most 20 s. The recogniser writes English words whatever it hears: what is no English, or is not
+    clear, is told by `understood`. Raises ModelError where the recogniser is not installed.
+    """
+    _load_networks()
+    spans: list[tuple[float, float]] = []
+    evidence: list[Evidence] = []
+    texts: list[str] = []
+    start = 0  # of the piece, in samples
+    for piece in cut_pieces([samples]):
+        for first, last in _find_stretches(piece):
+            text, found = _hear(piece[first:last])
+            spans.append(((start + first) / SAMPLE_RATE, (start + last) / SAMPLE_RATE))
+            texts.append(text)
+            evidence.append(found)
+        start += len(piece) - MOMENT
+    verdicts = judge_utterances(evidence)
+    return [
+        Utterance(*span, text, confidence, understood)
+        for span, text, (confidence, understood) in zip(spans, texts, verdicts, strict=True)
+    ]
 
 
 def recognise(samples: np.ndarray) -> str:
     """The words in a sound (n,) at 16 kHz, with their punctuation; "" where nobody speaks.
 
-    Raises ModelError where the recogniser is not installed.
+    They are heard in pieces of up to 20 s, which is a little more exact than utterance by
+    utterance, and are given whether they are to be believed or not. Raises ModelError where the
+    recogniser is not installed.
     """
-    return recognise_surely(samples).text
+    _load_networks()
+    texts = [_hear(piece)[0] for piece in cut_pieces([samples]) if _find_stretches(piece)]
+    return " ".join(text for text in texts if text)
 
 
-def recognise_surely(samples: np.ndarray) -> Recognised:
-    """The same, with how sure the network was. Raises ModelError."""
-    heard = [_transcribe(piece) for piece in cut_pieces([samples])]
-    return Recognised(
-        " ".join(one.text for one in heard if one.text),
-        sum(one.log_probability for one in heard),
-        sum(one.tokens for one in heard),
-    )
-
-
-def _transcribe(samples: np.ndarray) -> Recognised:
-    """The words of a piece (n,) of at most 20 s."""
+def _find_stretches(piece: np.ndarray) -> list[tuple[int, int]]:
+    """First and last sample of what is said between pauses in a piece (n,) of at most 20 s."""
     from speech2face.speech import ANYONE, find_speech
 
+    if not len(piece):
+        return []
+    ((_, probabilities),) = detect_speech([piece])
+    spans = [(part.start, part.end) for part in cut_stretches(piece, probabilities, 0)]
+    if not spans:
+        try:  # which looks again where noise hides the speech
+            found = find_speech((piece, SAMPLE_RATE), speaker=ANYONE).segments
+        except NoSpeechError:  # the network would make words up
+            return []
+        spans = [(round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for a, b in found]
+    return list(_join_short(spans))
+
+
+def _join_short(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans in samples, in order → those of at least `SHORTEST`, except a lone one."""
+    first, last = spans[0]
+    for start, end in spans[1:]:
+        if last - first >= SHORTEST and spans[-1][1] - start >= SHORTEST:
+            yield first, last
+            first = start
+        last = end
+    yield first, last
+
+
+def _hear(samples: np.ndarray) -> tuple[str, Evidence]:
+    """The words of a sound (n,) of at most 20 s, and how sure they are."""
     networks = _load_networks()
-    if not len(samples):
-        return Recognised("", 0.0, 0)
-    try:
-        find_speech((samples, SAMPLE_RATE), speaker=ANYONE)
-    except NoSpeechError:  # the network would make words up
-        return Recognised("", 0.0, 0)
     samples = np.pad(samples, (0, max(0, LEAST - len(samples)))).astype(np.float32)
     limit = int(TOKENS_A_SECOND * len(samples) / SAMPLE_RATE) + 1
-    tokens, log_probability = _decode(networks, samples, limit)
-    return Recognised(_spell(networks.tokens, tokens), log_probability, len(tokens))
+    tokens, probabilities = _decode(networks, samples, limit)
+    return _spell(networks.tokens, tokens), Evidence(tuple(tokens), tuple(probabilities))
 
 
-def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> tuple[list[int], float]:
-    """The most probable token after each other (n,) → at most `limit` of them, and the sum of the
-    logarithms of their probabilities."""
+def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
+    """The most probable token after each other (n,) → at most `limit` of them.
+
+    With them comes the logarithm of each one's probability.
+    """
     mask = np.ones((1, len(samples)), np.int64)  # of samples, in both networks
     sound = {"input_values": samples[None], "attention_mask": mask}
     states = np.asarray(networks.encoder.run(None, sound)[0])
@@ -87,7 +136,8 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> tuple[list[
     past = {name: np.zeros((1, HEADS, 0, WIDTH), np.float32) for name in names}
     fixed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
     tokens: list[int] = []
-    token, total = START, 0.0
+    probabilities: list[float] = []
+    token = START
     while len(tokens) < limit:
         first = not tokens
         logits, *present = networks.decoder.run(
@@ -96,18 +146,18 @@ def _decode(networks: _Networks, samples: np.ndarray, limit: int) -> tuple[list[
             | past
             | {"input_ids": np.array([[token]]), "use_cache_branch": np.array([not first])},
         )
-        scores = np.asarray(logits)[0, -1].astype(np.float64)
+        scores = np.asarray(logits)[0, -1]
         token = int(scores.argmax())
-        total -= np.log(np.exp(scores - scores[token]).sum())
         if token == END:
             break
         tokens.append(token)
+        probabilities.append(-float(np.log(np.exp(scores - scores[token]).sum())))
         # The encoder's output is handed on by the first step alone.
         past = {
             name: value if first or ".decoder." in name else past[name]
             for name, value in zip(names, present, strict=True)
         }
-    return tokens, float(total)
+    return tokens, probabilities
 
 
 def _spell(vocabulary: tuple[bytes, ...], tokens: list[int]) -> str:
