@@ -102,6 +102,7 @@ class Protection:
     population: MethodAttack | None
     hearing: Heard  # of the words, by the recogniser
     telling_words: tuple[TellingWord, ...]
+    not_understood: tuple[Span, ...]  # where the words were not clear, or not English
     plain: tuple[Span, ...]  # where the original's voice is heard unchanged
     silenced: tuple[Span, ...]  # where speech became silence
     warnings: tuple[str, ...]

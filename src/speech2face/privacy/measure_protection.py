@@ -7,7 +7,8 @@ both are compared; of speech at another pace what the other recording has of cle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from speech2face.speech import Speech, find_each_speaker, find_speech
 BLOCK_SECONDS = 32.0
 SAME_PACE = 0.01  # of the length, by which two recordings of one pace may differ
 
+Held = BinaryIO | tuple[Any, float]  # a source that can be read several times
 Reading = Callable[[float], None]
 """Called with how many seconds of a recording have been read."""
 
@@ -35,7 +37,7 @@ Reading = Callable[[float], None]
 class Original:
     """A recording that was listened to, as it was before it is disguised."""
 
-    source: AudioSource
+    source: Held
     track: int | None
     stream: CourseStream
     speeches: tuple[Speech, ...]  # the clearest of each speaker, who speaks most first
@@ -45,6 +47,10 @@ class Original:
     @property
     def seconds(self) -> float:
         return self.stream.seconds
+
+    def warned(self, warning: str) -> Original:
+        """The same with one more warning."""
+        return replace(self, warnings=(*self.warnings, warning))
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The sound of it, read anew."""
@@ -61,9 +67,7 @@ class Measured:
     plain: tuple[Span, ...]
 
 
-def listen(
-    source: AudioSource, name: str, track: int | None, again: bool, reading: Reading
-) -> Original:
+def listen(source: Held, name: str, track: int | None, again: bool, reading: Reading) -> Original:
     """Find who speaks in a recording, and whether their words can be recognised.
 
     Raises UsageError where its mark says that it is disguised already, unless `again`;

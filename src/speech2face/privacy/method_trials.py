@@ -12,7 +12,7 @@ from speech2face.errors import ModelError
 from speech2face.metrics.protection_results import Heard, MethodTrial, WordsLost
 from speech2face.privacy.anonymise_recording import disguise_pieces
 from speech2face.privacy.anonymisers import Anonymiser
-from speech2face.privacy.asr import recognise, recognise_surely
+from speech2face.privacy.asr import recognise, transcribe
 from speech2face.privacy.attack_table import find_words_lost
 from speech2face.privacy.chunking import cut_pieces, join_pieces
 from speech2face.privacy.remaining_disclosure import find_attack
@@ -21,7 +21,7 @@ from speech2face.privacy.voice_left import VoiceMeter
 from speech2face.privacy.word_error_rate import count_errors, find_words
 from speech2face.speech import Speech
 
-SURE = -0.5  # mean log-probability of the recogniser's tokens, from which it understood
+UNDERSTOOD = 0.5  # share of the words heard, of which most have to be understood
 FEWEST = 30  # words of a recording, of which those lost are counted
 SPOKEN_ANEW = ("resynthesis",)  # methods that need the words, and say them anew
 
@@ -41,15 +41,16 @@ class Understood:
 def understand(speeches: Sequence[Speech]) -> Understood:
     """Hear whether the words are the recogniser's language, English, and which they are."""
     try:
-        heard = [recognise_surely(speech.samples) for speech in speeches]
+        said = [one for speech in speeches for one in transcribe(speech.samples)]
+        counts = [len(find_words(one.text)) for one in said]
+        if not sum(counts):
+            return Understood("nothing")
+        sure = sum(n for n, one in zip(counts, said, strict=True) if one.understood)
+        if sure < UNDERSTOOD * sum(counts):
+            return Understood("not understood")
+        return Understood("understood", tuple(recognise(speech.samples) for speech in speeches))
     except ModelError:
         return Understood("no recogniser")
-    tokens = sum(one.tokens for one in heard)
-    if not tokens:
-        return Understood("nothing")
-    if sum(one.log_probability for one in heard) < SURE * tokens:
-        return Understood("not understood")
-    return Understood("understood", tuple(one.text for one in heard))
 
 
 def try_methods(

@@ -47,7 +47,9 @@ def find_plain_passages(
             moved = correlate_frames(one, np.roll(other, -shift))
             found = np.fmax(found, moved)
         for first, last in _find_runs(found):
-            start, end = (place / SAMPLE_RATE + edge * FRAME / SAMPLE_RATE for edge in (first, last))
+            start, end = (
+                place / SAMPLE_RATE + edge * FRAME / SAMPLE_RATE for edge in (first, last)
+            )
             if spans and spans[-1][1] >= start:
                 start = spans.pop()[0]
             spans.append((round(start, 2), round(end, 2)))

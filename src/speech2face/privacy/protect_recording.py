@@ -12,7 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,11 @@ from speech2face.name_suggestions import suggest
 from speech2face.pictures import check_place
 from speech2face.privacy.anonymise_recording import CODECS, disguise_pieces, write_sound
 from speech2face.privacy.anonymisers import ANONYMISERS, Anonymiser, load_anonymiser
+from speech2face.privacy.asr import Utterance
 from speech2face.privacy.chunking import LONGEST, MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
 from speech2face.privacy.measure_protection import (
+    Held,
     Measured,
     Original,
     Reading,
@@ -48,10 +50,16 @@ from speech2face.privacy.method_trials import SPOKEN_ANEW, try_methods
 from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack
 from speech2face.privacy.speaker_turns import divide_turns
-from speech2face.privacy.telling_words import Said, find_telling_words
+from speech2face.privacy.telling_words import find_telling_words
 from speech2face.privacy.transcript import transcribe_pieces
 from speech2face.privacy.video_sound import VIDEOS, find_sound_start, has_picture, write_video
 from speech2face.privacy.voice_left import VoiceMeter
+
+HIDDEN_FRAMES = (
+    "frames that editing cut off at the beginning of the picture are still in the file, where "
+    "players do not show them"
+)
+NEAR = 3.0  # s between two stretches of speech that are named as one
 
 
 def protect_recording(
@@ -103,6 +111,8 @@ def protect_recording(
                 "another method."
             )
         written = _write(original, target, best, seeds, meter, video, show)
+        if written.hides_frames:
+            original = original.warned(HIDDEN_FRAMES)
     return _describe(
         original,
         written.measured,
@@ -114,7 +124,7 @@ def protect_recording(
         video=video,
         trials=tuple(ordered),
         left_out=left_out,
-        telling_words=tuple(find_telling_words(written.transcript)),
+        transcript=written.transcript,
         silenced=tuple(written.silenced),
     )
 
@@ -149,17 +159,15 @@ def measure_disguised(
         mark = find_mark(stream.tags)
         known = known or (mark.method if mark else None)
         pair = judge_pair(original.stream, stream, known in SPOKEN_ANEW)
-        warnings = list(original.warnings)
         if pair.same is not True:
-            warnings.append(
+            original = original.warned(
                 "the two recordings do not seem to be of the same speech; the figures hold only if "
                 "they are"
                 if pair.same is False
                 else "whether the two recordings are of the same speech could not be checked"
             )
-        original = replace(original, warnings=tuple(warnings))
         measured = measure_protection(original, other, known, VoiceMeter(model))
-        transcript: list[Said] = []
+        transcript: list[Utterance] = []
         for _ in _transcribe(original, cut_pieces(original.blocks()), transcript, show):
             pass
     return _describe(
@@ -173,7 +181,7 @@ def measure_disguised(
         video=False,
         trials=(),
         left_out={},
-        telling_words=tuple(find_telling_words(transcript)),
+        transcript=transcript,
         silenced=(),
     )
 
@@ -200,12 +208,13 @@ class _Written:
     """What was written, and what was learned on the way."""
 
     measured: Measured
-    transcript: list[Said]
+    transcript: list[Utterance]
     silenced: list[Span]
+    hides_frames: bool
 
 
 @contextmanager
-def _hold(source: AudioSource, name: str) -> Iterator[AudioSource]:
+def _hold(source: AudioSource, name: str) -> Iterator[Held]:
     """The source as something that can be read several times."""
     if isinstance(source, tuple):
         yield source
@@ -214,7 +223,7 @@ def _hold(source: AudioSource, name: str) -> Iterator[AudioSource]:
             yield file
 
 
-def _check_kind(held: AudioSource, target: Path, name: str) -> bool:
+def _check_kind(held: Held, target: Path, name: str) -> bool:
     """True if a video is to be made. Raises UsageError where there is none to make it of."""
     if target.suffix.lower() not in VIDEOS:
         return False
@@ -227,9 +236,7 @@ def _check_kind(held: AudioSource, target: Path, name: str) -> bool:
 
 def _candidates(video: bool) -> list[Anonymiser]:
     """The methods to try; for a video those whose sound stays in time with the picture."""
-    return [
-        load_anonymiser(name) for name in ANONYMISERS if not (video and name in SPOKEN_ANEW)
-    ]
+    return [load_anonymiser(name) for name in ANONYMISERS if not (video and name in SPOKEN_ANEW)]
 
 
 def _write(
@@ -242,7 +249,7 @@ def _write(
     show: ProgressCallback,
 ) -> _Written:
     """Write the disguised recording, once it was measured, to `target`."""
-    transcript: list[Said] = []
+    transcript: list[Utterance] = []
     silenced: list[float] = []
     found: list[Measured] = []
     turns = divide_turns(original.speeches[0].speakers)
@@ -259,12 +266,13 @@ def _write(
     def check(made: Path) -> None:
         found.append(measure_protection(original, made, trial.method, meter, trial.words_lost))
 
+    hides = False
     if video:
-        _write_video(original, target, join_pieces(disguised), tags, check)
+        hides = _write_video(original, target, join_pieces(disguised), tags, check)
     else:
         write_sound(join_pieces(disguised), target, tags, check)
     spans = [(start, min(start + LONGEST / SAMPLE_RATE, original.seconds)) for start in silenced]
-    return _Written(found[0], transcript, spans)
+    return _Written(found[0], transcript, spans, hides)
 
 
 def _write_video(
@@ -273,20 +281,23 @@ def _write_video(
     blocks: Iterator[np.ndarray],
     tags: Mapping[str, str],
     check: Callable[[Path], None],
-) -> None:
-    """Write the disguised sound beside `target`, measure it, and join it with the picture."""
+) -> bool:
+    """Write the disguised sound beside `target`, measure it, and join it with the picture.
+
+    Returns whether the file holds frames that its editing hides.
+    """
     file = original.source
     assert not isinstance(file, tuple)
     with tempfile.TemporaryDirectory(prefix=".speech2face-", dir=target.parent) as folder:
         sound = Path(folder, "sound.flac")
         write_sound(blocks, sound, check=check)
-        write_video(file, sound, target, find_sound_start(file, original.track), tags)
+        return write_video(file, sound, target, find_sound_start(file, original.track), tags)
 
 
 def _transcribe(
     original: Original,
     pieces: Iterator[np.ndarray],
-    transcript: list[Said],
+    transcript: list[Utterance],
     show: ProgressCallback,
 ) -> Iterator[np.ndarray]:
     """The pieces, shown as they go by; where the words are understood they are transcribed."""
@@ -300,9 +311,14 @@ def _transcribe(
 
 
 def _describe(
-    original: Original, measured: Measured, model: Model, **facts: Any
+    original: Original,
+    measured: Measured,
+    model: Model,
+    transcript: list[Utterance],
+    **facts: Any,
 ) -> Protection:
     """All that was found, as one result; `facts` are its other fields by name."""
+    unclear = [(one.start, one.end) for one in transcript if not one.understood]
     return Protection(
         version=__version__,
         model=f"{model.card.name} {model.card.version}",
@@ -312,7 +328,19 @@ def _describe(
         words_lost=measured.words_lost,
         population=find_attack(facts["method"]),
         hearing=original.understood.hearing,
+        telling_words=tuple(find_telling_words(transcript)),
+        not_understood=tuple(_join_near(unclear)),
         plain=measured.plain,
         warnings=original.warnings,
         **facts,
     )
+
+
+def _join_near(spans: list[Span]) -> list[Span]:
+    """Spans in order → fewer, of which those with less than a few seconds between them are one."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start - joined[-1][1] < NEAR:
+            start = joined.pop()[0]
+        joined.append((round(start, 1), round(end, 1)))
+    return joined

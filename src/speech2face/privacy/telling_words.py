@@ -12,31 +12,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from speech2face.metrics.protection_results import TellingWord
+from speech2face.privacy.asr import Utterance
 
-MONTHS = frozenset(
-    "january february march april may june july august september october november december".split()
-)
-WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
-SMALL = (  # "one" is mostly no number
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-)
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-NUMBERS = frozenset(f"{SMALL} {TENS} hundred thousand million billion".split())
-NO_NAMES = frozenset("i i'm i'll i've i'd ok okay oh mr mrs ms dr god".split())
+# fmt: off
+MONTHS = frozenset((
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+))
+WEEKDAYS = frozenset((
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+))
+NUMBERS = frozenset((  # "one" is mostly none
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand",
+    "million", "billion",
+))
+NO_NAMES = frozenset(("i", "i'm", "i'll", "i've", "i'd", "ok", "okay", "oh"))
+STARTERS = frozenset((  # words with which a sentence may begin before a name
+    "a", "after", "all", "also", "an", "and", "as", "at", "because", "before", "but", "by", "dear",
+    "did", "do", "does", "for", "from", "has", "have", "he", "her", "here", "his", "how", "if",
+    "in", "is", "it", "like", "my", "no", "not", "now", "of", "on", "or", "our", "she", "since",
+    "so", "thank", "thanks", "that", "the", "their", "then", "there", "they", "this", "to", "until",
+    "was", "we", "well", "were", "what", "when", "where", "which", "while", "who", "why", "with",
+    "yes", "you", "your",
+))
+# fmt: on
 JOINTS = frozenset(("of", "the", "and", "de", "la", "van", "von", "al"))  # between parts of a name
 _TOKEN = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _YEAR = re.compile(r"(1[5-9]|20)\d\d")
 _ENDS = re.compile(r"[.!?…]")
-
-
-@dataclass(frozen=True)
-class Said:
-    """Words that were heard in a stretch of a recording."""
-
-    start: float  # s
-    end: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class _Word:
 
     @property
     def capital(self) -> bool:
+        if self.begins and self.plain in STARTERS:
+            return False
         return self.text[0].isupper() and self.plain not in NO_NAMES
 
     @property
@@ -65,10 +72,12 @@ class _Word:
         return (self.text[0].isupper() and name in MONTHS) or name in WEEKDAYS
 
 
-def find_telling_words(transcript: Iterable[Said]) -> list[TellingWord]:
-    """The words that may say who, where or when, in the order in which they are said."""
-    said = list(transcript)
-    words = [list(_split(part)) for part in said]
+def find_telling_words(transcript: Iterable[Utterance]) -> list[TellingWord]:
+    """The words that may say who, where or when, in the order in which they are said.
+
+    Utterances that were not understood are left out.
+    """
+    words = [list(_split(said)) for said in transcript if said.understood]
     names = {w.plain for part in words for w in part if w.capital and not w.begins}
     found: list[TellingWord] = []
     for part in words:
@@ -98,9 +107,7 @@ def _find(words: Sequence[_Word], names: set[str]) -> Iterator[TellingWord]:
         place += max(1, len(run))
 
 
-def _follow(
-    words: Sequence[_Word], place: int, wanted: Callable[[_Word], bool]
-) -> list[_Word]:
+def _follow(words: Sequence[_Word], place: int, wanted: Callable[[_Word], bool]) -> list[_Word]:
     """The words from `place` on that are `wanted`, with joints between them."""
     run: list[_Word] = []
     for index in range(place, len(words)):
@@ -118,8 +125,8 @@ def _follow(
     return run
 
 
-def _split(said: Said) -> Iterator[_Word]:
-    """The words of a stretch, each at about the time at which it is said."""
+def _split(said: Utterance) -> Iterator[_Word]:
+    """The words of an utterance, each at about the time at which it is said."""
     length, before = max(1, len(said.text)), 0
     for match in _TOKEN.finditer(said.text):
         between = said.text[before : match.start()]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from speech2face.media import SAMPLE_RATE
-from speech2face.privacy.asr import recognise
+from speech2face.privacy.asr import Utterance, transcribe
 from speech2face.privacy.chunking import MOMENT
-from speech2face.privacy.telling_words import Said
 
 
 def transcribe_pieces(
-    pieces: Iterable[np.ndarray], transcript: list[Said]
+    pieces: Iterable[np.ndarray], transcript: list[Utterance]
 ) -> Iterator[np.ndarray]:
     """The pieces of `cut_pieces`, unchanged; what is said in them is added to `transcript`.
 
@@ -21,8 +21,10 @@ def transcribe_pieces(
     """
     start = 0
     for piece in pieces:
-        if text := recognise(piece):
-            end = start + len(piece)
-            transcript.append(Said(start / SAMPLE_RATE, end / SAMPLE_RATE, text))
+        seconds = start / SAMPLE_RATE
+        transcript += [
+            replace(said, start=said.start + seconds, end=said.end + seconds)
+            for said in transcribe(piece)
+        ]
         start += len(piece) - MOMENT
         yield piece

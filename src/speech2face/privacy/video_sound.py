@@ -18,6 +18,7 @@ from speech2face.media import SAMPLE_RATE, choose_track, open_container
 
 if TYPE_CHECKING:
     from av import Packet
+    from av.bitstream import BitStreamFilterContext
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -29,6 +30,7 @@ VIDEOS = {
     ".mkv": ("matroska", "libopus", 48_000),
     ".webm": ("webm", "libopus", 48_000),
 }
+WITHOUT_EDITS = (".mkv", ".webm")  # containers in which all frames are shown
 BETWEEN_FRAMES = {"h264": "6", "hevc": "39-40"}  # units of a stream that hold messages
 SLACK = 0.1  # s: sound that begins later is preceded by silence already (media/audio_tracks.py)
 
@@ -54,25 +56,28 @@ def find_sound_start(file: BinaryIO, track: int | None) -> float:
 
 def write_video(
     file: BinaryIO, sound: Path, target: Path, start: float, tags: Mapping[str, str]
-) -> None:
+) -> bool:
     """The picture of an open media file and the sound of another → a video, whole or not at all.
 
-    The sound begins at `start`, s. `tags` are all metadata that it has. Raises UsageError where the
-    container of `target` does not take such a picture, and StorageError where the disk is full.
+    The sound begins at `start`, s. `tags` are all metadata that it has. Returns whether the file
+    holds frames that its editing hides, up to the key frame before the first one shown. Raises
+    UsageError where the container of `target` does not take such a picture, and StorageError where
+    the disk is full.
     """
     from av.error import FFmpegError
 
     with atomic_path(target) as partial:
         try:
-            _copy(file, sound, str(partial), target.suffix.lower(), start, tags)
+            return _copy(file, sound, str(partial), target.suffix.lower(), start, tags)
         except FFmpegError as error:
             raise cannot_write(target, error) from None
 
 
 def _copy(
     file: BinaryIO, sound: Path, path: str, suffix: str, start: float, tags: Mapping[str, str]
-) -> None:
+) -> bool:
     import av
+    from av.bitstream import BitStreamFilterContext
     from av.error import FFmpegError
 
     form, codec, bit_rate = VIDEOS[suffix]
@@ -85,6 +90,10 @@ def _copy(
         output.metadata.update(tags)
         name = picture.codec_context.name
         copied = _add_picture(output, picture, name, suffix)
+        units = BETWEEN_FRAMES.get(name)
+        strip = None
+        if units:
+            strip = BitStreamFilterContext(f"filter_units=remove_types={units}", picture, copied)
         voice: Any = output.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         voice.codec_context.flags |= 1 << 23  # bit exact: else it signs with its version
         voice.bit_rate = bit_rate
@@ -92,19 +101,30 @@ def _copy(
             output.start_encoding()
         except (FFmpegError, ValueError):
             raise _does_not_fit(name, suffix) from None
-        begins = Fraction(source.start_time or 0, 1_000_000)
         sounding = _encode(sound, voice, start)
-        next_sound = next(sounding, None)
-        for packet in _copy_packets(source, picture, begins, name):
-            time = packet.dts * packet.time_base
-            while next_sound and next_sound.pts * next_sound.time_base <= time:
+        next_sound, hides = next(sounding, None), False
+        for packet in _copy_packets(source, picture, strip):
+            time = _time_of(packet)
+            while next_sound and _time_of(next_sound) <= time:
                 output.mux(next_sound)
                 next_sound = next(sounding, None)
+            if packet.is_discard and suffix in WITHOUT_EDITS:
+                raise UsageError(
+                    f"frames at the beginning of this video are hidden by editing, and {suffix} "
+                    "would show them; end the name of the output in .mp4."
+                )
+            hides |= packet.is_discard
             packet.stream = copied
             output.mux(packet)
         while next_sound:
             output.mux(next_sound)
             next_sound = next(sounding, None)
+    return hides
+
+
+def _time_of(packet: Packet) -> Fraction:
+    """When a packet is due, s."""
+    return (packet.dts or 0) * (packet.time_base or Fraction(1))
 
 
 def _find_picture(container: InputContainer) -> VideoStream | None:
@@ -133,25 +153,45 @@ def _does_not_fit(codec: str, suffix: str) -> UsageError:
 
 
 def _copy_packets(
-    source: InputContainer, picture: VideoStream, begins: Fraction, name: str
+    source: InputContainer, picture: VideoStream, strip: BitStreamFilterContext | None
 ) -> Iterator[Packet]:
-    """The picture's packets, on a time line that begins at 0."""
-    from av.bitstream import BitStreamFilterContext
-
+    """The picture's packets, on a time line that begins at 0, those due first first."""
     tick = picture.time_base or Fraction(1, 1_000_000)
-    moved = round(begins / tick)
-    units = BETWEEN_FRAMES.get(name)
-    strip = units and BitStreamFilterContext(f"filter_units=remove_types={units}", picture)
-    last = None
-    for packet in source.demux(picture):
-        for part in strip.filter(packet if packet.size else None) if strip else [packet]:
-            if not part.size or (part.pts is None and part.dts is None):
-                continue
-            part.pts = (part.dts if part.pts is None else part.pts) - moved
-            dts = (part.pts if part.dts is None else part.dts - moved)
-            part.dts = dts if last is None else max(dts, last + 1)  # else no container takes it
-            last = part.dts
+    moved = round(Fraction(source.start_time or 0, 1_000_000) / tick)
+    last: int | None = None
+    for packet in _fill_due(source.demux(picture), picture, tick):
+        for part in strip.filter(packet) if strip else [packet]:
+            shown = part.dts if part.pts is None else part.pts
+            assert shown is not None  # since all have a time at which they are due
+            assert part.dts is not None
+            due = part.dts - moved
+            last = due if last is None else max(due, last + 1)  # as all containers demand
+            part.pts, part.dts = shown - moved, last
             yield part
+
+
+def _fill_due(packets: Iterable[Packet], picture: VideoStream, tick: Fraction) -> Iterator[Packet]:
+    """Packets with the times at which they are due; Matroska leaves out the first few."""
+    step = max(1, round(1 / (picture.average_rate or 25) / tick))
+    waiting: list[Packet] = []
+    last: int | None = None
+    for packet in packets:
+        if not packet.size:
+            continue
+        if packet.dts is None and last is None:
+            waiting.append(packet)
+            continue
+        if packet.dts is None:
+            packet.dts = (last or 0) + step
+        last = packet.dts
+        for number, early in enumerate(waiting):
+            early.dts = last - (len(waiting) - number) * step
+            yield early
+        waiting = []
+        yield packet
+    for packet in waiting:  # none of them is due before another one is shown
+        packet.dts = packet.pts or 0
+        yield packet
 
 
 def _encode(sound: Path, voice: Any, start: float) -> Iterator[Packet]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from speech2face.metrics.audit_results import StatedBits
@@ -45,5 +44,3 @@ class VoiceMeter:
         return VoiceLeft(
             speech.speaker, bits, state_bits_left(bits, method), round(float(likeness), 3)
         )
-
-
