@@ -47,9 +47,9 @@ def measure_confidence(utterance: Evidence) -> float:
     """The confidence of an utterance by itself, 0 at most."""
     if not utterance.tokens:
         return NOTHING
-    seen: set[tuple[int | None, int]] = set()
+    seen: set[tuple[int, int]] = set()
     fresh: list[float] = []
-    pairs = itertools.pairwise((None, *utterance.tokens))
+    pairs = itertools.pairwise((-1, *utterance.tokens))
     for pair, value in zip(pairs, utterance.log_probabilities, strict=True):
         if pair not in seen:
             fresh.append(value)
