@@ -20,9 +20,7 @@ from speech2face.privacy.video_sound import find_sound_start, has_picture, write
 FLASH, SECONDS, FRAMES = 1.0, 2, 25  # s at which it flashes and clicks; frames a second
 
 
-def make_video(
-    path: Path, begins: float = 0.0, codec: str = "mpeg4"
-) -> None:
+def make_video(path: Path, begins: float = 0.0, codec: str = "mpeg4") -> None:
     """Two seconds of black picture that flashes, and a click whose track begins late.
 
     With a title, a chapter, and a second sound track.

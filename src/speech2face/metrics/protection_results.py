@@ -99,6 +99,7 @@ class Protection:
     trials: tuple[MethodTrial, ...]  # of methods that were tried, best first
     left_out: dict[str, str]  # methods that were not tried, and why
     words_lost: WordsLost | None  # in what was written
+    speech_kept: float  # share of the seconds in which speech is still found
     population: MethodAttack | None
     hearing: Heard  # of the words, by the recogniser
     telling_words: tuple[TellingWord, ...]

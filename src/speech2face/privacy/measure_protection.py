@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from speech2face.errors import UsageError
+from speech2face.errors import NoSpeechError, UsageError
 from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.metrics.protection_results import ProtectedSpeaker, Span, WordsLost
 from speech2face.privacy.disguise_detection import find_disguise
@@ -21,6 +21,7 @@ from speech2face.privacy.method_trials import Understood, count_words_lost, unde
 from speech2face.privacy.original_comparison import CourseStream
 from speech2face.privacy.plain_passages import find_plain_passages
 from speech2face.privacy.speech_excerpts import cut_excerpts
+from speech2face.privacy.speech_quality import measure_speech
 from speech2face.privacy.voice_left import VoiceMeter
 from speech2face.speakers import describe_speakers
 from speech2face.speech import Speech, find_each_speaker, find_speech
@@ -64,6 +65,7 @@ class Measured:
     seconds: float  # of the disguised recording
     speakers: tuple[ProtectedSpeaker, ...]
     words_lost: WordsLost | None
+    speech_kept: float  # share of the seconds in which speech is still found
     plain: tuple[Span, ...]
 
 
@@ -103,7 +105,7 @@ def measure_protection(
     """Measure what `disguised`, made of `original` by `method`, leaves.
 
     `words_of_trial` are the words lost, where they are known and the words were spoken anew.
-    Raises UnreadableMediaError and NoSpeechError.
+    Where no speech is left `speech_kept` is 0, and nobody is measured. Raises UnreadableMediaError.
     """
     stream = CourseStream(disguised, BLOCK_SECONDS)
     wanted = [speech.segments for speech in original.speeches]
@@ -114,7 +116,12 @@ def measure_protection(
         plain = find_plain_passages(original.blocks(), stream_audio(disguised))
         lost = count_words_lost(method, original.understood, excerpts)
     else:
-        used, excerpts = used[:1], [find_speech(disguised).samples]
+        used, excerpts = used[:1], [_find_clearest(disguised)]
+    spoken = sum(measure_speech(speech.samples) for speech in used)
+    heard = sum(measure_speech(samples) for samples in excerpts if len(samples))
+    kept = heard / max(spoken, 0.1)
+    if not kept:
+        return Measured(stream.seconds, (), None, 0.0, ())
     return Measured(
         stream.seconds,
         tuple(
@@ -122,8 +129,17 @@ def measure_protection(
             for speech, samples in zip(used, excerpts, strict=True)
         ),
         lost,
+        round(min(kept, 1.0), 2),
         tuple(plain),
     )
+
+
+def _find_clearest(recording: AudioSource) -> np.ndarray:
+    """The clearest speech of who speaks most (n,); none where nobody does."""
+    try:
+        return find_speech(recording).samples
+    except NoSpeechError:
+        return np.empty(0, np.float32)
 
 
 def _measure_speaker(

@@ -9,10 +9,8 @@ read block by block, a few times; the memory needed does not grow with its lengt
 from __future__ import annotations
 
 import secrets
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioSource
+from speech2face.media import AudioSource
 from speech2face.media.opening import describe_source, open_source
 from speech2face.metrics.protection_results import (
     RULES,
@@ -33,11 +31,11 @@ from speech2face.metrics.protection_results import (
 from speech2face.model_folders import Model
 from speech2face.name_suggestions import suggest
 from speech2face.pictures import check_place
-from speech2face.privacy.anonymise_recording import CODECS, disguise_pieces, write_sound
+from speech2face.privacy.anonymise_recording import CODECS
 from speech2face.privacy.anonymisers import ANONYMISERS, Anonymiser, load_anonymiser
 from speech2face.privacy.asr import Utterance
-from speech2face.privacy.chunking import LONGEST, MOMENT, cut_pieces, join_pieces
-from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
+from speech2face.privacy.chunking import cut_pieces
+from speech2face.privacy.disguise_metadata import find_mark
 from speech2face.privacy.measure_protection import (
     Held,
     Measured,
@@ -49,11 +47,10 @@ from speech2face.privacy.measure_protection import (
 from speech2face.privacy.method_trials import SPOKEN_ANEW, try_methods
 from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack
-from speech2face.privacy.speaker_turns import divide_turns
 from speech2face.privacy.telling_words import find_telling_words
-from speech2face.privacy.transcript import transcribe_pieces
-from speech2face.privacy.video_sound import VIDEOS, find_sound_start, has_picture, write_video
+from speech2face.privacy.video_sound import VIDEOS, has_picture
 from speech2face.privacy.voice_left import VoiceMeter
+from speech2face.privacy.write_disguised import transcribe_original, write_disguised
 
 HIDDEN_FRAMES = (
     "frames that editing cut off at the beginning of the picture are still in the file, where "
@@ -94,35 +91,33 @@ def protect_recording(
     name = describe_source(source)
     with _hold(source, name) as held:
         video = _check_kind(held, target, name)
+        if video and method in SPOKEN_ANEW:
+            raise UsageError(f"{method} does not keep to the time of a picture; take another.")
         original = listen(held, name, track, again, reading)
         seeds = {speech.speaker or 1: secrets.randbits(62) for speech in original.speeches}
         meter = VoiceMeter(model)
-        candidates = [fixed] if fixed else _candidates(video)
-        trials, left_out = try_methods(
-            candidates, original.speeches, seeds, original.understood, meter, show
-        )
-        if not trials:  # the only one, which was named, cannot run
-            raise UsageError(f"{method}: {'; '.join(left_out.values())}.")
-        ordered = rule.order(trials)
-        best = ordered[0]
-        if not best.speech_kept:
-            raise NoSpeechError(
-                f"{name}: no speech is left after {best.method}; nothing was written; choose "
-                "another method."
+        trials: list[MethodTrial] = []
+        left_out: dict[str, str] = {}
+        if not fixed:
+            tried, left_out = try_methods(
+                _candidates(video), original.speeches, seeds, original.understood, meter, show
             )
-        written = _write(original, target, best, seeds, meter, video, show)
+            trials = rule.order(tried)
+        used = fixed or load_anonymiser(trials[0].method)
+        lost = trials[0].words_lost if trials else None
+        written = write_disguised(original, target, used, seeds, meter, lost, video, show)
         if written.hides_frames:
             original = original.warned(HIDDEN_FRAMES)
     return _describe(
         original,
         written.measured,
         model,
-        method=best.method,
+        method=used.name,
         chosen_by="user" if fixed else "rule",
         rule=None if fixed else rule,
-        exceeded=not fixed and not rule.allows(best),
+        exceeded=bool(trials) and not rule.allows(trials[0]),
         video=video,
-        trials=tuple(ordered),
+        trials=tuple(trials),
         left_out=left_out,
         transcript=written.transcript,
         silenced=tuple(written.silenced),
@@ -167,8 +162,10 @@ def measure_disguised(
                 else "whether the two recordings are of the same speech could not be checked"
             )
         measured = measure_protection(original, other, known, VoiceMeter(model))
+        if not measured.speech_kept:
+            raise NoSpeechError(f"{describe_source(disguised)}: nobody speaks in it")
         transcript: list[Utterance] = []
-        for _ in _transcribe(original, cut_pieces(original.blocks()), transcript, show):
+        for _ in transcribe_original(original, cut_pieces(original.blocks()), transcript, show):
             pass
     return _describe(
         original,
@@ -203,16 +200,6 @@ def check_target(target: Path, force: bool) -> None:
     check_place(target, force)
 
 
-@dataclass(frozen=True)
-class _Written:
-    """What was written, and what was learned on the way."""
-
-    measured: Measured
-    transcript: list[Utterance]
-    silenced: list[Span]
-    hides_frames: bool
-
-
 @contextmanager
 def _hold(source: AudioSource, name: str) -> Iterator[Held]:
     """The source as something that can be read several times."""
@@ -239,77 +226,6 @@ def _candidates(video: bool) -> list[Anonymiser]:
     return [load_anonymiser(name) for name in ANONYMISERS if not (video and name in SPOKEN_ANEW)]
 
 
-def _write(
-    original: Original,
-    target: Path,
-    trial: MethodTrial,
-    seeds: Mapping[int, int],
-    meter: VoiceMeter,
-    video: bool,
-    show: ProgressCallback,
-) -> _Written:
-    """Write the disguised recording, once it was measured, to `target`."""
-    transcript: list[Utterance] = []
-    silenced: list[float] = []
-    found: list[Measured] = []
-    turns = divide_turns(original.speeches[0].speakers)
-    pieces = cut_pieces(original.blocks(), turns.starts)
-    pieces = _transcribe(original, pieces, transcript, show)
-    disguised = disguise_pieces(
-        pieces,
-        load_anonymiser(trial.method),
-        lambda sample: seeds[turns.speaker_at(sample)],
-        silenced,
-    )
-    tags = make_mark(SEVERAL if find_mark(original.stream.tags) else trial.method)
-
-    def check(made: Path) -> None:
-        found.append(measure_protection(original, made, trial.method, meter, trial.words_lost))
-
-    hides = False
-    if video:
-        hides = _write_video(original, target, join_pieces(disguised), tags, check)
-    else:
-        write_sound(join_pieces(disguised), target, tags, check)
-    spans = [(start, min(start + LONGEST / SAMPLE_RATE, original.seconds)) for start in silenced]
-    return _Written(found[0], transcript, spans, hides)
-
-
-def _write_video(
-    original: Original,
-    target: Path,
-    blocks: Iterator[np.ndarray],
-    tags: Mapping[str, str],
-    check: Callable[[Path], None],
-) -> bool:
-    """Write the disguised sound beside `target`, measure it, and join it with the picture.
-
-    Returns whether the file holds frames that its editing hides.
-    """
-    file = original.source
-    assert not isinstance(file, tuple)
-    with tempfile.TemporaryDirectory(prefix=".speech2face-", dir=target.parent) as folder:
-        sound = Path(folder, "sound.flac")
-        write_sound(blocks, sound, check=check)
-        return write_video(file, sound, target, find_sound_start(file, original.track), tags)
-
-
-def _transcribe(
-    original: Original,
-    pieces: Iterator[np.ndarray],
-    transcript: list[Utterance],
-    show: ProgressCallback,
-) -> Iterator[np.ndarray]:
-    """The pieces, shown as they go by; where the words are understood they are transcribed."""
-    if original.understood.texts:
-        pieces = transcribe_pieces(pieces, transcript)
-    seconds, done = max(1, round(original.seconds)), 0
-    for piece in pieces:
-        yield piece
-        done += len(piece) - MOMENT
-        show("seconds disguised", min(seconds, done // SAMPLE_RATE), seconds, "")
-
-
 def _describe(
     original: Original,
     measured: Measured,
@@ -330,6 +246,7 @@ def _describe(
         hearing=original.understood.hearing,
         telling_words=tuple(find_telling_words(transcript)),
         not_understood=tuple(_join_near(unclear)),
+        speech_kept=measured.speech_kept,
         plain=measured.plain,
         warnings=original.warnings,
         **facts,
