@@ -23,7 +23,6 @@ from speech2face.privacy.plain_passages import find_plain_passages
 from speech2face.privacy.speech_excerpts import cut_excerpts
 from speech2face.privacy.speech_quality import measure_speech
 from speech2face.privacy.voice_left import VoiceMeter
-from speech2face.speakers import describe_speakers
 from speech2face.speech import Speech, find_each_speaker, find_speech
 
 BLOCK_SECONDS = 32.0
@@ -90,8 +89,6 @@ def listen(source: Held, name: str, track: int | None, again: bool, reading: Rea
         warnings.append(
             "it sounds as if it were disguised already; if it is, no figure holds for this voice"
         )
-    if len(speeches) > 1:
-        warnings.append(f"{describe_speakers(speeches[0].speakers)}; each was disguised apart")
     return Original(source, track, stream, tuple(speeches), understand(speeches), tuple(warnings))
 
 

@@ -51,6 +51,7 @@ from speech2face.privacy.telling_words import find_telling_words
 from speech2face.privacy.video_sound import VIDEOS, has_picture
 from speech2face.privacy.voice_left import VoiceMeter
 from speech2face.privacy.write_disguised import transcribe_original, write_disguised
+from speech2face.speakers import describe_speakers
 
 HIDDEN_FRAMES = (
     "frames that editing cut off at the beginning of the picture are still in the file, where "
@@ -94,6 +95,9 @@ def protect_recording(
         if video and method in SPOKEN_ANEW:
             raise UsageError(f"{method} does not keep to the time of a picture; take another.")
         original = listen(held, name, track, again, reading)
+        if len(original.speeches) > 1:
+            people = describe_speakers(original.speeches[0].speakers)
+            original = original.warned(f"{people}; each was disguised apart")
         seeds = {speech.speaker or 1: secrets.randbits(62) for speech in original.speeches}
         meter = VoiceMeter(model)
         trials: list[MethodTrial] = []

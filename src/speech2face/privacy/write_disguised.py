@@ -110,4 +110,4 @@ def transcribe_original(
     for piece in pieces:
         yield piece
         done += len(piece) - MOMENT
-        show("seconds disguised", min(seconds, done // SAMPLE_RATE), seconds, "")
+        show("seconds worked on", min(seconds, done // SAMPLE_RATE), seconds, "")
