@@ -22,8 +22,12 @@ from typing import Any
 
 from speech2face.console import ProgressBars
 from speech2face.files import write_text_atomically
-from speech2face.metrics.audit_results import FaceAndVoice, PopulationAudit, read_population_audit
 from speech2face.metrics.intervals import Estimate
+from speech2face.metrics.population_results import (
+    FaceAndVoice,
+    PopulationAudit,
+    read_population_audit,
+)
 from speech2face.model_folders import ASSETS, find_model
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.attack_table import FILE, shorten
