@@ -578,8 +578,8 @@ def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) ->
 
 
 COMMANDS = [
-    *("reconstruct", "embed", "anonymise", "audit", "check", "models", "doctor", "serve"),
-    *("page", "prepare"),
+    *("reconstruct", "embed", "protect", "anonymise", "audit", "check", "models"),
+    *("doctor", "serve", "page", "prepare"),
     *("export", "quantise", "calibrate", "train", "train face-decoder", "train voice-encoder"),
     "evaluate",
     *("evaluate pairs", "evaluate card", "evaluate trials", "evaluate copies"),

@@ -31,19 +31,40 @@ class WordsLost:
 
 
 @dataclass(frozen=True)
+class AttackFound:
+    """What one attacker, who learned from a method, found of a speaker in this very recording."""
+
+    hearing: str  # the speaker network by which it hears
+    bits: float  # of the face; below 0 where it is misled
+    place: int  # of the true face among 1,000 strangers, on average; 500 by chance
+    strangers: int  # of 1,000 who sound more like the speaker than the disguised voice; 500 ditto
+
+
+@dataclass(frozen=True)
 class VoiceLeft:
     """What is left of one speaker to an attacker who knows the method and has trained on it."""
 
     speaker: int  # from 1, who speaks most
     original_bits: StatedBits  # of the face, that the plain voice discloses
     bits_left: BitsLeft  # of them, by what was found of other people
-    likeness: float  # cosine of speaker embeddings, plain against disguised; 1 is the same
+    attack: AttackFound | None  # by the attacker by whom methods are chosen; None without one
+    judge: AttackFound | None  # by another, who has no part in choosing
 
     @property
     def most_bits(self) -> float:
-        """The bits by which methods are compared: those left, or their bound."""
+        """The bits by which methods are compared: the more of what was found here and of others.
+
+        Here a method may have been lucky, and others are not this speaker.
+        """
         left = self.bits_left
-        return (left.high or 0.0) if left.value is None else left.value
+        of_others = (left.high or 0.0) if left.value is None else left.value
+        return max(of_others, self.attack.bits if self.attack else 0.0)
+
+    @property
+    def fewest_strangers(self) -> int | None:
+        """Of 1,000 strangers, as many sound more like the speaker to whom finds the fewest."""
+        found = [one.strangers for one in (self.attack, self.judge) if one]
+        return min(found) if found else None
 
 
 @dataclass(frozen=True)

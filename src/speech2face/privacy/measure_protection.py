@@ -26,6 +26,7 @@ from speech2face.privacy.voice_left import VoiceMeter
 from speech2face.speech import Speech, find_each_speaker, find_speech
 
 BLOCK_SECONDS = 32.0
+MOST_SECONDS = 120.0  # of speech of all speakers together on which methods are tried
 SAME_PACE = 0.01  # of the length, by which two recordings of one pace may differ
 
 Held = BinaryIO | tuple[Any, float]  # a source that can be read several times
@@ -76,7 +77,7 @@ def listen(source: Held, name: str, track: int | None, again: bool, reading: Rea
     """
     stream = CourseStream(source, BLOCK_SECONDS, track=track)
     stream.name = name
-    speeches = find_each_speaker(stream, progress=reading)
+    speeches = find_each_speaker(stream, most_together=MOST_SECONDS, progress=reading)
     warnings = list(speeches[0].warnings)
     if mark := find_mark(stream.tags):
         if not again:
@@ -147,5 +148,5 @@ def _measure_speaker(
         number,
         round(speech.speakers[number - 1].speech_seconds, 1),
         round(len(disguised) / SAMPLE_RATE, 1),
-        meter.measure(speech, meter.state_bits(speech), disguised, method),
+        meter.measure(meter.state_bits(speech), disguised, method),
     )

@@ -65,7 +65,7 @@ def try_methods(
 
     `seeds` are those of the speakers, by number, `understood` is what `understand` gave.
     """
-    bits = [meter.state_bits(speech) for speech in speeches]
+    voices = [meter.state_bits(speech) for speech in speeches]
     spoken = sum(measure_speech(speech.samples) for speech in speeches)
     trials: list[MethodTrial] = []
     left_out: dict[str, str] = {}
@@ -80,14 +80,17 @@ def try_methods(
             left_out[method.name] = str(error)
             continue
         kept = sum(measure_speech(samples) for samples in made) / max(spoken, 0.1)
+        if not kept:
+            left_out[method.name] = "it leaves no speech"
+            continue
         trials.append(
             MethodTrial(
                 method.name,
                 count_words_lost(method.name, understood, made),
                 round(min(kept, 1.0), 2),
                 tuple(
-                    meter.measure(speech, stated, samples, method.name)
-                    for speech, stated, samples in zip(speeches, bits, made, strict=True)
+                    meter.measure(voice, samples, method.name)
+                    for voice, samples in zip(voices, made, strict=True)
                 ),
                 find_attack(method.name),
                 method.name in SPOKEN_ANEW,

@@ -107,6 +107,8 @@ def protect_recording(
                 _candidates(video), original.speeches, seeds, original.understood, meter, show
             )
             trials = rule.order(tried)
+            if not trials:
+                raise NoSpeechError(f"{name}: no method leaves speech; nothing was written.")
         used = fixed or load_anonymiser(trials[0].method)
         lost = trials[0].words_lost if trials else None
         written = write_disguised(original, target, used, seeds, meter, lost, video, show)
