@@ -20,6 +20,7 @@ PURPOSES = {
     "youtube": "prepare --download",
     "serve": "serve",
     "audit": "more methods of anonymise",
+    "natural": "anonymise --method resynthesis-natural",
     "c2pa": "reconstruct --sign, verified content credentials in check",
 }
 # Modules that are not named like the package which brings them. Another package may bring them as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from speech2face.errors import UsageError
 
@@ -32,6 +33,16 @@ def format_time(seconds: float, decimals: int = 1) -> str:
     hours, minutes = divmod(whole // 60, 60)
     tail = f"{whole % 60:02d}" + (f".{part:0{decimals}d}" if decimals else "")
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def describe_times(spans: Sequence[tuple[float, float]]) -> str:
+    """Words for spans in seconds, of which the first few are named, as what a verb follows."""
+    named = [f"{format_time(start, 0)}–{format_time(end, 0)}" for start, end in spans]
+    if (more := len(named) - MOST_NAMED) > 0:
+        named = [*named[:MOST_NAMED], f"{more} more part{'s' if more > 1 else ''}"]
+    *first, last = named
+    together = f"{', '.join(first)} and {last}" if first else last
+    return f"{together} {'were' if first else 'was'}"
 
 
 def describe_part(

@@ -7,7 +7,7 @@ tags, no times, no pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -21,13 +21,16 @@ from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
+from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.speech import ANYONE, SILENCE, find_speech
+from speech2face.timestamps import describe_times, format_time
 
 if TYPE_CHECKING:
     from speech2face.privacy.anonymisers import Anonymiser
 
 CODECS = {".wav": ("wav", "pcm_s16le"), ".flac": ("flac", "flac")}  # container and codec
 AUDIBLE = 10 ** (-45 / 20)  # RMS of a piece that is not silent
+PAUSE = 2.0  # s: what is closer together is named as one in a warning
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,14 @@ def anonymise_recording(
     """
     check_recording(target, force)
     stream = stream_audio(source)
-    silenced: list[float] = []
-    pieces = disguise_pieces(cut_pieces(stream), anonymiser, lambda _: seed, silenced)
+    losses = Losses()
+    pieces = disguise_pieces(cut_pieces(stream), anonymiser, lambda _: seed, losses)
 
     def check(made: Path) -> None:
         try:
             find_speech(made, speaker=ANYONE)
         except (NoSpeechError, UnreadableMediaError):
-            raise _no_speech(source, stream.name, anonymiser.name) from None
+            raise _no_speech(source, stream.name, anonymiser.name, losses) from None
 
     blocks = join_pieces(pieces)
     blocks = chain(iter([next(blocks)]), blocks)  # the source is open now: its tags are known
@@ -72,30 +75,59 @@ def anonymise_recording(
         again = f"was disguised already, {by.get(earlier.method, f'by {earlier.method}')}"
         after = f"what is left after {anonymiser.name} on top of that was not measured"
         warnings = (*warnings, f"{again}; {after}")
-    if not silenced:
-        return DisguisedRecording(method, warnings)
-    part = "one part" if len(silenced) == 1 else f"{len(silenced)} parts"
-    lost = f"{anonymiser.name} left only silence of {part} of up to 20 s, the first at "
-    lost = f"{lost}{int(silenced[0]) // 60}:{int(silenced[0]) % 60:02}"
-    return DisguisedRecording(method, (*warnings, lost))
+    return DisguisedRecording(method, (*warnings, *losses.describe(anonymiser.name)))
+
+
+@dataclass
+class Losses:
+    """What became silence, in seconds of the recording."""
+
+    silenced: list[float] = field(default_factory=list)  # starts of pieces
+    not_understood: list[tuple[float, float]] = field(default_factory=list)
+
+    def describe(self, method: str) -> Iterator[str]:
+        if self.silenced:
+            count = len(self.silenced)
+            part = "one part" if count == 1 else f"{count} parts"
+            first = format_time(self.silenced[0], 0)
+            yield f"{method} left only silence of {part} of up to 20 s, the first at {first}"
+        if self.not_understood:
+            yield (
+                f"{describe_times(self.not_understood)} not understood (not English, or not clear) "
+                f"and {'is' if len(self.not_understood) == 1 else 'are'} silent"
+            )
+
+    def add(self, spans: Iterable[tuple[float, float]], start: float) -> None:
+        """Add what of a piece that begins at `start` was not understood."""
+        for first, last in spans:
+            before = self.not_understood
+            if before and start + first - before[-1][1] < PAUSE:
+                first = before.pop()[0] - start
+            before.append((start + first, start + last))
 
 
 def disguise_pieces(
     pieces: Iterable[np.ndarray],
     anonymiser: Anonymiser,
     choose_seed: Callable[[int], int],
-    silenced: list[float],
+    losses: Losses,
 ) -> Iterator[np.ndarray]:
-    """Pieces of `cut_pieces` in another voice.
+    """Pieces of `cut_pieces` in another voice; to `losses` is added what of them became silence.
 
-    `choose_seed` gives the seed of a piece by the sample at which it begins. To `silenced` are
-    added the starts, s, of those that fell silent.
+    `choose_seed` gives the seed of a piece by the sample at which it begins.
     """
     start = 0
     for piece in pieces:
-        changed = anonymiser(piece, choose_seed(start))
-        if _loudness(piece) > AUDIBLE and _loudness(changed) < SILENCE:
-            silenced.append(start / SAMPLE_RATE)
+        lost: tuple[tuple[float, float], ...] = ()
+        if isinstance(anonymiser, Resynthesis):
+            again = anonymiser.speak_again(piece)
+            changed, lost = again.samples, again.lost
+        else:
+            changed = anonymiser(piece, choose_seed(start))
+        if lost:
+            losses.add(lost, start / SAMPLE_RATE)
+        elif _loudness(piece) > AUDIBLE and _loudness(changed) < SILENCE:
+            losses.silenced.append(start / SAMPLE_RATE)
         start += len(piece) - MOMENT
         yield changed
 
@@ -105,8 +137,13 @@ def _loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.square(samples, dtype=np.float64).sum() / max(1, len(samples))))
 
 
-def _no_speech(source: AudioSource, name: str, method: str) -> NoSpeechError:
+def _no_speech(source: AudioSource, name: str, method: str, losses: Losses) -> NoSpeechError:
     """Why there is no speech in what was made: there was none before, or the method left none."""
+    if losses.not_understood:
+        return NoSpeechError(
+            f"{name}: no word was understood, and {method} speaks English only; nothing was "
+            "written; choose a method that changes the voice itself, whisper or mcadams."
+        )
     if not isinstance(source, tuple | bytes) and str(source) != "-":
         try:
             find_speech(source, speaker=ANYONE)

@@ -1,15 +1,16 @@
 """Anonymisers by name: what makes a voice another while its words stay.
 
-mcadams          formants moved by one known power of their angles (mcadams.py)
-mcadams-random   the same with a power drawn for each speaker
-pitch-formant    pitch and formants shifted by factors drawn for each speaker (world_vocoder.py)
-whisper          no pitch at all, formants shifted (world_vocoder.py)
-smoothing        spectral envelopes blurred (spectral_smoothing.py)
-telephone        a telephone's band, with noise (telephone_line.py)
-vocoder          loudness of 48 bands, heard through tones elsewhere (channel_vocoder.py)
-resynthesis      recognised and spoken again by a synthetic voice (resynthesis.py)
+mcadams              formants moved by one known power of their angles (mcadams.py)
+mcadams-random       the same with a power drawn for each speaker
+pitch-formant        pitch and formants shifted by factors drawn for each speaker (world_vocoder.py)
+whisper              no pitch at all, formants shifted (world_vocoder.py)
+smoothing            spectral envelopes blurred (spectral_smoothing.py)
+telephone            a telephone's band, with noise (telephone_line.py)
+vocoder              loudness of 48 bands, heard through tones elsewhere (channel_vocoder.py)
+resynthesis          recognised and spoken again by a machine's voice (resynthesis.py)
+resynthesis-natural  the same by a natural voice
 
-Who knows the method has seen much of it undone: all of these but the last let through what
+Who knows the method has seen much of it undone: all of these but the last two let through what
 `speech2face audit` measures. Random draws follow from the seed, which has to stay secret.
 """
 
@@ -34,6 +35,8 @@ from speech2face.errors import ModelError, UnreadableMediaError, UsageError
 from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.name_suggestions import suggest
 from speech2face.privacy.channel_vocoder import ChannelVocoder
+from speech2face.privacy.espeak import EspeakVoice
+from speech2face.privacy.kokoro import KokoroVoice
 from speech2face.privacy.mcadams import McAdams
 from speech2face.privacy.resynthesis import Resynthesis
 from speech2face.privacy.spectral_smoothing import Smoothing
@@ -44,7 +47,7 @@ from speech2face.privacy.world_vocoder import PitchFormantShift
 class Anonymiser(Protocol):
     """Mono sound, float32 (n,) at 16 kHz, and the speaker's seed (≥ 0) → sound of that kind.
 
-    The same sound and seed give the same result. All but resynthesis and programs keep the length.
+    The same sound and seed give the same result. All but programs keep the length.
     """
 
     @property
@@ -64,7 +67,8 @@ _METHODS: Mapping[str, Anonymiser] = MappingProxyType(
             Smoothing("smoothing", hertz=250, seconds=0.03),
             Telephone("telephone", decibels=15),
             ChannelVocoder("vocoder", bend=(0.04, 0.1)),
-            Resynthesis("resynthesis", voice="en-us"),
+            Resynthesis("resynthesis", EspeakVoice("en-us")),
+            Resynthesis("resynthesis-natural", KokoroVoice("jf_alpha")),
         )
     }
 )

@@ -20,14 +20,15 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.chunking import MOMENT, cut_pieces
 from speech2face.privacy.recogniser_confidence import Evidence, judge_utterances
 from speech2face.runtime import Session, open_session
-from speech2face.speech_stretches import cut_stretches
-from speech2face.voice_activity import detect_speech
+from speech2face.speech_stretches import EDGE, cut_stretches
+from speech2face.voice_activity import CHUNK, detect_speech
 
 PACKAGE, FOLDER = "moonshine_voice", "assets/tiny-en"
 START, END = 1, 2  # tokens
 HEADS, WIDTH = 8, 36
 TOKENS_A_SECOND = 6.5  # more than anyone speaks: beyond it the network repeats itself
 LEAST = SAMPLE_RATE // 2  # samples it is given at least
+MARGIN = EDGE * CHUNK  # samples of an utterance before its first word and after its last
 SHORTEST = SAMPLE_RATE  # samples of an utterance; a shorter one is heard with the next
 
 
@@ -64,7 +65,9 @@ def transcribe(samples: np.ndarray) -> list[Utterance]:
     for piece in cut_pieces([samples]):
         for first, last in _find_stretches(piece):
             text, found = _hear(piece[first:last])
-            spans.append(((start + first) / SAMPLE_RATE, (start + last) / SAMPLE_RATE))
+            # The words begin after the soft edge that is heard with them, and end before it.
+            words = (start + first + bool(first) * MARGIN, start + last - MARGIN)
+            spans.append((words[0] / SAMPLE_RATE, max(words) / SAMPLE_RATE))
             texts.append(text)
             evidence.append(found)
         start += len(piece) - MOMENT

@@ -20,6 +20,7 @@ from typing import Any
 from speech2face.errors import ModelError
 from speech2face.metrics.intervals import Estimate
 from speech2face.model_folders import ASSETS
+from speech2face.privacy.disguise_metadata import SPOKEN_ANEW
 
 FILE = "attacks.json"
 MOST_WORDS = 0.25  # lost, at the interval's upper end, that a default may cost
@@ -143,7 +144,7 @@ def choose_default(table: Mapping[str, Row], methods: Iterable[str]) -> str:
     def fit(name: str) -> bool:
         row = table.get(name)
         lost = row and row.words_lost
-        return name != "resynthesis" and lost is not None and lost.high <= MOST_WORDS
+        return name not in SPOKEN_ANEW and lost is not None and lost.high <= MOST_WORDS
 
     return min(filter(fit, methods), key=rank)
 

@@ -28,7 +28,7 @@ from speech2face.metrics.audit_results import (
 )
 from speech2face.model_folders import Model, hash_file
 from speech2face.privacy.disguise_detection import PLAIN, find_disguise
-from speech2face.privacy.disguise_metadata import find_mark
+from speech2face.privacy.disguise_metadata import SPOKEN_ANEW, find_mark
 from speech2face.privacy.leakage_estimate import (
     STRANGERS,
     Calibration,
@@ -150,7 +150,7 @@ def _audit_original(
         voice.bits,
         voice.warnings,
         detected.by is not None,
-        judge_pair(plain, disguised, method == "resynthesis"),
+        judge_pair(plain, disguised, method in SPOKEN_ANEW),
         state_bits_left(voice.bits, method),
     )
 

@@ -19,6 +19,7 @@ TAG = "comment"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 ALTERED = "algorithmicallyEnhanced"  # a recording whose sound a program has changed
 GENERATED = "trainedAlgorithmicMedia"  # words chosen by a trained network, spoken by a machine
+SPOKEN_ANEW = ("resynthesis", "resynthesis-natural")  # methods of such words
 SEVERAL = "several"  # the method of what was disguised more than once
 _PATTERN = re.compile(r"software=speech2face version=([\w.+-]{1,40}) method=([\w-]{1,40})\b")
 
@@ -33,7 +34,7 @@ class Mark:
 
 def make_mark(method: str) -> dict[str, str]:
     """The tags of a file that `method` disguised."""
-    kind = GENERATED if method == "resynthesis" else ALTERED
+    kind = GENERATED if method in SPOKEN_ANEW else ALTERED
     return {
         TAG: f"Disguised voice, sound made by a machine: software=speech2face "
         f"version={__version__} method={method} digitalSourceType={SOURCE_TYPES}{kind}"
