@@ -1,9 +1,6 @@
 """The audit of a population: anonymisers under attack, for the face and for the voice.
 
-Faces come from folders of pairs, or the side `train` of sets of `prepare`. Speakers are verified on
-the halves of the clips of a second folder (voices.csv: clip, speaker and, where it is known,
-gender; audio/CLIP.flac), or of the pairs themselves. Either half of a clip shares its microphone
-and its room with the other, which helps an attacker.
+Who is attacked, and by what recordings, is population.py's.
 """
 
 from __future__ import annotations
@@ -19,12 +16,8 @@ import numpy as np
 
 from speech2face import __version__
 from speech2face.console import ProgressCallback
-from speech2face.data.pairs import choose_file, find_files, load_speech
-from speech2face.data.splits import split_people
-from speech2face.data.voice_encoder_data import identify_data, load_voices
-from speech2face.errors import ModelError, NoSpeechError, UnreadableMediaError, UsageError
+from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.inputs import SUFFIXES
 from speech2face.metrics.population_results import (
     SEMI_INFORMED,
     TUNED,
@@ -48,13 +41,12 @@ from speech2face.privacy.attacker_features import (
     finish_attacker_features,
     measure_seconds,
 )
-from speech2face.privacy.attackers import PRETRAINED, FoldedPairs, attack_faces, attack_voices
-from speech2face.privacy.published_recordings import Recording, cut_halves, publish
+from speech2face.privacy.attackers import PRETRAINED, attack_faces, attack_voices
+from speech2face.privacy.population import read_population
+from speech2face.privacy.published_recordings import Recording, publish
 from speech2face.privacy.tuned_networks import HeardSet, tune_by_folds
-from speech2face.run_provenance import DataIdentity, describe, hash_rows
-from speech2face.tables import drop_repeats, read_table
+from speech2face.run_provenance import DataIdentity, describe
 from speech2face.training.attacker_tuning import AttackerRecipe
-from speech2face.training.clip_features import hash_speech
 from speech2face.training.last_block import HeardSpeech, hear_speech
 from speech2face.training.recipes import voice_encoder_frozen
 from speech2face.training.voice_encoder import identify_start, load_speaker
@@ -98,31 +90,7 @@ class PopulationAuditor:
         self._cache, self._show, self._seed, self._draws = cache, show, seed, draws
         self._recipe, self._tuning = voice_encoder_frozen(), tuning
         self._speaker = load_speaker(self._recipe).speaker
-        self._inputs: dict[str, DataIdentity | str] = {
-            "pairs": identify_data(pairs),
-            "face encoder": identify_face_encoder(self._recipe.face_encoder),
-            "speaker networks": identify_start(),
-        }
-        clips = load_voices(pairs, self._recipe.face_encoder, cache, show, recognise=True)
-        if len(set(clips.people)) < folds * self._recipe.head.inner_folds:
-            folders = " and ".join(map(str, pairs))
-            raise UsageError(f"{folders}: too few people to attack any by what others taught.")
-        self.pairs = FoldedPairs.divide(
-            clips.clips, clips.people, clips.faces, clips.identities, folds, seed
-        )
-        self._clips = [Recording(*row) for row in zip(clips.clips, clips.speech, strict=True)]
-        spoken, speakers, sexes, missing = self._clips, clips.people, [""] * len(clips.people), 0
-        if voices:
-            spoken, speakers, sexes, missing = read_speakers(voices)
-            names = zip([one.name for one in spoken], speakers, strict=True)
-            sounds = hash_speech([one.samples for one in spoken])
-            self._inputs["voices"] = hash_rows([*names, (sounds,)])
-        self._unused = {"pairs": clips.left_out, "voices": missing}
-        self._halves, clip = cut_halves(spoken)
-        if not self._halves:
-            raise UsageError("no recording lasts two seconds: speakers cannot be verified.")
-        self.speakers, self._sexes = np.array(speakers)[clip], np.array(sexes)[clip]
-        self.speaker_fold = self._divide_speakers(folds)
+        self._population = read_population(pairs, voices, self._recipe, cache, show, seed, folds)
         self._plain = self._extract(None)
         self._before = self._attack("ignorant", self._plain.clips, self._plain.halves)
 
@@ -148,35 +116,33 @@ class PopulationAuditor:
         return PopulationAudit(
             version=__version__,
             people=before.face.people,
-            clips=len(self._clips),
+            clips=len(self._population.clips),
             speakers=before.voice.people,
-            folds=len(np.unique(self.pairs.fold)),
+            folds=len(np.unique(self._population.pairs.fold)),
             seed=self._seed,
             before=before,
             methods=methods,
             left_out=left_out,
-            clips_left_out=self._unused,
-            provenance=asdict(describe(self._describe_recipe(anonymisers), self._inputs)),
+            clips_left_out=self._population.left_out,
+            provenance=asdict(describe(self._describe_recipe(anonymisers), self._inputs())),
         )
 
     def _describe_recipe(self, anonymisers: Sequence[Anonymiser]) -> dict[str, Any]:
         return {
             "voice encoder": asdict(self._recipe),
-            "folds": len(np.unique(self.pairs.fold)),
+            "folds": len(np.unique(self._population.pairs.fold)),
             "draws": self._draws,
             "seed": self._seed,
             "methods": [repr(anonymiser) for anonymiser in anonymisers],
             **({"tuning": asdict(self._tuning)} if self._tuning else {}),
         }
 
-    def _divide_speakers(self, folds: int) -> np.ndarray:
-        """The fold of each half's speaker (M,): of those who are in the pairs, the same as there.
-
-        So a network that is tuned for a fold has met nobody in it by another recording.
-        """
-        fold = split_people(self.speakers.tolist(), folds, self._seed)
-        known = dict(zip(self.pairs.people.tolist(), self.pairs.fold.tolist(), strict=True))
-        return np.array([known.get(s, k) for s, k in zip(self.speakers, fold, strict=True)])
+    def _inputs(self) -> dict[str, DataIdentity | str]:
+        return {
+            **self._population.identities,
+            "face encoder": identify_face_encoder(self._recipe.face_encoder),
+            "speaker networks": identify_start(),
+        }
 
     def _extract(self, anonymiser: Anonymiser | None) -> _Version:
         heard: list[HeardSpeech] = []
@@ -189,13 +155,13 @@ class PopulationAuditor:
             features = finish_attacker_features(self._speaker, heard[-1], self._cache)
             return AttackerFeatures(features, measure_seconds(sounds))
 
-        clips, halves = extract(self._clips), extract(self._halves)
+        clips, halves = extract(self._population.clips), extract(self._population.halves)
         return _Version(clips, halves, (heard[0], heard[1]) if heard else None)
 
     def _tune(self, versions: Sequence[_Version]) -> list[tuple[TunedFeatures, TunedFeatures]]:
         """Features of the clips and the halves of each version, by networks tuned on all."""
         assert self._tuning
-        together = [self._plain, *versions]
+        together, people = [self._plain, *versions], self._population
         clips, halves = zip(*[version.heard for version in together if version.heard], strict=True)
         found = tune_by_folds(
             self._tuning,
@@ -203,12 +169,15 @@ class PopulationAuditor:
             HeardSet(
                 clips,
                 [version.clips for version in together],
-                self.pairs.people,
-                self.pairs.fold,
-                self.pairs.faces,
+                people.pairs.people,
+                people.pairs.fold,
+                people.pairs.faces,
             ),
             HeardSet(
-                halves, [version.halves for version in together], self.speakers, self.speaker_fold
+                halves,
+                [version.halves for version in together],
+                people.speakers,
+                people.speaker_fold,
             ),
             self._cache,
             self._show,
@@ -222,9 +191,10 @@ class PopulationAuditor:
         halves: AttackerFeatures | TunedFeatures,
     ) -> tuple[Attack, Attack]:
         """Attacks on the face, and on the voice."""
-        face = attack_faces(attacker, self.pairs, self._plain.clips, clips, self._recipe.head)
+        people, plain = self._population, self._plain
+        face = attack_faces(attacker, people.pairs, plain.clips, clips, self._recipe.head)
         voice = attack_voices(
-            attacker, self.speakers, self.speaker_fold, self._plain.halves, halves, self._sexes
+            attacker, people.speakers, people.speaker_fold, plain.halves, halves, people.sexes
         )
         return face, voice
 
@@ -253,31 +223,6 @@ class PopulationAuditor:
 
     def _measure_attack(self, attack: Attack) -> AttackMetrics:
         return measure_attack(attack, self._seed, self._draws)
-
-
-def read_speakers(folder: Path) -> tuple[list[Recording], list[str], list[str], int]:
-    """Recordings, who speaks in each, their sex, and how many further ones were left out.
-
-    The sex is what the column gender holds, in small letters, or "". A recording that cannot be
-    read or is silent is left out, and a warning says which and why.
-    Raises UsageError where the table is not as it should be (see tables.py), names a clip of which
-    there is no recording, or more than one, and where nothing can be read.
-    """
-    table = folder / "voices.csv"
-    rows = drop_repeats(read_table(table, ("clip", "speaker")), "clip", ("speaker", "gender"))
-    files = find_files(folder / "audio", SUFFIXES)
-    audio = [choose_file(row, "audio", files) for row in rows]
-    spoken, speakers, sexes = [], [], []
-    for row, path in zip(rows, audio, strict=True):
-        try:
-            spoken.append(Recording(row["clip"], load_speech(path)[0]))
-            speakers.append(row["speaker"])
-            sexes.append(row.fields.get("gender", "").lower())
-        except (UnreadableMediaError, NoSpeechError) as error:
-            log.warning("%s is left out: %s", row["clip"], error)
-    if not spoken:
-        raise UsageError(f"{table}: none of its {len(rows)} recordings can be read.")
-    return spoken, speakers, sexes, len(rows) - len(spoken)
 
 
 def read_costs(path: Path) -> dict[str, float]:

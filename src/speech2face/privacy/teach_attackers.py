@@ -11,18 +11,21 @@ of the same people, so for faces the check hears by the networks that it was tun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from speech2face.metrics.intervals import Estimate, bootstrap_statistic
+from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.rank_disclosure import fit_ranks
 from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.leakage_estimate import BINS, FaceCovariance, shrink_to_prior
 from speech2face.privacy.speaker_discriminant import Discriminant
 from speech2face.privacy.trained_attackers import (
+    PARTS,
     FaceReader,
+    Hearing,
     PlainFace,
+    TrainedAttacker,
     VoiceVerifier,
     sort_faces,
     stated_bits,
@@ -50,6 +53,11 @@ class Clips:
     people: np.ndarray  # (N,)
     fold: np.ndarray  # (N,)
 
+    def hear(self, hearing: Hearing) -> Clips:
+        """The same, heard by some of the networks."""
+        part = PARTS[hearing]
+        return replace(self, plain=self.plain[:, part], disguised=self.disguised[:, part])
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -59,6 +67,11 @@ class Halves:
     disguised: np.ndarray  # (M, F)
     people: np.ndarray  # (M,)
     fold: np.ndarray  # (M,)
+
+    def hear(self, hearing: Hearing) -> Halves:
+        """The same, heard by some of the networks."""
+        part = PARTS[hearing]
+        return replace(self, plain=self.plain[:, part], disguised=self.disguised[:, part])
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,26 @@ class VoiceCheck:
     all: Group
     groups: tuple[Group, ...]
     strangers: np.ndarray  # (STEPS,) scores of two speakers, rising
+
+
+def teach_attacker(
+    method: str,
+    hearing: Hearing,
+    clips: Clips,
+    halves: Halves,
+    face: FaceCheck,
+    voice: VoiceCheck,
+    config: HeadConfig,
+) -> TrainedAttacker:
+    """The attacker of a method who learned from all; features are those of the released encoder.
+
+    `face` and `voice` are what was found of attackers like this one by folds.
+    """
+    clips, halves = clips.hear(hearing), halves.hear(hearing)
+    reader = teach_face(clips.disguised, clips.seconds, clips.faces, clips.people, config)
+    everyone = np.ones(len(halves.people), bool)
+    verifier = teach_voice(halves, everyone, voice.strangers)
+    return TrainedAttacker(method, hearing, reader, verifier, face.shares)
 
 
 def teach_face(
@@ -236,13 +269,9 @@ def _group(
     """All recordings, and those in `GROUPS` parts by what is stated of them, rising."""
 
     def measure(rows: np.ndarray) -> Group:
-        names, index = np.unique(people[rows], return_inverse=True)
-        counts = np.bincount(index)
-        values = np.stack([np.bincount(index, x[rows]) / counts for x in (stated, found)])
-        estimate = bootstrap_statistic(
-            lambda weights: float(weights @ values[1]), np.arange(len(names)), draws=DRAWS
-        )
-        return Group(len(names), float(values[0].mean()), estimate)
+        both = (bootstrap_people(x[rows], people[rows], draws=DRAWS) for x in (stated, found))
+        mean, estimate = both
+        return Group(len(set(people[rows].tolist())), mean.value, estimate)
 
     order = np.argsort(stated, kind="stable")
     parts = tuple(measure(rows) for rows in np.array_split(order, GROUPS))

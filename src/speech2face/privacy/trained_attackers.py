@@ -63,7 +63,7 @@ PARTS: Mapping[str, slice] = {
 WEIGHTS, CARD = "attackers.npz", "attackers.json"
 LEAST_SECONDS = 0.5  # of speech that the encoder takes
 LEAST_HALF = 1.0  # s; of less speech the whole is compared
-DRAWS = 4000  # faces of the speaker, and of strangers
+DRAWS = 2000  # faces of the speaker, and of strangers
 
 
 @dataclass(frozen=True)
@@ -171,18 +171,25 @@ def sort_faces(
 
     Features (F,) of the disguised voice → shares (DRAWS,), 0 first and 1 last.
     """
-    draw = np.random.default_rng(0).standard_normal
     average = plain.average @ reader.axes
 
-    def look(centre: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    def look(who: int, centre: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         values, turn = np.linalg.eigh(reader.axes.T @ covariance @ reader.axes)
         spread = turn * np.sqrt(np.maximum(values, 0))
-        faces = centre + draw((DRAWS, len(values))) @ spread.T
+        faces = centre + _draw(len(values))[who] @ spread.T
         return reader.score(features, seconds, faces)
 
-    strangers = np.sort(look(average, plain.prior))
-    speaker = look(average + plain.apart @ reader.axes, plain.covariance)
+    strangers = np.sort(look(0, average, plain.prior))
+    speaker = look(1, average + plain.apart @ reader.axes, plain.covariance)
     return 1 - np.searchsorted(strangers, speaker) / DRAWS
+
+
+@functools.cache
+def _draw(size: int) -> np.ndarray:
+    """What strangers and faces of the speaker differ by (2, DRAWS, size)."""
+    drawn = np.random.default_rng(0).standard_normal((2, DRAWS, size))
+    drawn.flags.writeable = False
+    return drawn
 
 
 def stated_bits(places: np.ndarray, shares: np.ndarray) -> float:
