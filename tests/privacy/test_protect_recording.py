@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -18,6 +18,7 @@ from speech2face.media import load_audio
 from speech2face.metrics.audit_results import StatedBits
 from speech2face.metrics.protection_results import (
     RULES,
+    AttackFound,
     MethodTrial,
     Protection,
     VoiceLeft,
@@ -33,6 +34,7 @@ from speech2face.privacy.plain_passages import correlate_frames
 from speech2face.privacy.protect_recording import measure_disguised
 from speech2face.privacy.protect_recording import protect_recording as protect
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
+from speech2face.privacy.voice_left import CHOOSER, JUDGE
 
 QUICK = ("mcadams", "telephone")
 
@@ -121,7 +123,6 @@ def test_what_remains_is_measured_on_what_was_written(protected: Protected) -> N
         assert left.value is not None
         expected = who.left.original_bits.value * attack.share_kept.value
         assert left.value == pytest.approx(expected, abs=0.002)
-        assert who.left.likeness < 0.9
     assert result.words_lost
     assert result.words_lost.of == "recording"
     assert 10 <= result.words_lost.words < 40
@@ -138,6 +139,21 @@ def test_without_a_recogniser_other_peoples_words_count(tmp_path: Path) -> None:
         assert trial.words_lost
         assert trial.words_lost.of == "others"
     assert result.method == min(result.trials, key=lambda trial: trial.most_bits).method
+
+
+@pytest.mark.usefixtures("no_recogniser")
+def test_one_attacker_chooses_and_another_judges(tmp_path: Path) -> None:
+    result = protect(EXAMPLES / "alex.flac", tmp_path / "safe.wav", find_model(), method="vocoder")
+    (who,) = result.speakers
+    chooser, judge = who.left.attack, who.left.judge
+    assert chooser
+    assert judge
+    assert (chooser.hearing, judge.hearing) == (CHOOSER, JUDGE)
+    for attack in (chooser, judge):
+        assert attack.bits < who.left.original_bits.value + 1
+        assert 1 <= attack.place <= 1000
+        assert 0 <= attack.strangers <= 1000
+    assert who.left.fewest_strangers == min(chooser.strangers, judge.strangers)
 
 
 @pytest.mark.usefixtures("no_recogniser")
@@ -170,7 +186,7 @@ def trial(name: str, lost: float | None, kept: float = 1.0, anew: bool = False) 
     attack = find_attack(name)
     assert attack
     bits = StatedBits(1.0, 0.9, 1.1)
-    voice = VoiceLeft(1, bits, state_bits_left(bits, name), 0.5)
+    voice = VoiceLeft(1, bits, state_bits_left(bits, name), None, None)
     return MethodTrial(name, words, kept, (voice,), attack, anew)
 
 
@@ -200,6 +216,17 @@ def test_where_none_keeps_the_limit_the_fewest_words_are_lost() -> None:
     best = rule.order([trial("vocoder", 0.5), trial("whisper", 0.4), trial("telephone", None)])[0]
     assert best.method == "whisper"
     assert not rule.allows(best)
+
+
+def test_what_is_found_here_counts_where_it_is_more_than_of_others() -> None:
+    found = AttackFound("campplus", 0.95, 300, 20)
+    unlucky, lucky = trial("vocoder", 0.1), trial("whisper", 0.1)
+    unlucky = replace(unlucky, voices=(replace(unlucky.voices[0], attack=found),))
+    misled = replace(found, bits=-0.5)
+    lucky = replace(lucky, voices=(replace(lucky.voices[0], attack=misled),))
+    assert unlucky.most_bits == 0.95
+    assert lucky.most_bits == lucky.voices[0].bits_left.value
+    assert RULES["both"].order([unlucky, lucky])[0].method == "whisper"
 
 
 # Recordings that another program disguised

@@ -22,7 +22,6 @@ from speech2face.metrics.protection_results import (
     WordsLost,
 )
 from speech2face.privacy.method_trials import FEWEST
-from speech2face.reports.number_words import format_clock
 from speech2face.reports.protection_page import draw_protection, format_protection, group_mentions
 
 GUIDE = Path(__file__).parents[2] / "docs" / "protect.md"
@@ -168,10 +167,6 @@ def test_files_are_named_for_ones_own_records_alone() -> None:
 def test_a_word_is_listed_once_with_all_its_times() -> None:
     words = make_result().telling_words
     assert [times for _, times in group_mentions(words)] == [[3.0, 3661.0], [70.0]]
-
-
-def test_times_are_read_as_a_clock_shows_them() -> None:
-    assert [format_clock(t) for t in (0.9, 63.4, 3661.0)] == ["0:00", "1:03", "1:01:01"]
 
 
 def test_the_guide_states_the_rule_as_it_is() -> None:

@@ -98,18 +98,17 @@ def measure_protection(
     disguised: AudioSource,
     method: str | None,
     meter: VoiceMeter,
-    words_of_trial: WordsLost | None = None,
 ) -> Measured:
     """Measure what `disguised`, made of `original` by `method`, leaves.
 
-    `words_of_trial` are the words lost, where they are known and the words were spoken anew.
     Where no speech is left `speech_kept` is 0, and nobody is measured. Raises UnreadableMediaError.
     """
     stream = CourseStream(disguised, BLOCK_SECONDS)
     wanted = [speech.segments for speech in original.speeches]
     excerpts = cut_excerpts(stream, wanted)
     plain: Sequence[Span] = ()
-    used, lost = original.speeches, words_of_trial
+    used: Sequence[Speech] = original.speeches
+    lost: WordsLost | None = None
     if abs(stream.seconds - original.seconds) <= SAME_PACE * original.seconds:
         plain = find_plain_passages(original.blocks(), stream_audio(disguised))
         lost = count_words_lost(method, original.understood, excerpts)

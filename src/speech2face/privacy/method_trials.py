@@ -10,11 +10,12 @@ import numpy as np
 from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError
 from speech2face.metrics.protection_results import Heard, MethodTrial, WordsLost
-from speech2face.privacy.anonymise_recording import disguise_pieces
+from speech2face.privacy.anonymise_recording import Losses, disguise_pieces
 from speech2face.privacy.anonymisers import Anonymiser
 from speech2face.privacy.asr import recognise, transcribe
 from speech2face.privacy.attack_table import find_words_lost
 from speech2face.privacy.chunking import cut_pieces, join_pieces
+from speech2face.privacy.disguise_metadata import SPOKEN_ANEW
 from speech2face.privacy.remaining_disclosure import find_attack
 from speech2face.privacy.speech_quality import measure_speech
 from speech2face.privacy.voice_left import VoiceMeter
@@ -23,7 +24,6 @@ from speech2face.speech import Speech
 
 UNDERSTOOD = 0.5  # share of the words heard, of which most have to be understood
 FEWEST = 30  # words of a recording, of which those lost are counted
-SPOKEN_ANEW = ("resynthesis",)  # methods that need the words, and say them anew
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ def try_methods(
     left_out: dict[str, str] = {}
     for number, method in enumerate(methods):
         show("methods", number, len(methods), method.name)
-        if method.name in SPOKEN_ANEW and understood.hearing == "not understood":
+        anew = method.name in SPOKEN_ANEW
+        if anew and understood.hearing == "not understood":
             left_out[method.name] = "it understands English only"
             continue
         try:
@@ -93,7 +94,7 @@ def try_methods(
                     for voice, samples in zip(voices, made, strict=True)
                 ),
                 find_attack(method.name),
-                method.name in SPOKEN_ANEW,
+                anew,
             )
         )
     show("methods", len(methods), len(methods), "")
@@ -102,7 +103,7 @@ def try_methods(
 
 def disguise_speech(speech: Speech, method: Anonymiser, seed: int) -> np.ndarray:
     """One speaker's speech in another voice (n,)."""
-    pieces = disguise_pieces(cut_pieces([speech.samples]), method, lambda _: seed, [])
+    pieces = disguise_pieces(cut_pieces([speech.samples]), method, lambda _: seed, Losses())
     return np.concatenate(list(join_pieces(pieces)))
 
 

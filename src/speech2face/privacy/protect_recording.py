@@ -19,7 +19,7 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import AudioSource
+from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.media.opening import describe_source, open_source
 from speech2face.metrics.protection_results import (
     RULES,
@@ -31,11 +31,11 @@ from speech2face.metrics.protection_results import (
 from speech2face.model_folders import Model
 from speech2face.name_suggestions import suggest
 from speech2face.pictures import check_place
-from speech2face.privacy.anonymise_recording import CODECS
-from speech2face.privacy.anonymisers import ANONYMISERS, Anonymiser, load_anonymiser
+from speech2face.privacy.anonymise_recording import CODECS, Losses
+from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.asr import Utterance
-from speech2face.privacy.chunking import cut_pieces
-from speech2face.privacy.disguise_metadata import find_mark
+from speech2face.privacy.chunking import LONGEST, cut_pieces
+from speech2face.privacy.disguise_metadata import SPOKEN_ANEW, find_mark
 from speech2face.privacy.measure_protection import (
     Held,
     Measured,
@@ -44,7 +44,7 @@ from speech2face.privacy.measure_protection import (
     listen,
     measure_protection,
 )
-from speech2face.privacy.method_trials import SPOKEN_ANEW, try_methods
+from speech2face.privacy.method_trials import try_methods
 from speech2face.privacy.original_comparison import CourseStream, judge_pair
 from speech2face.privacy.remaining_disclosure import find_attack
 from speech2face.privacy.telling_words import find_telling_words
@@ -57,6 +57,7 @@ HIDDEN_FRAMES = (
     "frames that editing cut off at the beginning of the picture are still in the file, where "
     "players do not show them"
 )
+PIECE = LONGEST / SAMPLE_RATE  # s, at most, that fall silent together
 NEAR = 3.0  # s between two stretches of speech that are named as one
 
 
@@ -92,8 +93,6 @@ def protect_recording(
     name = describe_source(source)
     with _hold(source, name) as held:
         video = _check_kind(held, target, name)
-        if video and method in SPOKEN_ANEW:
-            raise UsageError(f"{method} does not keep to the time of a picture; take another.")
         original = listen(held, name, track, again, reading)
         if len(original.speeches) > 1:
             people = describe_speakers(original.speeches[0].speakers)
@@ -104,14 +103,18 @@ def protect_recording(
         left_out: dict[str, str] = {}
         if not fixed:
             tried, left_out = try_methods(
-                _candidates(video), original.speeches, seeds, original.understood, meter, show
+                [load_anonymiser(name) for name in ANONYMISERS],
+                original.speeches,
+                seeds,
+                original.understood,
+                meter,
+                show,
             )
             trials = rule.order(tried)
             if not trials:
                 raise NoSpeechError(f"{name}: no method leaves speech; nothing was written.")
         used = fixed or load_anonymiser(trials[0].method)
-        lost = trials[0].words_lost if trials else None
-        written = write_disguised(original, target, used, seeds, meter, lost, video, show)
+        written = write_disguised(original, target, used, seeds, meter, video, show)
         if written.hides_frames:
             original = original.warned(HIDDEN_FRAMES)
     return _describe(
@@ -126,7 +129,7 @@ def protect_recording(
         trials=tuple(trials),
         left_out=left_out,
         transcript=written.transcript,
-        silenced=tuple(written.silenced),
+        losses=written.losses,
     )
 
 
@@ -185,7 +188,7 @@ def measure_disguised(
         trials=(),
         left_out={},
         transcript=transcript,
-        silenced=(),
+        losses=Losses(),
     )
 
 
@@ -227,19 +230,17 @@ def _check_kind(held: Held, target: Path, name: str) -> bool:
     return True
 
 
-def _candidates(video: bool) -> list[Anonymiser]:
-    """The methods to try; for a video those whose sound stays in time with the picture."""
-    return [load_anonymiser(name) for name in ANONYMISERS if not (video and name in SPOKEN_ANEW)]
-
-
 def _describe(
     original: Original,
     measured: Measured,
     model: Model,
     transcript: list[Utterance],
+    losses: Losses,
     **facts: Any,
 ) -> Protection:
     """All that was found, as one result; `facts` are its other fields by name."""
+    ends = [(start, min(start + PIECE, original.seconds)) for start in losses.silenced]
+    silenced = _join_near(sorted(ends + losses.not_understood))
     unclear = [(one.start, one.end) for one in transcript if not one.understood]
     return Protection(
         version=__version__,
@@ -251,6 +252,7 @@ def _describe(
         population=find_attack(facts["method"]),
         hearing=original.understood.hearing,
         telling_words=tuple(find_telling_words(transcript)),
+        silenced=tuple(silenced),
         not_understood=tuple(_join_near(unclear)),
         speech_kept=measured.speech_kept,
         plain=measured.plain,

@@ -12,11 +12,10 @@ import numpy as np
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError
 from speech2face.media import SAMPLE_RATE
-from speech2face.metrics.protection_results import Span, WordsLost
-from speech2face.privacy.anonymise_recording import disguise_pieces, write_sound
+from speech2face.privacy.anonymise_recording import Losses, disguise_pieces, write_sound
 from speech2face.privacy.anonymisers import Anonymiser
 from speech2face.privacy.asr import Utterance
-from speech2face.privacy.chunking import LONGEST, MOMENT, cut_pieces, join_pieces
+from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
 from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
 from speech2face.privacy.measure_protection import Measured, Original, measure_protection
 from speech2face.privacy.speaker_turns import divide_turns
@@ -31,7 +30,7 @@ class Written:
 
     measured: Measured
     transcript: list[Utterance]
-    silenced: list[Span]
+    losses: Losses
     hides_frames: bool
 
 
@@ -41,27 +40,23 @@ def write_disguised(
     method: Anonymiser,
     seeds: Mapping[int, int],
     meter: VoiceMeter,
-    words_of_trial: WordsLost | None,
     video: bool,
     show: ProgressCallback,
 ) -> Written:
     """Write the disguised recording, once it was measured, to `target`."""
     transcript: list[Utterance] = []
-    silenced: list[float] = []
+    losses = Losses()
     found: list[Measured] = []
     turns = divide_turns(original.speeches[0].speakers)
     pieces = cut_pieces(original.blocks(), turns.starts)
     pieces = transcribe_original(original, pieces, transcript, show)
     disguised = disguise_pieces(
-        pieces,
-        method,
-        lambda sample: seeds[turns.speaker_at(sample)],
-        silenced,
+        pieces, method, lambda sample: seeds[turns.speaker_at(sample)], losses
     )
     tags = make_mark(SEVERAL if find_mark(original.stream.tags) else method.name)
 
     def check(made: Path) -> None:
-        measured = measure_protection(original, made, method.name, meter, words_of_trial)
+        measured = measure_protection(original, made, method.name, meter)
         if not measured.speech_kept:
             raise NoSpeechError(
                 f"{original.stream.name}: no speech is left after {method.name}; nothing was "
@@ -74,8 +69,7 @@ def write_disguised(
         hides = _write_video(original, target, join_pieces(disguised), tags, check)
     else:
         write_sound(join_pieces(disguised), target, tags, check)
-    spans = [(start, min(start + LONGEST / SAMPLE_RATE, original.seconds)) for start in silenced]
-    return Written(found[0], transcript, spans, hides)
+    return Written(found[0], transcript, losses, hides)
 
 
 def _write_video(

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from speech2face.metrics.intervals import Estimate
 from speech2face.run_provenance import flatten
+from speech2face.timestamps import format_time
 
 SHARES = (  # names of shares, each up to a limit
     (0.29, "a quarter"),
@@ -60,10 +61,8 @@ def format_share(share: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """A time in a recording: 63.4 → 1:03, and from an hour on 1:01:03"""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, within = divmod(minutes, 60)
-    return f"{hours}:{within:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    """A time in a recording, to a second: 63.4 → 1:03"""
+    return format_time(seconds, 0)
 
 
 def mark_code(text: str) -> Markup:
