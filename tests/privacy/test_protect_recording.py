@@ -170,12 +170,23 @@ def test_an_unknown_language_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     monkeypatch.setattr(method_trials, "transcribe", mishear)
     monkeypatch.setattr(protect_recording, "ANONYMISERS", ("mcadams", "resynthesis"))
-    result = protect(EXAMPLES / "alex.flac", tmp_path / "safe.flac", find_model())
+    sound, target = EXAMPLES / "alex.flac", tmp_path / "safe.flac"
+    result = protect(sound, target, find_model(), keep="voice")
     assert result.hearing == "not understood"
     assert result.left_out == {"resynthesis": "it understands English only"}
     assert result.telling_words == ()
     assert result.words_lost
     assert result.words_lost.of == "others"
+
+
+@pytest.mark.usefixtures("no_recogniser")
+def test_words_are_spoken_anew_only_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(protect_recording, "ANONYMISERS", ("mcadams", "resynthesis"))
+    result = protect(EXAMPLES / "alex.flac", tmp_path / "safe.flac", find_model())
+    assert [trial.method for trial in result.trials] == ["mcadams"]
+    assert "--keep voice" in result.left_out["resynthesis"]
 
 
 # The rule

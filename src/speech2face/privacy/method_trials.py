@@ -58,12 +58,14 @@ def try_methods(
     speeches: Sequence[Speech],
     seeds: Mapping[int, int],
     understood: Understood,
+    own_words: bool,
     meter: VoiceMeter,
     show: ProgressCallback,
 ) -> tuple[list[MethodTrial], dict[str, str]]:
     """Try each method on the speech of each speaker → the trials, and why others were left out.
 
-    `seeds` are those of the speakers, by number, `understood` is what `understand` gave.
+    `seeds` are those of the speakers, by number, `understood` is what `understand` gave. With
+    `own_words` methods that speak the words anew are not tried.
     """
     voices = [meter.state_bits(speech) for speech in speeches]
     spoken = sum(measure_speech(speech.samples) for speech in speeches)
@@ -72,6 +74,9 @@ def try_methods(
     for number, method in enumerate(methods):
         show("methods", number, len(methods), method.name)
         anew = method.name in SPOKEN_ANEW
+        if anew and own_words:
+            left_out[method.name] = "it speaks the words anew, which --keep voice allows"
+            continue
         if anew and understood.hearing == "not understood":
             left_out[method.name] = "it understands English only"
             continue

@@ -102,11 +102,13 @@ def protect_recording(
         trials: list[MethodTrial] = []
         left_out: dict[str, str] = {}
         if not fixed:
+            methods = [load_anonymiser(name) for name in ANONYMISERS]
             tried, left_out = try_methods(
-                [load_anonymiser(name) for name in ANONYMISERS],
+                methods,
                 original.speeches,
                 seeds,
                 original.understood,
+                rule.own_words,
                 meter,
                 show,
             )
