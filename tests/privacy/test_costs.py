@@ -10,7 +10,12 @@ import pytest
 from helpers.sounds import RATE, example_speech, noise, tones
 from helpers.synthetic_voices import hum
 from speech2face.privacy.asr import recognise
-from speech2face.privacy.speech_quality import measure_distance, measure_roughness, measure_speech
+from speech2face.privacy.speech_quality import (
+    measure_delays,
+    measure_distance,
+    measure_roughness,
+    measure_speech,
+)
 from speech2face.privacy.word_error_rate import WordErrors, count_errors, find_words
 
 
@@ -37,6 +42,16 @@ def test_words_are_found_without_case_and_punctuation() -> None:
 def test_speech_is_counted_where_there_is_some() -> None:
     assert 4 < measure_speech(example_speech()[0]) < 6
     assert measure_speech(noise(2)) == 0
+
+
+def test_delays_are_those_of_each_stretch_of_speech() -> None:
+    speech, pause = example_speech()[0][: 2 * RATE], np.zeros(RATE, np.float32)
+    original = np.concatenate([pause, speech, pause, speech])
+    late = np.concatenate([pause, speech, pause[: RATE * 4 // 5], speech, pause[RATE * 4 // 5 :]])
+    assert measure_delays(original, original).tolist() == [0, 0]
+    np.testing.assert_allclose(measure_delays(original, late), [0, 0.2], atol=0.04)
+    assert measure_delays(original, 0 * original).size == 0
+    assert measure_delays(speech[:0], speech).size == 0
 
 
 def test_distance_is_zero_to_itself_at_any_level_and_grows_with_what_is_taken() -> None:

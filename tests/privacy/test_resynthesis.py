@@ -141,10 +141,12 @@ def test_the_same_length_changes_nothing() -> None:
 
 @needs_espeak
 def test_words_become_the_phonemes_that_kokoro_was_trained_on() -> None:
-    assert kokoro.write_phonemes("Hello, don't go!") == "həlˈO, dˈOnt ɡˈO!"
-    assert kokoro.write_phonemes("It is 3.5 miles.").count(".") == 1  # no pause in a number
-    assert "(" not in kokoro.write_phonemes("The chef, monsieur Dupont, said ciao.")
-    assert kokoro.write_phonemes("…") == "…"
+    assert kokoro.write_phonemes("Hello, don't go!", "en-us") == "həlˈO, dˈOnt ɡˈO!"
+    assert (
+        kokoro.write_phonemes("It is 3.5 miles.", "en-us").count(".") == 1
+    )  # no pause in a number
+    assert "(" not in kokoro.write_phonemes("The chef, monsieur Dupont, said ciao.", "en-us")
+    assert kokoro.write_phonemes("…", "en-us") == "…"
 
 
 def test_a_voice_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

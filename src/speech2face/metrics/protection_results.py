@@ -37,7 +37,7 @@ class AttackFound:
     hearing: str  # the speaker network by which it hears
     bits: float  # of the face; below 0 where it is misled
     place: int  # of the true face among 1,000 strangers, on average; 500 by chance
-    strangers: int  # of 1,000 who sound more like the speaker than the disguised voice; 500 ditto
+    strangers: int  # of 1,000 whose plain voice fits the disguised one better than the speaker's
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class VoiceLeft:
 
     @property
     def fewest_strangers(self) -> int | None:
-        """Of 1,000 strangers, as many sound more like the speaker to whom finds the fewest."""
+        """Strangers of 1,000 whom the attacker who errs least puts before the speaker."""
         found = [one.strangers for one in (self.attack, self.judge) if one]
         return min(found) if found else None
 

@@ -73,7 +73,7 @@ def transcribe(samples: np.ndarray) -> list[Utterance]:
         start += len(piece) - MOMENT
     verdicts = judge_utterances(evidence)
     return [
-        Utterance(*span, text, confidence, understood)
+        Utterance(*span, text, confidence, understood and text != "")
         for span, text, (confidence, understood) in zip(spans, texts, verdicts, strict=True)
     ]
 

@@ -36,7 +36,6 @@ MOST_TOKENS = 500  # at a time; a voice has a row for each number of them up to 
 SECONDS_A_TOKEN = 0.051  # at speed 1
 SLOWEST, FASTEST = 0.6, 1.8  # speeds between which it is clear
 PEAK = 0.7  # of full scale
-LANGUAGE = "en-us"  # of espeak-ng
 
 # espeak-ng's phonemes, with ^ between the two halves of one sound, to the symbols that Kokoro was
 # trained on, those of the misaki library.
@@ -57,6 +56,7 @@ class KokoroVoice:
     """A voice of Kokoro's."""
 
     voice: str  # as the package names it
+    language: str = "en-us"  # as espeak-ng names it
 
     def speak(self, words: str, seconds: float) -> np.ndarray:
         """Words → sound (n,) at 16 kHz of about so many seconds, without silence at its ends.
@@ -64,7 +64,7 @@ class KokoroVoice:
         Raises ModelError where Kokoro or espeak-ng is not installed.
         """
         files = _load_files()
-        phonemes = write_phonemes(words)
+        phonemes = write_phonemes(words, self.language)
         speed = np.clip(SECONDS_A_TOKEN * len(phonemes) / seconds, SLOWEST, FASTEST)
         parts = []
         for part in textwrap.wrap(phonemes, MOST_TOKENS):
@@ -90,18 +90,20 @@ class _Files:
     voices: Mapping[str, np.ndarray]  # (510, 1, 256), by name
 
 
-def write_phonemes(words: str) -> str:
-    """English words → phonemes in Kokoro's symbols, with the punctuation, which it pauses at."""
+def write_phonemes(words: str, language: str) -> str:
+    """Words → phonemes in Kokoro's symbols, with the punctuation, which it pauses at."""
     # espeak-ng drops punctuation: keep it apart.
     pieces = _PAUSES.split(words)
-    pieces = [text if place % 2 else _transcribe(text) for place, text in enumerate(pieces)]
+    pieces = [
+        text if place % 2 else _transcribe(text, language) for place, text in enumerate(pieces)
+    ]
     return replace_all(replace_all("".join(pieces), AMERICAN_SYMBOLS), SYMBOLS).replace("^", "")
 
 
-def _transcribe(text: str) -> str:
+def _transcribe(text: str, language: str) -> str:
     if not text.strip():
         return ""
-    written = run_espeak(text, "-q", "--ipa", "--tie=^", "-v", LANGUAGE).decode()
+    written = run_espeak(text, "-q", "--ipa", "--tie=^", "-v", language).decode()
     return " ".join(_LANGUAGES.sub("", written).split())
 
 

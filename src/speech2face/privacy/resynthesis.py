@@ -18,6 +18,7 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.asr import Utterance, transcribe
 from speech2face.privacy.time_stretching import stretch_time
 
+SHORTEST = 0.1  # s that an utterance lasts
 STEEPEST = 1.25  # factor up to which an utterance is made slower to last as long as the original
 
 
@@ -66,7 +67,7 @@ class Resynthesis:
 
     def _say(self, utterance: Utterance, room: int) -> np.ndarray:
         """An utterance (n,), as long as the original's where that sounds well, ≤ `room` samples."""
-        seconds = utterance.end - utterance.start
+        seconds = max(utterance.end - utterance.start, SHORTEST)
         spoken = self.voice.speak(utterance.text, seconds)
         wanted = min(round(seconds * SAMPLE_RATE), round(STEEPEST * len(spoken)), room)
         return stretch_time(spoken, wanted) if len(spoken) else spoken

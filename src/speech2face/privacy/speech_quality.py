@@ -1,4 +1,4 @@
-"""Loss of sound quality by anonymising: three proxies, none of them a listener's opinion.
+"""Loss of sound quality by anonymising: four proxies, none of them a listener's opinion.
 
 speech kept         seconds in which the speech detector finds speech, over those in the original;
                     speech it takes for noise is no longer natural, but what it accepts may be ugly
@@ -6,6 +6,7 @@ pitch roughness     how pitch jumps from one 5 ms to the next, in cents; a perso
                     Of a whisper there is none (NaN)
 spectral distance   in dB, between frames of the original and the result, levels left out: how much
                     was changed, for better or worse. Needs sounds of one length
+delays              how far from the original's beginning each stretch of speech begins, in seconds
 
 Networks trained on people's opinions would be better, but none comes in a package that is kept up.
 """
@@ -19,7 +20,9 @@ from speech2face.media import SAMPLE_RATE
 from speech2face.privacy.overlap_add import cut_frames
 from speech2face.privacy.world_vocoder import find_pitch
 from speech2face.speech import ANYONE, find_speech
+from speech2face.speech_stretches import cut_stretches
 from speech2face.speech_windows import WINDOW_SECONDS
+from speech2face.voice_activity import detect_speech
 
 FRAME, HOP = 512, 128  # samples, 32 ms and 8 ms
 AUDIBLE = 40.0  # dB below the loudest frame: what is quieter is not compared
@@ -34,6 +37,26 @@ def measure_speech(samples: np.ndarray) -> float:
         return found.speech_seconds
     except NoSpeechError:
         return 0.0
+
+
+def measure_delays(original: np.ndarray, changed: np.ndarray) -> np.ndarray:
+    """How far from each stretch of speech in the original (k,), s, the nearest one begins after.
+
+    (0,) where either has no speech.
+    """
+    before, after = _find_starts(original), _find_starts(changed)
+    if not len(before) or not len(after):
+        return np.empty(0)
+    return np.abs(before[:, None] - after).min(1)
+
+
+def _find_starts(samples: np.ndarray) -> np.ndarray:
+    """Where stretches of speech begin in a sound (n,), s."""
+    if not len(samples):
+        return np.empty(0)
+    ((_, probabilities),) = detect_speech([samples])
+    starts = [stretch.start for stretch in cut_stretches(samples, probabilities, 0)]
+    return np.array(starts) / SAMPLE_RATE
 
 
 def measure_roughness(samples: np.ndarray) -> float:
