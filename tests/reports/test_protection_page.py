@@ -24,6 +24,7 @@ from speech2face.metrics.protection_results import (
 from speech2face.privacy.method_trials import FEWEST
 from speech2face.reports.protection_page import draw_protection, format_protection, group_mentions
 
+WEAK = PlainAndDisguised(Estimate(0.004, 0.0, 0.01), Estimate(0.02, 0.01, 0.03))
 GUIDE = Path(__file__).parents[2] / "docs" / "protect.md"
 ESTIMATE = Estimate(0.4, 0.3, 0.5)
 POPULATION = MethodAttack(
@@ -122,6 +123,10 @@ CASES = {
     ),
     "unknown words": ({"words_lost": None}, "How many words are lost was not measured"),
     "named": ({"rule": None, "chosen_by": "user", "trials": ()}, "by the method whisper"),
+    "weak": (
+        {"population": replace(POPULATION, equal_error_rate=WEAK)},
+        "Hardly disguised",
+    ),
     "costly": ({"exceeded": True}, "No method keeps to the limit of 25 %"),
     "length": ({"disguised_seconds": 3000.0}, "lasts 3000.0 s, the original 3725.0 s"),
     "other": (
