@@ -19,6 +19,7 @@ AUDIBLE = 40.0  # dB below a block's loudest frame: what is quieter is not compa
 PLAIN = 0.96  # mean correlation of audible frames from which they are plain
 LEAST = 15  # frames, 0.3 s, of which it is the mean
 MOST_SHIFT = SAMPLE_RATE // 2  # samples by which one may run behind the other
+SHIFTS = 8  # the likeliest of them, which are tried
 
 
 def correlate_frames(original: np.ndarray, disguised: np.ndarray) -> np.ndarray:
@@ -43,9 +44,8 @@ def find_plain_passages(
     place = 0
     for one, other in zip(original, disguised, strict=False):
         found = correlate_frames(one, other)
-        if shift := _find_shift(one, other):
-            moved = correlate_frames(one, np.roll(other, -shift))
-            found = np.fmax(found, moved)
+        for shift in _find_shifts(one, other):
+            found = np.fmax(found, correlate_frames(one, np.roll(other, -shift)))
         for first, last in _find_runs(found):
             start, end = (
                 place / SAMPLE_RATE + edge * FRAME / SAMPLE_RATE for edge in (first, last)
@@ -57,13 +57,17 @@ def find_plain_passages(
     return spans
 
 
-def _find_shift(one: np.ndarray, other: np.ndarray) -> int:
-    """By how many samples the second runs behind the first where they are most alike."""
+def _find_shifts(one: np.ndarray, other: np.ndarray) -> list[int]:
+    """By how many samples the second may run behind the first, where they are most alike.
+
+    All frequencies count alike (Knapp and Carter 1976, phase transform), so that a short copy
+    stands out from speech that is only similar.
+    """
     size = 2 ** int(len(one) + len(other) - 1).bit_length()
-    product = np.conj(np.fft.rfft(_raise(one), size)) * np.fft.rfft(_raise(other), size)
-    alike = np.abs(np.fft.irfft(product, size))
+    product = np.conj(np.fft.rfft(one, size)) * np.fft.rfft(other, size)
+    alike = np.abs(np.fft.irfft(product / (np.abs(product) + 1e-9), size))
     shifts = np.r_[0 : MOST_SHIFT + 1, -MOST_SHIFT:0]
-    return int(shifts[alike[shifts].argmax()])
+    return shifts[np.argsort(-alike[shifts])[:SHIFTS]].tolist()
 
 
 def _find_runs(correlations: np.ndarray) -> list[tuple[int, int]]:
