@@ -99,7 +99,7 @@ def test_a_network_that_is_tuned_for_a_fold_meets_nobody_in_it(
     fold = np.arange(SPEAKERS) % 2
     taught: list[tuple[set[str], set[str]]] = []
 
-    def remember(recipe, speaker, pairs, voices, folder, told, show):  # noqa: ANN001, ANN202
+    def remember(recipe, speaker, pairs, voices, folder, told, show):
         taught.append((set(pairs.people), set(voices.people)))
         with torch.no_grad():
             speaker.campplus.embed[0].weight *= -1 - told["fold"]
