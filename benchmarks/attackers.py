@@ -16,7 +16,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from speech2face.privacy.teach_attackers import (
     VoiceCheck,
     check_faces,
     check_voices,
+    state_plain_faces,
     teach_attacker,
 )
 from speech2face.privacy.trained_attackers import CARD, PARTS, WEIGHTS, pack_attacker
@@ -77,16 +78,17 @@ class Teacher:
         self._speaker = load_speaker(self.recipe).speaker
         self._session = open_session(RELEASED, 1, keep_features)
         self._encoder = find_model().card.sha256[FILES[0]]
-        calibration = read_calibration(find_model())
-        self._weight = np.array(
+        calibration = replace(read_calibration(find_model()), doubt=0.0)
+        self._unheard = np.array(
             [
-                evidence_weight_of_clip(
-                    calibration, len(one.samples) / SAMPLE_RATE, measure_sound(one.samples)
-                )
-                for one in self.people.clips
+                1 / evidence_weight_of_clip(calibration, len(one) / SAMPLE_RATE, measure_sound(one))
+                - 1
+                for one in (recording.samples for recording in self.people.clips)
             ]
         )
         self._plain = self._hear(None)
+        plain = self._clips(self._plain, self._plain, "untuned")
+        self._faces = state_plain_faces(plain, self.recipe.head)
 
     def teach(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays of a method's attackers, and what they state and what is found."""
@@ -95,7 +97,7 @@ class Teacher:
         found: dict[str, Any] = {}
         for hearing in PARTS:
             untuned = self._clips(plain, made, "untuned").hear(hearing)
-            face = check_faces(untuned, self.recipe.head)
+            face = check_faces(untuned, self._faces, self.recipe.head)
             halves = self._halves(plain, made)
             voice = check_voices(halves.hear(hearing))
             attacker = teach_attacker(
@@ -120,7 +122,7 @@ class Teacher:
             made[f"{encoder} clips"],
             plain["seconds"],
             made["seconds"],
-            self._weight,
+            self._unheard,
             pairs.faces,
             pairs.people,
             pairs.fold,

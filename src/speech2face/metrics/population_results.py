@@ -1,8 +1,8 @@
 """Results of an audit of a population under attack, as data.
 
-Bits are of the face. Attackers are named "ignorant", "lazy-informed", "semi-informed" and
-"semi-informed, tuned" (privacy/attackers.py), anonymisers as by `speech2face anonymise --method`.
-The templates of reports/ hold the words; `as_json` gives what `speech2face audit --json` prints.
+Bits are of the face. Attackers are named as in privacy/attackers.py, anonymisers as by `speech2face
+anonymise --method`. The templates of reports/ hold the words; `as_json` gives what `speech2face
+audit --json` prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any, Literal
 from speech2face.metrics.intervals import Estimate
 
 SEMI_INFORMED = "semi-informed"  # the attacker who learned from others' anonymised voices
-TUNED = "semi-informed, tuned"  # one whose speaker network learned from them, too
+BOTH_FORMS = "semi-informed, both forms"  # one who learned from them plain and anonymised
+TUNED = "semi-informed, tuned"  # the same, whose speaker network learned from them, too
+LEARNED = (SEMI_INFORMED, BOTH_FORMS, TUNED)
 SHARES = tuple(share / 20 for share in range(21))  # of people, at which bits of each are given
 
 
@@ -68,7 +70,8 @@ class AttackResult(FaceAndVoice):
 
 @dataclass(frozen=True)
 class TuningGain:
-    """What tuning the speaker network adds to the semi-informed attacker, paired over people."""
+    """What tuning the speaker network adds to the attacker who learned from both forms, paired
+    over people."""
 
     face_bits: Estimate  # more
     equal_error_rate: Estimate  # less, if it is below 0
@@ -94,7 +97,7 @@ class MethodAudit:
 
         They could do as much by not training: the attack is weaker than it might be.
         """
-        learned = [row for name, row in self.attackers.items() if name in (SEMI_INFORMED, TUNED)]
+        learned = [row for name, row in self.attackers.items() if name in LEARNED]
         others = [row for row in self.attackers.values() if row not in learned]
         if not learned or not others:
             return ()

@@ -37,6 +37,10 @@ class AttackerFeatures:
         """What the attacker of a fold hears: the same as any other's."""
         return self
 
+    def take(self, chosen: np.ndarray) -> AttackerFeatures:
+        """The chosen ones, (M,) bool."""
+        return AttackerFeatures(self.features[chosen], self.seconds[chosen])
+
 
 @dataclass(frozen=True)
 class TunedFeatures:

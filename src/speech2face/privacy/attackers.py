@@ -8,7 +8,9 @@ lazy-informed the same, but moves the mean of          both anonymised; cosine l
               anonymised voices to that of plain ones   others' anonymised voices
 semi-informed learns to read faces from others'        both anonymised; probabilistic linear
               anonymised voices                         discriminant learned from them
-tuned         the same, by a speaker network that was tuned on others' anonymised voices
+both forms    learns from others' voices in both       plain recording against anonymised;
+              forms, plain and anonymised               discriminant learned from both forms
+tuned         the same, by a speaker network that was tuned on others' voices in both forms
 
 The strongest decides, for the face and for the voice each: who publishes a recording must expect to
 be attacked by somebody who knows the program. One who trains larger networks on more voices may get
@@ -26,10 +28,10 @@ import numpy as np
 
 from speech2face.data.split_leaks import IdentityEmbeddings, check_folds
 from speech2face.data.splits import split_people
-from speech2face.metrics.population_results import SEMI_INFORMED, TUNED
+from speech2face.metrics.population_results import BOTH_FORMS, LEARNED, SEMI_INFORMED, TUNED
 from speech2face.privacy.attack_metrics import Attack
 from speech2face.privacy.attacker_features import AttackerFeatures, TunedFeatures
-from speech2face.privacy.speaker_discriminant import Discriminant
+from speech2face.privacy.speaker_discriminant import Discriminant, TwoFormDiscriminant
 from speech2face.training.gaussian_head import (
     HeadConfig,
     HeadSolution,
@@ -37,9 +39,8 @@ from speech2face.training.gaussian_head import (
     solve_head,
 )
 
-PRETRAINED = ("ignorant", "lazy-informed", SEMI_INFORMED)  # by networks that nobody tuned
+PRETRAINED = ("ignorant", "lazy-informed", SEMI_INFORMED, BOTH_FORMS)  # by networks nobody tuned
 ATTACKERS = (*PRETRAINED, TUNED)
-LEARNED = (SEMI_INFORMED, TUNED)
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,32 @@ class FoldedPairs:
 def attack_faces(
     attacker: str,
     pairs: FoldedPairs,
-    plain: AttackerFeatures,
+    plain: AttackerFeatures | TunedFeatures,
     disguised: AttackerFeatures | TunedFeatures,
     config: HeadConfig,
 ) -> Attack:
     """Match anonymised voices with faces, (N,) each, as an attacker does, and measure the success.
 
-    `plain` and `disguised` are the same clips as spoken and as published; of the tuned attacker the
-    latter are by networks of each fold. Raises ValueError for an attacker that is none.
+    `plain` and `disguised` are the same clips as spoken and as published; of the tuned attacker
+    both are by networks of each fold. Raises ValueError for an attacker that is none.
     """
     if attacker not in ATTACKERS:
         raise ValueError(f"no attacker {attacker}")
     scores = np.zeros((len(pairs.people),) * 2)
     for k in np.unique(pairs.fold):
-        test = np.flatnonzero(pairs.fold == k)
-        learned = pairs.fold != k
-        heard = disguised.of_fold(int(k))
-        head = _learn(heard if attacker in LEARNED else plain, pairs, learned, config)
+        test, learned = np.flatnonzero(pairs.fold == k), pairs.fold != k
+        spoken, heard = plain.of_fold(int(k)), disguised.of_fold(int(k))
+        taught = pairs.faces[learned], pairs.people[learned], config
         features = heard.features[test].astype(np.float64)
+        if attacker in (BOTH_FORMS, TUNED):
+            head, centre = learn_both_forms(spoken.take(learned), heard.take(learned), *taught)
+            features -= centre
+        elif attacker == SEMI_INFORMED:
+            head = _learn(heard.take(learned), *taught)
+        else:
+            head = _learn(spoken.take(learned), *taught)
         if attacker == "lazy-informed":
-            features += plain.features[learned].mean(0) - heard.features[learned].mean(0)
+            features += spoken.features[learned].mean(0) - heard.features[learned].mean(0)
         seconds = heard.seconds[test]
         means = head.predict(features, seconds)
         scores[np.ix_(test, test)] = log_likelihood_ratios(head, means, seconds, pairs.faces[test])
@@ -100,7 +107,7 @@ def attack_voices(
     attacker: str,
     people: np.ndarray,
     fold: np.ndarray,
-    plain: AttackerFeatures,
+    plain: AttackerFeatures | TunedFeatures,
     disguised: AttackerFeatures | TunedFeatures,
     sex: np.ndarray | None = None,
 ) -> Attack:
@@ -117,12 +124,17 @@ def attack_voices(
         own, others = fold == k, fold != k
         entries, probes = enrolled[own[enrolled]], published[own[published]]
         heard = disguised.of_fold(int(k))
-        known = plain if attacker == "ignorant" else heard
+        spoken = plain.of_fold(int(k))
+        known = heard if attacker in ("lazy-informed", SEMI_INFORMED) else spoken
         one, two = heard.features[probes], known.features[entries]
-        if attacker in LEARNED:
-            block = Discriminant.learn(heard.features[others], people[others]).compare(one, two)
+        lessons, names = heard.features[others], people[others]
+        if attacker == SEMI_INFORMED:
+            block = Discriminant.learn(lessons, names).compare(one, two)
+        elif attacker in LEARNED:
+            model = TwoFormDiscriminant.learn(spoken.features[others], lessons, names)
+            block = model.compare(one, two)
         else:
-            centre = heard.features[others].mean(0) * (attacker == "lazy-informed")
+            centre = lessons.mean(0) * (attacker == "lazy-informed")
             block = _cosine(one - centre, two - centre)
         scores[np.ix_(own[published], own[enrolled])] = block
     sexes = (None, None) if sex is None else (sex[published], sex[enrolled])
@@ -131,18 +143,33 @@ def attack_voices(
     )
 
 
-def _learn(
-    training: AttackerFeatures, pairs: FoldedPairs, chosen: np.ndarray, config: HeadConfig
-) -> HeadSolution:
-    """The head for the chosen clips (N,) bool."""
-    return solve_head(
-        training.features[chosen],
-        training.seconds[chosen],
-        pairs.faces[chosen],
-        pairs.people[chosen].tolist(),
-        np.ones(int(chosen.sum()), bool),
-        config,
+def learn_both_forms(
+    plain: AttackerFeatures,
+    disguised: AttackerFeatures,
+    faces: np.ndarray,
+    people: np.ndarray,
+    config: HeadConfig,
+) -> tuple[HeadSolution, np.ndarray]:
+    """A head for disguised features (N, F) less their mean (F,), and that mean.
+
+    It learns from N voices in both forms, each form less its mean: plain ones say more of a face
+    (N, D), and as much of what in a voice does.
+    """
+    centres = [form.features.mean(0, np.float64) for form in (plain, disguised)]
+    both = AttackerFeatures(
+        np.concatenate([plain.features - centres[0], disguised.features - centres[1]]),
+        np.concatenate([plain.seconds, disguised.seconds]),
     )
+    head = _learn(both, np.tile(faces, (2, 1)), np.tile(people, 2), config)
+    return head, centres[1]
+
+
+def _learn(
+    heard: AttackerFeatures, faces: np.ndarray, people: np.ndarray, config: HeadConfig
+) -> HeadSolution:
+    """The head for features of voices whose faces (N, D) and people (N,) are known."""
+    whole = np.ones(len(people), bool)
+    return solve_head(heard.features, heard.seconds, faces, people.tolist(), whole, config)
 
 
 def _cosine(one: np.ndarray, two: np.ndarray) -> np.ndarray:

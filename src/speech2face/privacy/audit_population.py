@@ -6,7 +6,6 @@ Who is attacked, and by what recordings, is population.py's.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.metrics.population_results import (
-    SEMI_INFORMED,
+    BOTH_FORMS,
     TUNED,
     AttackMetrics,
     AttackResult,
@@ -54,7 +53,8 @@ from speech2face.training.voice_encoder import identify_start, load_speaker
 if TYPE_CHECKING:
     from speech2face.privacy.anonymisers import Anonymiser
 
-log = logging.getLogger(__name__)
+_Heard = tuple[AttackerFeatures | TunedFeatures, AttackerFeatures | TunedFeatures]
+"""Features of the clips, and of the halves."""
 
 FOLDS = 5
 DRAWS = 200  # of people, for intervals
@@ -64,8 +64,7 @@ DRAWS = 200  # of people, for intervals
 class _Version:
     """All recordings in one form, plain or by a method: the clips, and the halves."""
 
-    clips: AttackerFeatures
-    halves: AttackerFeatures
+    features: tuple[AttackerFeatures, AttackerFeatures]
     heard: tuple[HeardSpeech, HeardSpeech] | None  # where networks are to be tuned on them
 
 
@@ -92,7 +91,7 @@ class PopulationAuditor:
         self._speaker = load_speaker(self._recipe).speaker
         self._population = read_population(pairs, voices, self._recipe, cache, show, seed, folds)
         self._plain = self._extract(None)
-        self._before = self._attack("ignorant", self._plain.clips, self._plain.halves)
+        self._before = self._attack("ignorant", self._plain.features, self._plain.features)
 
     def measure(
         self, anonymisers: Sequence[Anonymiser], costs: Path | None = None
@@ -106,11 +105,11 @@ class PopulationAuditor:
                 versions[anonymiser.name] = self._extract(anonymiser)
             except ModelError as error:
                 left_out[anonymiser.name] = str(error)
-        tuned = self._tune([*versions.values()]) if self._tuning and versions else []
+        tuned = self._tune([*versions.values()]) if self._tuning and versions else []  # plain first
         methods: dict[str, MethodAudit] = {}
         for number, (name, version) in enumerate(versions.items()):
-            heard = tuned[number] if tuned else None
-            methods[name] = self._measure(words_lost.get(name), version, heard)
+            heard = (tuned[0], tuned[1 + number]) if tuned else None
+            methods[name] = self._measure(words_lost.get(name), version.features, heard)
             self._show("attacking", len(methods), len(versions), name)
         before = FaceAndVoice(*map(self._measure_attack, self._before))
         return PopulationAudit(
@@ -156,10 +155,10 @@ class PopulationAuditor:
             return AttackerFeatures(features, measure_seconds(sounds))
 
         clips, halves = extract(self._population.clips), extract(self._population.halves)
-        return _Version(clips, halves, (heard[0], heard[1]) if heard else None)
+        return _Version((clips, halves), (heard[0], heard[1]) if heard else None)
 
     def _tune(self, versions: Sequence[_Version]) -> list[tuple[TunedFeatures, TunedFeatures]]:
-        """Features of the clips and the halves of each version, by networks tuned on all."""
+        """Features of the plain voices and of each version, by networks tuned on all of them."""
         assert self._tuning
         together, people = [self._plain, *versions], self._population
         clips, halves = zip(*[version.heard for version in together if version.heard], strict=True)
@@ -168,47 +167,43 @@ class PopulationAuditor:
             lambda: load_speaker(self._recipe).speaker,
             HeardSet(
                 clips,
-                [version.clips for version in together],
+                [version.features[0] for version in together],
                 people.pairs.people,
                 people.pairs.fold,
                 people.pairs.faces,
             ),
             HeardSet(
                 halves,
-                [version.halves for version in together],
+                [version.features[1] for version in together],
                 people.speakers,
                 people.speaker_fold,
             ),
             self._cache,
             self._show,
         )
-        return list(zip(*found, strict=True))[1:]
+        return list(zip(*found, strict=True))
 
-    def _attack(
-        self,
-        attacker: str,
-        clips: AttackerFeatures | TunedFeatures,
-        halves: AttackerFeatures | TunedFeatures,
-    ) -> tuple[Attack, Attack]:
+    def _attack(self, attacker: str, plain: _Heard, disguised: _Heard) -> tuple[Attack, Attack]:
         """Attacks on the face, and on the voice."""
-        people, plain = self._population, self._plain
-        face = attack_faces(attacker, people.pairs, plain.clips, clips, self._recipe.head)
+        people, (spoken, halves) = self._population, plain
+        face = attack_faces(attacker, people.pairs, spoken, disguised[0], self._recipe.head)
         voice = attack_voices(
-            attacker, people.speakers, people.speaker_fold, plain.halves, halves, people.sexes
+            attacker, people.speakers, people.speaker_fold, halves, disguised[1], people.sexes
         )
         return face, voice
 
     def _measure(
         self,
         cost: float | None,
-        version: _Version,
-        tuned: tuple[TunedFeatures, TunedFeatures] | None,
+        disguised: _Heard,
+        tuned: tuple[_Heard, _Heard] | None,
     ) -> MethodAudit:
-        attacks = {name: self._attack(name, version.clips, version.halves) for name in PRETRAINED}
+        plain = self._plain.features
+        attacks = {name: self._attack(name, plain, disguised) for name in PRETRAINED}
         gain = None
         if tuned:
             attacks[TUNED] = self._attack(TUNED, *tuned)
-            (face, voice), (face_before, voice_before) = attacks[TUNED], attacks[SEMI_INFORMED]
+            (face, voice), (face_before, voice_before) = attacks[TUNED], attacks[BOTH_FORMS]
             gain = TuningGain(
                 compare_attacks(face, face_before, self._seed, self._draws),
                 compare_errors(voice, voice_before, self._seed, self._draws),

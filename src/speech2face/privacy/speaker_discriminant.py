@@ -1,4 +1,9 @@
-"""One speaker or two: the two-covariance model (Brümmer and de Villiers 2010), in closed form."""
+"""One speaker or two: the two-covariance model (Brümmer and de Villiers 2010), in closed form.
+
+Of recordings in two forms, plain and disguised, each form is brought to a mean of 0 first: what a
+disguise does to all voices alike goes away, and what it does to each counts as change within a
+speaker.
+"""
 
 from __future__ import annotations
 
@@ -52,3 +57,25 @@ class Discriminant:
         constant = np.log(total**2 / joint).sum() / 2
         squares = 0.5 * ((x**2 @ square)[:, None] + (y**2 @ square)[None])
         return squares + (x * cross) @ y.T + constant
+
+
+@dataclass(frozen=True)
+class TwoFormDiscriminant:
+    """A discriminant of plain and disguised recordings, each less the mean of its form."""
+
+    plain: np.ndarray  # (F,) means
+    disguised: np.ndarray  # (F,)
+    model: Discriminant
+
+    @classmethod
+    def learn(
+        cls, plain: np.ndarray, disguised: np.ndarray, people: np.ndarray
+    ) -> TwoFormDiscriminant:
+        """Features (n, F) of the same recordings in both forms, several a person (n,)."""
+        means = plain.mean(0, np.float64), disguised.mean(0, np.float64)
+        both = np.concatenate([plain - means[0], disguised - means[1]])
+        return cls(*means, Discriminant.learn(both, np.tile(people, 2)))
+
+    def compare(self, disguised: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """(n, F) and (m, F) → scores (n, m)."""
+        return self.model.compare(disguised - self.disguised, plain - self.plain)

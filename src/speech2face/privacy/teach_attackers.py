@@ -11,6 +11,7 @@ of the same people, so for faces the check hears by the networks that it was tun
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +19,10 @@ import numpy as np
 from speech2face.metrics.intervals import Estimate, bootstrap_people
 from speech2face.metrics.rank_disclosure import fit_ranks
 from speech2face.metrics.retrieval import Ranks
+from speech2face.privacy.attacker_features import AttackerFeatures
+from speech2face.privacy.attackers import learn_both_forms
 from speech2face.privacy.leakage_estimate import BINS, FaceCovariance, shrink_to_prior
-from speech2face.privacy.speaker_discriminant import Discriminant
+from speech2face.privacy.speaker_discriminant import Discriminant, TwoFormDiscriminant
 from speech2face.privacy.trained_attackers import (
     PARTS,
     FaceReader,
@@ -35,6 +38,8 @@ from speech2face.training.gaussian_head import TOLERANCE, HeadConfig, HeadSoluti
 DIRECTIONS = 32  # of faces that a released attacker tells apart
 TURNS = 64  # directions of voices that its verifier compares
 STEPS = 401  # quantiles of strangers' scores that are kept
+DOUBTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # that are tried
+ANYWHERE = 0.02  # of people
 GROUPS = 3  # of recordings, by what is stated of them
 DRAWS = 1000  # of people, for intervals
 STRANGERS = 1000
@@ -48,7 +53,7 @@ class Clips:
     disguised: np.ndarray  # (N, F)
     plain_seconds: np.ndarray  # (N,)
     seconds: np.ndarray  # (N,) of the disguised
-    weight: np.ndarray  # (N,) κ of the plain voice, see leakage_estimate.py
+    unheard: np.ndarray  # (N,) what length, noise and narrowness take of the plain voice's evidence
     faces: np.ndarray  # (N, D)
     people: np.ndarray  # (N,)
     fold: np.ndarray  # (N,)
@@ -115,29 +120,28 @@ def teach_attacker(
     `face` and `voice` are what was found of attackers like this one by folds.
     """
     clips, halves = clips.hear(hearing), halves.hear(hearing)
-    reader = teach_face(clips.disguised, clips.seconds, clips.faces, clips.people, config)
-    everyone = np.ones(len(halves.people), bool)
-    verifier = teach_voice(halves, everyone, voice.strangers)
+    reader = teach_face(clips, np.ones(len(clips.people), bool), config)
+    verifier = teach_voice(halves, np.ones(len(halves.people), bool), voice.strangers)
     return TrainedAttacker(method, hearing, reader, verifier, face.shares)
 
 
-def teach_face(
-    features: np.ndarray,
-    seconds: np.ndarray,
-    faces: np.ndarray,
-    people: np.ndarray,
-    config: HeadConfig,
-) -> FaceReader:
-    """Learn to read faces (N, D) from features (N, F); keep what tells them apart best."""
-    whole = np.ones(len(people), bool)
-    return _reduce(solve_head(features, seconds, faces, people.tolist(), whole, config))
+def teach_face(clips: Clips, chosen: np.ndarray, config: HeadConfig) -> FaceReader:
+    """Learn to read faces from the chosen clips (N,) bool, in both forms; keep what tells most."""
+    head, centre = learn_both_forms(
+        AttackerFeatures(clips.plain[chosen], clips.plain_seconds[chosen]),
+        AttackerFeatures(clips.disguised[chosen], clips.seconds[chosen]),
+        clips.faces[chosen],
+        clips.people[chosen],
+        config,
+    )
+    return _reduce(head, centre)
 
 
-def _reduce(head: HeadSolution) -> FaceReader:
-    """The directions of faces that a head explains most of, as `log_likelihood_ratios` sees them.
+def _reduce(head: HeadSolution, centre: np.ndarray) -> FaceReader:
+    """The directions of faces that a head for features less `centre` (F,) explains most of.
 
-    In a space where the widened prior is 1 in all directions, and the explained part lies along
-    them.
+    They are as `log_likelihood_ratios` sees them: in a space where the widened prior is 1 in all
+    directions, and the explained part lies along them.
     """
     size = len(head.average)
     tolerance = TOLERANCE * np.trace(head.residual_covariance) / size * np.eye(size)
@@ -145,9 +149,10 @@ def _reduce(head: HeadSolution) -> FaceReader:
     shares, turn = np.linalg.eigh(root @ head.explained_covariance @ root.T)
     axes = root.T @ turn[:, ::-1][:, :DIRECTIONS]
     shown = head.unshrink.T @ axes
+    reading = head.weight.T @ shown
     return FaceReader(
-        head.weight.T @ shown,
-        head.bias @ shown,
+        reading,
+        head.bias @ shown - centre @ reading,
         axes,
         head.average @ axes,
         np.clip(shares[::-1][:DIRECTIONS], 0, 0.99),
@@ -160,70 +165,110 @@ def teach_voice(halves: Halves, chosen: np.ndarray, strangers: np.ndarray) -> Vo
 
     `strangers`: see `VoiceVerifier`.
     """
-    plain, disguised = halves.plain[chosen], halves.disguised[chosen]
-    people = np.tile(halves.people[chosen], 2)
-    centres = plain.mean(0, np.float64), disguised.mean(0, np.float64)
-    apart = np.concatenate([plain - centres[0], disguised - centres[1]])
-    learned = Discriminant.learn(apart, people)
-    most = np.argsort(-learned.between)[:TURNS]
-    reduced = Discriminant(np.zeros(apart.shape[1]), learned.turn[:, most], learned.between[most])
-    return VoiceVerifier(*centres, reduced, strangers)
-
-
-def check_faces(clips: Clips, config: HeadConfig) -> FaceCheck:
-    """Bits that are stated of each clip, and found, by folds."""
-    found = np.zeros(len(clips.people))  # place of the true face, a share
-    stated_places: list[np.ndarray] = [np.empty(0)] * len(found)
-    gallery = np.zeros(len(found), int)
-    for k in np.unique(clips.fold):
-        test, others = np.flatnonzero(clips.fold == k), clips.fold != k
-        own = clips.faces[others], clips.people[others]
-        reader = teach_face(clips.disguised[others], clips.seconds[others], *own, config)
-        whole = np.ones(int(others.sum()), bool)
-        head = solve_head(
-            clips.plain[others],
-            clips.plain_seconds[others],
-            own[0],
-            own[1].tolist(),
-            whole,
-            config,
-        )
-        covariance = FaceCovariance(head.prior, head.explained_covariance, head.half_gain_seconds)
-        means = head.predict(clips.plain[test].astype(np.float64), clips.plain_seconds[test])
-        for mean, row in zip(means, test, strict=True):
-            other = clips.people[test] != clips.people[row]
-            scores = reader.score(
-                clips.disguised[row], clips.seconds[row], clips.faces[test] @ reader.axes
-            )
-            true = scores[test == row][0]
-            gallery[row] = other.sum() + 1
-            found[row] = ((scores[other] > true).sum() + 0.5) / gallery[row]
-            face = PlainFace(
-                head.average,
-                head.prior,
-                *shrink_to_prior(
-                    mean, head.average, covariance, clips.plain_seconds[row], clips.weight[row]
-                ),
-            )
-            stated_places[row] = sort_faces(reader, clips.disguised[row], clips.seconds[row], face)
-    ranks = (found * gallery + 0.5).round()
-    stated, true = np.zeros(len(found)), np.zeros(len(found))
-    for k in np.unique(clips.fold):
-        shares = fit_places(ranks, gallery, clips.people, clips.fold != k)
-        for row in np.flatnonzero(clips.fold == k):
-            stated[row] = stated_bits(stated_places[row], shares)
-            true[row] = stated_bits(found[row : row + 1], shares)
-    everyone = np.ones(len(found), bool)
-    return FaceCheck(
-        *_group(stated, true, clips.people),
-        fit_places(ranks, gallery, clips.people, everyone),
+    learned = TwoFormDiscriminant.learn(
+        halves.plain[chosen], halves.disguised[chosen], halves.people[chosen]
     )
+    most = np.argsort(-learned.model.between)[:TURNS]
+    model = Discriminant(
+        learned.model.centre, learned.model.turn[:, most], learned.model.between[most]
+    )
+    return VoiceVerifier(replace(learned, model=model), strangers)
+
+
+def state_plain_faces(clips: Clips, config: HeadConfig) -> list[PlainFace]:
+    """Where the face of each clip (N) may lie by its plain voice, stated by folds.
+
+    As the released encoder's evidence is weighted by what was found of plain voices, so is this: by
+    a doubt for each fold with which, of the others' plain voices, as much is stated as is found.
+    """
+    plain = replace(clips, disguised=clips.plain, seconds=clips.plain_seconds)
+    sorting = _sort_by_folds(plain, config)
+    heads = {int(k): _learn_plain(clips, clips.fold != k, config) for k in np.unique(clips.fold)}
+    faces = {doubt: _state_faces(clips, heads, doubt) for doubt in DOUBTS}
+    excess = {doubt: np.subtract(*_state_bits(plain, sorting, faces[doubt])) for doubt in DOUBTS}
+
+    def fit_doubt(fold: int) -> float:
+        others = clips.fold != fold
+        return min(DOUBTS, key=lambda doubt: abs(float(excess[doubt][others].mean())))
+
+    doubts = {fold: fit_doubt(fold) for fold in heads}
+    return [faces[doubts[int(fold)]][row] for row, fold in enumerate(clips.fold)]
+
+
+def check_faces(clips: Clips, plain: Sequence[PlainFace], config: HeadConfig) -> FaceCheck:
+    """Bits that are stated of each clip, and found, by folds; `plain`: see `state_plain_faces`."""
+    sorting = _sort_by_folds(clips, config)
+    stated, found = _state_bits(clips, sorting, plain)
+    everyone = np.ones(len(clips.people), bool)
+    shares = fit_places(sorting.rank, sorting.gallery, clips.people, everyone)
+    return FaceCheck(*_group(stated, found, clips.people), shares)
+
+
+@dataclass(frozen=True)
+class _Sorting:
+    """Readers by fold, and the place of each clip's true face among so many of its fold."""
+
+    readers: Mapping[int, FaceReader]
+    rank: np.ndarray  # (N,) 1 first
+    gallery: np.ndarray  # (N,)
+
+
+def _sort_by_folds(clips: Clips, config: HeadConfig) -> _Sorting:
+    rank, gallery = np.zeros((2, len(clips.people)), int)
+    readers = {int(k): teach_face(clips, clips.fold != k, config) for k in np.unique(clips.fold)}
+    for k, reader in readers.items():
+        test = np.flatnonzero(clips.fold == k)
+        faces = clips.faces[test] @ reader.axes
+        for row in test:
+            scores = reader.score(clips.disguised[row], clips.seconds[row], faces)
+            others = clips.people[test] != clips.people[row]
+            rank[row] = 1 + (scores[others] > scores[test == row][0]).sum()
+            gallery[row] = 1 + others.sum()
+    return _Sorting(readers, rank, gallery)
+
+
+def _learn_plain(clips: Clips, chosen: np.ndarray, config: HeadConfig) -> HeadSolution:
+    whole, people = np.ones(int(chosen.sum()), bool), clips.people[chosen].tolist()
+    taught = clips.plain[chosen], clips.plain_seconds[chosen], clips.faces[chosen]
+    return solve_head(*taught, people, whole, config)
+
+
+def _state_faces(clips: Clips, heads: Mapping[int, HeadSolution], doubt: float) -> list[PlainFace]:
+    stated = []
+    for row, fold in enumerate(clips.fold):
+        head, seconds = heads[int(fold)], clips.plain_seconds[row]
+        covariance = FaceCovariance(head.prior, head.explained_covariance, head.half_gain_seconds)
+        mean = head.predict(clips.plain[row][None].astype(np.float64), clips.plain_seconds[[row]])[
+            0
+        ]
+        weight = 1 / (1 + doubt + clips.unheard[row])
+        seen = shrink_to_prior(mean, head.average, covariance, seconds, weight)
+        stated.append(PlainFace(head.average, head.prior, *seen))
+    return stated
+
+
+def _state_bits(
+    clips: Clips, sorting: _Sorting, plain: Sequence[PlainFace]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bits stated of each clip, and found (N,), by the places of everybody outside its fold."""
+    stated, found = np.zeros((2, len(clips.people)))
+    true = (sorting.rank - 0.5) / sorting.gallery
+    for k, reader in sorting.readers.items():
+        shares = fit_places(sorting.rank, sorting.gallery, clips.people, clips.fold != k)
+        for row in np.flatnonzero(clips.fold == k):
+            places = sort_faces(reader, clips.disguised[row], clips.seconds[row], plain[row])
+            stated[row] = stated_bits(places, shares)
+            found[row] = stated_bits(true[row : row + 1], shares)
+    return stated, found
 
 
 def fit_places(
     ranks: np.ndarray, gallery: np.ndarray, people: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """Share of people in each twentieth (20,), by a beta-binomial of ranks among so many (N,)."""
+    """Share of people in each twentieth (20,), by a beta-binomial of ranks among so many (N,).
+
+    A part of them, `ANYWHERE`, may stand anywhere: no place is impossible.
+    """
     from scipy.stats import beta
 
     rows = np.flatnonzero(chosen)
@@ -231,34 +276,30 @@ def fit_places(
     _, index, counts = np.unique(people[rows], return_inverse=True, return_counts=True)
     weights = 1 / counts[index] / len(counts)
     model = fit_ranks(Ranks(rows, ranks[rows], ties, gallery[rows]), weights)
-    return np.diff(beta.cdf(np.arange(BINS + 1) / BINS, model.a, model.b))
+    shares = np.diff(beta.cdf(np.arange(BINS + 1) / BINS, model.a, model.b))
+    return (1 - ANYWHERE) * shares + ANYWHERE / BINS
 
 
 def check_voices(halves: Halves) -> VoiceCheck:
     """Strangers who would be taken for each speaker, stated and found, by folds."""
     rows: list[tuple[int, str, float, np.ndarray]] = []  # fold, speaker, own score, strangers'
     for k in np.unique(halves.fold):
-        verifier = teach_voice(halves, halves.fold != k, np.empty(0))
+        compare = teach_voice(halves, halves.fold != k, np.empty(0)).model.compare
         own = np.flatnonzero(halves.fold == k)
-        firsts = own[::2]
-        compare = verifier.discriminant.compare
-        plain = halves.plain[own] - verifier.plain
-        disguised = halves.disguised[own] - verifier.disguised
-        # rows are plain speakers, columns disguised ones: the first half with the second, and back
-        scores = (compare(plain[::2], disguised[1::2]) + compare(plain[1::2], disguised[::2])) / 2
-        for place, first in enumerate(firsts):
-            person = halves.people[first]
-            other = halves.people[firsts] != person
-            rows.append((int(k), str(person), float(scores[place, place]), scores[other, place]))
+        names, plain, disguised = halves.people[own], halves.plain[own], halves.disguised[own]
+        # Rows are disguised recordings, columns plain ones: each half with the other one.
+        scores = compare(disguised[1::2], plain[::2]) + compare(disguised[::2], plain[1::2])
+        for place, name in enumerate(names[::2]):
+            others = scores[place, names[::2] != name] / 2
+            rows.append((int(k), str(name), float(scores[place, place] / 2), others))
     stated, found = [], []
     for k, _, score, strangers in rows:
         others = np.concatenate([row[3] for row in rows if row[0] != k])
         stated.append(STRANGERS * float((others >= score).mean()))
         found.append(STRANGERS * float((strangers >= score).mean()))
-    people = np.array([row[1] for row in rows])
     pool = np.concatenate([row[3] for row in rows])
     return VoiceCheck(
-        *_group(np.array(stated), np.array(found), people),
+        *_group(np.array(stated), np.array(found), np.array([row[1] for row in rows])),
         np.quantile(pool, np.linspace(0, 1, STEPS)),
     )
 

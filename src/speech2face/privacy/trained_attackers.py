@@ -45,7 +45,7 @@ from speech2face.privacy.leakage_estimate import (
     read_calibration,
     shrink_to_prior,
 )
-from speech2face.privacy.speaker_discriminant import Discriminant
+from speech2face.privacy.speaker_discriminant import Discriminant, TwoFormDiscriminant
 from speech2face.reconstruct import Speech2Face, load
 from speech2face.runtime import Session, open_session
 from speech2face.speaker_features import WIDTH, keep_features
@@ -100,25 +100,19 @@ class FaceReader:
 
 @dataclass(frozen=True)
 class VoiceVerifier:
-    """One speaker or two, of a plain and a disguised recording, each less the mean of its kind."""
+    """One speaker or two, of a plain and a disguised recording."""
 
-    plain: np.ndarray  # (F,) means
-    disguised: np.ndarray  # (F,)
-    discriminant: Discriminant
+    model: TwoFormDiscriminant
     strangers: np.ndarray  # (Q,) scores of two speakers, rising, at equal steps of their share
 
-    def score(self, plain: Sequence[np.ndarray], disguised: Sequence[np.ndarray]) -> float:
+    def score(self, disguised: Sequence[np.ndarray], plain: Sequence[np.ndarray]) -> float:
         """Mean score of features (F,), the first with the first and so on, nats."""
-        scores = [
-            self.discriminant.compare((one - self.plain)[None], (two - self.disguised)[None])[0, 0]
-            for one, two in zip(plain, disguised, strict=True)
-        ]
-        return float(np.mean(scores))
+        pairs = zip(disguised, plain, strict=True)
+        return float(np.mean([self.model.compare(one[None], two[None]) for one, two in pairs]))
 
     def rank(self, score: float) -> float:
         """The share of strangers who score as high, 0 … 1."""
-        steps = np.linspace(1, 0, len(self.strangers))
-        return float(np.interp(score, self.strangers, steps))
+        return float(np.interp(score, self.strangers, np.linspace(1, 0, len(self.strangers))))
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,7 @@ class TrainedAttacker:
         part = PARTS[self.hearing]
         places = sort_faces(self.face, hidden.features[part], hidden.seconds, plain.face)
         score = self.voice.score(
-            [half[part] for half in plain.halves], [half[part] for half in hidden.halves[::-1]]
+            [half[part] for half in hidden.halves], [half[part] for half in plain.halves[::-1]]
         )
         return AttackOnRecording(
             stated_bits(places, self.places),
@@ -260,16 +254,16 @@ def unpack_attacker(
     """The attacker of arrays that `pack_attacker` made. Raises ModelError where one is missing."""
     try:
         face = {key: arrays[f"face.{key}"] for key in FaceReader.__dataclass_fields__}
-        voice = {key: arrays[f"voice.{key}"] for key in ("plain", "disguised", "strangers")}
-        discriminant = Discriminant(
-            np.zeros(len(voice["plain"])), arrays["voice.turn"], arrays["voice.between"]
+        model = Discriminant(
+            np.zeros(len(arrays["voice.plain"])), arrays["voice.turn"], arrays["voice.between"]
         )
+        both = TwoFormDiscriminant(arrays["voice.plain"], arrays["voice.disguised"], model)
         half = float(face.pop("half_gain_seconds"))
         return TrainedAttacker(
             method,
             hearing,
             FaceReader(**face, half_gain_seconds=half),
-            VoiceVerifier(**voice, discriminant=discriminant),
+            VoiceVerifier(both, arrays["voice.strangers"]),
             arrays["places"],
         )
     except KeyError as error:
@@ -278,14 +272,19 @@ def unpack_attacker(
 
 def pack_attacker(attacker: TrainedAttacker) -> dict[str, np.ndarray]:
     """The attacker's numbers, in half precision, by the names that they are kept under."""
-    face, voice = vars(attacker.face), vars(attacker.voice)
-    arrays = {f"face.{key}": value for key, value in face.items()}
-    arrays |= {f"voice.{key}": voice[key] for key in ("plain", "disguised", "strangers")}
-    discriminant = attacker.voice.discriminant
-    arrays |= {"voice.turn": discriminant.turn, "voice.between": discriminant.between}
+    voice = attacker.voice.model
+    centre = voice.model.centre  # 0 but for rounding, and taken into the means
+    arrays = {f"face.{key}": value for key, value in vars(attacker.face).items()} | {
+        "voice.plain": voice.plain + centre,
+        "voice.disguised": voice.disguised + centre,
+        "voice.turn": voice.model.turn,
+        "voice.between": voice.model.between,
+        "voice.strangers": attacker.voice.strangers,
+        "places": attacker.places,
+    }
     return {
         f"{attacker.method}/{attacker.hearing}/{key}": np.asarray(value, np.float16)
-        for key, value in (arrays | {"places": attacker.places}).items()
+        for key, value in arrays.items()
     }
 
 
