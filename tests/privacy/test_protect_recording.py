@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -245,6 +246,23 @@ def test_what_is_found_here_counts_where_it_is_more_than_of_others() -> None:
     assert unlucky.most_bits == 0.95
     assert lucky.most_bits == lucky.voices[0].bits_left.value
     assert RULES["both"].order([unlucky, lucky])[0].method == "whisper"
+
+
+def test_the_table_of_the_guide_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = EXAMPLES.parent / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("protect_benchmark", folder / "protect.py")
+    assert spec
+    assert spec.loader
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    measured = json.loads((folder / "protect.json").read_text(encoding="utf-8"))
+    page = (EXAMPLES.parent / "docs" / "protect.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- protect -->\n")[2].partition("\n<!-- /protect -->")[0]
+    assert table == benchmark.draw_table(measured)
+    for row in measured["recordings"].values():
+        assert row["plain_passages"] == 0
+        assert abs(row["seconds_longer"]) < 0.001
 
 
 # Recordings that another program disguised

@@ -85,7 +85,7 @@ def test_the_page_says_what_was_done_and_what_remains() -> None:
     text = " ".join(re.sub(r"<[^>]+>", " ", page.split("</style>")[1]).split())
     for words in (
         "1:02:05 min; 2 people speak",
-        "Disguised, but not anonymous",
+        "Disguised, but not anonymous: whoever has another recording of the speaker",
         "0.9 bits of the face are left, of 1.3; 0.8 to 1.0",
         "The voices of 2 speakers were disguised by the method whisper, each with a secret",
         "speaker 2, of whom most is left, discloses about 1.3 bits of the face (1.1 to 1.5)",
