@@ -316,6 +316,14 @@ def test_the_command(tmp_path: Path, no_recogniser: None) -> None:
     assert "alex" in page.read_text()
 
 
+def test_the_recording_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "only.flac"
+    path.write_bytes((EXAMPLES / "alex.flac").read_bytes())
+    said = refuse(2, "protect", path, "-o", path, "--force")
+    assert "is the recording itself" in said
+    assert path.read_bytes() == (EXAMPLES / "alex.flac").read_bytes()
+
+
 WRONG = {
     "give -o": (2, []),
     "give -o and": (2, ["-o", "safe.flac", "--disguised", "other.wav"]),

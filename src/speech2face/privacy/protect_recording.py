@@ -8,6 +8,7 @@ read block by block, a few times; the memory needed does not grow with its lengt
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,9 @@ def protect_recording(
     fixed = load_anonymiser(method) if method else None
     check_target(target, force)
     name = describe_source(source)
+    named = isinstance(source, str | os.PathLike) and os.path.exists(source) and target.exists()
+    if named and os.path.samefile(source, target):
+        raise UsageError(f"{target} is the recording itself; give another name.")
     with _hold(source, name) as held:
         video = _check_kind(held, target, name)
         original = listen(held, name, track, again, reading)
