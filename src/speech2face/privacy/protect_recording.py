@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,13 @@ def protect_recording(
     speech is left; ModelError. Nothing is written then.
     """
     rule = choose_rule(keep)
-    fixed = load_anonymiser(method) if method else None
+    fixed = load_anonymiser(method) if method is not None else None
     check_target(target, force)
     name = describe_source(source)
-    named = isinstance(source, str | os.PathLike) and os.path.exists(source) and target.exists()
-    if named and os.path.samefile(source, target):
-        raise UsageError(f"{target} is the recording itself; give another name.")
+    if isinstance(source, str | os.PathLike):
+        with suppress(OSError):  # one of them is missing
+            if os.path.samefile(source, target):
+                raise UsageError(f"{target} is the recording itself; give another name.")
     with _hold(source, name) as held:
         video = _check_kind(held, target, name)
         original = listen(held, name, track, again, reading)
@@ -154,7 +155,7 @@ def measure_disguised(
     `method` is how it was disguised, where its mark does not say so. Takes and raises what
     `protect_recording` does, and UsageError where the two hold the same sound.
     """
-    known = load_anonymiser(method).name if method else None
+    known = load_anonymiser(method).name if method is not None else None
     name = describe_source(source)
     with _hold(source, name) as held, _hold(disguised, describe_source(disguised)) as other:
         original = listen(held, name, track, False, reading)
