@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError
+from speech2face.media import SAMPLE_RATE
 from speech2face.metrics.protection_results import Heard, MethodTrial, WordsLost
 from speech2face.privacy.anonymise_recording import Losses, disguise_pieces
 from speech2face.privacy.anonymisers import Anonymiser
@@ -20,7 +21,7 @@ from speech2face.privacy.remaining_disclosure import find_attack
 from speech2face.privacy.speech_quality import measure_speech
 from speech2face.privacy.voice_left import VoiceMeter
 from speech2face.privacy.word_error_rate import count_errors, find_words
-from speech2face.speech import Speech
+from speech2face.speech import CROSSFADE, Speech
 
 UNDERSTOOD = 0.5  # share of the words heard, of which most have to be understood
 FEWEST = 30  # words of a recording, of which those lost are counted
@@ -41,7 +42,8 @@ class Understood:
 def understand(speeches: Sequence[Speech]) -> Understood:
     """Hear whether the words are the recogniser's language, English, and which they are."""
     try:
-        said = [one for speech in speeches for one in transcribe(speech.samples)]
+        parts = [part for speech in speeches for part in _part(speech)]
+        said = [one for part in parts for one in transcribe(part)]
         counts = [len(find_words(one.text)) for one in said]
         if not sum(counts):
             return Understood("nothing")
@@ -51,6 +53,16 @@ def understand(speeches: Sequence[Speech]) -> Understood:
         return Understood("understood", tuple(recognise(speech.samples) for speech in speeches))
     except ModelError:
         return Understood("no recogniser")
+
+
+def _part(speech: Speech) -> Iterator[np.ndarray]:
+    """The stretches of speech that were joined: without their pauses what is said again, in
+    another stretch, would be taken for a recogniser that repeats itself."""
+    place = 0
+    for start, end in speech.segments:
+        length = round((end - start) * SAMPLE_RATE)
+        yield speech.samples[place : place + length]
+        place += length - CROSSFADE
 
 
 def try_methods(
