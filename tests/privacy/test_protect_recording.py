@@ -310,6 +310,8 @@ def test_the_command(tmp_path: Path, no_recogniser: None) -> None:
     assert "exists; --force" in refuse(2, "protect", source, "-o", target)
     again = refuse(2, "protect", target, "-o", tmp_path / "again.flac")
     assert "is marked as disguised already" in again
+    said = succeed("protect", target, "-o", tmp_path / "again.flac", "--again").stdout
+    assert "nobody knows how well" in said
     page = tmp_path / "measured.html"
     done = succeed("protect", source, "--disguised", target, "--report", page, "--provenance")
     assert str(page) in done.stdout

@@ -49,6 +49,11 @@ class Original:
     def seconds(self) -> float:
         return self.stream.seconds
 
+    @property
+    def disguised_before(self) -> bool:
+        """True if its mark says that it is disguised already."""
+        return find_mark(self.stream.tags) is not None
+
     def warned(self, warning: str) -> Original:
         """The same with one more warning."""
         return replace(self, warnings=(*self.warnings, warning))

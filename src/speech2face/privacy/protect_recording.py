@@ -256,7 +256,7 @@ def _describe(
         disguised_seconds=round(measured.seconds, 3),
         speakers=measured.speakers,
         words_lost=measured.words_lost,
-        population=find_attack(facts["method"]),
+        population=None if original.disguised_before else find_attack(facts["method"]),
         hearing=original.understood.hearing,
         telling_words=tuple(find_telling_words(transcript)),
         silenced=tuple(silenced),

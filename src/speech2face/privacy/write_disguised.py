@@ -16,7 +16,7 @@ from speech2face.privacy.anonymise_recording import Losses, disguise_pieces, wri
 from speech2face.privacy.anonymisers import Anonymiser
 from speech2face.privacy.asr import Utterance
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
-from speech2face.privacy.disguise_metadata import SEVERAL, find_mark, make_mark
+from speech2face.privacy.disguise_metadata import SEVERAL, make_mark
 from speech2face.privacy.measure_protection import Measured, Original, measure_protection
 from speech2face.privacy.speaker_turns import divide_turns
 from speech2face.privacy.transcript import transcribe_pieces
@@ -53,10 +53,10 @@ def write_disguised(
     disguised = disguise_pieces(
         pieces, method, lambda sample: seeds[turns.speaker_at(sample)], losses
     )
-    tags = make_mark(SEVERAL if find_mark(original.stream.tags) else method.name)
+    made_by = SEVERAL if original.disguised_before else method.name
 
     def check(made: Path) -> None:
-        measured = measure_protection(original, made, method.name, meter)
+        measured = measure_protection(original, made, made_by, meter)
         if not measured.speech_kept:
             raise NoSpeechError(
                 f"{original.stream.name}: no speech is left after {method.name}; nothing was "
@@ -66,9 +66,9 @@ def write_disguised(
 
     hides = False
     if video:
-        hides = _write_video(original, target, join_pieces(disguised), tags, check)
+        hides = _write_video(original, target, join_pieces(disguised), make_mark(made_by), check)
     else:
-        write_sound(join_pieces(disguised), target, tags, check)
+        write_sound(join_pieces(disguised), target, make_mark(made_by), check)
     return Written(found[0], transcript, losses, hides)
 
 
