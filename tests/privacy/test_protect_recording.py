@@ -59,7 +59,7 @@ def conversation() -> np.ndarray:
 
 
 class Noted:
-    """A method that notes the seeds it was given."""
+    """A method that notes the seeds it was given, and draws the same in every run of the tests."""
 
     name = "mcadams-random"
 
@@ -68,7 +68,7 @@ class Noted:
 
     def __call__(self, samples: np.ndarray, seed: int) -> np.ndarray:
         self.seeds.append(seed)
-        return load_anonymiser(self.name)(samples, seed)
+        return load_anonymiser(self.name)(samples, list(dict.fromkeys(self.seeds)).index(seed))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def test_words_lost_are_counted_in_what_was_written(protected: Protected) -> Non
     assert result.words_lost
     assert result.words_lost.of == "recording"
     assert 10 <= result.words_lost.words < 40
-    assert 0 < result.words_lost.share <= 1
+    lost = result.words_lost.errors / result.words_lost.words
+    assert result.words_lost.share == pytest.approx(min(1.0, lost), abs=0.001)
 
 
 @pytest.mark.usefixtures("no_recogniser")
@@ -165,11 +166,12 @@ def test_one_attacker_chooses_and_another_judges(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_recogniser")
-def test_two_runs_have_different_secrets(tmp_path: Path) -> None:
+def test_two_runs_have_different_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    method = Noted()
+    monkeypatch.setattr(protect_recording, "load_anonymiser", lambda _: method)
     for name in ("one.wav", "two.wav"):
-        protect(EXAMPLES / "alex.flac", tmp_path / name, find_model(), method="mcadams-random")
-    one, two = (load_audio(tmp_path / name).samples for name in ("one.wav", "two.wav"))
-    assert np.abs(one - two).max() > 0.01
+        protect(EXAMPLES / "alex.flac", tmp_path / name, find_model(), method=method.name)
+    assert len(set(method.seeds)) == 2
 
 
 def test_an_unknown_language_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
