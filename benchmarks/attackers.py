@@ -196,7 +196,8 @@ def write_attackers(arrays: dict[str, np.ndarray], teacher: Teacher) -> None:
         with np.load(weights, allow_pickle=False) as there:
             arrays = dict(there.items()) | arrays
     content = io.BytesIO()
-    np.savez_compressed(content, **{key: arrays[key] for key in sorted(arrays)})
+    named: dict[str, Any] = {key: arrays[key] for key in sorted(arrays)}
+    np.savez_compressed(content, **named)
     with write_atomically(weights) as file:
         file.write(content.getvalue())
     people = teacher.people

@@ -520,7 +520,7 @@ def test_an_attacker_who_trained_in_vain_is_told():
     assert "More may be left of the voice than this page shows: of weak" in page
     assert "more may be left of the voice: of weak an attacker" in format_population(audit)
     assert MethodAudit(None, {SEMI_INFORMED: attacked(0.3, 0.2)}).trained_in_vain == ()
-    saved = MethodAudit(None, weak.attackers | {TUNED: attacked(0.3, 0.1)})  # by who tuned, too
+    saved = MethodAudit(None, {**weak.attackers, TUNED: attacked(0.3, 0.1)})  # by who tuned, too
     assert saved.trained_in_vain == ()
 
 

@@ -256,7 +256,7 @@ def _state_bits(
     for k, reader in sorting.readers.items():
         shares = fit_places(sorting.rank, sorting.gallery, clips.people, clips.fold != k)
         for row in np.flatnonzero(clips.fold == k):
-            places = sort_faces(reader, clips.disguised[row], clips.seconds[row], plain[row])
+            places = sort_faces(reader, clips.disguised[row], clips.seconds[row], plain[int(row)])
             stated[row] = stated_bits(places, shares)
             found[row] = stated_bits(true[row : row + 1], shares)
     return stated, found

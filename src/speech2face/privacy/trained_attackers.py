@@ -55,7 +55,7 @@ Hearing = Literal["both", "campplus", "ge2e"]
 Sound = np.ndarray | Sequence[np.ndarray]
 """Speech, float32 (n,) at 16 kHz, or pieces of it one after the other."""
 
-PARTS: Mapping[str, slice] = {
+PARTS: Mapping[Hearing, slice] = {
     "both": slice(None),
     "campplus": slice(0, WIDTH),
     "ge2e": slice(WIDTH, None),
