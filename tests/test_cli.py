@@ -577,8 +577,8 @@ def test_drawing_imports_nothing_of_training(tmp_path: Path, recording: Path) ->
 
 
 COMMANDS = [
-    *("reconstruct", "embed", "anonymise", "audit", "check", "models", "doctor", "serve"),
-    *("page", "prepare", "models add", "models remove"),
+    *("reconstruct", "embed", "protect", "anonymise", "audit", "check", "models", "doctor"),
+    *("serve", "page", "prepare", "models add", "models remove"),
     *("export", "quantise", "calibrate", "train", "train face-decoder", "train voice-encoder"),
     "train recipe",
     "evaluate",

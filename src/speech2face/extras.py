@@ -21,7 +21,7 @@ PURPOSES = {
     "cluster": "prepare with several workers, --ray",
     "youtube": "prepare --download",
     "serve": "serve",
-    "audit": "more methods of anonymise",
+    "audit": "more methods of anonymise and protect",
     "natural": "anonymise --method resynthesis-natural",
     "c2pa": "reconstruct --sign, verified content credentials in check",
     "hub": "models from the Hugging Face Hub",

@@ -77,13 +77,24 @@ def keep_campplus(encoder: bytes) -> bytes:
 
     Raises ModelError where it is an encoder of another kind.
     """
-    return cut_network(encoder, _find_embedding)
+    return cut_network(encoder, lambda nodes: _find_maker(nodes, _find_features(nodes)).inputs[0])
 
 
-def _find_embedding(nodes: list[Node]) -> str:
-    """The first of the two embeddings which, side by side, the reader is given."""
-    makers = {name: node for node in nodes for name in node.outputs}
+def keep_features(encoder: bytes) -> bytes:
+    """The part of a voice encoder's ONNX file before its head: both networks' embeddings (B, 448).
+
+    Raises ModelError where it is an encoder of another kind.
+    """
+    return cut_network(encoder, _find_features)
+
+
+def _find_features(nodes: list[Node]) -> str:
+    """The two embeddings, side by side, which the reader is given."""
     for node in nodes:
         if READER in node.inputs:
-            return makers[node.inputs[0]].inputs[0]
+            return node.inputs[0]
     raise ModelError("a voice encoder without speaker networks")
+
+
+def _find_maker(nodes: list[Node], value: str) -> Node:
+    return next(node for node in nodes if value in node.outputs)

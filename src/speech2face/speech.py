@@ -16,7 +16,7 @@ from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream, stream_audi
 from speech2face.name_suggestions import suggest
 from speech2face.noisy_speech import LOOKS, UnclearBlocks
 from speech2face.speakers import Speaker, SpeakerSearch, Voices, describe_speakers, join_spans
-from speech2face.speech_selection import Candidates, Stretch
+from speech2face.speech_selection import ENOUGH_SECONDS, Candidates, Stretch
 from speech2face.speech_stretches import cut_stretches
 from speech2face.voice_activity import detect_speech, measure_chunks
 
@@ -126,16 +126,20 @@ def find_each_speaker(
     start: float = 0.0,
     end: float | None = None,
     track: int | None = None,
+    most_together: float = float("inf"),
     progress: Callable[[float], None] | None = None,
 ) -> list[Speech]:
     """The clearest speech of each person in a recording, who speaks most first.
 
+    Where many speak, each one's share of `most_together` seconds is chosen, but at least 10 s.
     Takes and raises what `find_speech` does.
     """
     _check_lengths(max_seconds, min_seconds)
     stream = _open_stream(source, start, end, track)
     recording = _analyse(stream, max_seconds, min_seconds, True, progress)
-    return [recording.choose(who.number, max_seconds) for who in recording.voices.speakers]
+    speakers = recording.voices.speakers
+    seconds = min(max_seconds, max(ENOUGH_SECONDS, most_together / len(speakers)))
+    return [recording.choose(who.number, seconds) for who in speakers]
 
 
 def check_speaker(speaker: str | int) -> str | int:
@@ -221,7 +225,7 @@ class _Recording:
             warnings=warnings,
             speakers=speakers,
             speaker=number,
-            samples=_level(_join(chosen)),
+            samples=level_speech(_join(chosen)),
         )
 
 
@@ -331,7 +335,9 @@ def _append(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.concatenate([before, after])
 
 
-def _level(samples: np.ndarray) -> np.ndarray:
+def level_speech(samples: np.ndarray) -> np.ndarray:
+    """Speech (n,) without a constant offset, at the level that `find_speech` gives."""
     samples = samples - samples.mean()
     rms, peak = np.sqrt(np.mean(samples**2)), np.abs(samples).max()
-    return samples * min(10 ** (SPEECH_LEVEL / 20) / rms, GREATEST_GAIN, 1 / peak)
+    gain = min(10 ** (SPEECH_LEVEL / 20) / max(rms, 1e-9), GREATEST_GAIN, 1 / max(peak, 1e-9))
+    return samples * np.float32(gain)

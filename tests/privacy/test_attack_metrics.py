@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from speech2face.metrics.audit_results import SHARES
 from speech2face.metrics.intervals import weigh_people
+from speech2face.metrics.population_results import SHARES
 from speech2face.metrics.rank_disclosure import histogram_bits
 from speech2face.metrics.retrieval import Ranks
 from speech2face.privacy.attack_metrics import (

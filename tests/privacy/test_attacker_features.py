@@ -1,4 +1,4 @@
-"""Features of recordings: halves, seeds, what is kept."""
+"""Features of recordings as published: kept, and by the network of the fold under attack."""
 
 from __future__ import annotations
 
@@ -11,90 +11,51 @@ import torch
 
 from speech2face.privacy.attacker_features import (
     AttackerFeatures,
-    Recording,
-    cut_halves,
+    TunedFeatures,
     extract_attacker_features,
 )
 
-RATE = 16_000
-
 
 class Ear(torch.nn.Module):
-    """Hears the mean and the length of a sound."""
+    """Hears the mean and the length of a sound, and remembers how often it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gain = torch.nn.Parameter(torch.ones(()))
+        self.asked = 0
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        self.asked += len(waveform)
         length = torch.full_like(waveform[:, 0], waveform.shape[1])
         return torch.stack([waveform.mean(1) * self.gain, length], 1)
 
 
-class Network:
-    speaker = Ear()
+def sounds(count: int = 30) -> list[np.ndarray]:
+    return [np.full(8000 + 160 * i, i, np.float32) for i in range(count)]
 
 
-class Raised:
-    """Adds a number that its seed draws, and remembers being asked."""
-
-    name = "raised"
-
-    def __init__(self) -> None:
-        self.seeds: list[int] = []
-
-    def __repr__(self) -> str:
-        return "Raised()"
-
-    def __call__(self, samples: np.ndarray, seed: int) -> np.ndarray:
-        self.seeds.append(seed)
-        return samples + np.float32(np.random.default_rng(seed).random())
+def extract(ear: Any, heard: list[np.ndarray], cache: Path) -> AttackerFeatures:
+    return extract_attacker_features(ear, heard, cache, lambda *_: None)
 
 
-def recordings(count: int = 3, seconds: float = 2.5) -> list[Recording]:
-    length = round(seconds * RATE)
-    return [Recording(f"clip {i}", np.full(length, i, np.float32)) for i in range(count)]
+def test_what_was_embedded_is_kept_by_sound_and_network(tmp_path: Path):
+    ear = Ear()
+    first = extract(ear, sounds(), tmp_path)
+    np.testing.assert_allclose(first.features[:, 0], np.arange(30))
+    assert first.seconds[1] == pytest.approx(0.51)
+    again = extract(ear, sounds(), tmp_path)
+    np.testing.assert_array_equal(first.features, again.features)
+    assert ear.asked == 30
+    extract(ear, [*sounds()[:-1], np.ones(8000, np.float32)], tmp_path)
+    assert ear.asked == 40  # the file of the sound that changed
+    torch.nn.init.constant_(ear.gain, 2.0)
+    np.testing.assert_allclose(extract(ear, sounds(), tmp_path).features[:, 0], 2 * np.arange(30))
 
 
-def extract(anonymise: Any, spoken: list[Recording], cache: Path) -> AttackerFeatures:
-    network: Any = Network()
-    return extract_attacker_features(network, anonymise, spoken, cache, lambda *_: None)
-
-
-def test_halves_follow_each_other_and_short_clips_have_none():
-    short = Recording("short", np.zeros(round(1.9 * RATE), np.float32))
-    halves, clip = cut_halves([recordings(1)[0], short, recordings(2)[1]])
-    assert clip.tolist() == [0, 0, 2, 2]
-    assert [len(half.samples) for half in halves] == [20_000] * 4
-    assert len({half.name for half in halves}) == 4
-
-
-def test_without_an_anonymiser_recordings_are_heard_as_they_are(tmp_path: Path):
-    extracted = extract(None, recordings(), tmp_path)
-    np.testing.assert_allclose(extracted.features[:, 0], [0, 1, 2])
-    assert extracted.seconds == pytest.approx([2.5] * 3)
-
-
-def test_each_half_has_a_secret_of_its_own(tmp_path: Path):
-    halves, _ = cut_halves(recordings(4))
-    anonymiser = Raised()
-    extracted = extract(anonymiser, halves, tmp_path)
-    assert len(set(anonymiser.seeds)) == 8
-    assert len(set((extracted.features[:, 0] % 1).round(5).tolist())) == 8
-
-
-def test_what_was_heard_is_kept(tmp_path: Path):
-    first = extract(Raised(), recordings(), tmp_path)
-    again = Raised()
-    second = extract(again, recordings(), tmp_path)
-    np.testing.assert_array_equal(first.features, second.features)
-    assert again.seeds == []
-    other = [Recording(r.name, r.samples + 1) for r in recordings()]
-    extract(again, other, tmp_path)  # other sounds under the same names
-    assert len(again.seeds) == 3
-
-
-def test_an_anonymiser_that_leaves_nothing_leaves_silence(tmp_path: Path):
-    extracted = extract(lambda samples, seed: samples[:0], recordings(1), tmp_path)
-    assert extracted.features[0, 0] == 0
-    assert extracted.seconds == pytest.approx([0.5])
+def test_each_fold_hears_by_its_own_network():
+    plain = AttackerFeatures(np.zeros((2, 3)), np.ones(2))
+    assert plain.of_fold(4) is plain
+    tuned = TunedFeatures({0: np.zeros((2, 3)), 1: np.ones((2, 3))}, np.ones(2))
+    assert tuned.of_fold(1).features.sum() == 6
+    with pytest.raises(KeyError):
+        tuned.of_fold(2)

@@ -10,15 +10,16 @@ import pytest
 from speech2face.data.split_leaks import IdentityEmbeddings
 from speech2face.data.splits import split_people
 from speech2face.errors import UsageError
+from speech2face.metrics.population_results import TUNED
 from speech2face.privacy.attack_metrics import Attack, measure_attack
-from speech2face.privacy.attacker_features import AttackerFeatures
+from speech2face.privacy.attacker_features import AttackerFeatures, TunedFeatures
 from speech2face.privacy.attackers import (
-    ATTACKERS,
-    Discriminant,
+    PRETRAINED,
     FoldedPairs,
     attack_faces,
     attack_voices,
 )
+from speech2face.privacy.speaker_discriminant import Discriminant
 from speech2face.training.gaussian_head import HeadConfig
 
 PEOPLE, FOLDS, SIZE, HEARD = 120, 3, 4, 10
@@ -60,12 +61,12 @@ def test_a_shift_is_undone_without_learning():
     assert face_accuracy("lazy-informed", MOVED) > 0.95
 
 
-@pytest.mark.parametrize("attacker", ATTACKERS)
+@pytest.mark.parametrize("attacker", PRETRAINED)
 def test_what_is_erased_nobody_finds(attacker: str):
     assert face_accuracy(attacker, ERASED) == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("attacker", ATTACKERS)
+@pytest.mark.parametrize("attacker", PRETRAINED)
 def test_nobody_is_attacked_by_what_they_taught(attacker: str):
     """What fold 0 looks like, or sounds like unchanged, has no part in how it is attacked."""
     before = attack_faces(attacker, PAIRS, PLAIN, TURNED, CONFIG)
@@ -85,7 +86,7 @@ def test_nobody_is_attacked_by_what_they_taught(attacker: str):
     )
 
 
-@pytest.mark.parametrize("attacker", ATTACKERS)
+@pytest.mark.parametrize("attacker", PRETRAINED)
 def test_another_test_voice_changes_only_its_own_row(attacker: str):
     before = attack_faces(attacker, PAIRS, PLAIN, TURNED, CONFIG)
     features = TURNED.features.copy()
@@ -95,6 +96,21 @@ def test_another_test_voice_changes_only_its_own_row(attacker: str):
     test = np.flatnonzero(PAIRS.fold == 0)
     others = np.ix_(test[1:], test)
     np.testing.assert_allclose(before.scores[others], after.scores[others], rtol=1e-9)
+
+
+def test_networks_that_were_tuned_for_a_fold_attack_it_alone():
+    """The faces of each fold are plain to its own network, and hidden from all others."""
+    by_fold = {
+        k: np.where((PAIRS.fold == k)[:, None], PLAIN.features, ERASED.features)
+        for k in range(FOLDS)
+    }
+    heard = {k: features.copy() for k, features in by_fold.items()}
+    for k, features in heard.items():  # what its attacker learns from has to be plain, too
+        features[PAIRS.fold != k] = PLAIN.features[PAIRS.fold != k]
+    own = TunedFeatures(heard, PLAIN.seconds)
+    assert two_way(attack_faces(TUNED, PAIRS, PLAIN, own, CONFIG)) > 0.95
+    others = TunedFeatures({k: by_fold[(k + 1) % FOLDS] for k in range(FOLDS)}, PLAIN.seconds)
+    assert two_way(attack_faces(TUNED, PAIRS, PLAIN, others, CONFIG)) < 0.65
 
 
 def test_a_face_in_two_folds_is_refused():
@@ -133,6 +149,17 @@ def voice_accuracy(attacker: str, published: AttackerFeatures) -> float:
     return two_way(attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, published))
 
 
+def test_a_voice_is_matched_by_the_network_of_its_fold():
+    lost = HALVES.features.copy()
+    lost[SPEAKER_FOLD == 1] = rng.normal(size=lost[SPEAKER_FOLD == 1].shape)
+    heard = TunedFeatures({0: lost, 1: HALVES.features, 2: lost}, HALVES.seconds)
+    attack = attack_voices(TUNED, SPEAKERS, SPEAKER_FOLD, HALVES, heard)
+    plain = attack_voices(TUNED, SPEAKERS, SPEAKER_FOLD, HALVES, HALVES)
+    own = attack.fold == 1
+    np.testing.assert_array_equal(attack.scores[own][:, own], plain.scores[own][:, own])
+    assert (attack.scores[attack.fold == 0] != plain.scores[attack.fold == 0]).any()
+
+
 def test_who_learned_finds_the_voice_best():
     assert voice_accuracy("semi-informed", HALVES) > voice_accuracy("lazy-informed", HALVES) + 0.1
 
@@ -143,7 +170,7 @@ def test_a_turned_voice_is_lost_to_who_compares_it_with_a_plain_one():
     assert voice_accuracy("semi-informed", turned) > 0.8
 
 
-@pytest.mark.parametrize("attacker", ATTACKERS)
+@pytest.mark.parametrize("attacker", PRETRAINED)
 def test_no_speaker_is_found_by_what_they_taught(attacker: str):
     before = attack_voices(attacker, SPEAKERS, SPEAKER_FOLD, HALVES, HALVES)
     features = HALVES.features.copy()

@@ -14,26 +14,29 @@ import pytest
 
 from speech2face.extras import how_to_install
 from speech2face.metrics.audit_results import (
-    DECISIVE,
-    AttackMetrics,
-    AttackResult,
     AverageBits,
     BitsByCause,
     CurvePoint,
     Disguise,
-    FaceAndVoice,
-    MethodAudit,
     OriginalAudit,
     PairMatch,
-    PopulationAudit,
     RecordingAudit,
     StatedBits,
-    Verification,
     VoiceAudit,
-    read_population_audit,
 )
 from speech2face.metrics.intervals import Estimate
-from speech2face.privacy.attackers import ATTACKERS
+from speech2face.metrics.population_results import (
+    SEMI_INFORMED,
+    TUNED,
+    AttackMetrics,
+    AttackResult,
+    FaceAndVoice,
+    MethodAudit,
+    PopulationAudit,
+    Verification,
+    read_population_audit,
+)
+from speech2face.privacy.attackers import PRETRAINED as ATTACKERS
 from speech2face.privacy.remaining_disclosure import find_attack, state_bits_left
 from speech2face.reports.audit_page import draw_recording
 from speech2face.reports.audit_text import format_disclosure, format_population
@@ -137,7 +140,7 @@ def population(*methods: str, left: float = 0.3, error: float = 0.15) -> Populat
     """The attackers who do not train find half as much as the one who does."""
     before = attacked(1.2, 0.02)
     attacks = {name: attacked(left / 2, min(0.5, 2 * error)) for name in ATTACKERS}
-    attacks[DECISIVE] = attacked(left, error)
+    attacks[SEMI_INFORMED] = attacked(left, error)
     return PopulationAudit(
         version="1",
         people=100,
@@ -440,14 +443,26 @@ def test_how_surely_speakers_are_found_is_said(error: float, words: str):
     assert ("Do not rely on one" in page) == (error < 0.2)
 
 
-def test_only_the_decisive_attacker_judges_a_method():
+def test_only_the_strongest_attacker_judges_a_method():
     audit = population("one", "two")
     one = audit.methods["one"]
-    hidden = {name: attacked(0.0, 0.5) for name in one.attackers if name != DECISIVE}
+    hidden = {name: attacked(0.0, 0.5) for name in one.attackers if name != SEMI_INFORMED}
     lucky = MethodAudit(one.cost, {**one.attackers, **hidden})
     better = MethodAudit(one.cost, {a: attacked(0.2, 0.3) for a in ATTACKERS})
     page = draw_population(replace(audit, methods={"one": lucky, "two": better}))
     assert "two hides the most: 83 %" in page
+
+
+def test_of_face_and_voice_each_the_strongest_attacker_judges():
+    attackers = {
+        "ignorant": attacked(0.1, 0.1),
+        SEMI_INFORMED: attacked(0.4, 0.3),
+        TUNED: attacked(0.3, 0.2),
+    }
+    strongest = MethodAudit(None, attackers).strongest
+    assert strongest.face == attackers[SEMI_INFORMED].face
+    assert strongest.voice == attackers["ignorant"].voice
+    assert strongest.face_bits_hidden == attackers[SEMI_INFORMED].face_bits_hidden
 
 
 def test_few_false_matches_and_the_words_of_data_protection_are_on_the_page():
@@ -503,8 +518,10 @@ def test_an_attacker_who_trained_in_vain_is_told():
     page = draw_population(audit)
     assert "More may be left of the face than this page shows: of blind" in page
     assert "More may be left of the voice than this page shows: of weak" in page
-    assert "more may be left of the voice: of weak the attacker" in format_population(audit)
-    assert MethodAudit(None, {DECISIVE: attacked(0.3, 0.2)}).trained_in_vain == ()
+    assert "more may be left of the voice: of weak an attacker" in format_population(audit)
+    assert MethodAudit(None, {SEMI_INFORMED: attacked(0.3, 0.2)}).trained_in_vain == ()
+    saved = MethodAudit(None, {**weak.attackers, TUNED: attacked(0.3, 0.1)})  # by who tuned, too
+    assert saved.trained_in_vain == ()
 
 
 def test_names_beside_points_stay_inside_and_cover_no_point():

@@ -15,6 +15,7 @@ from speech2face.cli import (
     pictures,
     prepare,
     privacy,
+    protect,
     recordings,
     serve,
     train,
@@ -32,6 +33,7 @@ Examples:
   speech2face reconstruct recording.m4a
   speech2face reconstruct calls --out-dir faces
   speech2face audit recording.m4a
+  speech2face protect recording.m4a -o safe.flac
   speech2face anonymise recording.m4a disguised.wav
   speech2face check picture.png
 
@@ -72,7 +74,13 @@ def start(
 
 
 for heading, commands in {
-    ON_RECORDINGS: (recordings.reconstruct, recordings.embed, privacy.anonymise, audit.audit),
+    ON_RECORDINGS: (
+        recordings.reconstruct,
+        recordings.embed,
+        protect.protect,
+        privacy.anonymise,
+        audit.audit,
+    ),
     ON_PICTURES: (pictures.check,),
     ON_MODELS: (models.doctor, serve.serve, page.page),
     ON_DATA: (prepare.prepare, models.export, models.quantise, models.calibrate),

@@ -1,13 +1,12 @@
-"""Results of audits as data: of one recording, and of a population under attack.
+"""Results of audits of one recording, as data; those of a population are in population_results.py.
 
-Bits are of the face. Attackers are named "ignorant", "lazy-informed" and "semi-informed"
-(privacy/attackers.py), anonymisers as by `speech2face anonymise --method`. The templates of
+Bits are of the face. Anonymisers are named as by `speech2face anonymise --method`. The templates of
 reports/ hold the words; `as_json` gives what `speech2face audit --json` prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log2
 from typing import Any, ClassVar, Literal
@@ -15,12 +14,7 @@ from typing import Any, ClassVar, Literal
 from speech2face.metrics.intervals import Estimate
 from speech2face.speech import SpeechFacts
 
-DECISIVE = "semi-informed"  # the attacker by whom a method is judged
-UNTRAINED = "lazy-informed"  # the one who knows the method too, but learns nothing
 NOTHING = 0.05  # share of the bits, at the interval's upper end, that is called nothing
-SHARES = tuple(share / 20 for share in range(21))  # of people, at which bits of each are given
-
-# One recording ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class PlainAndDisguised:
 
 @dataclass(frozen=True)
 class MethodAttack:
-    """Results of a semi-informed attacker on many people whose voices one method disguised."""
+    """Results of the strongest attackers on many people whose voices one method disguised."""
 
     method: str
     people: int  # whose faces were attacked
@@ -201,142 +195,3 @@ class RecordingAudit:
             "average_voice": [asdict(point) for point in self.average_voice],
             "original": self.original and asdict(self.original),
         }
-
-
-# A population -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Whether two are of one person, by one threshold for all pairs. 95 % intervals over people."""
-
-    people: int
-    true_pairs: int
-    false_pairs: int
-    equal_error_rate: Estimate  # .5 by chance
-    true_at_1_percent: Estimate | None  # share of true pairs accepted where 1 % of false ones are
-    true_at_01_percent: Estimate | None  # where 0.1 % are; None where false pairs are too few
-
-
-@dataclass(frozen=True)
-class AttackMetrics:
-    """Figures of one attack: bits, and shares. Intervals are 95 %, over people."""
-
-    people: int
-    probes: int
-    gallery: float  # mean, of one fold
-    bits: Estimate  # by histogram; none by chance
-    fitted_bits: Estimate  # by beta-binomial
-    beta: Sequence[float]  # its two parameters
-    worst_rank_bits: float  # at the likeliest rank
-    of_people: Sequence[float]  # bits of each person by the beta-binomial, at SHARES of the people
-    two_way: Estimate  # .5 by chance
-    equal_error_rate: Estimate  # .5 by chance
-    linkability: Estimate  # 0 by chance
-    # older reports have none of the following
-    exposed_bits: Estimate | None = None  # mean of the tenth of people of whom most is found
-    mixed: Verification | None = None  # all pairs
-    one_sex: Verification | None = None  # false pairs of one sex; None where sexes are not known
-
-
-@dataclass(frozen=True)
-class FaceAndVoice:
-    """Attacks on the face behind a voice, and on who speaks."""
-
-    face: AttackMetrics
-    voice: AttackMetrics
-
-
-@dataclass(frozen=True)
-class AttackResult(FaceAndVoice):
-    """Attacks on anonymised voices."""
-
-    face_bits_hidden: Estimate  # less than from plain voices
-
-
-@dataclass(frozen=True)
-class MethodAudit:
-    """One anonymiser under attack."""
-
-    cost: float | None  # share of words lost, where it is known
-    attackers: Mapping[str, AttackResult]  # by name
-
-    @property
-    def trained_in_vain(self) -> tuple[Literal["face", "voice"], ...]:
-        """Of what the attacker who trained finds no more than the one who did not.
-
-        That one could do as much by not training: the attack is weaker than it might be.
-        """
-        if not {DECISIVE, UNTRAINED} <= set(self.attackers):
-            return ()
-        trained, untrained = self.attackers[DECISIVE], self.attackers[UNTRAINED]
-        vain: list[Literal["face", "voice"]] = []
-        if trained.face.bits.value <= untrained.face.bits.value:
-            vain.append("face")
-        if trained.voice.equal_error_rate.value >= untrained.voice.equal_error_rate.value:
-            vain.append("voice")
-        return tuple(vain)
-
-
-@dataclass(frozen=True)
-class PopulationAudit:
-    """The disclosure of a population's voices, unchanged and after each anonymiser."""
-
-    version: str
-    people: int  # whose faces were attacked
-    clips: int
-    speakers: int  # who were verified
-    folds: int
-    seed: int
-    before: FaceAndVoice
-    methods: Mapping[str, MethodAudit]  # by name
-    left_out: Mapping[str, str]  # methods that could not run, and why
-    clips_left_out: Mapping[str, int]  # of the pairs and of the voices
-    provenance: Mapping[str, Any] | None  # as JSON holds it
-
-    def decisive(self) -> dict[str, AttackResult]:
-        """Results of the attacker by whom methods are judged, by method."""
-        return {name: method.attackers[DECISIVE] for name, method in self.methods.items()}
-
-    def trained_in_vain(self) -> dict[str, list[str]]:
-        """Methods of which training found no more, by what was sought: "face", or "voice"."""
-        vain: dict[str, list[str]] = {"face": [], "voice": []}
-        for name, method in self.methods.items():
-            for of in method.trained_in_vain:
-                vain[of].append(name)
-        return {of: names for of, names in vain.items() if names}
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def read_population_audit(stored: Mapping[str, Any]) -> PopulationAudit:
-    """Read what `PopulationAudit.as_json` wrote. Raises KeyError or TypeError on anything else."""
-
-    def value(stored: Any) -> Any:
-        if not isinstance(stored, Mapping):
-            return stored
-        inner = {name: value(part) for name, part in stored.items()}
-        return Estimate(**inner) if "low" in inner else Verification(**inner)
-
-    def metrics(row: Mapping[str, Any]) -> AttackMetrics:
-        return AttackMetrics(**{name: value(part) for name, part in row.items()})
-
-    def result(row: Mapping[str, Any]) -> AttackResult:
-        hidden = Estimate(**row["face_bits_hidden"])
-        return AttackResult(metrics(row["face"]), metrics(row["voice"]), hidden)
-
-    before = stored["before"]
-    methods = {
-        name: MethodAudit(
-            method["cost"], {k: result(row) for k, row in method["attackers"].items()}
-        )
-        for name, method in stored["methods"].items()
-    }
-    return PopulationAudit(
-        **{"clips_left_out": {}, "provenance": None, **stored}  # both are missing in old reports
-        | {
-            "before": FaceAndVoice(metrics(before["face"]), metrics(before["voice"])),
-            "methods": methods,
-        }
-    )

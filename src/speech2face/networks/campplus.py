@@ -77,9 +77,18 @@ class CamPlusPlus(nn.Module):
 
     def finish(self, x: Tensor) -> Tensor:
         """(batch, entry_channels, time / 2) -> (batch, embedding_size): the blocks and the rest."""
+        return self.pool(self.pass_blocks(x))
+
+    def pass_blocks(self, x: Tensor, first: int = 0, end: int | None = None) -> Tensor:
+        """The blocks from `first` to before `end`: (batch, channels, time / 2) -> the same."""
         member, average = _segments(x, self.config.segment_frames)
-        for block, transition in zip(self.blocks, self.transitions, strict=True):
+        blocks = list(zip(self.blocks, self.transitions, strict=True))
+        for block, transition in blocks[first:end]:
             x = transition(block(x, member, average))
+        return x
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Output of the last block (batch, channels, time / 2) -> (batch, embedding_size)."""
         return self.embed(_mean_and_deviation(self.exit(x)))
 
 

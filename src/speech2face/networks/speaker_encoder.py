@@ -52,7 +52,19 @@ class SpeakerEncoder(nn.Module):
 
     def finish(self, entered: Tensor, ge2e: Tensor) -> Tensor:
         """Output of `begin` -> (batch, embedding_size)."""
-        return torch.cat([F.normalize(self.campplus.finish(entered), dim=1), ge2e], dim=1)
+        return _join(self.campplus.finish(entered), ge2e)
+
+    def pass_lower_blocks(self, entered: Tensor) -> Tensor:
+        """What CAM++'s blocks are given -> what its last block is given (batch, 512, time)."""
+        return self.campplus.pass_blocks(entered, end=-1)
+
+    def finish_last_block(self, middle: Tensor, ge2e: Tensor) -> Tensor:
+        """Output of `pass_lower_blocks`, and what GE2E says -> (batch, embedding_size)."""
+        return _join(self.campplus.pool(self.campplus.pass_blocks(middle, first=-1)), ge2e)
+
+
+def _join(campplus: Tensor, ge2e: Tensor) -> Tensor:
+    return torch.cat([F.normalize(campplus, dim=1), ge2e], dim=1)
 
 
 def read_config(sizes: Mapping[str, Any]) -> SpeakerEncoderConfig:

@@ -55,8 +55,8 @@ def anonymise_recording(
     """
     check_recording(target, force)
     stream = stream_audio(source)
-    losses = _Losses()
-    pieces = _disguise(cut_pieces(stream), anonymiser, seed, losses)
+    losses = Losses()
+    pieces = disguise_pieces(cut_pieces(stream), anonymiser, lambda _: seed, losses)
 
     def check(made: Path) -> None:
         try:
@@ -79,7 +79,7 @@ def anonymise_recording(
 
 
 @dataclass
-class _Losses:
+class Losses:
     """What became silence, in seconds of the recording."""
 
     silenced: list[float] = field(default_factory=list)  # starts of pieces
@@ -106,23 +106,29 @@ class _Losses:
             before.append((start + first, start + last))
 
 
-def _disguise(
-    pieces: Iterable[np.ndarray], anonymiser: Anonymiser, seed: int, losses: _Losses
+def disguise_pieces(
+    pieces: Iterable[np.ndarray],
+    anonymiser: Anonymiser,
+    choose_seed: Callable[[int], int],
+    losses: Losses,
 ) -> Iterator[np.ndarray]:
-    """Pieces in another voice; to `losses` is added what of them became silence."""
-    start = 0.0
+    """Pieces of `cut_pieces` in another voice; to `losses` is added what of them became silence.
+
+    `choose_seed` gives the seed of a piece by the sample at which it begins.
+    """
+    start = 0
     for piece in pieces:
         lost: tuple[tuple[float, float], ...] = ()
         if isinstance(anonymiser, Resynthesis):
             again = anonymiser.speak_again(piece)
             changed, lost = again.samples, again.lost
         else:
-            changed = anonymiser(piece, seed)
+            changed = anonymiser(piece, choose_seed(start))
         if lost:
-            losses.add(lost, start)
+            losses.add(lost, start / SAMPLE_RATE)
         elif _loudness(piece) > AUDIBLE and _loudness(changed) < SILENCE:
-            losses.silenced.append(start)
-        start += (len(piece) - MOMENT) / SAMPLE_RATE
+            losses.silenced.append(start / SAMPLE_RATE)
+        start += len(piece) - MOMENT
         yield changed
 
 
@@ -131,7 +137,7 @@ def _loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.square(samples, dtype=np.float64).sum() / max(1, len(samples))))
 
 
-def _no_speech(source: AudioSource, name: str, method: str, losses: _Losses) -> NoSpeechError:
+def _no_speech(source: AudioSource, name: str, method: str, losses: Losses) -> NoSpeechError:
     """Why there is no speech in what was made: there was none before, or the method left none."""
     if losses.not_understood:
         return NoSpeechError(

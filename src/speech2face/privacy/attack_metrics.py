@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.metrics.audit_results import SHARES, AttackMetrics, Verification
 from speech2face.metrics.intervals import (
     Estimate,
     bootstrap_statistic,
     summarise,
     weigh_people,
 )
+from speech2face.metrics.population_results import SHARES, AttackMetrics, Verification
 from speech2face.metrics.rank_disclosure import compare_disclosure, measure_disclosure
 from speech2face.metrics.retrieval import measure_retrieval, same_label, sort_pairs
 from speech2face.metrics.roc import equal_error_rate, trace_roc, true_accepts
@@ -127,6 +127,19 @@ def compare_attacks(one: Attack, other: Attack, seed: int = 0, draws: int = DRAW
         seed=seed,
         draws=draws,
     )
+
+
+def compare_errors(one: Attack, other: Attack, seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """Equal error rate of the first less that of the other, of the same probes and entries."""
+
+    def draw_errors(attack: Attack) -> np.ndarray:
+        true, others = sort_pairs(attack.probe_people, attack.people, attack.same)
+        true &= attack.same
+        kept = true.any(1) & others.any(1)
+        weights = weigh_people(attack.probe_people[kept], seed=seed, draws=draws)
+        return equal_error_rate(*trace_roc(attack.scores[kept], true[kept], others[kept], weights))
+
+    return summarise(draw_errors(one) - draw_errors(other))
 
 
 def measure_linkability(attack: Attack, seed: int = 0, draws: int = LINKING_DRAWS) -> Estimate:

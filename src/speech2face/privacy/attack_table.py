@@ -1,9 +1,9 @@
 """A table of attacks on a population after each method of `anonymise`, and the default it decides.
 
 The figures are those of docs/privacy.md and docs/anonymisers.md; benchmarks/audit.py writes the few
-that are needed here into the package (`FILE`). They are of a semi-informed attacker: one who knows
-the method, puts others' voices through it and learns from them. Averages over people: nobody's own
-voice need follow them.
+that are needed here into the package (`FILE`). They are of the strongest of the attackers,
+as a rule one who knows the method, puts others' voices through it and learns from them. Averages
+over people: nobody's own voice need follow them.
 
 A better voice encoder finds more, in plain voices too. So each method stands beside the plain
 voices of the run in which it was attacked, and what is compared is the share of their bits.
@@ -43,8 +43,8 @@ class Row:
     """Figures of one method: the face in bits, equal error rates and words as shares."""
 
     plain: PlainVoices
-    face_bits: Estimate  # that a semi-informed attacker still finds
-    equal_error_rate: Estimate  # of that attacker's verifier of speakers; 0.5 by chance
+    face_bits: Estimate  # that the strongest attacker still finds
+    equal_error_rate: Estimate  # of the strongest verifier of speakers; 0.5 by chance
     ignorant_error_rate: Estimate  # of one who does not know that the voice is disguised
     words_lost: Estimate | None
 
@@ -78,25 +78,28 @@ def shorten(
 def _shorten_run(
     attacked: Mapping[str, Any], costs: Mapping[str, Any], chosen: set[str]
 ) -> dict[str, Any]:
-    def face(row: Mapping[str, Any]) -> dict[str, float]:
-        return _round(row["face"]["bits"])
+    def value(estimate: Mapping[str, float]) -> float:
+        return estimate["value"]
 
-    def error(row: Mapping[str, Any]) -> dict[str, float]:
-        return _round(row["voice"]["equal_error_rate"])
+    def shorten_method(name: str, attackers: Mapping[str, Any]) -> dict[str, Any]:
+        faces = [row["face"]["bits"] for row in attackers.values()]
+        errors = [row["voice"]["equal_error_rate"] for row in attackers.values()]
+        return {
+            "face_bits": _round(max(faces, key=value)),
+            "equal_error_rate": _round(min(errors, key=value)),
+            "ignorant_error_rate": _round(attackers["ignorant"]["voice"]["equal_error_rate"]),
+            "words_lost": _round(costs[name]["word_disagreement"]) if name in costs else None,
+        }
 
+    before = attacked["before"]
     return {
         "version": attacked["version"],
         "people": attacked["people"],
         "speakers": attacked["speakers"],
-        "face_bits": face(attacked["before"]),
-        "equal_error_rate": error(attacked["before"]),
+        "face_bits": _round(before["face"]["bits"]),
+        "equal_error_rate": _round(before["voice"]["equal_error_rate"]),
         "methods": {
-            name: {
-                "face_bits": face(method["attackers"]["semi-informed"]),
-                "equal_error_rate": error(method["attackers"]["semi-informed"]),
-                "ignorant_error_rate": error(method["attackers"]["ignorant"]),
-                "words_lost": _round(costs[name]["word_disagreement"]) if name in costs else None,
-            }
+            name: shorten_method(name, method["attackers"])
             for name, method in attacked["methods"].items()
             if name in chosen
         },
@@ -125,7 +128,7 @@ def choose_default(table: Mapping[str, Row], methods: Iterable[str]) -> str:
 
     It has been measured, keeps a recording's own words in any language (resynthesis speaks
     English alone), and costs at most `MOST_WORDS` of them. Among such methods that decides which
-    leaves a semi-informed attacker the least share of the face's bits, to a tenth; then the one by
+    leaves the strongest attacker the least share of the face's bits, to a tenth; then the one by
     which that attacker errs most about speakers, to a percent; then the one by which an ignorant
     attacker does.
     """

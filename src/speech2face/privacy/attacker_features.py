@@ -1,14 +1,12 @@
-"""Features of an attacker: speaker embeddings of clips or their halves, anonymised or not.
+"""Features of an attacker: speaker embeddings of recordings as they are published.
 
-Either half of a clip is anonymised for itself, with a seed of its own: two recordings of one
-speaker whose secret draws differ. The embeddings of each anonymiser are kept; a run that was
-stopped goes on.
+They are those of pretrained networks, the same for all folds, or of networks that were tuned for
+each fold on the disguised speech of everybody else.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,27 +15,15 @@ import numpy as np
 
 from speech2face.array_cache import find_place, keep_arrays
 from speech2face.console import ProgressCallback
-from speech2face.data.pairs import LEAST_SECONDS
 from speech2face.media import SAMPLE_RATE
 from speech2face.training.checkpoint import hash_weights
 from speech2face.training.clip_features import extract_speech_features, hash_speech
+from speech2face.training.last_block import HeardSpeech, finish_features
 
 if TYPE_CHECKING:
-    from speech2face.networks.voice_encoder import VoiceEncoder
+    from speech2face.networks.speaker_encoder import SpeakerEncoder
 
-LEAST_HALF = 1.0  # seconds
 CHUNK = 20  # sounds after which their embeddings are saved
-
-Anonymise = Callable[[np.ndarray, int], np.ndarray]
-"""Mono sound, float32 (n,) at 16 kHz, and a seed → the same in another voice."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A sound with the name that its anonymiser's seed is made of."""
-
-    name: str
-    samples: np.ndarray  # float32 (n,), 16 kHz
 
 
 @dataclass(frozen=True)
@@ -45,62 +31,58 @@ class AttackerFeatures:
     """Speaker embeddings of M recordings."""
 
     features: np.ndarray  # (M, F) float32
-    seconds: np.ndarray  # (M,) after anonymising
+    seconds: np.ndarray  # (M,) of the sounds
+
+    def of_fold(self, fold: int) -> AttackerFeatures:
+        """What the attacker of a fold hears: the same as any other's."""
+        return self
+
+    def take(self, chosen: np.ndarray) -> AttackerFeatures:
+        """The chosen ones, (M,) bool."""
+        return AttackerFeatures(self.features[chosen], self.seconds[chosen])
 
 
-def cut_halves(recordings: Sequence[Recording]) -> tuple[list[Recording], np.ndarray]:
-    """Two halves of each recording, one after the other, and which it was (M,).
+@dataclass(frozen=True)
+class TunedFeatures:
+    """Speaker embeddings of M recordings by networks that were tuned for each fold."""
 
-    Recordings whose halves were shorter than a second are left out.
-    """
-    long = [i for i, r in enumerate(recordings) if len(r.samples) >= 2 * LEAST_HALF * SAMPLE_RATE]
-    halves = [
-        Recording(f"{recordings[i].name} half {number}", half)
-        for i in long
-        for number, half in enumerate(np.array_split(recordings[i].samples, 2))
-    ]
-    return halves, np.repeat(np.array(long, int), 2)
+    features: Mapping[int, np.ndarray]  # fold → (M, F)
+    seconds: np.ndarray  # (M,)
+
+    def of_fold(self, fold: int) -> AttackerFeatures:
+        """What the attacker of a fold hears, whose network met nobody in it."""
+        return AttackerFeatures(self.features[fold], self.seconds)
 
 
 def extract_attacker_features(
-    network: VoiceEncoder,
-    anonymise: Anonymise | None,
-    recordings: Sequence[Recording],
-    cache: Path,
-    show: ProgressCallback,
-    seed: int = 0,
+    speaker: SpeakerEncoder, sounds: Sequence[np.ndarray], cache: Path, show: ProgressCallback
 ) -> AttackerFeatures:
-    """Embeddings of recordings, anonymised unless `anonymise` is None, by `network.speaker`.
+    """Embeddings of sounds, float32 (n,) at 16 kHz; they stay in the folder `cache`."""
+    weights, tables = hash_weights(speaker), []
+    for start in range(0, len(sounds), CHUNK):
+        chunk = sounds[start : start + CHUNK]
 
-    The name under which the result is kept holds the anonymiser's repr, with all its settings.
-    """
-    name = getattr(anonymise, "name", "original")
-    weights = hash_weights(network.speaker)
-    tables = []
-    for start in range(0, len(recordings), CHUNK):
-        chunk = recordings[start : start + CHUNK]
-        sounds = hash_speech([r.samples for r in chunk])
-        key = (repr(anonymise), seed, weights, [r.name for r in chunk], sounds)
+        def compute(chunk: Sequence[np.ndarray] = chunk) -> dict[str, np.ndarray]:
+            return {"features": extract_speech_features(speaker, chunk, lambda *_: None)}
 
-        def compute(chunk: Sequence[Recording] = chunk) -> dict[str, np.ndarray]:
-            return vars(_extract(network, anonymise, chunk, seed))
-
-        kept = keep_arrays(find_place(cache, name, *key), compute)
-        tables.append((kept["features"], kept["seconds"]))
-        show(f"embedding voices, {name}", start + len(chunk), len(recordings), "")
-    features, seconds = (np.concatenate(column) for column in zip(*tables, strict=True))
-    return AttackerFeatures(features, seconds)
+        place = find_place(cache, "embedded", weights, hash_speech(chunk))
+        tables.append(keep_arrays(place, compute)["features"])
+        show("embedding voices", start + len(chunk), len(sounds), "")
+    return AttackerFeatures(np.concatenate(tables), measure_seconds(sounds))
 
 
-def _extract(
-    network: VoiceEncoder, anonymise: Anonymise | None, chunk: Sequence[Recording], seed: int
-) -> AttackerFeatures:
-    sounds = []
-    for recording in chunk:
-        samples = recording.samples
-        if anonymise:
-            samples = anonymise(samples, zlib.crc32(f"{seed} {recording.name}".encode()))
-        missing = round(LEAST_SECONDS * SAMPLE_RATE) - len(samples)
-        sounds.append(np.pad(samples, (0, max(0, missing))).astype(np.float32))
-    features = extract_speech_features(network.speaker, sounds, lambda *_: None)
-    return AttackerFeatures(features, np.array([len(sound) / SAMPLE_RATE for sound in sounds]))
+def finish_attacker_features(
+    speaker: SpeakerEncoder, heard: HeardSpeech, cache: Path
+) -> np.ndarray:
+    """Embeddings (M, F) by a network whose last block may be tuned, of what lies below it."""
+
+    def compute() -> dict[str, np.ndarray]:
+        return {"features": finish_features(speaker, heard)}
+
+    place = find_place(cache, "finished", hash_weights(speaker), heard.key)
+    return keep_arrays(place, compute)["features"]
+
+
+def measure_seconds(sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """Lengths (M,) in seconds."""
+    return np.array([len(sound) / SAMPLE_RATE for sound in sounds])

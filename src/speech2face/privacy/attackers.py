@@ -1,4 +1,4 @@
-"""Three attackers of anonymised voices, after the VoicePrivacy Challenge (Tomashenko et al.).
+"""Attackers of anonymised voices, after the VoicePrivacy Challenge (Tomashenko et al.).
 
 They differ in what they know. Nobody is attacked by a model that learned from them:
 
@@ -8,13 +8,16 @@ lazy-informed the same, but moves the mean of          both anonymised; cosine l
               anonymised voices to that of plain ones   others' anonymised voices
 semi-informed learns to read faces from others'        both anonymised; probabilistic linear
               anonymised voices                         discriminant learned from them
+both forms    learns from others' voices in both       plain recording against anonymised;
+              forms, plain and anonymised               discriminant learned from both forms
+tuned         the same, by a speaker network that was tuned on others' voices in both forms
 
-Only the last decides: who publishes a recording must expect to be attacked by somebody who knows
-the program. A stronger attacker, who trains whole networks on more voices, may get more; what is
-measured here is a lower bound.
+The strongest decides, for the face and for the voice each: who publishes a recording must expect to
+be attacked by somebody who knows the program. One who trains larger networks on more voices may get
+more; what is measured here is a lower bound.
 
 The face is read by the closed-form head (training/gaussian_head.py) and scored by the logarithm of
-the likelihood ratio. The discriminant is the two-covariance model (Brümmer and de Villiers 2010).
+the likelihood ratio; the voice by speaker_discriminant.py. Networks are tuned by tuned_networks.py.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ import numpy as np
 
 from speech2face.data.split_leaks import IdentityEmbeddings, check_folds
 from speech2face.data.splits import split_people
+from speech2face.metrics.population_results import BOTH_FORMS, LEARNED, SEMI_INFORMED, TUNED
 from speech2face.privacy.attack_metrics import Attack
-from speech2face.privacy.attacker_features import AttackerFeatures
+from speech2face.privacy.attacker_features import AttackerFeatures, TunedFeatures
+from speech2face.privacy.speaker_discriminant import Discriminant, TwoFormDiscriminant
 from speech2face.training.gaussian_head import (
     HeadConfig,
     HeadSolution,
@@ -34,9 +39,8 @@ from speech2face.training.gaussian_head import (
     solve_head,
 )
 
-ATTACKERS = ("ignorant", "lazy-informed", "semi-informed")
-AXES = 100  # principal directions of voices that the discriminant keeps, at most
-SHRINKAGE = 0.2  # of its covariance within speakers, towards equal variance
+PRETRAINED = ("ignorant", "lazy-informed", SEMI_INFORMED, BOTH_FORMS)  # by networks nobody tuned
+ATTACKERS = (*PRETRAINED, TUNED)
 
 
 @dataclass(frozen=True)
@@ -67,27 +71,33 @@ class FoldedPairs:
 def attack_faces(
     attacker: str,
     pairs: FoldedPairs,
-    plain: AttackerFeatures,
-    disguised: AttackerFeatures,
+    plain: AttackerFeatures | TunedFeatures,
+    disguised: AttackerFeatures | TunedFeatures,
     config: HeadConfig,
 ) -> Attack:
     """Match anonymised voices with faces, (N,) each, as an attacker does, and measure the success.
 
-    `plain` and `disguised` are the same clips as spoken and as published. Raises ValueError for an
-    attacker that is none.
+    `plain` and `disguised` are the same clips as spoken and as published; of the tuned attacker
+    both are by networks of each fold. Raises ValueError for an attacker that is none.
     """
     if attacker not in ATTACKERS:
         raise ValueError(f"no attacker {attacker}")
-    training = disguised if attacker == "semi-informed" else plain
     scores = np.zeros((len(pairs.people),) * 2)
     for k in np.unique(pairs.fold):
-        test = np.flatnonzero(pairs.fold == k)
-        learned = pairs.fold != k
-        head = _learn(training, pairs, learned, config)
-        features = disguised.features[test].astype(np.float64)
+        test, learned = np.flatnonzero(pairs.fold == k), pairs.fold != k
+        spoken, heard = plain.of_fold(int(k)), disguised.of_fold(int(k))
+        taught = pairs.faces[learned], pairs.people[learned], config
+        features = heard.features[test].astype(np.float64)
+        if attacker in (BOTH_FORMS, TUNED):
+            head, centre = learn_both_forms(spoken.take(learned), heard.take(learned), *taught)
+            features -= centre
+        elif attacker == SEMI_INFORMED:
+            head = _learn(heard.take(learned), *taught)
+        else:
+            head = _learn(spoken.take(learned), *taught)
         if attacker == "lazy-informed":
-            features += plain.features[learned].mean(0) - disguised.features[learned].mean(0)
-        seconds = disguised.seconds[test]
+            features += spoken.features[learned].mean(0) - heard.features[learned].mean(0)
+        seconds = heard.seconds[test]
         means = head.predict(features, seconds)
         scores[np.ix_(test, test)] = log_likelihood_ratios(head, means, seconds, pairs.faces[test])
     return Attack(scores, pairs.people, pairs.fold, pairs.people, pairs.fold)
@@ -97,8 +107,8 @@ def attack_voices(
     attacker: str,
     people: np.ndarray,
     fold: np.ndarray,
-    plain: AttackerFeatures,
-    disguised: AttackerFeatures,
+    plain: AttackerFeatures | TunedFeatures,
+    disguised: AttackerFeatures | TunedFeatures,
     sex: np.ndarray | None = None,
 ) -> Attack:
     """Match anonymised recordings with speakers, as an attacker does, and measure the success.
@@ -110,19 +120,22 @@ def attack_voices(
         raise ValueError(f"no attacker {attacker}")
     enrolled, published = np.arange(0, len(people), 2), np.arange(1, len(people), 2)
     scores = np.zeros((len(published), len(enrolled)))
-    source = plain if attacker == "ignorant" else disguised
     for k in np.unique(fold):
         own, others = fold == k, fold != k
         entries, probes = enrolled[own[enrolled]], published[own[published]]
-        one, two = disguised.features[probes], source.features[entries]
-        if attacker == "semi-informed":
-            model = Discriminant.learn(disguised.features[others], people[others])
+        heard = disguised.of_fold(int(k))
+        spoken = plain.of_fold(int(k))
+        known = heard if attacker in ("lazy-informed", SEMI_INFORMED) else spoken
+        one, two = heard.features[probes], known.features[entries]
+        lessons, names = heard.features[others], people[others]
+        if attacker == SEMI_INFORMED:
+            block = Discriminant.learn(lessons, names).compare(one, two)
+        elif attacker in LEARNED:
+            model = TwoFormDiscriminant.learn(spoken.features[others], lessons, names)
             block = model.compare(one, two)
         else:
-            block = _cosine(
-                one - disguised.features[others].mean(0) * (attacker == "lazy-informed"),
-                two - disguised.features[others].mean(0) * (attacker == "lazy-informed"),
-            )
+            centre = lessons.mean(0) * (attacker == "lazy-informed")
+            block = _cosine(one - centre, two - centre)
         scores[np.ix_(own[published], own[enrolled])] = block
     sexes = (None, None) if sex is None else (sex[published], sex[enrolled])
     return Attack(
@@ -130,62 +143,33 @@ def attack_voices(
     )
 
 
-@dataclass(frozen=True)
-class Discriminant:
-    """Voices, turned so that within a speaker they vary by 1 in each direction.
+def learn_both_forms(
+    plain: AttackerFeatures,
+    disguised: AttackerFeatures,
+    faces: np.ndarray,
+    people: np.ndarray,
+    config: HeadConfig,
+) -> tuple[HeadSolution, np.ndarray]:
+    """A head for disguised features (N, F) less their mean (F,), and that mean.
 
-    Scores are log-likelihood ratios: one speaker against two.
+    It learns from N voices in both forms, each form less its mean: plain ones say more of a face
+    (N, D), and as much of what in a voice does.
     """
-
-    centre: np.ndarray  # (F,)
-    turn: np.ndarray  # (F, K)
-    between: np.ndarray  # (K,) variance of speakers
-
-    @classmethod
-    def learn(cls, features: np.ndarray, people: np.ndarray) -> Discriminant:
-        """Features (n, F) of several recordings a person (n,)."""
-        features = features.astype(np.float64)
-        centre = features.mean(0)
-        _, sizes, axes = np.linalg.svd(features - centre, full_matrices=False)
-        axes = axes[: min(AXES, int((sizes > 1e-6 * sizes[0]).sum()))].T  # (F, K)
-        x = (features - centre) @ axes
-        names, index = np.unique(people, return_inverse=True)
-        means = np.zeros((len(names), x.shape[1]))
-        np.add.at(means, index, x)
-        means /= np.bincount(index)[:, None]
-        apart = x - means[index]
-        within = apart.T @ apart / max(1, len(x) - len(names))
-        between = np.cov(x.T) - within
-        level = np.trace(within) / len(within)
-        within += SHRINKAGE * (level * np.eye(len(within)) - within)
-        root = np.linalg.inv(np.linalg.cholesky(within))
-        spread, directions = np.linalg.eigh(root @ between @ root.T)
-        return cls(centre, axes @ root.T @ directions, np.maximum(spread, 0))
-
-    def compare(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        """(n, F) and (m, F) → scores (n, m)."""
-        x, y = ((side - self.centre) @ self.turn for side in (one, two))
-        total = self.between + 1
-        joint = total**2 - self.between**2
-        square = 1 / total - total / joint  # of x² and of y², halved below
-        cross = self.between / joint
-        constant = np.log(total**2 / joint).sum() / 2
-        squares = 0.5 * ((x**2 @ square)[:, None] + (y**2 @ square)[None])
-        return squares + (x * cross) @ y.T + constant
+    centres = [form.features.mean(0, np.float64) for form in (plain, disguised)]
+    both = AttackerFeatures(
+        np.concatenate([plain.features - centres[0], disguised.features - centres[1]]),
+        np.concatenate([plain.seconds, disguised.seconds]),
+    )
+    head = _learn(both, np.tile(faces, (2, 1)), np.tile(people, 2), config)
+    return head, centres[1]
 
 
 def _learn(
-    training: AttackerFeatures, pairs: FoldedPairs, chosen: np.ndarray, config: HeadConfig
+    heard: AttackerFeatures, faces: np.ndarray, people: np.ndarray, config: HeadConfig
 ) -> HeadSolution:
-    """The head for the chosen clips (N,) bool."""
-    return solve_head(
-        training.features[chosen],
-        training.seconds[chosen],
-        pairs.faces[chosen],
-        pairs.people[chosen].tolist(),
-        np.ones(int(chosen.sum()), bool),
-        config,
-    )
+    """The head for features of voices whose faces (N, D) and people (N,) are known."""
+    whole = np.ones(len(people), bool)
+    return solve_head(heard.features, heard.seconds, faces, people.tolist(), whole, config)
 
 
 def _cosine(one: np.ndarray, two: np.ndarray) -> np.ndarray:

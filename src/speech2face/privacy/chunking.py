@@ -5,7 +5,8 @@ Pieces overlap by a moment, in which they are cross-faded when they are joined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,15 +17,26 @@ SEARCHED = 5 * SAMPLE_RATE  # samples at a piece's end in which a quiet moment i
 MOMENT = SAMPLE_RATE // 50  # samples, 20 ms: how long it lasts, and the overlap
 
 
-def cut_pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Blocks of sound, one after the other → overlapping pieces of at most 20 s."""
+def cut_pieces(blocks: Iterable[np.ndarray], starts: Sequence[int] = ()) -> Iterator[np.ndarray]:
+    """Blocks of sound, one after the other → overlapping pieces of at most 20 s.
+
+    At each of `starts`, samples in rising order, a piece begins as well.
+    """
     held = np.empty(0, np.float32)
+    place, due = 0, deque(start for start in starts if start > 0)  # place of what is held
     for block in blocks:
         held = np.concatenate([held, block])
-        while len(held) > LONGEST:
-            end = _find_quiet(held[:LONGEST])
+        while True:
+            next_end = due[0] - place + MOMENT if due else LONGEST + 1
+            if next_end <= min(LONGEST, len(held)):
+                end = next_end
+                due.popleft()
+            elif len(held) > LONGEST:
+                end = _find_quiet(held[:LONGEST])
+            else:
+                break
             yield held[:end]
-            held = held[end - MOMENT :]
+            held, place = held[end - MOMENT :], place + end - MOMENT
     yield held
 
 

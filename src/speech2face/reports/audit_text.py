@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from speech2face.metrics.audit_results import (
-    MethodAttack,
-    OriginalAudit,
-    PopulationAudit,
-    VoiceAudit,
-)
+from speech2face.metrics.audit_results import MethodAttack, OriginalAudit, VoiceAudit
+from speech2face.metrics.population_results import PopulationAudit
 from speech2face.reports.render import render_blocks, render_page
 from speech2face.speakers import describe_speakers
 
@@ -37,6 +33,6 @@ def format_fallback(used: MethodAttack, better: MethodAttack, install: str) -> s
 
 def format_population(audit: PopulationAudit) -> str:
     """The table that decides, of a population under attack."""
-    rows = [("unchanged", audit.before), *audit.decisive().items()]
+    rows = [("unchanged", audit.before), *audit.strongest().items()]
     vain = audit.trained_in_vain()
     return render_page("population.txt", audit=audit, rows=rows, vain=vain).rstrip("\n")

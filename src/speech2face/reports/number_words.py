@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from speech2face.metrics.intervals import Estimate
 from speech2face.run_provenance import flatten
+from speech2face.timestamps import format_time
 
 SHARES = (  # names of shares, each up to a limit
     (0.29, "a quarter"),
@@ -59,6 +60,11 @@ def format_share(share: float) -> str:
     return f"about {name} ({format_percent(share)})"
 
 
+def format_clock(seconds: float) -> str:
+    """A time in a recording, to a second: 63.4 → 1:03"""
+    return format_time(seconds, 0)
+
+
 def mark_code(text: str) -> Markup:
     """Text, in which code stands between backticks → HTML."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
@@ -85,6 +91,7 @@ def format_settings(settings: Mapping[str, Any]) -> str:
 
 
 FILTERS = {
+    "clock": format_clock,
     "code": mark_code,
     "estimate": format_estimate,
     "found": format_found,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from speech2face.metrics.audit_results import SHARES, FaceAndVoice, PopulationAudit
 from speech2face.metrics.intervals import Estimate
+from speech2face.metrics.population_results import SHARES, TUNED, FaceAndVoice, PopulationAudit
 from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines
 from speech2face.reports.render import render_page
 from speech2face.reports.trade_off import place_trade_off
@@ -18,22 +18,23 @@ UNCHANGED = "unchanged"
 
 def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
     """Draw the page, as HTML; with `for_records` it names the command and identifies the data."""
-    decisive = audit.decisive()
+    strongest = audit.strongest()
     costs = {
-        name: (method.cost, decisive[name].face.bits)
+        name: (method.cost, strongest[name].face.bits)
         for name, method in audit.methods.items()
         if method.cost is not None
     }
-    best = min(decisive, key=lambda name: decisive[name].face.bits.value, default=None)
+    best = min(strongest, key=lambda name: strongest[name].face.bits.value, default=None)
     return render_page(
         "population.html",
         audit=audit,
         for_records=for_records,
-        decisive=decisive,
+        strongest=strongest,
         vain=audit.trained_in_vain(),
         best=best,
-        face_plot=Markup(draw_face(audit)) if decisive else "",
-        voice_plot=Markup(_draw_voice(audit)) if decisive else "",
+        tuned=any(TUNED in method.attackers for method in audit.methods.values()),
+        face_plot=Markup(draw_face(audit)) if strongest else "",
+        voice_plot=Markup(_draw_voice(audit)) if strongest else "",
         people_plot=Markup(_draw_people(audit)),
         trade_off=(
             place_trade_off({UNCHANGED: (0.0, audit.before.face.bits), **costs}) if costs else None
@@ -81,7 +82,7 @@ def _dots(rows: list[tuple[str, list[Estimate]]]) -> list[tuple[str, list[Dot]]]
 
 def _draw_people(audit: PopulationAudit) -> str:
     """Bits of each person: unchanged, and by the methods that leave the least and the most."""
-    methods = {name: result.face.of_people for name, result in audit.decisive().items()}
+    methods = {name: result.face.of_people for name, result in audit.strongest().items()}
     order = sorted(methods, key=lambda name: sum(methods[name]))
     chosen = dict.fromkeys([*order[:1], *order[-1:]])
     bits = {UNCHANGED: audit.before.face.of_people} | {name: methods[name] for name in chosen}

@@ -33,9 +33,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from speech2face.errors import UsageError
 from speech2face.files import write_atomically
-from speech2face.network_cutting import Node, cut_network
 from speech2face.runtime import Session, open_session
-from speech2face.speaker_features import READER
+from speech2face.speaker_features import keep_features
 from speech2face.training.onnx_export import store_in_half
 
 LEAST_RECORDINGS, MOST_RECORDINGS = 8, 48  # of speech that shows how far values reach
@@ -96,11 +95,7 @@ def quantise_encoder(network: Path, speech: Sequence[np.ndarray], path: Path) ->
 
 def open_features(encoder: Path, threads: int = 1) -> Session:
     """The part of an encoder's file that gives the features (batch, 448) which its head reads."""
-    return open_session(encoder, threads, lambda model: cut_network(model, _find_features))
-
-
-def _find_features(nodes: list[Node]) -> str:
-    return next(node.inputs[0] for node in nodes if READER in node.inputs)
+    return open_session(encoder, threads, keep_features)
 
 
 @contextmanager
