@@ -8,13 +8,13 @@ import typer
 
 from speech2face import __version__
 from speech2face.cli import (
+    anonymise,
     audit,
     evaluate,
     models,
     page,
     pictures,
     prepare,
-    privacy,
     protect,
     recordings,
     serve,
@@ -78,7 +78,7 @@ for heading, commands in {
         recordings.reconstruct,
         recordings.embed,
         protect.protect,
-        privacy.anonymise,
+        anonymise.anonymise,
         audit.audit,
     ),
     ON_PICTURES: (pictures.check,),

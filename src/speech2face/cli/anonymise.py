@@ -1,4 +1,4 @@
-"""Voices are disguised: anonymise."""
+"""Disguise voices in recordings: anonymise."""
 
 from __future__ import annotations
 
