@@ -234,6 +234,10 @@ def test_an_archive_may_hold_plain_files_only(
         (pack_members(*[(tarfile.TarInfo("card.json"), b"{}")] * 2), "twice"),
         (pack_members(*[(tarfile.TarInfo(f"{n}"), b"") for n in range(40)]), "more than 32 files"),
     ],
+    ids=[
+        *("a page", "nothing", "no archive", "a cut archive", "no card", "no card's fields"),
+        *("a card twice", "too many files"),
+    ],  # bytes would be named by what they hold, which is the time, too
 )
 def test_what_is_no_model_is_told(server: FileServer, cache: Path, body: bytes, told: str) -> None:
     address = publish(server, body)
