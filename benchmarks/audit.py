@@ -45,6 +45,7 @@ from speech2face.training.attacker_tuning import AttackerRecipe
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 RELIABLE = ("whole", "3 s", "1 s", "noise 0 dB", "telephone")  # drawn
+TUNING = "What tuning adds to the attacker who learned from both forms, paired over people:"
 COLOURS = (
     ":root{--ground:#fff;--ink:#1d2329;--line:#e3e6ea;--faint:#8a939d;--s0:#0072b2;--s1:#d55e00;"
     "--s2:#009e73;--s3:#b4589a;--s4:#7a6a00}.small{font-size:11.5px;fill:var(--ink)}"
@@ -195,7 +196,7 @@ def tabulate_tuning(attacked: PopulationAudit) -> list[str]:
     if not rows:
         return []
     header = ("method", "face, bits more", "voice, equal error, points")
-    return [f"| {' | '.join(header)} |", "|--" * len(header) + "|", *rows]
+    return [TUNING, "", f"| {' | '.join(header)} |", "|--" * len(header) + "|", *rows]
 
 
 def cells(row: FaceAndVoice, hidden: Estimate | None) -> list[str]:

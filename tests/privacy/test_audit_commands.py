@@ -153,6 +153,7 @@ def test_a_population_before_and_after(tmp_path: Path):
         "ignorant",
         "lazy-informed",
         "semi-informed",
+        "semi-informed, both forms",
     }
     page = (out / "report.html").read_text()
     assert facts["provenance"]["command"]

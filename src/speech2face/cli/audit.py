@@ -132,7 +132,7 @@ def audit(
 
     An audit of a recording takes a second. For a disguised recording it says what attackers found
     in other voices that the same method disguised, and with --original an estimate for this
-    speaker. With --pairs it audits a population before and after each anonymiser, against three
+    speaker. With --pairs it audits a population before and after each anonymiser, against four
     attackers, which takes minutes for each.
     """
     given = recordings or []

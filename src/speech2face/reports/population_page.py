@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from speech2face.metrics.intervals import Estimate
-from speech2face.metrics.population_results import SHARES, TUNED, FaceAndVoice, PopulationAudit
+from speech2face.metrics.population_results import (
+    BOTH_FORMS,
+    SHARES,
+    TUNED,
+    FaceAndVoice,
+    PopulationAudit,
+)
 from speech2face.reports.plots import Axis, Dot, Series, draw_dots, draw_lines
 from speech2face.reports.render import render_page
 from speech2face.reports.trade_off import place_trade_off
@@ -24,6 +30,7 @@ def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
         for name, method in audit.methods.items()
         if method.cost is not None
     }
+    attackers = {name for method in audit.methods.values() for name in method.attackers}
     best = min(strongest, key=lambda name: strongest[name].face.bits.value, default=None)
     return render_page(
         "population.html",
@@ -32,7 +39,8 @@ def draw_population(audit: PopulationAudit, for_records: bool = False) -> str:
         strongest=strongest,
         vain=audit.trained_in_vain(),
         best=best,
-        tuned=any(TUNED in method.attackers for method in audit.methods.values()),
+        both_forms=BOTH_FORMS in attackers,
+        tuned=TUNED in attackers,
         face_plot=Markup(draw_face(audit)) if strongest else "",
         voice_plot=Markup(_draw_voice(audit)) if strongest else "",
         people_plot=Markup(_draw_people(audit)),
