@@ -100,9 +100,11 @@ def test_shares_in_words(share: float, words: str):
 
 def test_templates_ask_for_nothing_from_elsewhere():
     for path in TEMPLATES.iterdir():
-        assert not any(
-            word in path.read_text() for word in ("<script", "http:", "https:", "url(", "@import")
-        ), path
+        # The leaderboard's own script sorts its table; it fetches nothing.
+        own = {"leaderboard.html": "<script>"}.get(path.name, "")
+        text = path.read_text().replace(own, "", 1) if own else path.read_text()
+        asked = ("<script", "http:", "https:", "url(", "@import", "src=", "fetch(", "import(")
+        assert not any(word in text for word in asked), path
 
 
 def test_a_page_is_not_written_over(tmp_path: Path):
