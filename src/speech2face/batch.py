@@ -127,7 +127,7 @@ class Rate:
 def do_one(work: Work, item: Input, progress: ReadingProgress = lambda _: None) -> Row:
     """The row of one input, with its error in place of a result where it fails."""
     try:
-        return {"error": None, **_do(work, item, progress)}
+        return {**_do(work, item, progress), "error": None}
     except Speech2FaceError as error:
         return {"error": str(error), "exit_code": error.exit_code}
 
