@@ -127,7 +127,9 @@ class Rate:
 def do_one(work: Work, item: Input, progress: ReadingProgress = lambda _: None) -> Row:
     """The row of one input, with its error in place of a result where it fails."""
     try:
-        return {**_do(work, item, progress), "error": None}
+        row = _do(work, item, progress)
+        error = row.pop("error", None)  # of one whose results go into a table; it stands last
+        return {**row, "error": error}
     except Speech2FaceError as error:
         return {"error": str(error), "exit_code": error.exit_code}
 
