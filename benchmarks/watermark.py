@@ -224,7 +224,7 @@ def extrapolate(scores: np.ndarray, start: float = 5.6, rate: float = 1e-4) -> f
 def draw_table(results: dict[str, Any]) -> str:
     """The table of docs/marks.md, a kind of picture a column, and what is said of photographs."""
     drawn, photographs = results["drawn"], results["photographs"]
-    kinds = list(drawn)
+    kinds = [f"{style}, {size} px" for style, sizes in KINDS.items() for size in sizes]
     lines = [f"| | {' | '.join(kinds)} |", "|--" * (len(kinds) + 1) + "|"]
     counts = [str(drawn[kind]["pictures"]) for kind in kinds]
     lines.append(f"| pictures | {' | '.join(counts)} |")

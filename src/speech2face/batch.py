@@ -67,8 +67,9 @@ def tell_each(
     with ProgressBars() as show, note_interrupts() as noted:
         rate = Rate(show, what, len(inputs))
         with closing(begin(show)) as outcomes:
-            for place, row in outcomes:
+            for place, outcome in outcomes:
                 item = inputs[place]
+                row = {"input": item.name, **outcome}
                 error, notes = row["error"], row.pop("notes", [])
                 if noted:
                     raise KeyboardInterrupt
@@ -80,7 +81,7 @@ def tell_each(
                     print_message(note, None)
                 skipped += row.get("skipped", False)
                 if as_json:
-                    print(json.dumps({"input": item.name, **row}), flush=True)
+                    print(json.dumps(row), flush=True)
                 elif error is None and not row.get("skipped"):
                     print(format_row(row), flush=True)
                     for warning in row["warnings"]:

@@ -37,7 +37,7 @@ FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
 COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
 CHANCE = 1.9  # how much wider scores by chance scatter than those of independent pixels
-THRESHOLD = 6.9  # standard deviations from which the pattern is found
+THRESHOLD = 6.8  # standard deviations from which the pattern is found
 WHOLE = 1.2  # added to the score of a whole frame, which is found without a search
 LEAST_BIT = 1.0  # standard deviations that each bit of a number stands out, or it is not read
 # Sides of the whole frame, as multiples of the sides of what is left of it: .80 to 1.30.
