@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from speech2face.joined_speech import find_joined_speech
 from speech2face.media import AudioSource
 from speech2face.model_folders import ASSETS, Model, find_model
 from speech2face.pictures import MOST_SAMPLES, SIZES, check_strength, check_style
-from speech2face.runtime import THREADS, Session, open_session
+from speech2face.runtime import THREADS, open_session
 from speech2face.speech import LONGEST, Speech, find_speech
 from speech2face.speech_windows import cut_windows
 from speech2face.watermark import add_mark
@@ -121,11 +120,7 @@ class Speech2Face:
         threads = check_whole("threads", threads, 1, MOST_THREADS)
         self._model, self._threads = model, threads
         self._encoder = open_session(model.voice_encoder, threads)
-
-    @cached_property
-    def _decoder(self) -> Session:
-        """Opened when first needed: an embedding needs none."""
-        return open_session(self._model.face_decoder, self._threads)
+        self._decoder = open_session(model.face_decoder, threads)
 
     @property
     def hair_shapes(self) -> int:

@@ -29,6 +29,10 @@ PLAIN = {
 }
 
 
+# Speaking in time with the original came after the attackers; docs/anonymisers.md says so.
+UNTAUGHT = {"resynthesis", "resynthesis-natural"}
+
+
 @pytest.fixture(scope="module")
 def heard() -> dict[str, HeardRecording]:
     vocoder = load_anonymiser("vocoder")
@@ -38,10 +42,13 @@ def heard() -> dict[str, HeardRecording]:
 
 def test_each_method_has_an_attacker_and_all_are_small():
     card = json.loads((ASSETS / CARD).read_text())
-    assert card["methods"] == {name: repr(load_anonymiser(name)) for name in ANONYMISERS}
+    today = {name: repr(load_anonymiser(name)) for name in ANONYMISERS}
+    taught = {name for name in today if card["methods"].get(name) == today[name]}
+    assert set(today) - taught == UNTAUGHT
+    assert all(load_attacker(name) is None for name in UNTAUGHT)
     assert (ASSETS / WEIGHTS).stat().st_size < 2e6
     assert card["people"] > 700
-    for name in ANONYMISERS:
+    for name in taught:
         for hearing in PARTS:
             attacker = load_attacker(name, hearing)
             assert attacker

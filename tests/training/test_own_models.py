@@ -149,7 +149,11 @@ def test_a_recipe_file_becomes_a_model_that_draws(tmp_path: Path):
         mean, covariance, *_ = load(model).encode(clips)
         with torch.inference_mode():
             wanted, wanted_covariance, *_ = encoder(torch.from_numpy(clips))
-        np.testing.assert_allclose(mean, wanted, atol=0.02 * float(wanted.std()))
+        # Weights are stored in 16 bits: an offset, the same for every clip.
+        np.testing.assert_allclose(mean, wanted, atol=0.06 * float(wanted.std()))
+        np.testing.assert_allclose(
+            mean[0] - mean[1], (wanted[0] - wanted[1]).numpy(), atol=1e-3 * float(wanted.std())
+        )
         np.testing.assert_allclose(covariance, wanted_covariance, rtol=1e-4, atol=1e-6)
         assert not np.array_equal(mean[0], mean[1])
         np.linalg.cholesky(covariance.astype(np.float64))

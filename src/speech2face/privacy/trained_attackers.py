@@ -34,6 +34,7 @@ import numpy as np
 from speech2face.errors import ModelError, UsageError
 from speech2face.media import SAMPLE_RATE
 from speech2face.model_folders import ASSETS, FILES, find_model
+from speech2face.privacy.anonymisers import ANONYMISERS, load_anonymiser
 from speech2face.privacy.leakage_estimate import (
     BINS,
     STRANGERS,
@@ -228,7 +229,8 @@ class HeardRecording:
 
 @functools.cache
 def load_attacker(method: str, hearing: Hearing = "both") -> TrainedAttacker | None:
-    """The released attacker of a method of `anonymise`; None where none was taught.
+    """The released attacker of a method of `anonymise`; None where none was taught, or the method
+    was another when it was.
 
     Raises ModelError where the files are missing or damaged, or of another voice encoder, and
     ValueError for a hearing that is none.
@@ -236,7 +238,7 @@ def load_attacker(method: str, hearing: Hearing = "both") -> TrainedAttacker | N
     if hearing not in PARTS:
         raise ValueError(f"no hearing {hearing}; there are {', '.join(PARTS)}.")
     content, card = _read_files(ASSETS)
-    if method not in card["methods"]:
+    if method not in ANONYMISERS or card["methods"].get(method) != repr(load_anonymiser(method)):
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         start = f"{method}/{hearing}/"
