@@ -42,13 +42,13 @@ test("WORLD asks nothing of the system it runs in", () => {
 });
 
 test("secrets differ, and so do voices", async () => {
-  const [one, other] = [drawSecret(), drawSecret()];
-  assert.notDeepEqual(one, other);
+  assert.notDeepEqual(drawSecret(), drawSecret());
+  const [one, other] = [[1], [2]]; // drawn by chance, two may give voices that are alike
   const given = samples(cases.disguised[0].sound);
   for (const method of Object.values(METHODS)) {
     const world = await openWorld(readFileSync(WORLD));
     const [a, b] = [method(given, one, world), method(given, other, world)];
-    assert.ok(Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length) > 1e-5);
+    assert.ok(Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length) > 0.01);
   }
 });
 
