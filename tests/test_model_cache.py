@@ -20,6 +20,7 @@ import pytest
 from helpers.command import COMMAND, refuse, succeed
 from helpers.file_server import FileServer, Served, serve_files
 from speech2face import downloads, model_cache
+from speech2face.doctor import examine
 from speech2face.errors import ModelError, UsageError
 from speech2face.files import hash_file
 from speech2face.model_cache import find_cache, find_kept, list_kept
@@ -402,6 +403,33 @@ def test_models_are_added_listed_and_removed_by_name(
     succeed("models", "remove", "tiny")
     assert list_cache(cache) == []
     assert "small" not in succeed("models").stdout
+
+
+def test_a_fetched_model_is_not_calibrated_but_a_copy_is(
+    server: FileServer, folder: Path, tmp_path: Path
+) -> None:
+    address = publish(server, pack(folder))
+    succeed("models", "add", address)
+    kept = find_model("small").folder
+    for given in ("small", address, str(kept), os.path.relpath(kept)):
+        told = refuse(2, "calibrate", given, "--pairs", str(tmp_path / "none"))
+        assert "kept as it was published. Copy the folder" in told
+    shutil.copytree(kept, tmp_path / "copy")
+    told = refuse(5, "calibrate", str(tmp_path / "copy"), "--pairs", str(tmp_path / "none"))
+    assert "published" not in told  # what is wrong now is the card
+
+
+def test_the_doctor_examines_fetched_models(server: FileServer, folder: Path) -> None:
+    address = publish(server, pack(folder))
+    succeed("models", "add", address, "--name", "tiny")
+    lines: list[str] = []
+    assert examine(lines.append)
+    assert "✓ model tiny 1.2.3, 0.2 MB, files verified" in lines
+    (find_model("tiny").folder / FILES[1]).write_bytes(b"damaged")
+    lines.clear()
+    assert not examine(lines.append)
+    (bad,) = (line for line in lines if line.startswith("✗"))
+    assert "speech2face models remove tiny" in bad
 
 
 def test_pictures_of_a_fetched_model_are_known_by_its_name(

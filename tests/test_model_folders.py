@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.command import refuse
 from speech2face.errors import ModelError
 from speech2face.model_folders import (
     FILES,
@@ -22,6 +23,9 @@ from speech2face.model_folders import (
     save_card,
 )
 from speech2face.reconstruct import load
+from speech2face.training.init_weights import read_init
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -125,3 +129,21 @@ def test_a_file_is_no_model(folder: Path) -> None:
     card = find_model().card
     save_card(folder, Card(**vars(card) | {"sha256": card.sha256 | {path.name: hash_file(path)}}))
     assert f"{path}: not a model that can be run" in refusal(folder)
+
+
+@pytest.mark.parametrize("facts", [{}, {"voice_encoder": {"people": 3}}, {"voice_encoder": 7}])
+def test_a_card_that_does_not_say_how_a_network_was_trained_is_told(
+    folder: Path, tmp_path: Path, facts: dict
+) -> None:
+    """By each command that trains the model's networks again, or changes them."""
+    save_card(folder, Card(**vars(find_model().card) | {"facts": facts}))
+    sound, pairs = ROOT / "examples" / "alpha.flac", tmp_path / "none"
+    for command in (
+        ("calibrate", folder, "--pairs", pairs, "--force"),
+        ("quantise", folder, *[sound] * 8, "--out", tmp_path / "light"),
+    ):
+        told = refuse(5, *command)
+        assert "card.json: does not say by which recipe and data the voice encoder was" in told
+    assert not (tmp_path / "light").exists()
+    with pytest.raises(ModelError, match="by which recipe"):
+        read_init(folder)

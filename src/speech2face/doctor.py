@@ -198,13 +198,18 @@ def _speech_detector() -> Iterator[str]:
 
 
 def _models() -> Iterator[str]:
+    from speech2face.model_cache import list_kept
     from speech2face.model_folders import find_model, model_names
 
     if not model_names():
         raise ModelError("no model came with the package; install it again.")
-    for name in model_names():
-        model = find_model(name)
-        yield f"✓ model {name} {model.card.version}, {model.megabytes:.1f} MB, files verified"
+    fetched = [kept.name or kept.address for kept in list_kept()]
+    for name in [*model_names(), *fetched]:
+        try:
+            model = find_model(name)
+            yield f"✓ model {name} {model.card.version}, {model.megabytes:.1f} MB, files verified"
+        except ModelError as error:
+            yield f"✗ {error}"
 
 
 def _drawing() -> Iterator[str]:

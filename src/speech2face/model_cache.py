@@ -68,6 +68,16 @@ def find_kept(name_or_address: str) -> KeptModel | None:
     return next((model for model in list_kept() if model.name == name_or_address), None)
 
 
+def refuse_to_change(folder: Path) -> None:
+    """Raise UsageError where a model's folder is one that was fetched: it stays what its address
+    promises."""
+    if folder.resolve().parent == _models().resolve():
+        raise UsageError(
+            f"{folder}: a model that was fetched is kept as it was published. Copy the folder, "
+            "and give the copy."
+        )
+
+
 def fetch_model(
     address: Address, check: Callable[[Path], object], show: ProgressCallback
 ) -> KeptModel:

@@ -71,6 +71,21 @@ class Model:
         """What training starts from, but for what is in the encoder's file; None where all is."""
         return self.folder / UNTUNED if UNTUNED in self.card.sha256 else None
 
+    def find_facts(self, network: str) -> dict[str, Any]:
+        """What the card says of a network: its recipe, seed, data, people.
+
+        Raises ModelError where it says nothing of recipe or data.
+        """
+        facts = self.card.facts.get(network)
+        if not (isinstance(facts, dict) and isinstance(facts.get("recipe"), dict)):
+            facts = {}
+        if "data" not in facts:
+            raise ModelError(
+                f"{self.folder / 'card.json'}: does not say by which recipe and data the "
+                f"{network.replace('_', ' ')} was trained; export the model again."
+            )
+        return facts
+
     @property
     def megabytes(self) -> float:
         """Size of its files on the disk, in MB (10⁶ bytes)."""

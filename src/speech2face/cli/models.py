@@ -276,11 +276,13 @@ def calibrate(
     the folder of the model.
     """
     need_extras("train")
+    from speech2face.model_cache import refuse_to_change
     from speech2face.model_folders import find_model
     from speech2face.pictures import check_place
     from speech2face.privacy.leakage_estimate import FILE, write_calibration
 
     to_calibrate = find_model(model)
+    refuse_to_change(to_calibrate.folder)
     check_place(to_calibrate.folder / FILE, force)
     from speech2face.privacy.calibrate_model import calibrate as run
     from speech2face.privacy.calibrate_model import format_report

@@ -210,7 +210,7 @@ def calibrate(
     either), `folder` keeps what is finished. Raises UsageError where the data or the options are
     others, too few, or of no use.
     """
-    options, facts = options or Options(), model.card.facts["voice_encoder"]
+    options, facts = options or Options(), model.find_facts("voice_encoder")
     recipe = read_recipe(model)
     check_options(recipe, options)
     check_begun(options.weights, facts, model.card.name)
@@ -266,7 +266,7 @@ def find_averages(rows: Mapping[str, ConditionReport]) -> tuple[AverageBits, ...
 
 def read_recipe(model: Model) -> EncoderRecipe:
     """The recipe of a model's encoder. Raises ModelError where its card holds none."""
-    stored = model.card.facts["voice_encoder"]["recipe"]
+    stored = model.find_facts("voice_encoder")["recipe"]
     if "tuning" in stored:
         stored = {"tuned": LAST_BLOCK, **stored}  # which cards of version 0.1 do not name
     try:

@@ -113,7 +113,7 @@ def find_met(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _read_model(model: Model, path: Path) -> InitWeights:
-    facts = model.card.facts["voice_encoder"]
+    facts = model.find_facts("voice_encoder")
     if "quantised" in facts:
         log.warning("%s has 8 bits: training begins with the weights that it was tuned from", path)
         return _read_untuned(model, path)
@@ -121,7 +121,7 @@ def _read_model(model: Model, path: Path) -> InitWeights:
 
 
 def _read_untuned(model: Model, path: Path) -> InitWeights:
-    sizes = model.card.facts["voice_encoder"]["recipe"]["network"]["speaker"]
+    sizes = model.find_facts("voice_encoder")["recipe"]["network"]["speaker"]
     speaker = load_start(model, SpeakerEncoder(read_config(sizes)))
     return InitWeights(path, {f"speaker.{k}": v for k, v in speaker.state_dict().items()})
 

@@ -34,7 +34,7 @@ def quantise_model(
     them. Raises UsageError where the folder holds a model already (without `force`), or is that of
     the model itself, and ModelError where its encoder has 8 bits already or is another network.
     """
-    facts = model.card.facts["voice_encoder"]
+    facts = model.find_facts("voice_encoder")
     if "quantised" in facts:
         raise ModelError(f"{model.folder}: its voice encoder has 8 bits already.")
     if folder.exists() and folder.samefile(model.folder):

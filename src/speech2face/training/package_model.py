@@ -125,7 +125,7 @@ class ReleasedDecoder:
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.model.card.facts["face_decoder"]
+        return self.model.find_facts("face_decoder")
 
     @property
     def typical(self) -> float:

@@ -121,7 +121,7 @@ def load_start(model: Model, speaker: SpeakerEncoder) -> SpeakerEncoder:
 
     Raises ModelError where the model was tuned and does not bring them along.
     """
-    facts = model.card.facts["voice_encoder"]
+    facts = model.find_facts("voice_encoder")
     packed = load_weights(model.untuned)[0] if model.untuned else {}
     quantised = "quantised" in facts  # then all are in `packed`
     # Trained end to end, a model has no word on tuning: its speaker networks moved, too.
