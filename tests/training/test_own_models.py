@@ -166,7 +166,7 @@ def test_a_recipe_file_becomes_a_model_that_draws(tmp_path: Path):
 def test_the_commands_of_the_documentation_run_as_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """But for fewer steps, and without `evaluate pairs`, which takes a minute."""
+    """But for fewer steps, and without evaluation by folds, which takes a minute."""
     section = DOCS.read_text().partition("## A recipe of your own")[2].partition("\n## ")[0]
     recipe, commands = re.findall(r"```(?:python|bash)\n(.*?)```", section, re.DOTALL)
     (tmp_path / "my_recipes.py").write_text(recipe)
@@ -175,14 +175,15 @@ def test_the_commands_of_the_documentation_run_as_they_are_written(
     monkeypatch.chdir(tmp_path)
     assert commands.count("loop.steps=400") == 2
     lines = commands.replace("loop.steps=400", "loop.steps=4").replace("\\\n", " ").splitlines()
-    (evaluated,) = (line for line in lines if "evaluate" in line)
-    *lines, served = (line.split()[1:] for line in lines if line != evaluated)
+    evaluated, compared = (line for line in lines if "evaluate" in line)
+    *lines, served = (line.split()[1:] for line in lines if "evaluate" not in line)
     for words in lines:
         succeed(*words)
     model = find_model("models/small")
     assert model.card.facts["voice_encoder"]["recipe"]["batch"] == 8
     assert read_calibration(model).people == 32
     assert "--voice-recipe runs/small/recipe.json" in evaluated
+    assert "--system runs/small/recipe.json" in compared
     assert load_recipe(RecipeSource("runs/small/recipe.json"), ENCODERS).name == "small"
     assert served[0] == "serve"
     with start_service(tmp_path / "log.txt", *served[1:]) as service:
