@@ -54,7 +54,7 @@ def test_kubernetes_asks_for_what_the_server_has(service: Service) -> None:
     assert pod["terminationGracePeriodSeconds"] > 5 + Limits.stopping
     workers = int(container["args"][1])
     gibibytes = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
-    assert gibibytes * 1024 * MIB >= workers * Limits.memory + Limits.held
+    assert gibibytes * 1024 * MIB >= workers * Limits.memory + Limits.protect_memory + Limits.held
     (metric,) = scaler["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
     assert f"\n{name} " in service.client.get("/metrics").text

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from speech2face.errors import UsageError
-from speech2face.files import atomic_path, cannot_write
+from speech2face.files import MemoryFile, atomic_path, cannot_write
 from speech2face.media import SAMPLE_RATE, choose_track, open_container
 
 if TYPE_CHECKING:
@@ -30,15 +30,34 @@ VIDEOS = {
     ".mkv": ("matroska", "libopus", 48_000),
     ".webm": ("webm", "libopus", 48_000),
 }
+OF_WEBM = ("vp8", "vp9", "av1", "libdav1d")
 WITHOUT_EDITS = (".mkv", ".webm")  # containers in which all frames are shown
 BETWEEN_FRAMES = {"h264": "6", "hevc": "39-40"}  # units of a stream that hold messages
 SLACK = 0.1  # s: sound that begins later is preceded by silence already (media/audio_tracks.py)
 
 
 def has_picture(file: BinaryIO) -> bool:
-    """True if an open media file holds a video, which a cover is not."""
-    with open_container(file) as container:
-        return _find_picture(container) is not None
+    """True if an open file is media that hold a video, which a cover is not."""
+    return choose_container(file) is not None
+
+
+def choose_container(file: BinaryIO) -> str | None:
+    """The end of a name, one of `VIDEOS`, for what is made of a video; None where there is none.
+
+    It is the container that the video has, or else .mkv, which takes all pictures.
+    """
+    from av.error import FFmpegError
+
+    try:
+        with open_container(file) as container:
+            picture = _find_picture(container)
+            if picture is None:
+                return None
+            if "mp4" in container.format.name.split(","):
+                return ".mp4"
+            return ".webm" if picture.codec_context.name in OF_WEBM else ".mkv"
+    except FFmpegError:
+        return None
 
 
 def find_sound_start(file: BinaryIO, track: int | None) -> float:
@@ -55,7 +74,11 @@ def find_sound_start(file: BinaryIO, track: int | None) -> float:
 
 
 def write_video(
-    file: BinaryIO, sound: Path, target: Path, start: float, tags: Mapping[str, str]
+    file: BinaryIO,
+    sound: Path | BinaryIO,
+    target: Path | MemoryFile,
+    start: float,
+    tags: Mapping[str, str],
 ) -> bool:
     """The picture of an open media file and the sound of another → a video, whole or not at all.
 
@@ -66,15 +89,23 @@ def write_video(
     """
     from av.error import FFmpegError
 
+    suffix = target.suffix.lower()
+    if isinstance(target, MemoryFile):
+        return _copy(file, sound, target.content, suffix, start, tags)
     with atomic_path(target) as partial:
         try:
-            return _copy(file, sound, str(partial), target.suffix.lower(), start, tags)
+            return _copy(file, sound, str(partial), suffix, start, tags)
         except FFmpegError as error:
             raise cannot_write(target, error) from None
 
 
 def _copy(
-    file: BinaryIO, sound: Path, path: str, suffix: str, start: float, tags: Mapping[str, str]
+    file: BinaryIO,
+    sound: Path | BinaryIO,
+    target: str | BinaryIO,
+    suffix: str,
+    start: float,
+    tags: Mapping[str, str],
 ) -> bool:
     import av
     from av.bitstream import BitStreamFilterContext
@@ -86,7 +117,7 @@ def _copy(
         picture = _find_picture(source)
         assert picture is not None
         options = {"fflags": "+bitexact"}
-        output = opened.enter_context(av.open(path, "w", format=form, options=options))
+        output = opened.enter_context(av.open(target, "w", format=form, options=options))
         output.metadata.update(tags)
         name = picture.codec_context.name
         copied = _add_picture(output, picture, name, suffix)
@@ -194,11 +225,13 @@ def _fill_due(packets: Iterable[Packet], picture: VideoStream, tick: Fraction) -
         yield packet
 
 
-def _encode(sound: Path, voice: Any, start: float) -> Iterator[Packet]:
+def _encode(sound: Path | BinaryIO, voice: Any, start: float) -> Iterator[Packet]:
     """The packets of a sound file, which begins at `start`."""
     import av
 
-    with av.open(str(sound)) as source:
+    if not isinstance(sound, Path):
+        sound.seek(0)
+    with av.open(str(sound) if isinstance(sound, Path) else sound, "r") as source:
         resampler = av.AudioResampler(voice.format, "mono", SAMPLE_RATE, voice.frame_size or 320)
         place = round(start * SAMPLE_RATE)
 
