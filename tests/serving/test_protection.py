@@ -22,9 +22,11 @@ from helpers.synthetic_video import write_video
 from speech2face.errors import TooLargeError, UsageError
 from speech2face.media import load_audio, stream_audio
 from speech2face.media.opening import open_container
+from speech2face.metrics.protection_results import RULES
 from speech2face.model_folders import find_model
 from speech2face.privacy import method_trials, protect_recording
 from speech2face.privacy.disguise_metadata import find_mark
+from speech2face.serving.api import WEB
 from speech2face.serving.limits import Limits
 from speech2face.serving.protection import ProtectTask, choose_wanted, protect
 from speech2face.serving.schemas import Protected
@@ -62,7 +64,7 @@ def test_a_recording_comes_back_disguised_and_measured(service: Service, speech:
     assert (mark.method, len(stream.tags)) == (LIGHT, 1)
     (who,) = made.protection.speakers
     assert who.left.original_bits.value > who.left.most_bits > 0
-    assert made.words[1].startswith(f"The voice was disguised by the method {LIGHT}, with a secret")
+    assert f"disguised by the method {LIGHT}, with a secret" in made.words["done"]
     assert "What no disguise hides" in made.report
     assert "secret-name" not in answer.text + service.log.read_text()
     assert re.search(r"INFO POST /v1/protect 200 \d+\.\d+ s \d+ bytes\n", service.log.read_text())
@@ -186,7 +188,7 @@ def test_a_video_keeps_its_picture_and_loses_its_voice(tmp_path: Path) -> None:
     recording = path.read_bytes()
     answer = json.loads(protect_here(recording))
     assert (answer["media_type"], answer["protection"]["video"]) == ("video/mp4", True)
-    assert any("picture is NOT disguised" in sentence for sentence in answer["words"])
+    assert "picture is NOT disguised" in answer["words"]["picture"]
     file = base64.b64decode(answer["file"])
     with open_container(io.BytesIO(recording)) as one, open_container(io.BytesIO(file)) as other:
         pictures = list(zip(one.decode(video=0), other.decode(video=0), strict=True))
@@ -208,6 +210,15 @@ def test_a_method_that_needs_what_is_not_installed_is_left_out_by_name(
     told = json.loads(body)["protection"]
     assert told["method"] == LIGHT
     assert "pip install" in told["left_out"]["whisper"]
+
+
+def test_the_page_offers_what_can_be_kept() -> None:
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    offered = re.findall(r'name="keep" value="(\w+)"[^>]*?( checked)?>', page)
+    assert {name for name, _ in offered} == set(RULES)
+    assert [name for name, checked in offered if checked] == [ProtectTask().keep]
+    shares = {"tenth": RULES["words"], "quarter": RULES["both"], "half": RULES["voice"]}
+    assert [rule.most_words_lost for rule in shares.values()] == [0.1, 0.25, 0.5]
 
 
 def test_the_bounds_of_protection_are_a_pool_of_its_own() -> None:

@@ -101,13 +101,13 @@ def protect(folder: str, longest: float, task: ProtectTask, body: bytes) -> Prot
         return ProtectedRecording(file, media_type, result.warnings)
 
     from speech2face.privacy.audit_recording import describe_audit
-    from speech2face.reports.protection_page import draw_protection, format_protection
+    from speech2face.reports.protection_page import draw_protection, tell_protection
 
     made = describe_audit(model, {"keep": task.keep, "method": task.method}, {})
     answer = {
         "file": base64.b64encode(file).decode(),
         "media_type": media_type,
-        "words": format_protection(result),
+        "words": tell_protection(result),
         "report": draw_protection(result, made),
         "protection": result.as_json(),
     }

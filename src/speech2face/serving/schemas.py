@@ -181,9 +181,10 @@ class Protected(BaseModel):
         examples=["ZkxhQwAA…"],
     )
     media_type: str = Field(description="Of the file.", examples=["audio/flac"])
-    words: list[str] = Field(
-        description="What was done and what remains, the most important first.",
-        examples=[["Disguised, but not anonymous: …"]],
+    words: dict[str, str] = Field(
+        description="What was done and what remains, by what it speaks of, the most important "
+        "first: verdict, done, face, voice, words, telling and more.",
+        examples=[{"verdict": "Disguised, but not anonymous: …"}],
     )
     report: str = Field(description="The same at length: a page, HTML, which needs no other file.")
     protection: Protection = Field(
