@@ -44,8 +44,8 @@ class Limits:
     protectors: int = 1  # processes that disguise, beside the workers
     protect_queue: int = 4  # requests that wait for one
     protect_waiting: float = 60.0  # for one
-    protect_working: float = 300.0  # of one on a recording, on a busy machine
-    protect_processor: int = 240  # of a core on a recording
+    protect_working: float = 420.0  # of one on a recording, on a busy machine
+    protect_processor: int = 300  # of a core on a recording
     protect_memory: int = 2048 * MIB  # of a protector's data
 
     sockets: int = 16  # streams at a time
