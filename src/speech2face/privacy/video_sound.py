@@ -7,17 +7,17 @@ that cameras put between the frames of H.264 and H.265 (SEI), which may hold pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
 from speech2face.files import MemoryFile, atomic_path, cannot_write
 from speech2face.media import SAMPLE_RATE, choose_track, open_container
 
 if TYPE_CHECKING:
-    from av import Packet
+    from av import AudioFrame, Packet
     from av.bitstream import BitStreamFilterContext
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -56,7 +56,7 @@ def choose_container(file: BinaryIO) -> str | None:
             if "mp4" in container.format.name.split(","):
                 return ".mp4"
             return ".webm" if picture.codec_context.name in OF_WEBM else ".mkv"
-    except FFmpegError:
+    except (FFmpegError, OSError, ValueError):  # who listens to it says what is wrong
         return None
 
 
@@ -66,11 +66,21 @@ def find_sound_start(file: BinaryIO, track: int | None) -> float:
         several = len(container.streams.audio) > 1
         index = choose_track(container)[0] if track is None and several else (track or 1) - 1
     with open_container(file) as container:
-        frame = next(container.decode(container.streams.audio[index]), None)
+        frame = next(_decode_sound(container, index), None)
         if frame is None or frame.time is None:
             return 0.0
         begins = frame.time - (container.start_time or 0) / 1_000_000
         return begins if abs(begins) <= SLACK else 0.0
+
+
+def _decode_sound(container: InputContainer, index: int) -> Iterator[AudioFrame]:
+    """The frames of a track; damaged ones are left out, as where the sound is read."""
+    from av.error import FFmpegError
+
+    with suppress(FFmpegError):
+        for packet in container.demux(container.streams.audio[index]):
+            with suppress(FFmpegError, ValueError):
+                yield from packet.decode()
 
 
 def write_video(
@@ -84,19 +94,24 @@ def write_video(
 
     The sound begins at `start`, s. `tags` are all metadata that it has. Returns whether the file
     holds frames that its editing hides, up to the key frame before the first one shown. Raises
-    UsageError where the container of `target` does not take such a picture, and StorageError where
-    the disk is full.
+    UsageError where the container of `target` does not take such a picture, UnreadableMediaError
+    where the picture is damaged, and StorageError where the disk is full.
     """
-    from av.error import FFmpegError
+    from av.error import ArgumentError, FFmpegError, InvalidDataError
 
     suffix = target.suffix.lower()
-    if isinstance(target, MemoryFile):
-        return _copy(file, sound, target.content, suffix, start, tags)
-    with atomic_path(target) as partial:
-        try:
+    try:
+        if isinstance(target, MemoryFile):
+            return _copy(file, sound, target.content, suffix, start, tags)
+        with atomic_path(target) as partial:
             return _copy(file, sound, str(partial), suffix, start, tags)
-        except FFmpegError as error:
-            raise cannot_write(target, error) from None
+    except FFmpegError as error:
+        if isinstance(target, MemoryFile) or isinstance(error, ArgumentError | InvalidDataError):
+            raise UnreadableMediaError(
+                "the picture of the video is damaged, so it cannot be copied; ask for the sound "
+                "alone, by a name in .flac (over HTTP by Accept: audio/flac)"
+            ) from None
+        raise cannot_write(target, error) from None
 
 
 def _copy(
@@ -187,6 +202,7 @@ def _copy_packets(
     source: InputContainer, picture: VideoStream, strip: BitStreamFilterContext | None
 ) -> Iterator[Packet]:
     """The picture's packets, on a time line that begins at 0, those due first first."""
+
     tick = picture.time_base or Fraction(1, 1_000_000)
     moved = round(Fraction(source.start_time or 0, 1_000_000) / tick)
     last: int | None = None
