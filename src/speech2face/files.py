@@ -9,6 +9,8 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -31,6 +33,14 @@ _WRONG_PLACE = {
     errno.EPERM,
     errno.EROFS,
 }
+
+
+@dataclass(frozen=True)
+class MemoryFile:
+    """A file that is made in memory, where nothing may be written to a disk."""
+
+    suffix: str  # the end that its name would have, as ".flac"
+    content: BytesIO = field(default_factory=BytesIO)
 
 
 @contextmanager

@@ -355,15 +355,16 @@ def test_a_wrong_call_is_named_in_one_line(words: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "exit_code"),
+    ("name", "data", "target", "exit_code"),
     [
-        ("notes.wav", b"Dear diary,\n" * 100, 3),
-        ("noise.wav", encode(noise(3), RATE, "wav", "pcm_s16le"), 4),
+        ("notes.wav", b"Dear diary,\n" * 100, "safe.flac", 3),
+        ("notes.mp4", b"Dear diary,\n" * 100, "safe.mp4", 3),
+        ("noise.wav", encode(noise(3), RATE, "wav", "pcm_s16le"), "safe.flac", 4),
     ],
 )
 def test_a_bad_recording_leaves_nothing(
-    name: str, data: bytes, exit_code: int, tmp_path: Path
+    name: str, data: bytes, target: str, exit_code: int, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(data)
-    refuse(exit_code, "protect", tmp_path / name, "-o", tmp_path / "safe.flac")
+    refuse(exit_code, "protect", tmp_path / name, "-o", tmp_path / target)
     assert [path.name for path in tmp_path.iterdir()] == [name]

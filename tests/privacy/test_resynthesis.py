@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,6 +137,19 @@ def test_the_pace_changes_and_the_pitch_stays(factor: float) -> None:
 def test_the_same_length_changes_nothing() -> None:
     sound = tones(0.5, 440)
     np.testing.assert_array_equal(stretch_time(sound, len(sound)), sound)
+
+
+@needs_espeak
+def test_espeak_speaks_where_nothing_may_be_written(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+        "from speech2face.privacy.espeak import run_espeak; "
+        "print(run_espeak('yes', '-q', '--ipa', '-v', 'en-us').decode().strip())"
+    )
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=home, text=True)
+    assert (done.stdout, done.stderr) == ("jˈɛs\n", "")
+    assert not list(tmp_path.iterdir())
 
 
 # Kokoro

@@ -12,10 +12,16 @@ import pytest
 from av.stream import Disposition
 
 from helpers.sounds import RATE
-from speech2face.errors import UsageError
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.files import MemoryFile
 from speech2face.media import stream_audio
 from speech2face.privacy.anonymise_recording import write_sound
-from speech2face.privacy.video_sound import find_sound_start, has_picture, write_video
+from speech2face.privacy.video_sound import (
+    choose_container,
+    find_sound_start,
+    has_picture,
+    write_video,
+)
 
 FLASH, SECONDS, FRAMES = 1.0, 2, 25  # s at which it flashes and clicks; frames a second
 
@@ -106,6 +112,51 @@ def test_a_video_may_change_its_container(source: str, target: str, tmp_path: Pa
     with av.open(str(before)) as one, av.open(str(after)) as other:
         pictures = zip(one.decode(video=0), other.decode(video=0), strict=True)
         assert all((a.to_ndarray() == b.to_ndarray()).all() for a, b in pictures)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "made"),
+    [(".mp4", "libx264", ".mp4"), (".mov", "mpeg4", ".mp4"), (".mkv", "libx264", ".mkv"),
+     (".mkv", "libvpx", ".webm"), (".avi", "mpeg4", ".mkv")],
+)  # fmt: skip
+def test_in_memory_the_same_video_is_made(
+    ending: str, codec: str, made: str, tmp_path: Path
+) -> None:
+    source, target = tmp_path / f"in{ending}", tmp_path / f"out{made}"
+    make_video(source, codec=codec)
+    tags = {"comment": "disguised"}
+    with source.open("rb") as file:
+        assert choose_container(file) == made
+        sound, video = MemoryFile(".flac"), MemoryFile(made)
+        write_sound(stream_audio(file), sound)
+        write_video(file, sound.content, video, 0.0, tags)
+        write_sound(stream_audio(file), tmp_path / "sound.flac")
+        write_video(file, tmp_path / "sound.flac", target, 0.0, tags)
+    assert sound.content.getvalue() == (tmp_path / "sound.flac").read_bytes()
+    assert video.content.getvalue() == target.read_bytes()
+
+
+def test_damage_is_left_out_of_the_sound_and_refused_in_the_picture(tmp_path: Path) -> None:
+    make_video(tmp_path / "in.mp4", codec="libx264")
+    with av.open(str(tmp_path / "in.mp4")) as container:
+        packets = {
+            kind: next(packet for packet in container.demux(**{kind: 0}) if packet.size)
+            for kind in ("audio", "video")
+        }
+    whole = (tmp_path / "in.mp4").read_bytes()
+    for kind, packet in packets.items():
+        assert packet.pos
+        end = packet.pos + packet.size
+        damaged = whole[: packet.pos] + b"\xff" * packet.size + whole[end:]
+        (tmp_path / f"{kind}.mp4").write_bytes(damaged)
+    replace_sound(tmp_path / "audio.mp4", tmp_path / "out.mp4")
+    flash, click = find_events(tmp_path / "out.mp4")
+    assert click == pytest.approx(flash, abs=0.08)  # what is damaged is not there
+    for target in (tmp_path / "none.mp4", MemoryFile(".mp4")):
+        refused = pytest.raises(UnreadableMediaError, match="picture of the video is damaged")
+        with (tmp_path / "video.mp4").open("rb") as file, refused:
+            write_video(file, tmp_path / "out.flac", target, 0.0, {})
+    assert not (tmp_path / "none.mp4").exists()
 
 
 def test_nothing_else_is_carried_over(tmp_path: Path) -> None:

@@ -459,14 +459,16 @@ def test_every_answer_has_safe_headers(service: Service, speech: bytes) -> None:
 def test_the_model_and_the_description_of_the_interface(service: Service) -> None:
     models = Models.model_validate_json(service.client.get("/v1/models").content)
     assert models.models[0].name == "default"
+    assert models.limits.protected_seconds == Limits.protected
     assert models.models[0].hair_shapes == find_model().card.hair_shapes
     described = service.client.get("/openapi.json").json()
-    for path in ("/v1/reconstruct", "/v1/embed"):
+    for path in ("/v1/reconstruct", "/v1/embed", "/v1/protect"):
         call = described["paths"][path]["post"]
         assert {"200", "400", "408", "413", "415", "422", "500", "503"} == set(call["responses"])
         assert "multipart/form-data" in call["requestBody"]["content"]
-        (speaker,) = (one for one in call["parameters"] if one["name"] == "speaker")
-        assert speaker["schema"]["default"] == "longest"
+        defaults = {one["name"]: one["schema"].get("default") for one in call["parameters"]}
+        name, default = ("keep", "both") if path == "/v1/protect" else ("speaker", "longest")
+        assert defaults[name] == default
     assert "examples" in described["components"]["schemas"]["Face"]["properties"]["image"]
 
 

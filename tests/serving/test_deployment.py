@@ -54,10 +54,27 @@ def test_kubernetes_asks_for_what_the_server_has(service: Service) -> None:
     assert pod["terminationGracePeriodSeconds"] > 5 + Limits.stopping
     workers = int(container["args"][1])
     gibibytes = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
-    assert gibibytes * 1024 * MIB >= workers * Limits.memory + Limits.held
+    assert gibibytes * 1024 * MIB >= workers * Limits.memory + Limits.protect_memory + Limits.held
     (metric,) = scaler["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
     assert f"\n{name} " in service.client.get("/metrics").text
+
+
+def test_the_proxy_and_the_guide_know_how_long_a_disguise_may_take() -> None:
+    longest = Limits.protect_waiting + Limits.protect_working
+    example = (ROOT / "deploy" / "nginx.conf").read_text()
+    (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", example)
+    assert int(patience) > longest > Limits.waiting + Limits.working
+    guide = (ROOT / "docs" / "serving.md").read_text()
+    assert f"**wait {patience} s**" in guide
+    for row in (
+        f"| a recording that is disguised | {Limits.protected:g} s | 413 |",
+        f"| {Limits.protectors}; {Limits.protect_queue} requests, {Limits.protect_waiting:g} s |",
+        f"| a core's time on disguising | {Limits.protect_processor} s | 415 |",
+        f"| time on disguising | {Limits.protect_working:g} s | 503 |",
+        f"| memory of the process that disguises | {Limits.protect_memory / 2**30:g} GiB | 415 |",
+    ):
+        assert row in guide
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def with_pool(
     work: Callable[[WorkerPool, Counter[str]], Awaitable[None]] | None,
     limits: Limits = LIMITS,
     first: Callable[[], Callable[[str, bytes], object]] = prepare,
+    reused: bool = True,
 ) -> list[Speech2FaceError]:
     """Run `work` with a pool, and see that no process outlives it. Gives why it gave up.
 
@@ -118,8 +119,11 @@ def with_pool(
             failures.append(failure)
             over.set()
 
-        pool = WorkerPool(first, limits, lambda reason: lost.update([reason]), on_fatal)
+        pool = WorkerPool(
+            first, limits, lambda reason: lost.update([reason]), on_fatal, reused=reused
+        )
         pool.start()
+        pool.start()  # does nothing
         try:
             await (work(pool, lost) if work else over.wait())
         finally:
@@ -207,6 +211,21 @@ def test_a_signal_to_the_whole_group_ends_no_process() -> None:
         assert not lost
 
     with_pool(work)
+
+
+def test_a_process_that_is_not_reused_ends_with_its_task(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(pool: WorkerPool, lost: Counter[str]) -> None:
+        answers = [await submit(pool, task) for task in ("a", "b")]
+        with pytest.raises(NoSpeechError):
+            await submit(pool, "silence")
+        answers.append(await submit(pool, "c"))
+        assert [task for task, _ in answers] == ["a", "b", "c"]
+        assert len({process for _, process in answers}) == 3
+        assert not lost
+
+    with caplog.at_level(logging.INFO, "speech2face"):
+        with_pool(work, reused=False)
+    assert not caplog.records
 
 
 def test_a_process_cannot_write_files() -> None:

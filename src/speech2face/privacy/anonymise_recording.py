@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from speech2face.errors import NoSpeechError, UnreadableMediaError, UsageError
-from speech2face.files import cannot_write, write_atomically
+from speech2face.files import MemoryFile, cannot_write, write_atomically
 from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.pictures import check_place
 from speech2face.privacy.chunking import MOMENT, cut_pieces, join_pieces
@@ -58,7 +58,7 @@ def anonymise_recording(
     losses = Losses()
     pieces = disguise_pieces(cut_pieces(stream), anonymiser, lambda _: seed, losses)
 
-    def check(made: Path) -> None:
+    def check(made: AudioSource) -> None:
         try:
             find_speech(made, speaker=ANYONE)
         except (NoSpeechError, UnreadableMediaError):
@@ -165,9 +165,9 @@ def check_recording(target: Path, force: bool) -> None:
 
 def write_sound(
     blocks: Iterable[np.ndarray],
-    target: Path,
+    target: Path | MemoryFile,
     tags: Mapping[str, str] | None = None,
-    check: Callable[[Path], None] = lambda _: None,
+    check: Callable[[AudioSource], None] = lambda _: None,
 ) -> None:
     """Blocks of mono sound at 16 kHz → a file of 16 bits with `tags`, whole or not at all.
 
@@ -177,21 +177,29 @@ def write_sound(
     """
     from av.error import FFmpegError
 
+    form = CODECS[target.suffix.lower()]
+    if isinstance(target, MemoryFile):
+        _encode(blocks, target.content, tags or {}, *form)
+        return check(target.content)
     with write_atomically(target) as file:
         try:
-            _encode(blocks, file.name, tags or {}, *CODECS[target.suffix.lower()])
+            _encode(blocks, file.name, tags or {}, *form)
         except FFmpegError as error:
             raise cannot_write(target, error) from None
         check(Path(file.name))
 
 
 def _encode(
-    blocks: Iterable[np.ndarray], path: str, tags: Mapping[str, str], container: str, codec: str
+    blocks: Iterable[np.ndarray],
+    file: str | BinaryIO,
+    tags: Mapping[str, str],
+    container: str,
+    codec: str,
 ) -> None:
     import av
 
     # Bit exact: else FFmpeg signs the file with its version.
-    with av.open(path, "w", format=container, options={"fflags": "+bitexact"}) as output:
+    with av.open(file, "w", format=container, options={"fflags": "+bitexact"}) as output:
         output.metadata.update(tags)
         track: Any = output.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         track.codec_context.flags |= 1 << 23  # bit exact as well

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +14,12 @@ from speech2face.errors import ModelError
 from speech2face.media import SAMPLE_RATE, load_audio
 
 PROGRAM = "espeak-ng"
+# It opens PulseAudio even where it is not to play, which makes folders, and a file in memory that a
+# process with a limit of 0 on files is killed for.
+SILENT = {
+    "PULSE_SERVER": "unix:/nonexistent",
+    "PULSE_CLIENTCONFIG": str(Path(__file__).with_name("silent_pulse.conf")),
+}
 PATIENCE = 120  # s; it needs well below one
 PACE = 175  # words a minute, as it calls its normal pace
 SLOWEST, FASTEST = 80, 450  # between these it is clear
@@ -50,6 +58,7 @@ def run_espeak(words: str, *options: str) -> bytes:
             capture_output=True,
             timeout=PATIENCE,
             check=True,
+            env=os.environ | SILENT,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ModelError(f"{PROGRAM} failed ({error}).") from None

@@ -88,7 +88,8 @@ def listen(source: Held, name: str, track: int | None, again: bool, reading: Rea
         if not again:
             raise UsageError(
                 f"{name} is marked as disguised already ({mark.method}); give the recording as it "
-                "was before, or add --again, of which nothing was measured."
+                "was before, or add --again (again=true over HTTP and in Python), of which nothing "
+                "was measured."
             )
         warnings.append(f"it was disguised already ({mark.method}): no figure holds for this voice")
     elif find_disguise(speeches[0].samples, {}).by:

@@ -20,7 +20,8 @@ import numpy as np
 from speech2face import __version__
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError, UsageError
-from speech2face.media import SAMPLE_RATE, AudioSource
+from speech2face.files import MemoryFile
+from speech2face.media import SAMPLE_RATE, AudioSource, stream_audio
 from speech2face.media.opening import describe_source, open_source
 from speech2face.metrics.protection_results import (
     RULES,
@@ -64,7 +65,7 @@ NEAR = 3.0  # s between two stretches of speech that are named as one
 
 def protect_recording(
     source: AudioSource,
-    target: Path,
+    target: Path | MemoryFile,
     model: Model,
     *,
     keep: str = "both",
@@ -78,11 +79,11 @@ def protect_recording(
     """Write `source` to `target` with every voice disguised, and measure what remains.
 
     `target` ends in .wav or .flac, or of a video in .mp4, .mov, .mkv or .webm, whose picture is
-    copied as it is. `model` comes from `find_model`, and measures faces. `keep` moves the rule
-    by which a method is chosen (`RULES`); `method` names one instead. `track` chooses among the
-    sound tracks, from 1. `force` overwrites a file that exists; `again` takes a recording that is
-    marked as disguised. `reading` is called with how many seconds have been heard, `show` with
-    what is done after that.
+    copied as it is; a `MemoryFile` of such an end is filled in memory. `model` comes from
+    `find_model`, and measures faces. `keep` moves the rule by which a method is chosen (`RULES`);
+    `method` names one instead. `track` chooses among the sound tracks, from 1. `force` overwrites a
+    file that exists; `again` takes a recording that is marked as disguised. `reading` is called
+    with how many seconds have been heard, `show` with what is done after that.
 
     Raises UsageError where an argument is wrong, `target` exists or cannot be written, or the
     recording is disguised already; UnreadableMediaError; NoSpeechError where nobody speaks, or no
@@ -92,7 +93,7 @@ def protect_recording(
     fixed = load_anonymiser(method) if method is not None else None
     check_target(target, force)
     name = describe_source(source)
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and isinstance(target, Path):
         with suppress(OSError):  # one of them is missing
             if os.path.samefile(source, target):
                 raise UsageError(f"{target} is the recording itself; give another name.")
@@ -207,13 +208,14 @@ def choose_rule(keep: str) -> Rule:
     return RULES[keep]
 
 
-def check_target(target: Path, force: bool) -> None:
+def check_target(target: Path | MemoryFile, force: bool) -> None:
     """Raise UsageError where `protect_recording` would, before anything is worked on."""
     if target.suffix.lower() not in (*CODECS, *VIDEOS):
         raise UsageError(
             f"{target}: end the name in {', '.join(CODECS)} or, of a video, {', '.join(VIDEOS)}."
         )
-    check_place(target, force)
+    if isinstance(target, Path):
+        check_place(target, force)
 
 
 @contextmanager
@@ -226,11 +228,16 @@ def _hold(source: AudioSource, name: str) -> Iterator[Held]:
             yield file
 
 
-def _check_kind(held: Held, target: Path, name: str) -> bool:
-    """True if a video is to be made. Raises UsageError where there is none to make it of."""
+def _check_kind(held: Held, target: Path | MemoryFile, name: str) -> bool:
+    """True if a video is to be made.
+
+    Raises UsageError where there is none to make it of, and UnreadableMediaError where there is no
+    sound either.
+    """
     if target.suffix.lower() not in VIDEOS:
         return False
     if isinstance(held, tuple) or not has_picture(held):
+        next(iter(stream_audio(held)))
         raise UsageError(
             f"{name} has no picture; end the name of the output in {' or '.join(CODECS)}."
         )

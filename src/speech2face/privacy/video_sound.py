@@ -7,17 +7,17 @@ that cameras put between the frames of H.264 and H.265 (SEI), which may hold pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from speech2face.errors import UsageError
-from speech2face.files import atomic_path, cannot_write
+from speech2face.errors import UnreadableMediaError, UsageError
+from speech2face.files import MemoryFile, atomic_path, cannot_write
 from speech2face.media import SAMPLE_RATE, choose_track, open_container
 
 if TYPE_CHECKING:
-    from av import Packet
+    from av import AudioFrame, Packet
     from av.bitstream import BitStreamFilterContext
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -30,15 +30,34 @@ VIDEOS = {
     ".mkv": ("matroska", "libopus", 48_000),
     ".webm": ("webm", "libopus", 48_000),
 }
+OF_WEBM = ("vp8", "vp9", "av1", "libdav1d")
 WITHOUT_EDITS = (".mkv", ".webm")  # containers in which all frames are shown
 BETWEEN_FRAMES = {"h264": "6", "hevc": "39-40"}  # units of a stream that hold messages
 SLACK = 0.1  # s: sound that begins later is preceded by silence already (media/audio_tracks.py)
 
 
 def has_picture(file: BinaryIO) -> bool:
-    """True if an open media file holds a video, which a cover is not."""
-    with open_container(file) as container:
-        return _find_picture(container) is not None
+    """True if an open file is media that hold a video, which a cover is not."""
+    return choose_container(file) is not None
+
+
+def choose_container(file: BinaryIO) -> str | None:
+    """The end of a name, one of `VIDEOS`, for what is made of a video; None where there is none.
+
+    It is the container that the video has, or else .mkv, which takes all pictures.
+    """
+    from av.error import FFmpegError
+
+    try:
+        with open_container(file) as container:
+            picture = _find_picture(container)
+            if picture is None:
+                return None
+            if "mp4" in container.format.name.split(","):
+                return ".mp4"
+            return ".webm" if picture.codec_context.name in OF_WEBM else ".mkv"
+    except (FFmpegError, OSError, ValueError):  # who listens to it says what is wrong
+        return None
 
 
 def find_sound_start(file: BinaryIO, track: int | None) -> float:
@@ -47,34 +66,61 @@ def find_sound_start(file: BinaryIO, track: int | None) -> float:
         several = len(container.streams.audio) > 1
         index = choose_track(container)[0] if track is None and several else (track or 1) - 1
     with open_container(file) as container:
-        frame = next(container.decode(container.streams.audio[index]), None)
+        frame = next(_decode_sound(container, index), None)
         if frame is None or frame.time is None:
             return 0.0
         begins = frame.time - (container.start_time or 0) / 1_000_000
         return begins if abs(begins) <= SLACK else 0.0
 
 
+def _decode_sound(container: InputContainer, index: int) -> Iterator[AudioFrame]:
+    """The frames of a track; damaged ones are left out, as where the sound is read."""
+    from av.error import FFmpegError
+
+    with suppress(FFmpegError):
+        for packet in container.demux(container.streams.audio[index]):
+            with suppress(FFmpegError, ValueError):
+                yield from packet.decode()
+
+
 def write_video(
-    file: BinaryIO, sound: Path, target: Path, start: float, tags: Mapping[str, str]
+    file: BinaryIO,
+    sound: Path | BinaryIO,
+    target: Path | MemoryFile,
+    start: float,
+    tags: Mapping[str, str],
 ) -> bool:
     """The picture of an open media file and the sound of another → a video, whole or not at all.
 
     The sound begins at `start`, s. `tags` are all metadata that it has. Returns whether the file
     holds frames that its editing hides, up to the key frame before the first one shown. Raises
-    UsageError where the container of `target` does not take such a picture, and StorageError where
-    the disk is full.
+    UsageError where the container of `target` does not take such a picture, UnreadableMediaError
+    where the picture is damaged, and StorageError where the disk is full.
     """
-    from av.error import FFmpegError
+    from av.error import ArgumentError, FFmpegError, InvalidDataError
 
-    with atomic_path(target) as partial:
-        try:
-            return _copy(file, sound, str(partial), target.suffix.lower(), start, tags)
-        except FFmpegError as error:
-            raise cannot_write(target, error) from None
+    suffix = target.suffix.lower()
+    try:
+        if isinstance(target, MemoryFile):
+            return _copy(file, sound, target.content, suffix, start, tags)
+        with atomic_path(target) as partial:
+            return _copy(file, sound, str(partial), suffix, start, tags)
+    except FFmpegError as error:
+        if isinstance(target, MemoryFile) or isinstance(error, ArgumentError | InvalidDataError):
+            raise UnreadableMediaError(
+                "the picture of the video is damaged, so it cannot be copied; ask for the sound "
+                "alone, by a name in .flac (over HTTP by Accept: audio/flac)"
+            ) from None
+        raise cannot_write(target, error) from None
 
 
 def _copy(
-    file: BinaryIO, sound: Path, path: str, suffix: str, start: float, tags: Mapping[str, str]
+    file: BinaryIO,
+    sound: Path | BinaryIO,
+    target: str | BinaryIO,
+    suffix: str,
+    start: float,
+    tags: Mapping[str, str],
 ) -> bool:
     import av
     from av.bitstream import BitStreamFilterContext
@@ -86,7 +132,7 @@ def _copy(
         picture = _find_picture(source)
         assert picture is not None
         options = {"fflags": "+bitexact"}
-        output = opened.enter_context(av.open(path, "w", format=form, options=options))
+        output = opened.enter_context(av.open(target, "w", format=form, options=options))
         output.metadata.update(tags)
         name = picture.codec_context.name
         copied = _add_picture(output, picture, name, suffix)
@@ -156,6 +202,7 @@ def _copy_packets(
     source: InputContainer, picture: VideoStream, strip: BitStreamFilterContext | None
 ) -> Iterator[Packet]:
     """The picture's packets, on a time line that begins at 0, those due first first."""
+
     tick = picture.time_base or Fraction(1, 1_000_000)
     moved = round(Fraction(source.start_time or 0, 1_000_000) / tick)
     last: int | None = None
@@ -194,11 +241,13 @@ def _fill_due(packets: Iterable[Packet], picture: VideoStream, tick: Fraction) -
         yield packet
 
 
-def _encode(sound: Path, voice: Any, start: float) -> Iterator[Packet]:
+def _encode(sound: Path | BinaryIO, voice: Any, start: float) -> Iterator[Packet]:
     """The packets of a sound file, which begins at `start`."""
     import av
 
-    with av.open(str(sound)) as source:
+    if not isinstance(sound, Path):
+        sound.seek(0)
+    with av.open(str(sound) if isinstance(sound, Path) else sound, "r") as source:
         resampler = av.AudioResampler(voice.format, "mono", SAMPLE_RATE, voice.frame_size or 320)
         place = round(start * SAMPLE_RATE)
 

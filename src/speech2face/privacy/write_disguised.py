@@ -11,7 +11,8 @@ import numpy as np
 
 from speech2face.console import ProgressCallback
 from speech2face.errors import NoSpeechError
-from speech2face.media import SAMPLE_RATE
+from speech2face.files import MemoryFile
+from speech2face.media import SAMPLE_RATE, AudioSource
 from speech2face.privacy.anonymise_recording import Losses, disguise_pieces, write_sound
 from speech2face.privacy.anonymisers import Anonymiser
 from speech2face.privacy.asr import Utterance
@@ -36,7 +37,7 @@ class Written:
 
 def write_disguised(
     original: Original,
-    target: Path,
+    target: Path | MemoryFile,
     method: Anonymiser,
     seeds: Mapping[int, int],
     meter: VoiceMeter,
@@ -55,7 +56,7 @@ def write_disguised(
     )
     made_by = SEVERAL if original.disguised_before else method.name
 
-    def check(made: Path) -> None:
+    def check(made: AudioSource) -> None:
         measured = measure_protection(original, made, made_by, meter)
         if not measured.speech_kept:
             raise NoSpeechError(
@@ -74,10 +75,10 @@ def write_disguised(
 
 def _write_video(
     original: Original,
-    target: Path,
+    target: Path | MemoryFile,
     blocks: Iterator[np.ndarray],
     tags: Mapping[str, str],
-    check: Callable[[Path], None],
+    check: Callable[[AudioSource], None],
 ) -> bool:
     """Write the disguised sound beside `target`, measure it, and join it with the picture.
 
@@ -85,10 +86,15 @@ def _write_video(
     """
     file = original.source
     assert not isinstance(file, tuple)
+    start = find_sound_start(file, original.track)
+    if isinstance(target, MemoryFile):
+        made = MemoryFile(".flac")
+        write_sound(blocks, made, check=check)
+        return write_video(file, made.content, target, start, tags)
     with tempfile.TemporaryDirectory(prefix=".speech2face-", dir=target.parent) as folder:
         sound = Path(folder, "sound.flac")
         write_sound(blocks, sound, check=check)
-        return write_video(file, sound, target, find_sound_start(file, original.track), tags)
+        return write_video(file, sound, target, start, tags)
 
 
 def transcribe_original(

@@ -13,7 +13,12 @@ MOST_MENTIONS = 12  # times at which a word is listed; the others are counted
 
 def format_protection(protection: Protection) -> list[str]:
     """Sentences for the terminal, the most important first."""
-    return list(render_blocks("protection.txt", **_values(protection)).values())
+    return list(tell_protection(protection).values())
+
+
+def tell_protection(protection: Protection) -> dict[str, str]:
+    """The same by what they speak of, as "verdict" or "face"; not each recording has all."""
+    return render_blocks("protection.txt", **_values(protection))
 
 
 def draw_protection(
@@ -28,7 +33,7 @@ def draw_protection(
     return render_page(
         "protection.html",
         **_values(protection),
-        sentences=render_blocks("protection.txt", **_values(protection)),
+        sentences=tell_protection(protection),
         mentions=group_mentions(protection.telling_words),
         most_mentions=MOST_MENTIONS,
         least_speech=LEAST_SPEECH,

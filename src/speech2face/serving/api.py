@@ -20,20 +20,40 @@ from starlette.websockets import WebSocketClose
 from speech2face import __version__
 from speech2face.errors import BusyError, Speech2FaceError, UsageError
 from speech2face.face_drawing import check_hair
-from speech2face.media.stream import LONGEST
 from speech2face.model_folders import Model
-from speech2face.name_suggestions import suggest
-from speech2face.pictures import MOST_STRENGTH, SIZES, STYLES, check_style
+from speech2face.pictures import check_style
+from speech2face.privacy.anonymisers import load_anonymiser
+from speech2face.privacy.protect_recording import choose_rule
+from speech2face.serving.disconnects import finish_unless_gone
 from speech2face.serving.error_responses import answer_request
 from speech2face.serving.inference import CheckTask, InferenceResult, InferenceTask, load_inference
 from speech2face.serving.limits import Limits
 from speech2face.serving.middleware import Metrics, RequestObserver
 from speech2face.serving.origins import Origins
+from speech2face.serving.parameters import (
+    Again,
+    From,
+    Hair,
+    Keep,
+    Method,
+    Samples,
+    Seed,
+    Size,
+    Speaker,
+    Strength,
+    Style,
+    To,
+    Track,
+    refuse_unknown,
+)
+from speech2face.serving.protection import ProtectTask, choose_wanted, load_protection
 from speech2face.serving.schemas import (
     PICTURE,
     PNG,
     PROBLEMS,
+    PROTECTED_ALONE,
     RECORDING,
+    WARNINGS,
     Bounds,
     Embedding,
     Face,
@@ -41,6 +61,7 @@ from speech2face.serving.schemas import (
     ModelFacts,
     Models,
     PictureCheck,
+    Protected,
 )
 from speech2face.serving.uploads import UploadBudget, receive
 from speech2face.serving.websocket import ROUTE as STREAM
@@ -49,48 +70,10 @@ from speech2face.serving.worker_pool import WorkerPool
 from speech2face.speech import ALL, parse_speaker
 
 WEB = Path(__file__).parent / "web"
-API = {"/v1/reconstruct", "/v1/embed", "/v1/check", "/v1/models", STREAM}
+API = {"/v1/reconstruct", "/v1/embed", "/v1/check", "/v1/protect", "/v1/models", STREAM}
 ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir() if path.is_file())}
 PATHS = ROUTES | FILES
-
-Style = Annotated[
-    str,
-    Query(description="cartoon: an illustration.", json_schema_extra={"enum": list(STYLES)}),
-]
-Size = Annotated[
-    int, Query(ge=SIZES[0], le=Limits.side, description="Side of the pictures in pixels.")
-]
-Samples = Annotated[
-    int, Query(ge=0, le=Limits.samples, description="More faces that this voice may have.")
-]
-Seed = Annotated[int, Query(ge=0, lt=2**32, description="Of the samples and of typical hair.")]
-Strength = Annotated[
-    float,
-    Query(ge=0, le=MOST_STRENGTH, description="How far from the average: 0 average, 1 typical."),
-]
-Hair = Annotated[
-    str,
-    Query(
-        description="typical, none, or a number from 1 to the `hair_shapes` of `/v1/models`.",
-        json_schema_extra={"pattern": "^(typical|none|[1-9][0-9]*)$"},
-    ),
-]
-From = Annotated[
-    float, Query(alias="from", ge=0, le=LONGEST, description="Listen from here on, s.")
-]
-To = Annotated[
-    float | None, Query(alias="to", gt=0, allow_inf_nan=False, description="Listen up to here, s.")
-]
-Track = Annotated[int | None, Query(ge=1, description="Sound track of a file.")]
-Speaker = Annotated[
-    str,
-    Query(
-        description="Whose speech is used where several people speak: longest (who speaks most), "
-        "all (each, at its entry in `speakers`), or a number from 1, who speaks most.",
-        json_schema_extra={"pattern": "^(longest|all|[1-9][0-9]{0,8})$"},
-    ),
-]
 
 
 def make_app(
@@ -102,11 +85,21 @@ def make_app(
     worker can be started.
     """
     request_metrics, budget = Metrics(ROUTES), UploadBudget(limits)
-    pool = WorkerPool(
-        functools.partial(load_inference, str(model.folder), limits.listened),
-        limits,
-        lambda reason: request_metrics.replaced.labels(reason).inc(),
-        on_fatal,
+
+    def count_lost(reason: str) -> None:
+        request_metrics.replaced.labels(reason).inc()
+
+    folder = str(model.folder)
+    infer_in_worker = functools.partial(load_inference, folder, limits.listened)
+    pool = WorkerPool(infer_in_worker, limits, count_lost, on_fatal)
+    # Started by the first who asks, and not reused: one that has worked holds most of a gigabyte.
+    protectors = WorkerPool(
+        functools.partial(load_protection, folder, limits.protected),
+        limits.of_protection(),
+        count_lost,
+        on_fatal=None,
+        kind="protector",
+        reused=False,
     )
     streams = Streams(pool, budget, limits, request_metrics, origins)
 
@@ -117,6 +110,7 @@ def make_app(
             yield
         finally:
             await pool.stop()
+            await protectors.stop()
 
     app = FastAPI(
         title="speech2face",
@@ -127,7 +121,7 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": "."}],  # of /openapi.json: right behind a proxy that adds a prefix too
-        dependencies=[Depends(_refuse_unknown_parameters)],
+        dependencies=[Depends(refuse_unknown)],
     )
     app.add_middleware(RequestObserver, metrics=request_metrics, paths=PATHS)
 
@@ -201,7 +195,7 @@ def make_app(
         if as_picture:
             headers = {"Vary": "Accept"}
             if result.fields["warnings"]:
-                headers["Speech2Face-Warnings"] = json.dumps(result.fields["warnings"])
+                headers[WARNINGS] = json.dumps(result.fields["warnings"])
             return Response(result.pictures[0], headers=headers, media_type="image/png")
         return _as_json(result.as_json())
 
@@ -228,12 +222,49 @@ def make_app(
             result = await pool.submit(CheckTask(), buffer.file)
         return _as_json(result.as_json())
 
+    @app.post(
+        "/v1/protect",
+        response_model=Protected,
+        responses={200: PROTECTED_ALONE, **PROBLEMS},
+        openapi_extra=RECORDING,
+    )
+    async def protect(
+        request: Request,
+        keep: Keep = "both",
+        method: Method = None,
+        track: Track = None,
+        again: Again = False,
+    ) -> Response:
+        """Disguise everybody who speaks in a recording, and say what remains.
+
+        As JSON with the figures and a page; with `Accept: audio/flac`, `audio/wav` or `video/*` the
+        disguised recording alone, warnings in a header. A video's picture is kept as it is.
+        """
+        choose_rule(keep)
+        if method is not None:
+            load_anonymiser(method)
+        wanted = choose_wanted(request.headers.get("accept", ""))
+        task = ProtectTask(keep, method, track, again, wanted)
+        protectors.start()
+        protectors.check_room()
+        with budget.open(limits.body) as buffer:
+            await receive(request, buffer, limits)
+            made = await finish_unless_gone(request, protectors.submit(task, buffer.file))
+        headers = {"Vary": "Accept"}
+        if wanted != "all" and made.warnings:
+            headers[WARNINGS] = json.dumps(made.warnings)
+        return Response(made.body, headers=headers, media_type=made.media_type)
+
     @app.get("/v1/models", response_model=Models)
     async def models() -> Response:
         """The model that is served, and the bounds of what is taken."""
         card = ModelFacts.model_validate(vars(model.card))
         bounds = Bounds(
-            bytes=limits.body, seconds=limits.listened, side=limits.side, samples=limits.samples
+            bytes=limits.body,
+            seconds=limits.listened,
+            side=limits.side,
+            samples=limits.samples,
+            protected_seconds=limits.protected,
         )
         return _as_json(Models(models=[card], limits=bounds).model_dump())
 
@@ -251,7 +282,7 @@ def make_app(
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        text = request_metrics.render(pool, streams.open, budget.held)
+        text = request_metrics.render(pool, protectors, streams.open, budget.held)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get(STREAM, include_in_schema=False)
@@ -292,26 +323,6 @@ class _Page(StaticFiles):
         if scope["method"] not in ("GET", "HEAD"):  # without Allow by older versions of Starlette
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         await super().__call__(scope, receive, send)
-
-
-def _refuse_unknown_parameters(connection: HTTPConnection) -> None:
-    """A parameter that is not known, or is given twice, must not be ignored without a word.
-
-    Raises UsageError. The probes and the page take none and ignore all.
-    """
-    path = connection.scope["path"]
-    no_socket = path == STREAM and connection.scope["type"] == "http"  # all it gives is the reason
-    if path not in API or no_socket:
-        return
-    parameters = [field.alias for field in connection.scope["route"].dependant.query_params]
-    given = [name for name, _ in connection.query_params.multi_items()]
-    for name in given:
-        if name not in parameters:
-            takes = f"takes {', '.join(parameters)}" if parameters else "takes no parameters"
-            meant = suggest(name, parameters)
-            raise UsageError(f"{ascii(name[:50])[1:-1]}: no such parameter; {path} {takes}.{meant}")
-        if given.count(name) > 1:
-            raise UsageError(f"{name}: given {given.count(name)} times; give it once.")
 
 
 def _wants_picture(request: Request) -> bool:

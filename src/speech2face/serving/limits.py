@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MIB = 2**20
@@ -40,6 +40,14 @@ class Limits:
     samples: int = 12  # pictures beside the one of the mean
     pictures: int = 30  # of one recording, where each speaker is drawn
 
+    protected: float = 120.0  # s of a recording that is disguised: longer ones are refused
+    protectors: int = 1  # processes that disguise, beside the workers
+    protect_queue: int = 4  # requests that wait for one
+    protect_waiting: float = 60.0  # for one
+    protect_working: float = 420.0  # of one on a recording, on a busy machine
+    protect_processor: int = 300  # of a core on a recording
+    protect_memory: int = 2048 * MIB  # of a protector's data
+
     sockets: int = 16  # streams at a time
     stream: int = 16 * MIB  # of one stream
     streaming: float = 120.0  # from a stream's start to its end
@@ -48,3 +56,15 @@ class Limits:
 
     connections: int = 1000  # open at a time, of all kinds
     stopping: float = 25.0  # for what is in flight when the server is told to stop
+
+    def of_protection(self) -> Limits:
+        """The limits of the processes that disguise, as a pool's of its own."""
+        return replace(
+            self,
+            workers=self.protectors,
+            queue=self.protect_queue,
+            waiting=self.protect_waiting,
+            working=self.protect_working,
+            processor=self.protect_processor,
+            memory=self.protect_memory,
+        )

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 QUIET = {"/healthz", "/readyz", "/metrics"}  # asked for every few seconds
 UNKNOWN = "(unknown path)"
 METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"}
-SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60, 120, 300)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -68,16 +68,19 @@ class Metrics:
                 ("queue_length", "Requests that wait for a worker."),
                 ("workers_busy", "Workers with a recording."),
                 ("workers_ready", "Workers with a model loaded."),
+                ("protect_queue_length", "Requests that wait for a protector."),
+                ("protectors_busy", "Protectors with a recording."),
                 ("streams", "Streams open."),
                 ("held_bytes", "Recordings in memory."),
             )
         }
 
-    def render(self, pool: WorkerPool, streams: int, held: int) -> bytes:
+    def render(self, pool: WorkerPool, protectors: WorkerPool, streams: int, held: int) -> bytes:
         """The text of /metrics."""
         from prometheus_client import generate_latest
 
-        now = (pool.waiting, pool.working, pool.size, streams, held)
+        protecting = (protectors.waiting, protectors.working)
+        now = (pool.waiting, pool.working, pool.size, *protecting, streams, held)
         for gauge, value in zip(self._gauges.values(), now, strict=True):
             gauge.set(value)
         return generate_latest(self.registry)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from speech2face.metrics.protection_results import Protection
+
 WHO_SPEAKS = "Who speaks in it, who speaks most first; with speaker=all with what was made of each."
 
 
@@ -169,6 +171,28 @@ class PictureCheck(BaseModel):
     warnings: list[str]
 
 
+class Protected(BaseModel):
+    """A recording in which everybody who speaks is disguised, and what remains."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(
+        description="Base64: FLAC, 16 kHz, mono; of a video the video with its sound replaced.",
+        examples=["ZkxhQwAA…"],
+    )
+    media_type: str = Field(description="Of the file.", examples=["audio/flac"])
+    words: dict[str, str] = Field(
+        description="What was done and what remains, by what it speaks of, the most important "
+        "first: verdict, done, face, voice, words, telling and more.",
+        examples=[{"verdict": "Disguised, but not anonymous: …"}],
+    )
+    report: str = Field(description="The same at length: a page, HTML, which needs no other file.")
+    protection: Protection = Field(
+        description="All figures, as `speech2face protect --json` prints them. Bits are of the "
+        "face, times are in seconds of the recording."
+    )
+
+
 class ModelFacts(BaseModel):
     """A model's card, short."""
 
@@ -188,6 +212,7 @@ class Bounds(BaseModel):
     seconds: float = Field(description="Of a recording that are listened to, at most.")
     side: int = Field(description="Of a picture in pixels, at most.")
     samples: int
+    protected_seconds: float = Field(description="Of a recording that is disguised, at most.")
 
 
 class Models(BaseModel):
@@ -259,13 +284,21 @@ PICTURE = {
         },
     }
 }
+WARNINGS = "Speech2Face-Warnings"
+_WARNINGS = {
+    WARNINGS: {
+        "description": "With the file alone: what is wrong with the sound, a JSON list.",
+        "schema": {"type": "string"},
+    }
+}
 PNG: dict[str, Any] = {
     "description": "The face: JSON, or the PNG alone where Accept says image/png.",
     "content": {"image/png": _BYTES},
-    "headers": {
-        "Speech2Face-Warnings": {
-            "description": "With image/png: what is wrong with the sound, a JSON list.",
-            "schema": {"type": "string"},
-        }
-    },
+    "headers": _WARNINGS,
+}
+PROTECTED_ALONE: dict[str, Any] = {
+    "description": "The disguise and what remains: JSON, or the disguised recording alone where "
+    "Accept says audio/flac, audio/wav or, of a video, video/*.",
+    "content": {"audio/flac": _BYTES, "audio/wav": _BYTES, "video/*": _BYTES},
+    "headers": _WARNINGS,
 }

@@ -60,7 +60,7 @@ LICENCES = (
     "world",
 )
 FACTS = "facts.json"
-SERVER_ONLY = {"server.js", "live.js"}
+SERVER_ONLY = {"server.js", "live.js", "server-disguiser.js"}
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
     "connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src blob:; "

@@ -37,7 +37,9 @@ class WorkerPool:
 
     `prepare` is called once in each process and gives the function that does the work; both have
     to be importable there. `on_worker_lost` is called with the reason whenever a process had to be
-    replaced, and `on_fatal` where not even the first can be started.
+    replaced, and `on_fatal` where not even the first can be started; without it that is tried for
+    ever. `kind` is what the log calls a process. Where they are not to be used again
+    (`reused`), each ends with its task, and another takes its place.
     """
 
     def __init__(
@@ -45,12 +47,15 @@ class WorkerPool:
         prepare: Callable[[], Work],
         limits: Limits,
         on_worker_lost: Callable[[str], None],
-        on_fatal: Callable[[Speech2FaceError], None],
+        on_fatal: Callable[[Speech2FaceError], None] | None,
+        kind: str = "worker",
+        reused: bool = True,
     ) -> None:
         self.waiting = 0
         self.working = 0
         self._prepare, self._limits = prepare, limits
         self._on_worker_lost, self._on_fatal = on_worker_lost, on_fatal
+        self._kind, self._reused, self._started = kind, reused, False
         self._failed_starts: int | None = 0  # None once one has succeeded
         self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
         self._workers: set[WorkerProcess] = set()
@@ -72,7 +77,13 @@ class WorkerPool:
         return self._idle.empty() and self.waiting >= self._limits.queue
 
     def start(self) -> None:
-        """Begin to start the processes; tasks may be submitted at once, and wait."""
+        """Begin to start the processes; tasks may be submitted at once, and wait.
+
+        Called once more it does nothing.
+        """
+        if self._started:
+            return
+        self._started = True
         # They are the parallelism: threads of numpy's own would spin in one another's way.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         for _ in range(self._limits.workers):
@@ -109,6 +120,8 @@ class WorkerPool:
         finally:
             self.working -= 1
             if worker.exit_reason:
+                self._note_lost(worker)
+            if worker.exit_reason or not self._reused:
                 self._replace(worker)
             else:
                 self._idle.put_nowait(worker)
@@ -119,6 +132,7 @@ class WorkerPool:
             async with asyncio.timeout(self._limits.waiting):
                 while not (worker := await self._idle.get()).alive:
                     worker.exit_reason = "died idle"
+                    self._note_lost(worker)
                     self._replace(worker)
                 return worker
         except TimeoutError:
@@ -126,9 +140,11 @@ class WorkerPool:
         finally:
             self.waiting -= 1
 
-    def _replace(self, worker: WorkerProcess) -> None:
-        log.warning("worker %d is replaced: %s", worker.pid, worker.exit_reason)
+    def _note_lost(self, worker: WorkerProcess) -> None:
+        log.warning("%s %d is replaced: %s", self._kind, worker.pid, worker.exit_reason)
         self._on_worker_lost(worker.exit_reason)
+
+    def _replace(self, worker: WorkerProcess) -> None:
         self._workers.discard(worker)
         worker.end()
         self._spawn()
@@ -141,20 +157,21 @@ class WorkerPool:
     async def _start_worker(self) -> None:
         loop, pause = asyncio.get_running_loop(), 1.0
         while True:
-            worker = WorkerProcess(self._prepare, self._limits)
+            worker = WorkerProcess(self._prepare, self._limits, self._kind)
             try:
                 await loop.run_in_executor(self._threads, worker.wait_until_ready)
                 self._workers.add(worker)
                 self._idle.put_nowait(worker)
                 self._failed_starts = None
-                log.info(
-                    "worker %d is ready, %d of %d", worker.pid, self.size, self._limits.workers
-                )
+                counts = (self.size, self._limits.workers)
+                level = logging.INFO if self._reused else logging.DEBUG  # one for each task
+                log.log(level, "%s %d is ready, %d of %d", self._kind, worker.pid, *counts)
                 return
             except Speech2FaceError as failure:
-                if self._is_fatal(failure):
+                if self._on_fatal and self._is_fatal(failure):
                     return self._on_fatal(failure)
-                log.error("worker %d: %s Another is tried in %g s.", worker.pid, failure, pause)
+                words = (self._kind, worker.pid, failure, pause)
+                log.error("%s %d: %s Another is tried in %g s.", *words)
             finally:
                 if worker not in self._workers:
                     worker.end()
@@ -171,10 +188,10 @@ class WorkerPool:
 class WorkerProcess:
     """One process and the connection to it. `exit_reason` says why it has to be replaced, if so."""
 
-    def __init__(self, prepare: Callable[[], Work], limits: Limits) -> None:
+    def __init__(self, prepare: Callable[[], Work], limits: Limits, kind: str) -> None:
         context = get_context("spawn")
         self.exit_reason = ""
-        self._limits = limits
+        self._limits, self._kind = limits, kind
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_run, args=(child_end, prepare, limits), daemon=True)
         # Ctrl-C and systemd's SIGTERM go to all processes at once: they are for the server, which
@@ -206,10 +223,10 @@ class WorkerProcess:
             raise problem
         if isinstance(problem, tuple):
             trace, words = problem
-            log.error("worker %d: %s", self.pid, trace)
+            log.error("%s %d: %s", self._kind, self.pid, trace)
             problem = f"{trace.splitlines()[-1].partition(':')[0]}: {words}"
         if problem:
-            raise Speech2FaceError(f"a worker did not start ({problem}).")
+            raise Speech2FaceError(f"a {self._kind} did not start ({problem}).")
 
     def call(self, task: Any, file: int) -> Any:
         """Blocks until the work is done, or the process dead. Raises as `submit` says."""
@@ -226,7 +243,7 @@ class WorkerProcess:
         except (EOFError, OSError):
             raise self._explain_death() from None
         if failure:
-            log_failure(log, f"worker {self._process.pid} failed on a recording", failure)
+            log_failure(log, f"{self._kind} {self._process.pid} failed on a recording", failure)
         if isinstance(answer, Exception):
             raise answer
         return answer

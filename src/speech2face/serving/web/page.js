@@ -8,6 +8,7 @@
 import {
   allowChoices, forgetChoice, offerHair, onChoice, putChoices, readChoices,
 } from "./choices.js";
+import { offerChoices, offerDisguise, useEngine, withdrawDisguise } from "./disguise-controls.js";
 import { showFace, showLiveFace, showNoFace } from "./face.js";
 import { openMicrophone } from "./microphone.js";
 import { Player } from "./player.js";
@@ -18,10 +19,10 @@ import { Peaks, Waveform, colourOf, decodePeaks } from "./waveform.js";
 
 // Two engines take the same recordings and give the same answers: the server, and this device.
 const onDevice = document.documentElement.dataset.engine === "device";
-const [{ readService, reconstruct }, { openLive }] = await Promise.all(onDevice
-  ? [import("./device/engine.js"), import("./device/engine.js")]
-  : [import("./server.js"), import("./live.js")]);
-const disguises = onDevice ? await import("./device/disguise-controls.js") : null;
+const [{ readService, reconstruct }, { openLive }, disguiser] = await Promise.all(onDevice
+  ? [import("./device/engine.js"), import("./device/engine.js"), import("./device/disguiser.js")]
+  : [import("./server.js"), import("./live.js"), import("./server-disguiser.js")]);
+useEngine(disguiser);
 
 const PICTURE = { size: 448, samples: 6 };
 const LONGEST_SECONDS = 60; // of a recording made here
@@ -84,7 +85,7 @@ function showResult(choices) {
     : `Speech that was used, ${used}`;
   find("used-key").style.background = several ? `var(${colourOf(shown.speaker)})` : "";
   player.offer(kept.blob, (second) => waveform.point(second));
-  disguises?.offerDisguise({
+  offerDisguise({
     recording: kept.blob,
     before: shown.confidence?.stated ?? null,
     speaker: several ? shown.speaker : null,
@@ -116,7 +117,7 @@ function clear() {
   kept = shown = null;
   showNoFace();
   offerSpeakers([]);
-  disguises?.withdrawDisguise();
+  withdrawDisguise();
   waveform.show(null, 0);
 }
 
@@ -185,7 +186,7 @@ async function record() {
   if (signal.aborted) return microphone.close();
 
   offerSpeakers([]);
-  disguises?.withdrawDisguise();
+  withdrawDisguise();
   const peaks = new Peaks(microphone.rate);
   const blocks = [];
   const choices = readChoices();
@@ -316,7 +317,7 @@ enter("empty");
 try {
   service = await readService(tellLoading);
   offerHair(service.shapes);
-  disguises?.offerMethods(service.disguises);
+  offerChoices(service);
   showModel(service.model);
 } catch (problem) {
   showProblem(problem, () => location.reload());

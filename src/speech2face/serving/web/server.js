@@ -12,16 +12,20 @@ export function address(path, query = {}) {
   return url;
 }
 
+/** The server's answer for a recording (Blob), drawn as chosen; as `askPatiently`. */
+export const reconstruct = (recording, choices, signal, tell) =>
+  askPatiently("v1/reconstruct", choices, recording, signal, tell, "Drawing the face …");
+
 /**
- * The server's answer for a recording (Blob), drawn as chosen. `tell` is called with {words, share}
- * while it is sent, and with {words} each second until a busy server is asked again. Throws a
- * Problem, or an AbortError once `signal` is raised.
+ * The server's answer for a recording (Blob) at a path. `tell` is called with {words, share} while it
+ * is sent, with {words: working} once it has come, and with {words} each second until a busy server is
+ * asked again. Throws a Problem, or an AbortError once `signal` is raised.
  */
-export async function reconstruct(recording, choices, signal, tell) {
-  const url = address("v1/reconstruct", choices);
+export async function askPatiently(path, query, recording, signal, tell, working) {
+  const url = address(path, query);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await post(url, recording, signal, tell);
+      return await post(url, recording, signal, tell, working);
     } catch (problem) {
       if (problem.status !== 503 || attempt === ATTEMPTS) throw problem;
       for (let wait = problem.retryAfter || WAIT_SECONDS; wait > 0; wait--) {
@@ -32,14 +36,16 @@ export async function reconstruct(recording, choices, signal, tell) {
   }
 }
 
-/** The model that draws, its shapes of hair, the most bytes taken; none where nothing answers. */
+/** The model that draws, its shapes of hair, the most bytes taken, the most seconds disguised; none
+ * where nothing answers. */
 export async function readService() {
   try {
     const { models, limits } = await (await fetch(address("v1/models"))).json();
     const [{ name, hair_shapes: shapes }] = models;
-    return { model: name, shapes: shapes ?? 0, bytes: limits.bytes, taker: "server" };
+    const { bytes, protected_seconds: disguisedSeconds } = limits;
+    return { model: name, shapes: shapes ?? 0, bytes, taker: "server", disguisedSeconds };
   } catch {
-    return { model: "", shapes: 0, bytes: Infinity, taker: "server" };
+    return { model: "", shapes: 0, bytes: Infinity, taker: "server", disguisedSeconds: 0 };
   }
 }
 
@@ -55,7 +61,7 @@ export async function explainNoStream() {
 }
 
 /** XMLHttpRequest, because fetch does not tell how much has been sent. */
-function post(url, body, signal, tell) {
+function post(url, body, signal, tell, working) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
@@ -67,7 +73,7 @@ function post(url, body, signal, tell) {
     request.setRequestHeader("Content-Type", body.type || "application/octet-stream");
     request.upload.onprogress = ({ loaded, total }) => tell(loaded < total
       ? { words: "Sending the recording …", share: loaded / total }
-      : { words: "Drawing the face …" });
+      : { words: working });
     request.onload = () => {
       if (request.status === 200 && request.response) return resolve(request.response);
       const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
