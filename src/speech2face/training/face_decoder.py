@@ -274,11 +274,12 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """The decoder of a weights file, ready to draw, and the file's metadata.
 
-    Raises ModelError where it is of a version that drew no layers.
+    Raises ModelError where it is of a version that drew no layers, or symmetric hair.
     """
     tensors, metadata = load_weights(path)
-    if "hair_front" not in tensors:
-        raise ModelError(f"{path}: weights of a face decoder of version 0.2 or older; train anew.")
+    size = metadata["recipe"]["network"]["size"]
+    if "hair_front" not in tensors or tensors["hair_front"].shape[1] != size**2:
+        raise ModelError(f"{path}: weights of a face decoder of version 0.4 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**metadata["recipe"]["network"]), None, shapes - 1, colours
