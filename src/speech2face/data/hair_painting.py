@@ -19,6 +19,7 @@ from speech2face.data.hair_strands import (
     find_flow,
     grow_locks,
     mirror,
+    unit,
     whole_grid,
 )
 from speech2face.data.hair_styles import BEHIND, Style
@@ -49,8 +50,8 @@ def draw_layers(
 
 
 def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of 224 from the outline, inwards, left half (S, S/2) → how surely a place is covered by
-    hair or its shadow, and how light that is, 1 on average for hair and 0 for shadow, (S, S)."""
+    """An outline, left half (S, S/2) → how surely a place is covered by hair or its shadow, and how
+    light that is, 1 on average for hair and 0 for shadow, (S, S) each."""
     random = np.random.default_rng(seed)
     flow = find_flow(random, outline, style)
     strands = grow_locks(random, style, flow)
@@ -126,12 +127,12 @@ def _light(
     size = len(flow.edge)
     x, y = np.clip(places * (size / 224), 0, size - 1).astype(int).T
     normal = _find_normals(flow)[y, x]
-    ahead = _unit(tangents[:, :2])
+    ahead = unit(tangents[:, :2])
     aside = np.column_stack([-ahead[:, 1], ahead[:, 0], np.zeros(len(ahead))])
-    normal = _unit(normal + 0.5 * strands.tilt[owner, None] * aside)
+    normal = unit(normal + 0.5 * strands.tilt[owner, None] * aside)
     rise = np.clip(-(ahead * normal[:, :2]).sum(1) / np.maximum(normal[:, 2], 0.1), -3, 3)
     tangent = np.column_stack([ahead, rise + tangents[:, 2]])
-    tangent = _unit(_unit(tangent) + 0.15 * strands.tilt[owner, None] * normal)
+    tangent = unit(unit(tangent) + 0.15 * strands.tilt[owner, None] * normal)
     light, halfway = (v / np.linalg.norm(v) for v in (LIGHT, HALFWAY))
     facing = np.clip(normal @ light, 0, 1)
     soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1)) * (0.35 + 0.65 * facing)
@@ -153,11 +154,7 @@ def _find_normals(flow: Flow) -> np.ndarray:
     high = max(107 - top, 22)
     aside, up = right / wide, np.minimum(low - 105, 0) / high
     out = np.sqrt(np.clip(1 - aside**2 - up**2, 0.02, 1))
-    return _unit(np.stack([aside / wide, up / high, out / (0.9 * wide)], axis=2))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    return unit(np.stack([aside / wide, up / high, out / (0.9 * wide)], axis=2))
 
 
 def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:

@@ -32,6 +32,7 @@ HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fri
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
+WHITER = 8.0  # what grey hair is lighter by, where it is light
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 1.0  # of a hairline with others
@@ -112,7 +113,9 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     colours = np.stack([lab[group == k].mean(0) for k in kept])
     chroma = np.hypot(colours[:, 1], colours[:, 2])
     grey = GREY * np.clip(lightness, 25, 75)
-    colours[:, 1:] *= np.interp(chroma - grey, [-5, 5], CHROMA)[:, None]
+    colourful = np.interp(chroma - grey, [-5, 5], [0, 1])
+    colours[:, 1:] *= (CHROMA[0] + colourful * (CHROMA[1] - CHROMA[0]))[:, None]
+    colours[:, 0] += WHITER * (1 - colourful) * np.interp(lightness, LIGHTNESS, [0, 1])
     colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
 

@@ -15,6 +15,8 @@ from speech2face.data.decoder_data import canvas_grid, picture_grid
 from speech2face.data.hair_styles import Style
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
+STRAND = 0.25  # how wide a strand is
+STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
 
 
@@ -81,7 +83,7 @@ def find_flow(random: np.random.Generator, outline: np.ndarray, style: Style) ->
     beside = np.tanh(-parting / 2.5)
     growth = (beside * np.cos(lift))[..., None] * along - np.sin(lift)[..., None] * inwards
     falling = smooth_step((low - 150) / 40)[..., None]
-    return Flow(edge, depth, _unit(growth + falling * ([0, 1] - growth)), parting)
+    return Flow(edge, depth, unit(growth + falling * ([0, 1] - growth)), parting)
 
 
 def _find_directions(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -97,8 +99,8 @@ def _find_directions(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     to_face, to_outside = (np.maximum(-signed_distance(m, 200), 0) for m in (face, outside))
     depth = blur_half(to_outside / np.maximum(to_face + to_outside, 1e-3), 3.0)
     down, right = np.gradient(mirror(depth))
-    inwards = _unit(np.stack([right, down], axis=2))
-    inwards = _unit(cv2.GaussianBlur(inwards, (0, 0), 2 * len(outline) / 224))[:, :half]
+    inwards = unit(np.stack([right, down], axis=2))
+    inwards = unit(cv2.GaussianBlur(inwards, (0, 0), 2 * len(outline) / 224))[:, :half]
     return depth, inwards, np.stack([-inwards[..., 1], inwards[..., 0]], axis=2)
 
 
@@ -133,6 +135,8 @@ def _comb(
     random: np.random.Generator, style: Style, edge: np.ndarray, depth: np.ndarray
 ) -> np.ndarray:
     """An outline (S, S) made uneven: by how hair is combed to a side, and by chance."""
+    import cv2
+
     right, low = whole_grid(len(edge))
     side = -np.sign(style.parting or 1.0)  # to which most of it is combed
     above = smooth_step((95 - low) / 50)
@@ -143,7 +147,14 @@ def _comb(
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
     line = 0.5 * _noise(random, edge, 4) * inner
-    return edge + style.rough * rough * outer + line
+    edge = edge + style.rough * rough * outer + line
+    if style.long:  # no tufts
+        round_ = cv2.getStructuringElement(
+            cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
+        )
+        whole = cv2.morphologyEx((edge > 0).astype(np.uint8), cv2.MORPH_OPEN, round_)
+        edge = np.where(whole > 0, edge, np.minimum(edge, -1))
+    return edge
 
 
 # Locks -------------------------------------------------------------------------------------------
@@ -151,42 +162,47 @@ def _comb(
 
 def grow_locks(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
     """Locks from all over the hair, each of strands that go one way."""
-    edge, unit = flow.edge, len(flow.edge) / 224
-    hair = np.argwhere(edge > 0.3)
-    if not len(hair):
-        none = np.zeros((0, 2, 2), np.float32)
-        return Strands(none, np.zeros((0, 2), int), *np.zeros((2, 0)), none[..., 0])
-    area = len(hair) / unit**2
-    mean_length = style.length * (0.55 if style.long else 0.8)
-    locks = max(8, round(style.cover * area / (mean_length * style.strands * 0.25)))
-    roots = hair[random.integers(0, len(hair), locks)] + random.random((locks, 2))
-    if style.long:  # most begin above, many of them at the parting
-        above = hair[hair[:, 0] < 0.36 * len(edge)]
-        parted = above[np.abs(flow.parting[above[:, 0], above[:, 1]]) < 7]
-        for places, share in ((above, 0.7), (parted, 0.25)):
-            some = np.flatnonzero(random.random(locks) < share * (len(places) > 0))
-            roots[some] = places[random.integers(0, max(len(places), 1), len(some))]
-            roots[some] += random.random((len(some), 2))
-    roots = roots[:, ::-1] / unit
-    roots = roots[_is_dense(random, style, flow, roots)]
+    roots = _choose_roots(random, style, flow)
     locks = len(roots)
     length = style.length * random.uniform(0.6, 1.15, locks)
-    ends = 224 * style.end - random.exponential(14, locks) if style.long else np.full(locks, 400.0)
+    ends = np.full(locks, np.inf)
+    if style.long:
+        ends = 224 * style.end - random.exponential(style.ragged, locks)
     guides, grown = _follow(style, flow, roots, length, ends)
     if style.long:  # stumps are no locks
-        roots, guides, grown = (of[grown > 14] for of in (roots, guides, grown))
-        locks = len(roots)
-    order = _look_up(flow.depth, roots) + LAYERS * random.standard_normal(locks)
+        roots, guides, grown = (of[grown > STUMP] for of in (roots, guides, grown))
+    order = _look_up(flow.depth, roots) + LAYERS * random.standard_normal(len(roots))
     if style.lift[0] < 0:  # combed forward: what comes from the crown lies above
         order = -order
     order = np.argsort(order)
-    return _spread_locks(random, style, guides[order], grown[order], edge)
+    return _spread_locks(random, style, guides[order], grown[order], flow)
+
+
+def _choose_roots(random: np.random.Generator, style: Style, flow: Flow) -> np.ndarray:
+    """Where locks begin, (M, 2; x, y): anywhere in short hair; in the upper half of long hair, most
+    of them above, and many at the parting."""
+    size = len(flow.edge)
+    scale, hair = size / 224, np.argwhere(flow.edge > 0.3)
+    area = len(hair) / scale**2
+    far = style.length * (0.55 if style.long else 0.8)  # that a lock goes until its end
+    locks = round(style.cover * area / (far * style.strands * STRAND))
+    groups = [(hair, 1.0)]
+    if style.long:
+        upper, above = (hair[hair[:, 0] < low * size] for low in (0.55, 0.36))
+        parted = above[np.abs(flow.parting[above[:, 0], above[:, 1]]) < 7]
+        groups += [(upper, 1.0), (above, 0.7), (parted, 0.25)]
+    roots = np.zeros((locks, 2))
+    for places, share in groups:
+        some = np.flatnonzero(random.random(locks) < share * (len(places) > 0))
+        roots[some] = places[random.integers(0, max(len(places), 1), len(some))]
+    roots = (roots + random.random((locks, 2)))[:, ::-1] / scale
+    return roots[_is_dense(random, style, flow, roots)]
 
 
 def _is_dense(
     random: np.random.Generator, style: Style, flow: Flow, roots: np.ndarray
 ) -> np.ndarray:
-    """Which of the roots (M, 2) stay: fewer where the face begins, and at a thin place."""
+    """Which of the roots (M, 2) stay: fewer where the face begins."""
     near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
     dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / (4 if style.long else 9))
     return random.random(len(roots)) < 1 - near * (1 - dense)
@@ -211,41 +227,21 @@ def _follow(
 
 
 def _spread_locks(
-    random: np.random.Generator,
-    style: Style,
-    guides: np.ndarray,
-    grown: np.ndarray,
-    edge: np.ndarray,
+    random: np.random.Generator, style: Style, guides: np.ndarray, grown: np.ndarray, flow: Flow
 ) -> Strands:
     """The strands of locks that go along `guides`: wide at first, together at the end."""
-    locks, places = guides.shape[:2]
+    (locks, places), each = guides.shape[:2], style.strands
     ahead = np.gradient(guides, axis=1)
-    aside = _unit(np.stack([-ahead[..., 1], ahead[..., 0]], axis=2))
-    each = style.strands
-    offset = np.sort(random.uniform(-1, 1, (locks, each)), axis=1)
-    offset = np.take_along_axis(offset, random.random((locks, each)).argsort(1), 1)
+    aside = unit(np.stack([-ahead[..., 1], ahead[..., 0]], axis=2))
+    offset = random.uniform(-1, 1, (locks, each))
     width = style.width * random.uniform(0.6, 1.4, (locks, 1, 1))
     way = np.arange(places) / np.maximum(grown, 1)[:, None]  # 0 at the root, 1 at the end
     wide = (0.6 + 0.4 * smooth_step(way / 0.3)) * (1 - style.taper * smooth_step((way - 0.4) / 0.6))
-    far, period = style.wave
-    phase = random.random((locks, 1))
-    if style.long:  # neighbours swing together
-        together = _look_up(_noise(random, edge, 10), guides.reshape(-1, 2)).reshape(locks, -1)
-        angle = 2 * np.pi * (guides[..., 1] / period + 0.45 * together + style.curly * phase)
-    else:
-        angle = 2 * np.pi * (np.arange(places) / (period * (0.85 + 0.3 * phase)) + phase)
-    if style.long:  # from the ears down
-        far = far * (0.2 + 0.8 * smooth_step((guides[..., 1] - 60) / 70))
-    else:
-        far = far * smooth_step(way / 0.25)
-    lateral = offset[:, :, None] * (width * wide[:, None]) + (far * np.sin(angle))[:, None]
+    swing, forward = _swing(random, style, guides, way, flow)
+    lateral = offset[..., None] * width * wide[:, None] + swing[:, None]
     loose = random.random((locks, each, 1)) < style.loose
-    drift = 3 * random.standard_normal((locks, each, 1)) * way[:, None] ** 2
-    lateral = lateral + loose * drift
+    lateral = lateral + loose * 3 * random.standard_normal((locks, each, 1)) * way[:, None] ** 2
     paths = guides[:, None] + lateral[..., None] * aside[:, None]
-    swing = np.broadcast_to(
-        (0.7 * far * 2 * np.pi / period * np.cos(angle))[:, None], lateral.shape
-    )
     start = random.integers(0, 3, (locks, each))
     end = (grown[:, None] * random.uniform(0.75, 1.0, (locks, each))).astype(int)
     tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
@@ -256,11 +252,30 @@ def _spread_locks(
         np.stack([start, end], axis=2).reshape(-1, 2),
         tone.ravel(),
         tilt.ravel(),
-        swing.reshape(-1, places).astype(np.float32),
+        np.repeat(forward, each, axis=0).astype(np.float32),
     )
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _swing(
+    random: np.random.Generator, style: Style, guides: np.ndarray, way: np.ndarray, flow: Flow
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far wavy locks swing aside and how steeply they come forward, (M, steps + 1) each: as a
+    spring does. Neighbours in long hair swing together, and more from the ears down."""
+    (locks, places), (far, period) = way.shape, style.wave
+    phase = random.random((locks, 1))
+    if style.long:
+        bent = _look_up(_noise(random, flow.edge, 14), guides.reshape(-1, 2)).reshape(way.shape)
+        turns = guides[..., 1] / period + 0.22 * bent + style.apart * phase
+        far = far * (0.2 + 0.8 * smooth_step((guides[..., 1] - 60) / 70))
+    else:
+        turns = np.arange(places) / (period * (0.85 + 0.3 * phase)) + phase
+        far = far * smooth_step(way / 0.25)
+    steep = 0.7 * far * 2 * np.pi / period
+    return far * np.sin(2 * np.pi * turns), steep * np.cos(2 * np.pi * turns)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) of the same directions, of length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
 
 

@@ -33,7 +33,7 @@ BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels 
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
 SHADE = 0.6  # of the hair behind the neck
-SHINE = 0.10  # of what hair sends back, whatever its colour
+SHINE = 0.075  # of what hair sends back, whatever its colour
 CALM = 0.9  # hair of half this lightness shines most in its own colour
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 # A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions

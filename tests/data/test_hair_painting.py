@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from speech2face.data.decoder_data import canvas_grid, picture_grid
-from speech2face.data.hair_strands import (
+from speech2face.data.hair_painting import draw_hair
+from speech2face.data.hair_styles import (
     BACK,
     CROP,
     CURLY,
@@ -13,7 +14,6 @@ from speech2face.data.hair_strands import (
     TUCKED,
     WAVY,
     Style,
-    draw_hair,
 )
 from speech2face.data.head_segmentation import signed_distance
 
