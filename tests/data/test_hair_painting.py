@@ -1,15 +1,22 @@
-"""Hair of strands: it keeps to its outline, thins out towards the face, ends, and shines."""
+"""Painted hair: it keeps to its outline, thins out towards the face, ends, and shines."""
+
+from functools import lru_cache
 
 import numpy as np
 import pytest
 
 from speech2face.data.decoder_data import canvas_grid, picture_grid
-from speech2face.data.hair_painting import draw_hair
+from speech2face.data.hair_painting import draw_hair, draw_layers
+from speech2face.data.hair_strands import mirror
 from speech2face.data.hair_styles import (
     BACK,
+    BUN,
+    BUZZ,
     CROP,
     CURLY,
+    ONE_SIDE,
     STRAIGHT,
+    SWEPT,
     TIED,
     TUCKED,
     WAVY,
@@ -18,34 +25,47 @@ from speech2face.data.hair_styles import (
 from speech2face.data.head_segmentation import signed_distance
 
 SIZE = 112
-ACROSS, LOW = picture_grid(SIZE)
-_, DOWN = canvas_grid(SIZE)
+ACROSS, LOW = (mirror(plane) for plane in picture_grid(SIZE))
+DOWN = mirror(canvas_grid(SIZE)[1])
 
 
 def outline(long: bool) -> np.ndarray:
-    """A ring of hair about a face, down to the ears or to the picture's end."""
-    head = np.hypot(ACROSS / 0.30, np.minimum(LOW - 0.45, 0) / 0.38) < 1
-    face = np.hypot(ACROSS / 0.22, (LOW - 0.55) / 0.30) < 1
-    below = (LOW > 0.6) & (ACROSS < 0.2)
-    return signed_distance(head & ~face & ~below & (long | (DOWN < 0.48)))
+    """A ring of hair about a face, down to the ears or to the picture's end: a left half."""
+    (across, low), (_, down) = picture_grid(SIZE), canvas_grid(SIZE)
+    head = np.hypot(across / 0.30, np.minimum(low - 0.45, 0) / 0.38) < 1
+    face = np.hypot(across / 0.22, (low - 0.55) / 0.30) < 1
+    below = (low > 0.6) & (across < 0.2)
+    return signed_distance(head & ~face & ~below & (long | (down < 0.48)))
 
 
-@pytest.fixture(scope="module", params=[BACK, CURLY, TIED, STRAIGHT, WAVY, TUCKED])
+@lru_cache
+def draw(style: Style, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    return draw_hair(outline(style.long), style, seed)
+
+
+@lru_cache
+def layers(style: Style) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return draw_layers(outline(long=style is not BUZZ), style, 3)
+
+
+@pytest.fixture(params=[BACK, CURLY, TIED, STRAIGHT, WAVY])
 def drawn(request) -> tuple[Style, np.ndarray, np.ndarray, np.ndarray]:
-    edge = outline(request.param.long)
-    return request.param, edge, *draw_hair(edge, request.param, 3)
+    return request.param, mirror(outline(request.param.long)), *draw(request.param)
 
 
 def test_hair_keeps_to_its_outline(drawn):
-    _, edge, cover, light = drawn
+    style, edge, cover, light = drawn
+    assert cover.shape == light.shape == (SIZE, SIZE)
     assert cover.min() >= 0
     assert cover.max() <= 1
-    assert cover[edge < -8].max() < 0.1
-    assert cover[(edge < -4) & (ACROSS > 0.32)].max() < 0.02
+    assert cover[edge < -11].max() < 0.1
+    face = (np.hypot(ACROSS / 0.22, (LOW - 0.55) / 0.30) < 0.8) & (LOW < 0.7)
+    assert cover[face].max() < 0.1
     deep = (edge > 9) & (DOWN < 0.28)
-    assert deep.sum() > 50
-    assert cover[deep].min() > 0.9
-    assert light[cover > 0.9].mean() == pytest.approx(1, abs=0.08)
+    assert deep.sum() > 100
+    parted = np.abs(ACROSS) < 0.12 if style.long else np.zeros_like(deep)
+    assert cover[deep & ~parted].min() > 0.85
+    assert light[cover > 0.9].mean() == pytest.approx(1, abs=0.1)
     assert light.min() >= 0
 
 
@@ -58,67 +78,124 @@ def test_strands_differ_in_lightness_and_the_outline_is_no_ruled_line(drawn):
     assert cover[rim].std() > 0.1
 
 
-def test_the_same_shape_has_the_same_strands_another_has_others(drawn):
-    style, edge, cover, _ = drawn
-    np.testing.assert_array_equal(draw_hair(edge, style, 3)[0], cover)
-    assert np.abs(draw_hair(edge, style, 4)[0] - cover).max() > 0.1
+def test_the_same_shape_has_the_same_strands_another_has_others():
+    cover, _ = draw(BACK)
+    np.testing.assert_array_equal(draw_hair(outline(False), BACK, 3)[0], cover)
+    assert np.abs(draw(BACK, 4)[0] - cover).max() > 0.1
+
+
+def test_hair_differs_left_and_right_and_is_fuller_where_it_is_combed_to():
+    for style in (SWEPT, STRAIGHT):
+        cover, light = draw(style)
+        both = (cover > 0.9) & (cover[:, ::-1] > 0.9)
+        assert np.abs(light - light[:, ::-1])[both].mean() > 0.05
+    cover, _ = draw(SWEPT)  # parted on the right
+    above = cover * (LOW < 0.3)
+    assert above[:, : SIZE // 2].sum() > 1.03 * above[:, SIZE // 2 :].sum()
+
+
+def test_a_parting_shows_skin():
+    cover, _ = draw(STRAIGHT)
+    row = int(np.argmax(LOW[:, 0] > 0.22))
+    place = 56 + round(STRAIGHT.parting / 2)
+    assert cover[row, place - 4 : place + 5].min() < 0.8
+    assert cover[row, 56 - 14 : 56 - 5].min() > 0.9
+
+
+def test_hair_shines_across_the_head_more_than_at_its_sides():
+    _, light = draw(BACK)
+    edge = mirror(outline(False))
+    top, side = (edge > 4) & (ACROSS < 0.1), (edge > 4) & (LOW > 0.36)
+    assert np.percentile(light[top], 90) > 1.15 * np.percentile(light[side], 90)
 
 
 def test_the_hairline_is_softer_than_the_outline():
-    edge = outline(long=False)
-    cover, _ = draw_hair(edge, BACK, 3)
-    middle, steps = cover[:, -8:].mean(1), np.abs(np.diff(cover[:, -8:].mean(1)))
+    middle = draw(BACK)[0][:, 48:64].mean(1)
+    steps = np.abs(np.diff(middle))
     crown = int(np.argmax(middle > 0.5))
     assert steps[: crown + 4].max() > 1.25 * steps[crown + 8 :].max()
 
 
 def test_hair_casts_a_shadow_on_the_face_and_none_on_the_ground():
-    edge = outline(long=True)
-    cover, light = draw_hair(edge, STRAIGHT, 3)
+    edge = mirror(outline(long=True))
+    cover, light = draw(STRAIGHT)
     shadow = np.clip(cover * (1 - light), 0, 1)
     face = (ACROSS < 0.2) & (edge < -1.5) & (edge > -5) & (LOW > 0.3) & (LOW < 0.4)
-    ground = (ACROSS > 0.3) & (edge < -3) & (LOW < 0.4)
+    ground = (ACROSS > 0.3) & (edge < -9) & (LOW < 0.4)
     assert shadow[face].mean() > 0.02
     assert shadow[ground].max() < 0.01
 
 
-def test_short_hair_leaves_the_ears_free_and_long_hair_hangs_to_the_end_of_the_picture():
-    short, long = (draw_hair(outline(style.long), style, 3)[0] for style in (BACK, STRAIGHT))
+def test_short_hair_leaves_the_ears_free_and_long_hair_hangs_in_ends_of_their_own():
+    short, long = draw(BACK)[0], draw(STRAIGHT)[0]
     assert short[DOWN > 0.55].max() < 0.05
-    beside = (ACROSS > 0.22) & (ACROSS < 0.28)
-    assert long[beside & (LOW > 0.75) & (LOW < 0.8)].mean() > 0.9
-    assert long[beside & (LOW > 0.95)].mean() > 0.8
+    beside = (ACROSS > 0.23) & (ACROSS < 0.28)
+    assert long[beside & (LOW > 0.65) & (LOW < 0.75)].mean() > 0.85
+    thinner = [long[beside & (np.abs(LOW - low) < 0.02)].mean() for low in (0.75, 0.92, 0.985)]
+    assert thinner[0] > thinner[1] > thinner[2]
+    assert thinner[2] < 0.3
 
 
 def test_where_there_is_no_hair_none_is_drawn():
-    cover, light = draw_hair(np.full((SIZE, SIZE // 2), -30.0), BACK, 1)
-    assert cover.max() < 0.01
-    assert np.isfinite(light).all()
+    for style in (BACK, STRAIGHT):
+        cover, light = draw_hair(np.full((SIZE, SIZE // 2), -30.0), style, 1)
+        assert cover.max() < 0.01
+        assert np.isfinite(light).all()
 
 
-@pytest.mark.parametrize("style", [BACK, CROP, CURLY, TIED])
+@pytest.mark.parametrize("style", [BACK, CROP, CURLY])
 def test_short_hair_narrows_towards_the_ears_and_leaves_what_lies_before_them_free(style):
-    cover, _ = draw_hair(outline(long=False), style, 3)
+    cover, _ = draw(style)
     above, near = ((cover[np.abs(LOW - low) < 0.005] > 0.5).sum() for low in (0.36, 0.44))
     assert 0 < near < 0.8 * above
     assert cover[LOW > 0.5].max() < 0.05
 
 
-def test_hair_tucked_behind_the_ears_leaves_them_free():
-    edge = outline(long=True)
-    tucked, loose = (draw_hair(edge, style, 3)[0] for style in (TUCKED, STRAIGHT))
-    ears = (ACROSS > 0.24) & (ACROSS < 0.28) & (LOW > 0.48) & (LOW < 0.7)
-    assert loose[ears].min() > 0.9
-    assert tucked[ears].max() < 0.05
-    np.testing.assert_allclose(tucked[LOW < 0.25], loose[LOW < 0.25], atol=0.02)
+def test_stubble_shows_the_scalp_and_lies_close_to_the_head():
+    stubble, cropped = draw(BUZZ)[0], draw(CROP)[0]
+    deep = mirror(outline(False)) > 12
+    assert 0.3 < stubble[deep & (LOW < 0.25)].mean() < 0.9
+    assert (stubble > 0.3).sum() < 0.8 * (cropped > 0.3).sum()
 
 
-def test_the_outline_of_wavy_hair_goes_in_and_out():
-    edge, beside = outline(long=True), (LOW[:, 0] > 0.55) & (LOW[:, 0] < 0.95)
-    reach = [
-        (draw_hair(edge, style, 3)[0] > 0.5).sum(1)[beside].astype(float)
-        for style in (STRAIGHT, WAVY)
-    ]
-    trend = np.polynomial.Polynomial.fit(np.arange(len(reach[0])), reach[0], 2)
-    straight, wavy = (np.std(r - trend(np.arange(len(r)))) for r in reach)
-    assert wavy > 1.5 * straight
+def test_hair_tucked_behind_an_ear_leaves_it_free():
+    ear = (ACROSS > 0.24) & (ACROSS < 0.28) & (LOW > 0.48) & (LOW < 0.7)
+    left = np.arange(SIZE) < SIZE // 2
+    loose, both, right = (draw(style)[0] for style in (STRAIGHT, TUCKED, ONE_SIDE))
+    assert loose[ear].mean() > 0.9
+    assert both[ear].max() < 0.05
+    assert right[ear & ~left].max() < 0.05
+    assert right[ear & left].mean() > 0.8
+
+
+def test_wavy_hair_shines_in_bands():
+    beside = (ACROSS > 0.22) & (ACROSS < 0.27)
+    rows = (LOW[:, 0] > 0.45) & (LOW[:, 0] < 0.8)
+    bands = []
+    for style in (STRAIGHT, WAVY):
+        cover, light = draw(style)
+        left, right = (
+            (light * cover * beside)[:, half].sum(1)[rows] / beside[:, half].sum(1)[rows]
+            for half in (np.s_[: SIZE // 2], np.s_[SIZE // 2 :])
+        )
+        bands.append(np.mean([np.std(np.diff(side)) for side in (left, right)]))
+    assert bands[1] > 1.3 * bands[0]
+
+
+def test_a_bun_lies_on_the_crown_and_nothing_hangs_behind_the_neck():
+    bun, bun_behind, _ = layers(BUN)
+    tied, tied_behind, _ = layers(TIED)
+    top = (ACROSS < 0.05) & (LOW < 0.12)
+    assert bun[top].mean() > 0.3 + tied[top].mean()
+    neck = (ACROSS < 0.2) & (LOW > 0.6) & (LOW < 0.75)
+    assert tied_behind[neck].mean() > 0.8
+    assert bun_behind[LOW > 0.6].max() < 0.01
+
+
+def test_dark_hair_behind_the_scalp_keeps_within_the_hair_before_it():
+    front, behind, light = layers(BUZZ)
+    ground = np.hypot(ACROSS / 0.30, np.minimum(LOW - 0.45, 0) / 0.38) > 1
+    assert behind[ground].max() < 0.05
+    assert behind[front > 0.5].mean() > 0.8
+    assert behind[LOW > 0.5].max() < 0.01
+    assert np.isfinite(light).all()

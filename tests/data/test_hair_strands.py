@@ -1,0 +1,104 @@
+"""Strands of hair: they are combed from the parting, lie in locks, and end where hair ends."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from speech2face.data.decoder_data import picture_grid
+from speech2face.data.hair_strands import Flow, Strands, find_flow, grow_locks, whole_grid
+from speech2face.data.hair_styles import BACK, BOB, CROP, CURLS, LONG, SHORT, STRAIGHT, SWEPT, Style
+from speech2face.data.head_segmentation import signed_distance
+
+SIZE = 64
+RIGHT, LOW = whole_grid(SIZE)
+
+
+def outline(long: bool) -> np.ndarray:
+    across, low = picture_grid(SIZE)
+    head = np.hypot(across / 0.30, np.minimum(low - 0.45, 0) / 0.38) < 1
+    face = np.hypot(across / 0.22, (low - 0.55) / 0.30) < 1
+    below = (low > 0.6) & (across < 0.2)
+    return signed_distance(head & ~face & ~below & (long | (low < 0.48)))
+
+
+def grow(style: Style, seed: int = 0) -> tuple[Flow, Strands]:
+    random = np.random.default_rng(seed)
+    flow = find_flow(random, outline(style.long), style)
+    return flow, grow_locks(random, style, flow)
+
+
+def ends(strands: Strands) -> np.ndarray:
+    """Where strands end, (M, 2)."""
+    return strands.paths[np.arange(len(strands.paths)), strands.steps[:, 1]]
+
+
+def test_hair_falls_to_both_sides_of_the_parting():
+    flow, _ = grow(replace(STRAIGHT, wander=0.0))
+    above = (flow.edge > 2) & (LOW < 50) & (flow.depth < 0.6)
+    for side in (-1, 1):
+        beyond = above & (side * flow.parting > 8)
+        assert beyond.sum() > 20
+        assert (side * flow.growth[beyond][:, 0]).min() > 0
+    falling = (flow.edge > 2) & (LOW > 150)
+    assert flow.growth[falling][:, 1].min() > 0.8
+
+
+def test_short_hair_grows_away_from_the_forehead_or_towards_it():
+    for style, sign in ((BACK, -1), (CROP, 1)):
+        flow, _ = grow(replace(style, wander=0.0))
+        above = (flow.edge > 2) & (np.abs(RIGHT) < 15)
+        assert (sign * flow.growth[above][:, 1]).min() > 0.2
+        beside = (flow.edge > 1) & (LOW > 85) & (LOW < 100)
+        assert flow.growth[beside][:, 1].mean() > 0.8
+
+
+def test_locks_come_together_at_their_ends():
+    style = replace(STRAIGHT, loose=0.0)
+    _, strands = grow(style)
+    locks = strands.paths.reshape(-1, style.strands, *strands.paths.shape[1:])
+    steps = strands.steps[:, 1].reshape(-1, style.strands)
+    kept = steps.min(1) > 60
+    assert kept.sum() > 10
+    wide, narrow = (
+        np.mean(
+            [np.ptp(lock[:, at], axis=0).max() for lock, at in zip(locks[kept], of, strict=True)]
+        )
+        for of in ((0.3 * steps[kept].min(1)).astype(int), steps[kept].min(1))
+    )
+    assert narrow < 0.7 * wide
+    tones = strands.tone.reshape(-1, style.strands)
+    assert tones.mean(1).std() > 0.05
+
+
+def test_long_hair_ends_at_different_heights_and_a_bob_in_one_line():
+    heights = [ends(grow(style)[1])[:, 1] for style in (STRAIGHT, BOB)]
+    low = [of[of > np.percentile(of, 60)] for of in heights]
+    assert 200 < max(heights[0]) < 226
+    assert max(heights[1]) < 224 * BOB.end + 2
+    assert np.std(low[1]) < np.std(low[0])
+
+
+def test_curls_swing_and_straight_hair_does_not():
+    curled, straight = (grow(replace(style, loose=0.0))[1] for style in (CURLS, STRAIGHT))
+    assert np.abs(curled.swing).max() > 0.4
+    assert np.abs(straight.swing).max() == 0
+
+
+def test_the_outline_is_fuller_on_the_side_that_hair_is_combed_to():
+    flow, _ = grow(SWEPT)
+    plain, _ = grow(replace(SWEPT, quiff=0.0))
+    above = (LOW < 50) & (flow.depth < 0.2)
+    more = flow.edge - plain.edge
+    assert more[above & (RIGHT < -40)].mean() > 3
+    assert np.abs(more[above & (RIGHT > 60)]).mean() < 2
+
+
+@pytest.mark.parametrize("style", (*LONG, *SHORT), ids=lambda style: f"parted at {style.parting:g}")
+def test_strands_are_within_reach_of_the_hair_and_within_their_paths(style):
+    flow, strands = grow(style)
+    assert len(strands.paths) > 100
+    assert np.isfinite(strands.paths).all()
+    assert (strands.steps[:, 1] < strands.paths.shape[1]).all()
+    x, y = (np.clip(ends(strands) / 224 * SIZE, 0, SIZE - 1)).astype(int).T
+    assert np.percentile(flow.edge[y, x], 1) > -12
