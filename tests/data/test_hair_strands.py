@@ -94,7 +94,7 @@ def test_the_outline_is_fuller_on_the_side_that_hair_is_combed_to():
     assert np.abs(more[above & (RIGHT > 60)]).mean() < 2
 
 
-@pytest.mark.parametrize("style", (*LONG, *SHORT), ids=lambda style: f"parted at {style.parting:g}")
+@pytest.mark.parametrize("style", [*LONG, *SHORT], ids=lambda style: f"parted at {style.parting:g}")
 def test_strands_are_within_reach_of_the_hair_and_within_their_paths(style):
     flow, strands = grow(style)
     assert len(strands.paths) > 100
