@@ -47,8 +47,9 @@ def main() -> None:
         for kind in ("none", *range(1, model.hair_shapes + 1)):
             pixels = model.decode(voice.decoded_embedding[None], hair=kind)[0][0]
             hair.append((str(kind), Image.fromarray(pixels)))
+        hair += [("", Image.new("RGB", hair[0][1].size, "white"))] * (len(hair) % 2)
     save(contact_sheet(strengths, columns=2 * len(STRENGTHS)), "strengths", model)
-    save(contact_sheet(hair, columns=1 + model.hair_shapes), "hair", model)
+    save(contact_sheet(hair, columns=len(hair) // 4), "hair", model)  # two rows a voice
 
     steps = []
     for ends in BETWEEN:

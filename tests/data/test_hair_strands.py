@@ -1,124 +1,104 @@
-"""Hair of strands: it keeps to its outline, thins out towards the face, ends, and shines."""
+"""Strands of hair: they are combed from the parting, lie in locks, and end where hair ends."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from speech2face.data.decoder_data import canvas_grid, picture_grid
-from speech2face.data.hair_strands import (
-    BACK,
-    CROP,
-    CURLY,
-    STRAIGHT,
-    TIED,
-    TUCKED,
-    WAVY,
-    Style,
-    draw_hair,
-)
+from speech2face.data.decoder_data import picture_grid
+from speech2face.data.hair_strands import Flow, Strands, find_flow, grow_locks, whole_grid
+from speech2face.data.hair_styles import BACK, BOB, CROP, CURLS, LONG, SHORT, STRAIGHT, SWEPT, Style
 from speech2face.data.head_segmentation import signed_distance
 
-SIZE = 112
-ACROSS, LOW = picture_grid(SIZE)
-_, DOWN = canvas_grid(SIZE)
+SIZE = 64
+RIGHT, LOW = whole_grid(SIZE)
 
 
 def outline(long: bool) -> np.ndarray:
-    """A ring of hair about a face, down to the ears or to the picture's end."""
-    head = np.hypot(ACROSS / 0.30, np.minimum(LOW - 0.45, 0) / 0.38) < 1
-    face = np.hypot(ACROSS / 0.22, (LOW - 0.55) / 0.30) < 1
-    below = (LOW > 0.6) & (ACROSS < 0.2)
-    return signed_distance(head & ~face & ~below & (long | (DOWN < 0.48)))
+    across, low = picture_grid(SIZE)
+    head = np.hypot(across / 0.30, np.minimum(low - 0.45, 0) / 0.38) < 1
+    face = np.hypot(across / 0.22, (low - 0.55) / 0.30) < 1
+    below = (low > 0.6) & (across < 0.2)
+    return signed_distance(head & ~face & ~below & (long | (low < 0.48)))
 
 
-@pytest.fixture(scope="module", params=[BACK, CURLY, TIED, STRAIGHT, WAVY, TUCKED])
-def drawn(request) -> tuple[Style, np.ndarray, np.ndarray, np.ndarray]:
-    edge = outline(request.param.long)
-    return request.param, edge, *draw_hair(edge, request.param, 3)
+def grow(style: Style, seed: int = 0) -> tuple[Flow, Strands]:
+    random = np.random.default_rng(seed)
+    flow = find_flow(random, outline(style.long), style)
+    return flow, grow_locks(random, style, flow)
 
 
-def test_hair_keeps_to_its_outline(drawn):
-    _, edge, cover, light = drawn
-    assert cover.min() >= 0
-    assert cover.max() <= 1
-    assert cover[edge < -8].max() < 0.1
-    assert cover[(edge < -4) & (ACROSS > 0.32)].max() < 0.02
-    deep = (edge > 9) & (DOWN < 0.28)
-    assert deep.sum() > 50
-    assert cover[deep].min() > 0.9
-    assert light[cover > 0.9].mean() == pytest.approx(1, abs=0.08)
-    assert light.min() >= 0
+def ends(strands: Strands) -> np.ndarray:
+    """Where strands end, (M, 2)."""
+    return strands.paths[np.arange(len(strands.paths)), strands.steps[:, 1]]
 
 
-def test_strands_differ_in_lightness_and_the_outline_is_no_ruled_line(drawn):
-    _, edge, cover, light = drawn
-    deep = (edge > 5) & (DOWN < 0.4)
-    assert light[deep].std() > 0.05
-    rim = np.abs(edge) < 1.5
-    assert 0.1 < cover[rim].mean() < 0.9
-    assert cover[rim].std() > 0.1
+def test_hair_falls_to_both_sides_of_the_parting():
+    flow, _ = grow(replace(STRAIGHT, wander=0.0))
+    above = (flow.edge > 2) & (LOW < 50) & (flow.depth < 0.6)
+    for side in (-1, 1):
+        beyond = above & (side * flow.parting > 8)
+        assert beyond.sum() > 20
+        assert (side * flow.growth[beyond][:, 0]).min() > 0
+    falling = (flow.edge > 2) & (LOW > 150)
+    assert flow.growth[falling][:, 1].min() > 0.8
 
 
-def test_the_same_shape_has_the_same_strands_another_has_others(drawn):
-    style, edge, cover, _ = drawn
-    np.testing.assert_array_equal(draw_hair(edge, style, 3)[0], cover)
-    assert np.abs(draw_hair(edge, style, 4)[0] - cover).max() > 0.1
+def test_short_hair_grows_away_from_the_forehead_or_towards_it():
+    for style, sign in ((BACK, -1), (CROP, 1)):
+        flow, _ = grow(replace(style, wander=0.0))
+        above = (flow.edge > 2) & (np.abs(RIGHT) < 15)
+        assert (sign * flow.growth[above][:, 1]).min() > 0.2
+        beside = (flow.edge > 1) & (LOW > 85) & (LOW < 100)
+        assert flow.growth[beside][:, 1].mean() > 0.8
 
 
-def test_the_hairline_is_softer_than_the_outline():
-    edge = outline(long=False)
-    cover, _ = draw_hair(edge, BACK, 3)
-    middle, steps = cover[:, -8:].mean(1), np.abs(np.diff(cover[:, -8:].mean(1)))
-    crown = int(np.argmax(middle > 0.5))
-    assert steps[: crown + 4].max() > 1.25 * steps[crown + 8 :].max()
+def test_locks_come_together_at_their_ends():
+    style = replace(STRAIGHT, loose=0.0)
+    _, strands = grow(style)
+    locks = strands.paths.reshape(-1, style.strands, *strands.paths.shape[1:])
+    steps = strands.steps[:, 1].reshape(-1, style.strands)
+    kept = steps.min(1) > 60
+    assert kept.sum() > 10
+    wide, narrow = (
+        np.mean(
+            [np.ptp(lock[:, at], axis=0).max() for lock, at in zip(locks[kept], of, strict=True)]
+        )
+        for of in ((0.3 * steps[kept].min(1)).astype(int), steps[kept].min(1))
+    )
+    assert narrow < 0.7 * wide
+    tones = strands.tone.reshape(-1, style.strands)
+    assert tones.mean(1).std() > 0.05
 
 
-def test_hair_casts_a_shadow_on_the_face_and_none_on_the_ground():
-    edge = outline(long=True)
-    cover, light = draw_hair(edge, STRAIGHT, 3)
-    shadow = np.clip(cover * (1 - light), 0, 1)
-    face = (ACROSS < 0.2) & (edge < -1.5) & (edge > -5) & (LOW > 0.3) & (LOW < 0.4)
-    ground = (ACROSS > 0.3) & (edge < -3) & (LOW < 0.4)
-    assert shadow[face].mean() > 0.02
-    assert shadow[ground].max() < 0.01
+def test_long_hair_ends_at_different_heights_and_a_bob_in_one_line():
+    heights = [ends(grow(style)[1])[:, 1] for style in (STRAIGHT, BOB)]
+    low = [of[of > np.percentile(of, 60)] for of in heights]
+    assert 200 < max(heights[0]) < 226
+    assert max(heights[1]) < 224 * BOB.end + 2
+    assert np.std(low[1]) < np.std(low[0])
 
 
-def test_short_hair_leaves_the_ears_free_and_long_hair_hangs_to_the_end_of_the_picture():
-    short, long = (draw_hair(outline(style.long), style, 3)[0] for style in (BACK, STRAIGHT))
-    assert short[DOWN > 0.55].max() < 0.05
-    beside = (ACROSS > 0.22) & (ACROSS < 0.28)
-    assert long[beside & (LOW > 0.75) & (LOW < 0.8)].mean() > 0.9
-    assert long[beside & (LOW > 0.95)].mean() > 0.8
+def test_curls_swing_and_straight_hair_does_not():
+    curled, straight = (grow(replace(style, loose=0.0))[1] for style in (CURLS, STRAIGHT))
+    assert np.abs(curled.swing).max() > 0.4
+    assert np.abs(straight.swing).max() == 0
 
 
-def test_where_there_is_no_hair_none_is_drawn():
-    cover, light = draw_hair(np.full((SIZE, SIZE // 2), -30.0), BACK, 1)
-    assert cover.max() < 0.01
-    assert np.isfinite(light).all()
+def test_the_outline_is_fuller_on_the_side_that_hair_is_combed_to():
+    flow, _ = grow(SWEPT)
+    plain, _ = grow(replace(SWEPT, quiff=0.0))
+    above = (LOW < 50) & (flow.depth < 0.2)
+    more = flow.edge - plain.edge
+    assert more[above & (RIGHT < -40)].mean() > 3
+    assert np.abs(more[above & (RIGHT > 60)]).mean() < 2
 
 
-@pytest.mark.parametrize("style", [BACK, CROP, CURLY, TIED])
-def test_short_hair_narrows_towards_the_ears_and_leaves_what_lies_before_them_free(style):
-    cover, _ = draw_hair(outline(long=False), style, 3)
-    above, near = ((cover[np.abs(LOW - low) < 0.005] > 0.5).sum() for low in (0.36, 0.44))
-    assert 0 < near < 0.8 * above
-    assert cover[LOW > 0.5].max() < 0.05
-
-
-def test_hair_tucked_behind_the_ears_leaves_them_free():
-    edge = outline(long=True)
-    tucked, loose = (draw_hair(edge, style, 3)[0] for style in (TUCKED, STRAIGHT))
-    ears = (ACROSS > 0.24) & (ACROSS < 0.28) & (LOW > 0.48) & (LOW < 0.7)
-    assert loose[ears].min() > 0.9
-    assert tucked[ears].max() < 0.05
-    np.testing.assert_allclose(tucked[LOW < 0.25], loose[LOW < 0.25], atol=0.02)
-
-
-def test_the_outline_of_wavy_hair_goes_in_and_out():
-    edge, beside = outline(long=True), (LOW[:, 0] > 0.55) & (LOW[:, 0] < 0.95)
-    reach = [
-        (draw_hair(edge, style, 3)[0] > 0.5).sum(1)[beside].astype(float)
-        for style in (STRAIGHT, WAVY)
-    ]
-    trend = np.polynomial.Polynomial.fit(np.arange(len(reach[0])), reach[0], 2)
-    straight, wavy = (np.std(r - trend(np.arange(len(r)))) for r in reach)
-    assert wavy > 1.5 * straight
+@pytest.mark.parametrize("style", [*LONG, *SHORT], ids=lambda style: f"parted at {style.parting:g}")
+def test_strands_are_within_reach_of_the_hair_and_within_their_paths(style):
+    flow, strands = grow(style)
+    assert len(strands.paths) > 100
+    assert np.isfinite(strands.paths).all()
+    assert (strands.steps[:, 1] < strands.paths.shape[1]).all()
+    x, y = (np.clip(ends(strands) / 224 * SIZE, 0, SIZE - 1)).astype(int).T
+    assert np.percentile(flow.edge[y, x], 1) > -12

@@ -50,11 +50,11 @@ def fill(network: FaceDecoder) -> FaceDecoder:
     network.energy_slope.copy_(0.05 * near(network.energy_slope.shape))
     network.energy_offset.fill_(-6)
     line = (torch.arange(size) + 0.5) / size - 0.5
-    radius = torch.hypot(line[: size // 2], line[:, None])
-    network.skin_cover.copy_((radius < 0.3).float())
+    radius = torch.hypot(line, line[:, None])
+    network.skin_cover.copy_((radius[:, : size // 2] < 0.3).float())
     for number in range(network.shapes):
         cap = torch.minimum(radius - 0.15, 0.25 + 0.04 * number - radius)
-        cap = torch.minimum(cap, -line[:, None]) * 224
+        cap = torch.minimum(cap, 0.1 * line - line[:, None]) * 224  # lower on the right
         network.hair_front[number] = torch.sigmoid(cap).flatten() * (number > 0)
     network.hair_light.fill_(1)
     network.hair_colours.copy_(torch.rand(network.hair_colours.shape))
@@ -206,9 +206,11 @@ def still(network: FaceDecoder) -> FaceDecoder:
     return quiet
 
 
-def test_the_head_is_symmetric_and_stands_on_white_ground(network):
-    quiet = still(network)
-    picture, _ = quiet(torch.randn(2, 16))
+def test_the_head_is_symmetric_but_for_its_hair_and_stands_on_white_ground(network):
+    quiet, embedding = still(network), torch.randn(2, 16)
+    combed, _ = quiet(embedding, wish(quiet, SHAPES, 0, 2))
+    assert (combed - combed.flip(3)).abs().max() > 0.1
+    picture, _ = quiet(embedding, wish(quiet, 0, 0, 2))
     torch.testing.assert_close(picture, picture.flip(3), atol=1e-4, rtol=0)
     assert picture[..., :6, :6].min() > 0.999
     assert picture[..., 28:36, 28:36].max() < 0.999
@@ -221,8 +223,8 @@ def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
     changed = []
     for shape in range(1, SHAPES + 1):
         picture, _ = quiet(embedding, wish(quiet, shape, colour))
-        front = quiet.hair_front[shape].view(64, 32)
-        within, beyond = (torch.cat([m, m.flip(1)], 1) for m in (front > 0.999, front < 0.001))
+        front = quiet.hair_front[shape].view(64, 64)
+        within, beyond = front > 0.999, front < 0.001
         assert within.sum() > 20
         wanted = quiet.hair_colours[colour][:, None].expand(3, int(within.sum()))
         torch.testing.assert_close(picture[0][:, within], wanted, atol=0.01, rtol=0)
@@ -230,6 +232,34 @@ def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
         changed.append(int(((picture - bald).abs().amax(1) > 0.05).sum()))
     assert changed == sorted(changed)
     assert changed[0] > 0
+
+
+def test_hair_is_darker_in_shade_and_its_own_colour_shines_less_than_light_does(network):
+    quiet, skin = still(network), torch.zeros(1, 3, 64, 32)
+    shape, colour = torch.tensor([1]), torch.tensor([0])
+    quiet.hair_colours[0] = torch.tensor([0.4, 0.2, 0.1])
+    drawn = []
+    for light in (0.0, 0.5, 1.0, 2.0):
+        quiet.hair_light.fill_(light)
+        within = quiet.hair_front[1].view(64, 64) > 0.999
+        drawn.append(quiet.lay_hair(skin, shape, colour)[0][:, within].mean(1))
+    black, shade, own, shine = drawn
+    torch.testing.assert_close(own, quiet.hair_colours[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(shade, own / 2, atol=1e-3, rtol=0)
+    assert black.max() < 1e-3
+    assert (shine - own > 0.05).all()
+    assert shine.max() / shine.min() < own.max() / own.min()
+
+
+def test_hair_behind_is_hidden_by_skin_also_where_the_bust_fades(network):
+    quiet = still(network)
+    quiet.hair_back.fill_(1.0)
+    quiet.skin_cover.fill_(1.0)
+    quiet.skin_cover[:, :8] = 0.0
+    shape, colour = torch.tensor([0]), torch.tensor([0])
+    head = quiet.lay_hair(torch.zeros(1, 3, 64, 32), shape, colour)[0]
+    assert head[:, -1, 8:-8].min() > 0.99
+    assert head[:, -1, :8].max() < 0.99
 
 
 def test_hair_stays_at_any_distance_from_the_average(network):

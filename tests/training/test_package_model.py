@@ -212,11 +212,15 @@ def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
     assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
 
 
-def test_a_decoder_without_layers_is_refused(decoder_weights, tmp_path):
+@pytest.mark.parametrize("kind", ["without layers", "of halves"])
+def test_a_decoder_of_an_older_version_is_refused(decoder_weights, tmp_path, kind):
     tensors, facts = load_weights(decoder_weights)
     weights = tmp_path / "face_decoder.safetensors"
-    save_weights(weights, {k: v for k, v in tensors.items() if "hair" not in k}, facts)
-    with pytest.raises(ModelError, match=r"version 0\.2 or older; train anew\."):
+    layers = {k: v for k, v in tensors.items() if "hair" in k} if kind == "of halves" else {}
+    halves = {k: v[:, : v.shape[1] // 2] for k, v in layers.items() if v.ndim == 2}
+    old = {k: v for k, v in tensors.items() if "hair" not in k}
+    save_weights(weights, {**old, **layers, **halves}, facts)
+    with pytest.raises(ModelError, match=r"version 0\.4 or older; train anew\."):
         load_face_decoder(weights)
 
 

@@ -1,152 +1,106 @@
-"""The outline of a head of hair → hair as it is drawn: strands along its growth, light and shade.
+"""The outline of a head of hair → its locks and strands, grown along the way it is combed.
 
 Nobody's strands: where each begins, how long it is and how light are drawn at random, the same for
-the same shape. Distances are in pixels of a picture of 224; all planes are left halves, (S, S/2).
+the same shape. Lengths are in pixels of a picture of 224. Outlines are symmetric and come as left
+halves, (S, S/2); hair is not, and what is made here is as wide as the picture, (S, S).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.hair_styles import Style
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
-FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
-UNDER = 0.80  # lightness of hair between the strands
-LIGHT = np.array([0.0, -0.62, 0.78])  # where light comes from: above and before
-HALFWAY = np.array([0.0, -0.33, 0.94])  # between light and eye
-SHADOW = 0.22  # of hair on the skin beside it
-SOFT = 0.5  # blur of strands, pixels of 224
+STRAND = 0.25  # how wide a strand is
+STUMP = 14  # shorter locks of long hair are none
+LAYERS = 0.35  # how much chance has in which lock lies over which
 
 
 @dataclass(frozen=True)
-class Style:
-    """A style of drawing strands."""
+class Flow:
+    """Where hair is, and where it goes, (S, S, ...)."""
 
-    long: bool
-    count: float  # a pixel of 224 that is hair
-    length: float
-    over: float  # mean reach beyond the outline
-    locks: float  # differences in lightness of locks
-    each: float  # the same of strands
-    forward: bool = False  # towards the forehead, not away from it
-    curl: float = 0.0  # how far strands turn, radians
-    end: float = 2.0  # where hair is cut off below, fractions of the picture
-    receding: float = 1.5  # how far the hairline goes back at the temples
-    tucked: bool = False  # behind the ears
-    waves: float = 0.0  # of long hair's outlines, pixels of 224
-    behind: float = 0.0  # half the width of what falls behind the neck, of hair drawn back
-
-
-STRAIGHT = Style(long=True, count=1.2, length=80, over=0.2, locks=0.05, each=0.06)
-WAVY = replace(STRAIGHT, length=60, over=0.4, locks=0.08, curl=0.3, waves=1.8)
-BOB = replace(STRAIGHT, length=60, end=0.865)
-TUCKED = replace(STRAIGHT, tucked=True)
-BACK = Style(long=False, count=4.5, length=11, over=0.4, locks=0.05, each=0.07, curl=0.25)
-TIED = replace(BACK, length=26, over=0.2, curl=0.08, receding=0.5, behind=0.265)
-CROP = replace(BACK, length=7, over=0.5, each=0.08, forward=True, curl=0.4)
-CURLY = replace(BACK, count=4.0, length=8, over=0.4, locks=0.06, each=0.09, curl=1.6)
-LONG = (TIED, TUCKED, STRAIGHT, BOB, WAVY)  # from the flattest hair to the fullest
-RECEDING = replace(CROP, forward=False, receding=7.0)
-SHORT = (RECEDING, CROP, CROP, BACK, CURLY, BACK)  # the same
+    edge: np.ndarray  # pixels of 224 from the outline, inwards
+    depth: np.ndarray  # nearness to the face: 0 at the outer outline, 1 at the face
+    growth: np.ndarray  # unit vectors, x and y
+    parting: np.ndarray  # pixels of 224 from the parting
 
 
 @dataclass(frozen=True)
 class Strands:
-    """M strands of hair."""
+    """M strands of hair, the undermost first."""
 
-    paths: np.ndarray  # (M, steps + 1, 2): x, y
-    steps: np.ndarray  # (M,) how many each goes, one pixel of 224 each
-    lightness: np.ndarray  # (M,)
-
-
-def draw_hair(edge: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of 224 from the outline, inwards → how surely a place is covered by hair or its
-    shadow, and how light that is, 1 on average for hair and 0 for shadow."""
-    random = np.random.default_rng(seed)
-    aside, down = canvas_grid(len(edge))
-    depth, inwards, along = _find_growth(edge)
-    if not style.long:
-        edge = _trim(style, edge, depth)
-    elif style.waves:
-        edge = edge + _wave(style, edge)
-    rough = (0.3 if style.long else 0.45) * _noise(random, edge, 3.5)
-    rough = rough + (0.08 if style.long else 0.2) * _noise(random, edge, 1.2)
-    edge = edge + rough * (0.3 + 0.7 * smooth_step(aside / 0.08))
-    if not style.long:  # no hairline is straight; all go alike, as they hide what is a face's own
-        line = _noise(np.random.default_rng(1), edge, 5)
-        edge = edge + 1.4 * line * smooth_step((depth - 0.5) / 0.3)
-    growth = along
-    if not style.long:  # it grows away from the face or towards it, at the sides downwards
-        turn = 1.41 * smooth_step((down - 0.16) / 0.24) + 0.25 * smooth_step(aside / 0.1)
-        away = inwards if style.forward else -inwards
-        growth = np.cos(turn)[..., None] * away + np.sin(turn)[..., None] * along
-    turn = 0.14 * _noise(random, edge, 5) + 0.10 * _noise(random, edge, 12)
-    turn = turn + style.curl * _noise(random, edge, 2.2 if style.curl > 1 else 4)
-    turned = _turn(growth, turn * smooth_step(aside / 0.06))
-    locks = style.locks * _part_locks(random, style, depth)
-    strands = _grow(random, style, edge, turned, depth, locks)
-    cover, light = _paint(strands, _cover_ground(style, edge, depth))
-    cover = _fade(style, cover, depth)
-    if style.tucked:
-        cover = cover * (1 - _tuck(len(edge)))
-    light = _even(light * _shine(edge, growth, locks), edge)
-    return _cast_shadow(cover, light, depth)
+    paths: np.ndarray  # (M, steps + 1, 2) float32: x, y, one pixel of 224 a step
+    steps: np.ndarray  # (M, 2) int: where each begins and ends
+    tone: np.ndarray  # (M,) lightness, 1 on average
+    tilt: np.ndarray  # (M,) how far its surface is turned aside
+    swing: np.ndarray  # (M, steps + 1) float32: how steeply it comes forward
 
 
-def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The outline of a haircut: its corners above the temples round or receding, its sides running
-    out in a point before the ears."""
-    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inner = smooth_step((depth - 0.4) / 0.2)
-    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
-    middle = np.exp(-((aside / 0.12) ** 2))
-    edge = edge + inner * (4 * middle + (4 - 1.5 * style.receding) * temples)
-    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
-    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
-    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
-    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
+def whole_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the picture's pixels, in pixels of 224: from the middle line to the right, and from
+    the top, (S, S) each."""
+    line = (np.arange(size) + 0.5) * (224 / size)
+    right, low = np.meshgrid(line - 112, line)
+    return right, low
 
 
-def _tuck(size: int) -> np.ndarray:
-    """Cover of the ears by tucked hair, 0 to 1: from the temples over the ears, and down from
-    there."""
-    across, low = picture_grid(size)
-    aside = np.maximum(across - 0.16, 0)
-    line = 0.295 + 0.75 * aside + 4 * aside**2
-    crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
-    beside = smooth_step((across - 0.285) / 0.03)
-    return blur_half(crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16), 1.2)
-
-
-def _wave(style: Style, edge: np.ndarray) -> np.ndarray:
-    """Distance by which outlines of wavy hair lie outside `edge`; it grows downwards."""
-    _, low = picture_grid(len(edge))
-    wave = np.sin(2 * np.pi * (low - 0.40) / 0.18)
-    return style.waves * wave * smooth_step((low - 0.42) / 0.2)
-
-
-# Growth ------------------------------------------------------------------------------------------
-
-
-def _find_growth(edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearness to the face, 0 at the outer outline and 1 at the face; and unit vectors (S, S/2, 2;
-    x, y) towards the face, and along both outlines, down from the crown."""
+def blur(plane: np.ndarray, sigma: float) -> np.ndarray:
+    """A Gaussian blur of a plane (S, S, ...), `sigma` in pixels of 224."""
     import cv2
 
-    half = edge.shape[1]
-    hair = edge > 0
+    sigma *= len(plane) / 224
+    plane = np.asarray(plane, np.float32)
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def mirror(half: np.ndarray) -> np.ndarray:
+    """The left half of a symmetric plane (S, S/2, ...) → the plane."""
+    return np.concatenate([half, half[:, ::-1]], axis=1)
+
+
+def find_flow(random: np.random.Generator, outline: np.ndarray, style: Style) -> Flow:
+    """How hair lies that is worn in a style within an outline (S, S/2)."""
+    depth, inwards, along = (mirror(p) for p in _find_directions(outline))
+    half = outline.shape[1]
+    inwards[:, half:, 0] *= -1
+    along[:, half:, 1] *= -1
+    if not style.long:
+        outline = _trim(style, outline, depth[:, :half])
+    edge = _comb(random, style, mirror(outline), depth)
+    right, low = whole_grid(len(edge))
+    parting = right - style.parting * (0.5 + 0.5 * depth) + 0.8 * _noise(random, edge, 6)
+    round_ = np.arctan2(np.abs(right), np.maximum(100 - low, 1e-3)) / (np.pi / 2)
+    sides = smooth_step((round_ - 0.25) / 0.5)
+    lift = style.lift[0] + (style.lift[1] - style.lift[0]) * sides
+    if style.long:
+        lift = style.lift[0] * np.exp(-np.abs(parting) / 16) * smooth_step((100 - low) / 60) * depth
+    lift = lift + style.wander * (_noise(random, edge, 5) + _noise(random, edge, 12))
+    beside = np.tanh(-parting / 2.5)
+    growth = (beside * np.cos(lift))[..., None] * along - np.sin(lift)[..., None] * inwards
+    falling = smooth_step((low - 150) / 40)[..., None]
+    return Flow(edge, depth, unit(growth + falling * ([0, 1] - growth)), parting)
+
+
+def _find_directions(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Left halves: nearness to the face, 0 at the outer outline and 1 at the face; and unit vectors
+    (S, S/2, 2; x, y) towards the face, and along both outlines, down from the crown."""
+    import cv2
+
+    half = outline.shape[1]
+    hair = outline > 0
     face = _find_face(hair)
     outside = ~hair & ~face
     outside[: int(np.argmax(hair.any(1))) + 1] = True
     to_face, to_outside = (np.maximum(-signed_distance(m, 200), 0) for m in (face, outside))
     depth = blur_half(to_outside / np.maximum(to_face + to_outside, 1e-3), 3.0)
-    whole = np.concatenate([depth, depth[:, ::-1]], axis=1)
-    down, right = np.gradient(whole)
-    inwards = _unit(np.stack([right, down], axis=2))
-    inwards = _unit(cv2.GaussianBlur(inwards, (0, 0), 2 * len(edge) / 224))[:, :half]
+    down, right = np.gradient(mirror(depth))
+    inwards = unit(np.stack([right, down], axis=2))
+    inwards = unit(cv2.GaussianBlur(inwards, (0, 0), 2 * len(outline) / 224))[:, :half]
     return depth, inwards, np.stack([-inwards[..., 1], inwards[..., 0]], axis=2)
 
 
@@ -163,166 +117,179 @@ def _find_face(hair: np.ndarray) -> np.ndarray:
     return face
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-6)
+def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The outline of a haircut: its corners above the temples round or receding, its sides running
+    out in a point before the ears."""
+    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inner = smooth_step((depth - 0.4) / 0.2)
+    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
+    middle = np.exp(-((aside / 0.12) ** 2))
+    edge = edge + inner * (4 * middle + (3 - 1.5 * style.receding) * temples)
+    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
+    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
+    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
+    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
 
 
-def _turn(vectors: np.ndarray, by: np.ndarray) -> np.ndarray:
-    x, y = vectors[..., 0], vectors[..., 1]
-    return np.stack([np.cos(by) * x - np.sin(by) * y, np.sin(by) * x + np.cos(by) * y], axis=2)
+def _comb(
+    random: np.random.Generator, style: Style, edge: np.ndarray, depth: np.ndarray
+) -> np.ndarray:
+    """An outline (S, S) made uneven: by how hair is combed to a side, and by chance."""
+    import cv2
+
+    right, low = whole_grid(len(edge))
+    side = -np.sign(style.parting or 1.0)  # to which most of it is combed
+    above = smooth_step((95 - low) / 50)
+    outer, inner = smooth_step((0.5 - depth) / 0.3), smooth_step((depth - 0.5) / 0.3)
+    across = np.clip(side * (right - 0.5 * style.parting) / 50, -1, 1)
+    edge = edge + outer * (style.volume + style.quiff * above * (0.35 + 0.65 * across))
+    edge = edge + style.flare * outer * smooth_step((low - 100) / 80)
+    edge = edge + style.sweep * above * inner * across
+    rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
+    line = 0.5 * _noise(random, edge, 4) * inner
+    edge = edge + style.rough * rough * outer + line
+    if style.long:  # no tufts
+        round_ = cv2.getStructuringElement(
+            cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
+        )
+        whole = cv2.morphologyEx((edge > 0).astype(np.uint8), cv2.MORPH_OPEN, round_)
+        edge = np.where(whole > 0, edge, np.minimum(edge, -1))
+    return edge
+
+
+# Locks -------------------------------------------------------------------------------------------
+
+
+def grow_locks(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
+    """Locks from all over the hair, each of strands that go one way."""
+    roots = _choose_roots(random, style, flow)
+    locks = len(roots)
+    length = style.length * random.uniform(0.6, 1.15, locks)
+    ends = np.full(locks, np.inf)
+    if style.long:
+        ends = 224 * style.end - random.exponential(style.ragged, locks)
+    guides, grown = _follow(style, flow, roots, length, ends)
+    if style.long:  # stumps are no locks
+        roots, guides, grown = (of[grown > STUMP] for of in (roots, guides, grown))
+    order = _look_up(flow.depth, roots) + LAYERS * random.standard_normal(len(roots))
+    if style.lift[0] < 0:  # combed forward: what comes from the crown lies above
+        order = -order
+    order = np.argsort(order)
+    return _spread_locks(random, style, guides[order], grown[order], flow)
+
+
+def _choose_roots(random: np.random.Generator, style: Style, flow: Flow) -> np.ndarray:
+    """Where locks begin, (M, 2; x, y): anywhere in short hair; in the upper half of long hair, most
+    of them above, and many at the parting."""
+    size = len(flow.edge)
+    scale, hair = size / 224, np.argwhere(flow.edge > 0.3)
+    area = len(hair) / scale**2
+    far = style.length * (0.55 if style.long else 0.8)  # that a lock goes until its end
+    locks = round(style.cover * area / (far * style.strands * STRAND))
+    groups = [(hair, 1.0)]
+    if style.long:
+        upper, above = (hair[hair[:, 0] < low * size] for low in (0.55, 0.36))
+        parted = above[np.abs(flow.parting[above[:, 0], above[:, 1]]) < 7]
+        groups += [(upper, 1.0), (above, 0.7), (parted, 0.25)]
+    roots = np.zeros((locks, 2))
+    for places, share in groups:
+        some = np.flatnonzero(random.random(locks) < share * (len(places) > 0))
+        roots[some] = places[random.integers(0, max(len(places), 1), len(some))]
+    roots = (roots + random.random((locks, 2)))[:, ::-1] / scale
+    return roots[_is_dense(random, style, flow, roots)]
+
+
+def _is_dense(
+    random: np.random.Generator, style: Style, flow: Flow, roots: np.ndarray
+) -> np.ndarray:
+    """Which of the roots (M, 2) stay: fewer where the face begins."""
+    near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
+    dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / (4 if style.long else 9))
+    return random.random(len(roots)) < 1 - near * (1 - dense)
+
+
+def _follow(
+    style: Style, flow: Flow, roots: np.ndarray, length: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paths (M, steps + 1, 2) along the growth from roots (M, 2), and how far each goes (M,)."""
+    steps = int(style.length * 1.15)
+    paths, grown = np.empty((len(roots), steps + 1, 2), np.float32), np.zeros(len(roots), int)
+    paths[:, 0], alive = roots, np.ones(len(roots), bool)
+    for step in range(1, steps + 1):
+        place = paths[:, step - 1] + _look_up(flow.growth, paths[:, step - 1])
+        alive &= ~(style.long & (place[:, 1] < paths[:, step - 1, 1]) & (place[:, 1] > 100))
+        alive &= (
+            (step <= length) & (_look_up(flow.edge, place) > -style.over) & (place[:, 1] < ends)
+        )
+        paths[:, step] = place
+        grown[alive] = step
+    return paths, grown
+
+
+def _spread_locks(
+    random: np.random.Generator, style: Style, guides: np.ndarray, grown: np.ndarray, flow: Flow
+) -> Strands:
+    """The strands of locks that go along `guides`: wide at first, together at the end."""
+    (locks, places), each = guides.shape[:2], style.strands
+    ahead = np.gradient(guides, axis=1)
+    aside = unit(np.stack([-ahead[..., 1], ahead[..., 0]], axis=2))
+    offset = random.uniform(-1, 1, (locks, each))
+    width = style.width * random.uniform(0.6, 1.4, (locks, 1, 1))
+    way = np.arange(places) / np.maximum(grown, 1)[:, None]  # 0 at the root, 1 at the end
+    wide = (0.6 + 0.4 * smooth_step(way / 0.3)) * (1 - style.taper * smooth_step((way - 0.4) / 0.6))
+    swing, forward = _swing(random, style, guides, way, flow)
+    lateral = offset[..., None] * width * wide[:, None] + swing[:, None]
+    loose = random.random((locks, each, 1)) < style.loose
+    lateral = lateral + loose * 3 * random.standard_normal((locks, each, 1)) * way[:, None] ** 2
+    paths = guides[:, None] + lateral[..., None] * aside[:, None]
+    start = random.integers(0, 3, (locks, each))
+    end = (grown[:, None] * random.uniform(0.75, 1.0, (locks, each))).astype(int)
+    tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
+    tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
+    tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
+    return Strands(
+        paths.reshape(-1, places, 2).astype(np.float32),
+        np.stack([start, end], axis=2).reshape(-1, 2),
+        tone.ravel(),
+        tilt.ravel(),
+        np.repeat(forward, each, axis=0).astype(np.float32),
+    )
+
+
+def _swing(
+    random: np.random.Generator, style: Style, guides: np.ndarray, way: np.ndarray, flow: Flow
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far wavy locks swing aside and how steeply they come forward, (M, steps + 1) each: as a
+    spring does. Neighbours in long hair swing together, and more from the ears down."""
+    (locks, places), (far, period) = way.shape, style.wave
+    phase = random.random((locks, 1))
+    if style.long:
+        bent = _look_up(_noise(random, flow.edge, 14), guides.reshape(-1, 2)).reshape(way.shape)
+        turns = guides[..., 1] / period + 0.22 * bent + style.apart * phase
+        far = far * (0.2 + 0.8 * smooth_step((guides[..., 1] - 60) / 70))
+    else:
+        turns = np.arange(places) / (period * (0.85 + 0.3 * phase)) + phase
+        far = far * smooth_step(way / 0.25)
+    steep = 0.7 * far * 2 * np.pi / period
+    return far * np.sin(2 * np.pi * turns), steep * np.cos(2 * np.pi * turns)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) of the same directions, of length 1."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
 
 
 def _noise(random: np.random.Generator, like: np.ndarray, sigma: float) -> np.ndarray:
     """A plane of smooth noise of spread 1."""
-    noise = blur_half(random.standard_normal(like.shape), sigma)
+    noise = blur(random.standard_normal(like.shape), sigma)
     return noise / noise.std()
 
 
-def _part_locks(random: np.random.Generator, style: Style, depth: np.ndarray) -> np.ndarray:
-    """Lightness of locks, about 0: short ones are spots, long ones follow the outlines."""
-    if not style.long:
-        return np.sum([_noise(random, depth, sigma) for sigma in (1.5, 3, 6)], axis=0)
-    spots = np.sum([_noise(random, depth, sigma) for sigma in (2, 4, 8)], axis=0)
-    places = np.arange(201)
-    lines = np.stack([_blur_line(random.standard_normal(201), sigma) for sigma in (2, 5, 12)])
-    across = np.interp(200 * np.clip(depth, 0, 1), places, lines.sum(0))
-    return 0.3 * spots + 0.4 * across * smooth_step((0.95 - depth) / 0.3)
-
-
-def _blur_line(values: np.ndarray, sigma: float) -> np.ndarray:
-    import cv2
-
-    blurred = cv2.GaussianBlur(values[None], (0, 0), sigma)[0]
-    return blurred / blurred.std()
-
-
-def _grow(
-    random: np.random.Generator,
-    style: Style,
-    edge: np.ndarray,
-    growth: np.ndarray,
-    depth: np.ndarray,
-    locks: np.ndarray,
-) -> Strands:
-    """Strands from all over the hair, fewer where the face begins, each along `growth` until it is
-    at its length or beyond the outline."""
-    unit, steps = len(edge) / 224, int(style.length * 1.3)
-    hair = np.argwhere(edge > 0.2)
-    count = round(style.count * len(hair) / unit**2)
-    roots = hair[random.integers(0, max(len(hair), 1), count)] + random.random((count, 2))
-    roots = roots[:, ::-1] / unit
-    near = smooth_step((_look_up(depth, roots) - 0.4) / 0.2)
-    dense = 0.10 + 0.90 * smooth_step(_look_up(edge, roots) / (4 if style.long else 9))
-    roots = roots[random.random(count) < 1 - near * (1 - dense)]
-    count = len(roots)
-    length = style.length * random.uniform(0.5, 1.3, count)
-    over = style.over * random.exponential(1, count)
-    if style.long:  # beside the face a single hair would be a line
-        over *= smooth_step((0.5 - _look_up(depth, roots)) / 0.2)
-    lock = _look_up(locks, roots)
-    lightness = 1 + lock + style.each * random.standard_normal(count)
-    paths, grown = np.empty((count, steps + 1, 2)), np.zeros(count, int)
-    paths[:, 0], alive = roots, np.ones(count, bool)
-    for step in range(1, steps + 1):
-        place = paths[:, step - 1] + _look_up(growth, paths[:, step - 1])
-        alive &= (step <= length) & (_look_up(edge, place) > -over)
-        paths[:, step] = place
-        grown[alive] = step
-    return Strands(paths, grown, lightness)
-
-
 def _look_up(plane: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values of a plane (S, S/2, ...) at places (M, 2; x, y in pixels of 224), between its
-    pixels."""
-    size, half = plane.shape[:2]
-    at = np.clip(places * (size / 224) - 0.5, 0, [half - 1.001, size - 1.001])
+    """Values of a plane (S, S, ...) at places (M, 2; x, y in pixels of 224), between its pixels."""
+    size = len(plane)
+    at = np.clip(places * (size / 224) - 0.5, 0, size - 1.001)
     x, y = at.astype(int).T
     right, down = (at % 1).T.reshape(2, -1, *[1] * (plane.ndim - 2))
     above = plane[y, x] * (1 - right) + plane[y, x + 1] * right
     return above * (1 - down) + (plane[y + 1, x] * (1 - right) + plane[y + 1, x + 1] * right) * down
-
-
-# Drawing -----------------------------------------------------------------------------------------
-
-
-def _cover_ground(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
-    _, down = canvas_grid(len(edge))
-    inset, soft = np.full(edge.shape, 0.8 if style.long else 1.2), np.full(edge.shape, 0.6)
-    if not style.long:  # it is thinner towards the face, less so at the temples
-        thin = 4.5 - 1.5 * smooth_step((down - 0.28) / 0.14)
-        inset += thin * smooth_step((depth - 0.3) / 0.3)
-        soft += 1.2 * smooth_step((depth - 0.3) / 0.3)
-    return 1 / (1 + np.exp(-np.clip((edge - inset) / soft, -30, 30)))
-
-
-def _paint(strands: Strands, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Strands on the covered ground, one over the other: how surely a place is covered, and how
-    light it is."""
-    import cv2
-
-    size, half = ground.shape
-    fine = (half * FINE, size * FINE)
-    cover = np.ascontiguousarray((255 * cv2.resize(ground, fine)).astype(np.uint8))
-    light = np.full(cover.shape, round(100 * UNDER), np.uint8)
-    points = np.round(strands.paths * (16 * FINE * size / 224)).astype(np.int32)
-    values = np.clip(100 * strands.lightness, 30, 200)
-    for line, steps, value in zip(points, strands.steps, values, strict=True):
-        if steps > 1:
-            for plane, tone in ((cover, 255), (light, int(value))):
-                cv2.polylines(plane, [line[: steps + 1]], False, tone, 1, cv2.LINE_8, shift=4)
-    cover, light = (
-        cv2.resize(plane.astype(np.float32), (half, size), interpolation=cv2.INTER_AREA)
-        for plane in (cover, light)
-    )
-    return blur_half(cover, SOFT) / 255, blur_half(light, SOFT) / 100
-
-
-def _fade(style: Style, cover: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Softer where the forehead begins."""
-    _, down = canvas_grid(len(cover))
-    soft = smooth_step((depth - 0.35) / 0.25) * smooth_step((0.5 - down) / 0.2)
-    soft *= 0.4 if style.long else 0.55
-    cover = cover + soft * (blur_half(cover, 2.2) - cover)
-    if not style.long:  # shaven sides
-        cover = cover * (1 - 0.35 * smooth_step((down - 0.36) / 0.12))
-    return cover
-
-
-def _cast_shadow(
-    cover: np.ndarray, light: np.ndarray, depth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same with the shadow that hair casts on the face beside it: cover that is dark."""
-    _, low = picture_grid(len(cover))
-    near = np.roll(blur_half(cover, 2.5), 1, axis=0) * smooth_step((depth - 0.5) / 0.3)
-    shadow = SHADOW * near * smooth_step((0.5 - low) / 0.1)
-    both = cover + (1 - cover) * shadow
-    return both, light * np.where(both > 1e-3, cover / np.maximum(both, 1e-3), 1)
-
-
-def _shine(edge: np.ndarray, growth: np.ndarray, locks: np.ndarray) -> np.ndarray:
-    """Light and shade on a round head, after Kajiya and Kay (SIGGRAPH 1989): hair is darkest where
-    it runs along the light, and shines where it runs across the middle between light and eye."""
-    across, low = picture_grid(len(edge))
-    hair = edge > 0
-    top = low[int(np.argmax(hair.any(1))), 0]
-    wide = 1.04 * float(across[hair & (low < 0.5)].max(initial=0.1))
-    high = max(0.48 - top, 0.1)
-    right, down = -across / wide, np.minimum(low - 0.47, 0) / high
-    out = np.sqrt(np.clip(1 - right**2 - down**2, 0.02, 1))
-    normal = _unit(np.stack([right / wide, down / high, out / (0.9 * wide)], axis=2))
-    rise = -(growth * normal[..., :2]).sum(2, keepdims=True) / normal[..., 2:]
-    tangent = np.concatenate([growth, np.clip(rise, -3, 3)], axis=2)
-    tangent = _unit(_unit(tangent) + 0.35 * locks[..., None] * normal)
-    light, halfway = (v / np.linalg.norm(v) for v in (LIGHT, HALFWAY))
-    facing = np.clip(normal @ light, 0, 1)
-    soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1)) * (0.4 + 0.6 * facing)
-    shine = np.clip(1 - (tangent @ halfway) ** 2, 0, 1) ** 14 * np.clip(normal @ halfway, 0, 1)
-    lit = blur_half(0.66 + 0.30 * soft + 0.26 * shine, 2.5)
-    return lit * (1 - 0.10 * np.exp(-np.maximum(edge, 0) / 4))
-
-
-def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """The same, 1 on average within the outline."""
-    within = edge > 2
-    return light / max(float(light[within].mean()) if within.any() else 1.0, 1e-3)

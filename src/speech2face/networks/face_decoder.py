@@ -11,8 +11,8 @@ embedding comes gets a plausible face, and a mean gets the mean. Three things ar
 - Hair is not in a voice, and the mean of all hair is no hair: one of a few typical shapes and
   colours is chosen.
 
-All is symmetric: halves are drawn, and mirrored before the warp. What makes the halves of a
-photograph differ is light, pose and chance.
+The face is symmetric: its left half is drawn, and mirrored before the warp. What makes the halves
+of a photograph differ is light, pose and chance. Hair is parted and combed to a side.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limi
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
-SHADE = 0.72  # of the hair behind the neck
-SHINE = 0.05  # of what hair sends back, whatever its colour
-CALM = 1.05  # light and shade change light hair less than dark, and never beyond white
+SHADE = 0.6  # of the hair behind the neck
+SHINE = 0.075  # of what hair sends back, whatever its colour
+CALM = 0.9  # hair of half this lightness shines most in its own colour
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
 # A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
 # of the picture, and from which part of it.
@@ -144,9 +144,9 @@ class FaceDecoder(nn.Module):
             "energy_slope": (dims, len(BANDS) * tiny),
             "energy_offset": (len(BANDS) * tiny,),  # natural logarithms
             "skin_cover": (size, size // 2),  # how surely there is skin: head, neck
-            "hair_front": (self.shapes, half),  # how surely hair covers head and ground
-            "hair_back": (self.shapes, half),  # the same of the hair behind the neck
-            "hair_light": (self.shapes, half),  # of the hair, 1 on average
+            "hair_front": (self.shapes, size * size),  # how surely hair covers head and ground
+            "hair_back": (self.shapes, size * size),  # the same of the hair behind the neck
+            "hair_light": (self.shapes, size * size),  # of the hair, 1 on average
             "hair_colours": (colours, 3),
             "hair_centre": (dims,),  # where strength is counted from: the voices' average face
             "hair_slope": (dims, self.kinds),
@@ -197,8 +197,7 @@ class FaceDecoder(nn.Module):
         """(B, D) → the head on white ground before the warp, (B, 3, S, S)."""
         chances = self.draw_chances(embedding, turn)
         shape, colour = self.choose_hair(chances if hair is None else chances + hair)
-        half = self.lay_hair(self.draw_skin(embedding), shape, colour)
-        return torch.cat([half, half.flip(3)], dim=3)
+        return self.lay_hair(self.draw_skin(embedding), shape, colour)
 
     def draw_shape(self, embedding: Tensor) -> Tensor:
         """(B, D) → how far the landmarks lie from the mean shape's, (B, K, 2)."""
@@ -276,21 +275,27 @@ class FaceDecoder(nn.Module):
         return chances[:, : self.shapes].argmax(1), chances[:, self.shapes :].argmax(1)
 
     def lay_hair(self, skin: Tensor, shape: Tensor, colour: Tensor) -> Tensor:
-        """Half a head of skin (B, 3, S, S/2) → on white ground, with the hair behind and before
-        it."""
+        """Left half of a head of skin (B, 3, S, S/2) → the head on white ground, with the hair
+        behind and before it (B, 3, S, S)."""
         size = self.config.size
 
         def layer(planes: Tensor) -> Tensor:
-            return planes.index_select(0, shape).unflatten(1, (1, size, size // 2))
+            return planes.index_select(0, shape).unflatten(1, (1, size, size))
 
         own = self.hair_colours.index_select(0, colour)[:, :, None, None]
-        light = layer(self.hair_light) - 1
-        hair = own + light * (own * (CALM - own) + SHINE)
+        light = layer(self.hair_light)
+        shine = (light - 1).clamp(min=0) * (own * (CALM - own) + SHINE)
+        hair = own * light.clamp(max=1) + shine  # in shade its own colour, in light that of light
         back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
-        picture = picture + self.skin_cover * (skin.clamp(0, 1) - picture)
-        picture = picture + front * (hair - picture)
-        return 1 - self.bust * (1 - picture)
+        bust = 1 - self.bust * (1 - skin.clamp(0, 1))
+        picture = picture + mirror(self.skin_cover) * (mirror(bust) - picture)
+        return picture + front * (hair - picture)
+
+
+def mirror(half: Tensor) -> Tensor:
+    """The left half of a symmetric picture (..., S/2) → the picture (..., S)."""
+    return torch.cat([half, half.flip(-1)], dim=-1)
 
 
 def limit(values: Tensor, middle: Tensor, reach: Tensor) -> Tensor:

@@ -48,6 +48,7 @@ LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
 EVEN = 0.7  # share by which the mean's colour is evened
 EVEN_BEARDS = 0.35  # the same of lightness about the mouth
+CATCH_LIGHT, CATCH_ABOVE = 0.35, 0.006  # in eyes: how light, and how far above their middle
 LOCAL = 0.4  # share of the differences in colour from place to place that is kept
 
 
@@ -169,6 +170,7 @@ def _solve_skin(
     skin = uncover_skin(heads, decoder.mean_shape.numpy(), recipe.sharpening)
     parts = skin.colours @ np.linalg.inv(np.array(TO_RGB)).T.astype(np.float32)
     light, colour = _even_beards(parts[..., 0], decoder.mean_shape.numpy()), parts[..., 1:]
+    light = light + _draw_catch_light(decoder.mean_shape.numpy(), config.size)
     few = (config.colour // 2, config.colour)
     colour = np.stack([cv2.resize(c, few, interpolation=cv2.INTER_AREA) for c in colour])
     colour = _calm(colour, decoder.mean_shape.numpy()).transpose(0, 3, 1, 2)
@@ -218,6 +220,14 @@ def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
         one_tone = blur_half(away * mask, 14.0) / wide
         out[row] = own + EVEN_BEARDS * mask * (one_tone - blur_half(away, 3.0))
     return out
+
+
+def _draw_catch_light(mean_shape: np.ndarray, size: int) -> np.ndarray:
+    """Lightness (S, S/2) that a lamp before and above the face adds in the eye."""
+    across, low = picture_grid(size)
+    right, down = mean_shape[EYES[0]].mean(0)
+    away = np.hypot(across - abs(0.5 - right), low - down + CATCH_ABOVE) * 224
+    return (CATCH_LIGHT * np.exp(-0.5 * away**2)).astype(np.float32)
 
 
 def _features_mask(mean_shape: np.ndarray, size: int) -> np.ndarray:
@@ -274,11 +284,12 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """The decoder of a weights file, ready to draw, and the file's metadata.
 
-    Raises ModelError where it is of a version that drew no layers.
+    Raises ModelError where it is of a version that drew no layers, or symmetric hair.
     """
     tensors, metadata = load_weights(path)
-    if "hair_front" not in tensors:
-        raise ModelError(f"{path}: weights of a face decoder of version 0.2 or older; train anew.")
+    size = metadata["recipe"]["network"]["size"]
+    if "hair_front" not in tensors or tensors["hair_front"].shape[1] != size**2:
+        raise ModelError(f"{path}: weights of a face decoder of version 0.4 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**metadata["recipe"]["network"]), None, shapes - 1, colours

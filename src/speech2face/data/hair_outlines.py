@@ -1,0 +1,132 @@
+"""Outlines of hair: a mean of people's, closed; and the same as hair is worn in a style.
+
+An outline is a left half (S, S/2): how far each place lies within it, in pixels of a picture of
+224, negative outside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.hair_styles import Style
+from speech2face.data.head_segmentation import blur_half, smooth_step
+
+WIDEST = 0.314  # half the width of any hair
+WIDE_ABOVE_EAR = 0.272  # short hair is no wider there
+HANGING = 0.63  # least reach of long hair, downwards
+DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
+DOME_LONG = 0.306, 0.325
+DOME_BACK = 0.276, 0.290
+OUTSIDE = -30.0  # pixels from the outline: nowhere near
+
+
+def is_long(edge: np.ndarray) -> bool:
+    """True if hair within an outline hangs below the ears."""
+    _, down = canvas_grid(len(edge))
+    return bool((edge[int(np.argmax(down[:, 0] > HANGING))] > 0).any())
+
+
+def close_outline(edge: np.ndarray) -> np.ndarray:
+    """A mean outline as it is drawn: closed where the canonical pictures cut it off, without
+    collars, and no wider than it may be."""
+    size = len(edge)
+    (across, low), (_, down) = picture_grid(size), canvas_grid(size)
+    edge, width = edge.copy(), np.maximum(_half_width(edge), 0)
+    # Above: the ellipse that goes on from where the outline is cut off.
+    cut, wide = int(np.argmax(down[:, 0] > 0.012)), int(np.argmax(down[:, 0] > 0.30))
+    if width[cut + 1] > 0 < width[wide]:
+        share = min(width[cut + 1] / width[wide], 0.93)
+        height = (low[wide, 0] - low[cut, 0]) / np.sqrt(1 - share**2)
+        height = min(height, low[wide, 0] - 0.02)
+        radius = np.hypot(across / (width[cut + 1] / share), (low[wide, 0] - low) / height)
+        dome = (1 - radius) * height * 224
+        above = smooth_step((low[cut, 0] + 0.03 - low) / 0.03)
+        edge = np.where(above > 0, edge * (1 - above) + dome * above, edge)
+    # Below the ears an outline that has come in does not go out again: that is a collar.
+    rows = np.flatnonzero((down[:, 0] > 0.3) & (down[:, 0] < 0.72))
+    widest = rows[width[rows].argmax()]
+    narrowest = np.minimum.accumulate(width[widest:])[:, None]
+    within = np.where(width[widest:, None] > 0, (narrowest - across[widest:]) * 224, OUTSIDE)
+    edge[widest:] = np.minimum(edge[widest:], within)
+    # No fuller than a head of such hair is.
+    wide, high = DOME_LONG if is_long(edge) else DOME
+    radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
+    edge = np.minimum(edge, (1 - radius) * wide * 224)
+    # Beside: within the picture, and short hair lets the ears free.
+    beside = (WIDEST - across) * 224
+    if is_long(edge):  # and long hair comes in as it falls
+        beside -= 0.06 * smooth_step((low - 0.55) / 0.45) * 224
+    else:
+        beside -= smooth_step((down - 0.26) / 0.2) * (WIDEST - WIDE_ABOVE_EAR) * 224
+    corner = np.maximum(5 - np.abs(edge - beside), 0) / 5
+    edge = blur_half(np.minimum(edge, beside) - 1.25 * corner**2, 6.0 if is_long(edge) else 2.4)
+    return edge
+
+
+def _half_width(edge: np.ndarray) -> np.ndarray:
+    """Distance of the outline from the middle line in each row, in fractions of the picture (S,);
+    -1 where there is no hair."""
+    size, half = edge.shape
+    width = np.full(size, -1.0)
+    for y in np.flatnonzero((edge > 0).any(1)):
+        x = int(np.argmax(edge[y] > 0))  # the outermost; the outline lies between it and the next
+        part = edge[y, x] / (edge[y, x] - edge[y, x - 1] + 1e-6) if x else 0.0
+        width[y] = (half - x - 0.5 + part) / size
+    rows = width > 0
+    if rows.any():
+        weights = [0.1, 0.2, 0.4, 0.2, 0.1]
+        width[rows] = np.convolve(np.pad(width[rows], 2, mode="edge"), weights, "valid")
+    return width
+
+
+def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
+    """A closed outline → those of the hair before the skin and of that behind it, worn so."""
+    if any(style.tucked):
+        edge = _tuck(edge)
+    front = _draw_back(edge) if style.behind or style.bun else edge
+    behind = _find_behind(front if style.bun else edge, style)
+    return (_add_bun(front, style.bun) if style.bun else front), behind
+
+
+def _draw_back(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same drawn back tightly over the head."""
+    across, low = picture_grid(len(edge))
+    wide, high = DOME_BACK
+    radius = np.hypot(across / wide, np.minimum(low - 0.42, 0) / high)
+    end = 0.49 - np.clip(0.275 - across, 0, 0.06)  # it rises from the ears to the temples
+    tight = np.minimum((1 - radius) * wide, end - low) * 224
+    return np.minimum(edge, tight)
+
+
+def _add_bun(edge: np.ndarray, radius: float) -> np.ndarray:
+    """An outline with a bun on the crown, of this radius, pixels of 224."""
+    across, low = picture_grid(len(edge))
+    top = low[int(np.argmax((edge > 0).any(1))), 0] * 224
+    bun = radius - np.hypot(across * 224 / 1.25, low * 224 - top + 0.45 * radius)
+    return np.maximum(edge, bun)
+
+
+def _tuck(edge: np.ndarray) -> np.ndarray:
+    """The outline of long hair → that of the same behind the ears: little wider than these."""
+    across, low = picture_grid(len(edge))
+    beside = 0.306 - 0.03 * smooth_step((low - 0.5) / 0.4) - across
+    narrow = smooth_step((low - 0.28) / 0.12)
+    return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
+
+
+def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
+    """The outline of the hair behind: of long hair behind face and neck, of any hair behind the
+    scalp, so that no ground shines through between the strands. Hair that is drawn back is behind
+    the neck alone."""
+    (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inset = 0.004 if any(style.tucked) else 0.018
+    behind = (_half_width(edge)[:, None] - inset - across) * 224
+    if not is_long(edge):
+        top = low[int(np.argmax((edge > 0).any(1)))]
+        above = np.minimum((low - top) * 224 - 4, (0.40 - down) * 224) + min(style.volume, 0)
+        return np.minimum(behind + min(style.volume, 0), above)
+    if style.behind:
+        ends = style.behind - 0.05 * smooth_step((low - 0.6) / 0.4) - across
+        behind = np.minimum(np.minimum(behind, ends * 224), (low - 0.4) * 224)
+    return behind

@@ -1,0 +1,198 @@
+"""Strands of hair → two planes of the decoder: how surely hair covers a place, and how light it is.
+
+Lock over lock, each in the light that falls on a strand that runs so (Kajiya and Kay, SIGGRAPH
+1989). Lengths are in pixels of a picture of 224; planes are as wide as the picture, (S, S).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from speech2face.data.decoder_data import picture_grid
+from speech2face.data.hair_outlines import wear
+from speech2face.data.hair_strands import (
+    Flow,
+    Strands,
+    blur,
+    find_flow,
+    grow_locks,
+    mirror,
+    unit,
+    whole_grid,
+)
+from speech2face.data.hair_styles import BEHIND, Style
+from speech2face.data.head_segmentation import blur_half, smooth_step
+
+FINE = 4  # strands are drawn in so many times the picture's size, and made smaller
+PIECE = 3  # steps of a strand that are of one lightness
+UNDER = 0.66  # lightness of hair between the strands
+LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
+HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+SHADOW = 0.22  # of hair on the skin beside it
+SOFT = 0.55  # blur of what is drawn
+UNIT = 100  # a lightness of 1, as it is drawn
+
+
+def draw_layers(
+    edge: np.ndarray, style: Style, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A closed outline → hair worn in a style: how surely it covers head and ground, the same of
+    the hair behind the head, and how light hair is, (S, S) each."""
+    outline, behind = wear(edge, style)
+    front, light = draw_hair(outline, style, seed)
+    if not style.long and not style.behind:  # no ground shines through between the strands
+        return front, mirror(blur_half(behind > 0, 1.5)), light
+    back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
+    before = smooth_step(front / 0.15)
+    return front, back, before * light + (1 - before) * light_behind
+
+
+def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """An outline, left half (S, S/2) → how surely a place is covered by hair or its shadow, and how
+    light that is, 1 on average for hair and 0 for shadow, (S, S) each."""
+    random = np.random.default_rng(seed)
+    flow = find_flow(random, outline, style)
+    strands = grow_locks(random, style, flow)
+    cover, light = _paint(style, strands, flow, _cover_ground(style, flow))
+    cover = _fade(style, cover, flow)
+    if any(style.tucked):
+        tuck = _tuck(len(cover))
+        left, right = (tuck * tucked for tucked in style.tucked)
+        cover = cover * (1 - np.hstack([left, right[:, ::-1]]))
+    light = _even(light, flow.edge)
+    return _cast_shadow(cover, light, flow)
+
+
+def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
+    """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
+    inner = smooth_step((flow.depth - 0.3) / 0.3)
+    inset = 1.5 + (1.0 if style.long else 3.5) * inner
+    soft = 0.8 + (0.4 if style.long else 1.4) * inner
+    ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
+    if style.long:
+        _, low = whole_grid(len(ground))
+        ground = ground * smooth_step((224 * style.end - 16 - low) / 24)
+    return ground * (1 - style.thin)
+
+
+def _paint(
+    style: Style, strands: Strands, flow: Flow, ground: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Strands on the covered ground, one over the other: how surely a place is covered, and how
+    light it is."""
+    import cv2
+
+    size = len(ground)
+    canvas = np.empty((size * FINE, size * FINE, 3), np.uint8)
+    canvas[..., 0] = 255 * cv2.resize(ground.astype(np.float32), canvas.shape[:2])
+    canvas[..., 1:] = round(UNIT * UNDER)
+    pieces, places, tangents, owner = _cut_up(strands)
+    light = _light(style, strands, flow, places, tangents, owner)
+    values = np.clip(UNIT * light, 5, 255).astype(int).tolist()
+    points = np.round(pieces * (16 * FINE * size / 224)).astype(np.int32)
+    for line, value in zip(points, values, strict=True):
+        cv2.polylines(canvas, [line], False, (255, value, value), 1, cv2.LINE_8, shift=4)
+    cover, light = (
+        cv2.resize(plane.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+        for plane in (canvas[..., 0], canvas[..., 1])
+    )
+    return blur(cover, SOFT) / 255, blur(light, SOFT) / UNIT
+
+
+def _cut_up(strands: Strands) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pieces of strands (P, PIECE + 1, 2), strand by strand; their middles and directions (P, 3;
+    the last, how steeply they come forward), and whose they are (P,)."""
+    starts = np.arange(0, strands.paths.shape[1] - PIECE, PIECE)
+    begin, end = strands.steps[:, :1], strands.steps[:, 1:]
+    owner, which = np.nonzero((starts >= begin) & (starts + PIECE <= end))
+    at = starts[which][:, None] + np.arange(PIECE + 1)
+    pieces = strands.paths[owner[:, None], at]
+    ahead = (pieces[:, -1] - pieces[:, 0]) / PIECE
+    forward = strands.swing[owner, at[:, PIECE // 2]]
+    return pieces, pieces[:, PIECE // 2], np.column_stack([ahead, forward]), owner
+
+
+def _light(
+    style: Style,
+    strands: Strands,
+    flow: Flow,
+    places: np.ndarray,
+    tangents: np.ndarray,
+    owner: np.ndarray,
+) -> np.ndarray:
+    """Lightness of pieces of strands on a round head: darkest where they run along the light, and
+    shining where they run across the middle between light and eye."""
+    size = len(flow.edge)
+    x, y = np.clip(places * (size / 224), 0, size - 1).astype(int).T
+    normal = _find_normals(flow)[y, x]
+    ahead = unit(tangents[:, :2])
+    aside = np.column_stack([-ahead[:, 1], ahead[:, 0], np.zeros(len(ahead))])
+    normal = unit(normal + 0.5 * strands.tilt[owner, None] * aside)
+    rise = np.clip(-(ahead * normal[:, :2]).sum(1) / np.maximum(normal[:, 2], 0.1), -3, 3)
+    tangent = np.column_stack([ahead, rise + tangents[:, 2]])
+    tangent = unit(unit(tangent) + 0.15 * strands.tilt[owner, None] * normal)
+    light, halfway = (v / np.linalg.norm(v) for v in (LIGHT, HALFWAY))
+    facing = np.clip(normal @ light, 0, 1)
+    soft = np.sqrt(np.clip(1 - (tangent @ light) ** 2, 0, 1)) * (0.35 + 0.65 * facing)
+    across = np.clip(1 - (tangent @ halfway) ** 2, 0, 1)
+    shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
+    if not style.long:  # what is cut short shines less
+        shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
+    edge = flow.edge[y, x]
+    occluded = 1 - 0.18 * np.exp(-np.maximum(edge, 0) / 4)
+    return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
+
+
+def _find_normals(flow: Flow) -> np.ndarray:
+    """Unit vectors (S, S, 3) out of the surface of a round head, and of what falls from it."""
+    right, low = whole_grid(len(flow.edge))
+    hair = flow.edge > 0
+    top = low[int(np.argmax(hair.any(1))), 0]
+    wide = 1.04 * float(np.abs(right[hair & (low < 112)]).max(initial=22))
+    high = max(107 - top, 22)
+    aside, up = right / wide, np.minimum(low - 105, 0) / high
+    out = np.sqrt(np.clip(1 - aside**2 - up**2, 0.02, 1))
+    return unit(np.stack([aside / wide, up / high, out / (0.9 * wide)], axis=2))
+
+
+def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
+    """Softer where the forehead begins, the parting's skin seen through, sides shaven."""
+    _, low = whole_grid(len(cover))
+    inner = smooth_step((flow.depth - 0.35) / 0.25)
+    soft = inner * smooth_step((112 - low) / 45) * (0.4 if style.long else 0.55)
+    cover = cover + soft * (blur(cover, 2.2) - cover)
+    cover = cover * (
+        1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
+    )
+    part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
+    if style.long:
+        cover = cover * (1 - 0.45 * part * smooth_step((80 - low) / 20))
+    return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
+
+
+def _tuck(size: int) -> np.ndarray:
+    """Cover of the ears by tucked hair, 0 to 1, left half: from the temples over the ears, and down
+    from there."""
+    across, low = picture_grid(size)
+    aside = np.maximum(across - 0.16, 0)
+    line = 0.295 + 0.75 * aside + 4 * aside**2
+    crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
+    beside = smooth_step((across - 0.285) / 0.03)
+    return blur_half(crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16), 1.2)
+
+
+def _cast_shadow(cover: np.ndarray, light: np.ndarray, flow: Flow) -> tuple[np.ndarray, np.ndarray]:
+    """The same with the shadow that hair casts on the face beside it: cover that is dark."""
+    _, low = whole_grid(len(cover))
+    near = np.roll(blur(cover, 2.5), 1, axis=0) * smooth_step((flow.depth - 0.5) / 0.3)
+    shadow = SHADOW * near * smooth_step((112 - low) / 22)
+    both = cover + (1 - cover) * shadow
+    return both, light * np.where(both > 1e-3, cover / np.maximum(both, 1e-3), 1)
+
+
+def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """The same, 1 on average within the outline."""
+    within = edge > 2
+    return light / max(float(light[within].mean()) if within.any() else 1.0, 1e-3)

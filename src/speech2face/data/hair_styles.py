@@ -1,0 +1,116 @@
+"""Styles of hair: how it lies on a head, for `hair_strands` and `hair_painting` to draw.
+
+Lengths are in pixels of a picture of 224, angles in radians. A lock is a bundle of strands that go
+one way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Style:
+    """A way of wearing hair, and how it is drawn."""
+
+    long: bool
+    parting: float = 0.0  # where hair is parted, from the middle line to the right
+    # Growth is turned from the outline's direction towards the outside: above and at the sides.
+    lift: tuple[float, float] = (0.3, 0.0)
+    length: float = 230.0  # of locks
+    width: float = 4.0  # of locks, half of it
+    strands: int = 18  # of a lock
+    cover: float = 5.0  # how many strands lie over one another
+    taper: float = 0.7  # how far strands of a lock come together at its end
+    tone: tuple[float, float] = (0.09, 0.04)  # differences in lightness of locks and of strands
+    tilt: float = 0.35  # differences in direction of locks' surfaces, which break up the shine
+    wander: float = 0.12  # of locks from the direction of growth
+    wave: tuple[float, float] = (0.0, 30.0)  # how far locks swing, and the length of a swing
+    apart: float = 0.06  # how differently neighbouring locks of long hair swing
+    rough: float = 0.8  # of the outline
+    over: float = 0.4  # reach of locks beyond the outline
+    loose: float = 0.02  # share of strands that go their own way
+    volume: float = 0.0  # added to the outline
+    quiff: float = 0.0  # the same above, on the side that hair is combed to
+    flare: float = 0.0  # the same below the ears
+    sweep: float = 0.0  # how much lower hair begins on that side of the forehead
+    receding: float = 0.0  # how far the hairline goes back at the temples
+    shaven: float = 0.0  # how thin the sides are, 0 to 1
+    thin: float = 0.0  # how much of the scalp is seen, 0 to 1
+    end: float = 1.0  # where long hair ends, fractions of the picture
+    ragged: float = 14.0  # how much earlier some of it ends
+    tucked: tuple[bool, bool] = (False, False)  # behind the left, the right ear
+    bun: float = 0.0  # half the width of a bun on the crown
+    behind: float = 0.0  # half the width of what falls behind the neck, of hair that is drawn back
+
+
+STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0)
+TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
+ONE_SIDE = replace(STRAIGHT, parting=15, quiff=3, wave=(1.6, 50), tucked=(False, True))
+BOB = replace(STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5)
+WAVY = replace(
+    STRAIGHT,
+    parting=-16,
+    width=4.5,
+    taper=0.8,
+    tone=(0.11, 0.04),
+    wave=(2.4, 42),
+    apart=0.12,
+    rough=1.4,
+    flare=4,
+)
+CURLS = replace(WAVY, parting=12, width=3, cover=6, wave=(3.6, 22), apart=0.15, rough=2.2, quiff=3)
+TIED = Style(
+    long=False,
+    parting=10,
+    lift=(1.1, 0.9),
+    length=40,
+    width=2,
+    strands=12,
+    taper=0.3,
+    tone=(0.10, 0.06),
+    wander=0.06,
+    rough=0.4,
+    over=0.3,
+    sweep=1.0,
+    behind=0.265,
+)
+BUN = replace(TIED, behind=0.0, bun=14.0)
+# From the flattest hair to the fullest:
+LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, BOB, WAVY, CURLS)
+# What hangs behind a neck.
+BEHIND = replace(
+    STRAIGHT, parting=0.5, width=2.5, cover=8, tone=(0.20, 0.06), sweep=0, quiff=0, ragged=10
+)
+
+SWEPT = Style(
+    long=False,
+    parting=22,
+    lift=(0.75, 0.15),
+    length=30,
+    width=2.2,
+    strands=9,
+    cover=7,
+    tone=(0.10, 0.06),
+    wander=0.22,
+    rough=0.9,
+    over=1.0,
+    quiff=4,
+    sweep=1.0,
+    shaven=0.25,
+)
+SWEPT_LEFT = replace(SWEPT, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
+BACK = replace(SWEPT, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
+QUIFF = replace(BACK, parting=-18, lift=(1.3, 0.1), length=26, width=2.6, strands=12, wander=0.2)
+QUIFF = replace(QUIFF, quiff=7, sweep=-1.0, shaven=0.4)
+SPIKY = replace(BACK, lift=(1.35, 0.5), length=15, width=2.0, taper=0.95, wander=0.45, rough=1.4)
+SPIKY = replace(SPIKY, over=2.5, quiff=1, shaven=0.35)
+WAVES = replace(SWEPT, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3)
+CURLY = replace(SWEPT, parting=6, lift=(1.2, 0.6), length=13, width=1.8, strands=7, wander=0.9)
+CURLY = replace(CURLY, wave=(1.6, 8), rough=1.6, over=1.2, quiff=2, shaven=0.15)
+CROP = replace(SWEPT, parting=4, lift=(-1.2, 0.1), length=9, width=1.2, strands=6, wander=0.3)
+CROP = replace(CROP, tone=(0.07, 0.05), tilt=0.2, rough=0.6, over=0.6, quiff=0, shaven=0.4)
+RECEDING = replace(CROP, lift=(1.3, 0.2), length=12, receding=5, thin=0.15)
+BUZZ = replace(CROP, length=6, width=0.6, strands=5, cover=4, tone=(0.04, 0.06), rough=0.2)
+BUZZ = replace(BUZZ, over=0.2, volume=-8, shaven=0.5, thin=0.35)
+SHORT = (BUZZ, RECEDING, CROP, BACK, SWEPT, SPIKY, SWEPT_LEFT, QUIFF, WAVES, CURLY)
