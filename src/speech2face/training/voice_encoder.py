@@ -20,7 +20,7 @@ from speech2face.data.voice_encoder_data import Voices
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
 from speech2face.files import hash_file
-from speech2face.model_folders import UNTUNED, Model, find_model
+from speech2face.model_folders import FILES, UNTUNED, Model, find_model
 from speech2face.networks.losses import regression_loss
 from speech2face.networks.speaker_encoder import (
     SpeakerEncoder,
@@ -138,8 +138,8 @@ def load_start(model: Model, speaker: SpeakerEncoder) -> SpeakerEncoder:
 def identify_start(speaker: Path | None = None) -> str:
     """Identify the networks `load_speaker` begins with, by their file. Raises ModelError."""
     if speaker is None:
-        model = find_model()
-        return hash_rows(model.card.sha256.items())
+        hashes = find_model().card.sha256
+        return hash_rows((name, hashes[name]) for name in sorted(hashes) if name != FILES[1])
     load_speaker_encoder(speaker)  # another file is refused before a run is begun with it
     return hash_file(speaker)[:16]
 
