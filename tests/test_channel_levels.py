@@ -33,7 +33,10 @@ def test_one_sound_in_all_channels_is_measured_in_each() -> None:
         piece = sound[:, first : first + 5_000]
         apart.add(piece, 16_000, 2)
         together.add(piece[: 2 if (piece[0] != piece[1]).any() else 1], 16_000, 2)
-    np.testing.assert_allclose(together.read(), apart.read())
+    levels, expected = together.read(), apart.read()
+    assert levels is not None
+    assert expected is not None
+    np.testing.assert_allclose(levels, expected)
 
 
 def test_a_stream_measures_its_channels() -> None:

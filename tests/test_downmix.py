@@ -40,7 +40,9 @@ def test_channels_that_are_alike_are_as_one(count: int) -> None:
     np.testing.assert_array_equal(mixed, alone)
     assert several.warnings == one.warnings != []  # the clipped share is the same
     assert several.samples == count * one.samples
-    np.testing.assert_array_equal(np.ptp(several.levels.read(), axis=1), 0)
+    levels = several.levels.read()
+    assert levels is not None
+    np.testing.assert_array_equal(np.ptp(levels, axis=1), 0)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])

@@ -216,7 +216,7 @@ def simulate_ranks(
         return (np.arange(draws) + 0.5) / draws
     mean, variance = mean[explained], np.maximum(variance[explained], 1e-6)
     strangers, noise = _draw(seed, draws, len(mean))
-    # A face f scores f² − (f − mean)² / variance, summed, and a speaker's is mean + √variance noise.
+    # A face f scores Σ f² − (f − mean)² / variance; a speaker's is mean + √variance noise.
     order = np.sort(_sum_squares(strangers, 1 - 1 / variance, 2 * mean / variance))
     scores = _sum_squares(noise, variance - 1, 2 * mean * np.sqrt(variance))
     scores += (mean**2 + mean**2 / variance).sum()
