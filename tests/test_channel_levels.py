@@ -14,15 +14,29 @@ from speech2face.speaker_channels import NONE, find_own_channel, find_voice_chan
 def test_pieces_are_measured_as_a_whole(rate: int) -> None:
     sound = np.random.default_rng(0).normal(size=(2, 3 * rate)) * [[1], [0.1]]
     whole, pieces = ChannelLevels(), ChannelLevels()
-    whole.add(sound, rate)
+    whole.add(sound, rate, 2)
     for piece in np.split(sound, [rate // 7, rate // 7 + 5, rate, 2 * rate + 11], axis=1):
-        pieces.add(piece, rate)
+        pieces.add(piece, rate, 2)
     levels, again = whole.read(), pieces.read()
     assert levels is not None
     assert again is not None
     assert levels.shape == (93, 2)  # the last slot is not full
     np.testing.assert_allclose(again, levels)
     np.testing.assert_allclose(levels.mean(axis=0), [1, 0.01], rtol=0.05)
+
+
+def test_one_sound_in_all_channels_is_measured_in_each() -> None:
+    sound = np.random.default_rng(0).normal(size=(2, 20_000))
+    sound[1, 5_000:15_000] = sound[0, 5_000:15_000]
+    apart, together = ChannelLevels(), ChannelLevels()
+    for first in range(0, 20_000, 5_000):
+        piece = sound[:, first : first + 5_000]
+        apart.add(piece, 16_000, 2)
+        together.add(piece[: 2 if (piece[0] != piece[1]).any() else 1], 16_000, 2)
+    levels, expected = together.read(), apart.read()
+    assert levels is not None
+    assert expected is not None
+    np.testing.assert_allclose(levels, expected)
 
 
 def test_a_stream_measures_its_channels() -> None:

@@ -30,6 +30,21 @@ def test_integers_are_averaged_as_in_double_precision(kind: type, count: int) ->
     np.testing.assert_array_equal(mixed, expected)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_channels_that_are_alike_are_as_one(count: int) -> None:
+    sound = np.random.default_rng(0).uniform(-1, 1, (1, 20_000)).astype(np.float32)
+    sound[:, ::50] = 1.0
+    one, several = Downmixer(), Downmixer()
+    (alone,) = (samples for samples, _ in one.mix([(sound, RATE)]))
+    (mixed,) = (samples for samples, _ in several.mix([(np.repeat(sound, count, 0), RATE)]))
+    np.testing.assert_array_equal(mixed, alone)
+    assert several.warnings == one.warnings != []  # the clipped share is the same
+    assert several.samples == count * one.samples
+    levels = several.levels.read()
+    assert levels is not None
+    np.testing.assert_array_equal(np.ptp(levels, axis=1), 0)
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_what_is_not_finite_is_silenced(kind: type, broken: float) -> None:

@@ -8,8 +8,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ import speech2face
 from speech2face import Speech2Face
 from speech2face.errors import ModelError
 from speech2face.model_folders import find_model, save_card
-from speech2face.runtime import Session, limit_blas_threads
+from speech2face.runtime import Session, limit_blas_threads, limit_threads
 
 SPEECH = np.random.default_rng(0).normal(size=(1, 16_000)).astype(np.float32)
 
@@ -50,6 +52,33 @@ def test_a_forked_process_uses_the_model_and_ends() -> None:
     command = [sys.executable, "-c", FORKS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == ["0", "0"]  # neither ended by the alarm
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_inputs_side_by_side_give_what_each_gives_alone(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(find_model().voice_encoder, threads)
+    inputs = [{"waveform": SPEECH[:, : 8_000 + 1_000 * i]} for i in range(5)]
+    alone = [session.run(["mean"], one)[0] for one in inputs]
+    workers = set()
+    run = session.run
+
+    def noted(*arguments: Any) -> list[Any]:
+        workers.add(threading.get_ident())
+        return run(*arguments)
+
+    monkeypatch.setattr(session, "run", noted)
+    together = [mean for (mean,) in session.run_each(["mean"], inputs)]
+    np.testing.assert_array_equal(together, alone)
+    assert (workers == {threading.get_ident()}) == (threads == 1)
+    assert session.run_each(["mean"], []) == []
+
+
+def test_a_limit_on_threads_holds_for_inputs_side_by_side() -> None:
+    with limit_threads(1):
+        session = Session(find_model().voice_encoder, 2)
+    assert session.threads == 1
 
 
 def test_a_child_does_not_run_a_file_that_was_replaced(tmp_path: Path) -> None:

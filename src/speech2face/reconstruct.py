@@ -195,7 +195,7 @@ class Speech2Face:
         speech = check_rows("waveforms", waveforms, least=LEAST_SAMPLES)
         if not len(speech):
             raise UsageError("waveforms is empty; give at least one.")
-        heard = [self._encoder.run(None, {"waveform": window}) for window in cut_windows(speech)]
+        heard = self._encoder.run_each(None, [{"waveform": x} for x in cut_windows(speech)])
         outputs = (np.mean(windows, axis=0) for windows in zip(*heard, strict=True))
         mean, covariance, prior_mean, unshrunk = outputs
         return mean, covariance, prior_mean, _go_out(prior_mean, unshrunk, self.card.typical)

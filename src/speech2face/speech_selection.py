@@ -82,8 +82,10 @@ class Stretch:
         Voices differ in it; so do microphones and rooms. Every other chunk is enough to tell.
         """
         spectra = np.fft.rfft(split_chunks(self.samples)[::2] * WINDOW)  # (k / 2, 257)
-        power = np.abs(spectra) ** 2
-        loud = power[power.sum(axis=1) >= np.median(power.sum(axis=1))]
+        power = spectra.real**2 + spectra.imag**2
+        energies = power.sum(axis=1)
+        middle = len(energies) // 2
+        loud = power[energies >= np.partition(energies, middle)[middle]]  # its median and more
         bands = np.add.reduceat(loud, BANDS, axis=1)[:, :-1]
         levels = 10 * np.log10(bands + 1e-12).mean(axis=0)
         return levels - levels.mean()

@@ -81,15 +81,19 @@ class Downmixer:
         where they reach further.
         """
         for channels, rate in _group(pieces):
-            sound = self._to_unit(channels, headroom)
-            if len(sound) > 1:
-                self.levels.add(sound, rate)
-            if len(sound) != len(self._signs):
-                self._signs, self._begins = np.ones(len(sound)), True
+            count = len(channels)
+            if count != len(self._signs):
+                self._signs, self._begins = np.ones(count), True
+            if (self._signs > 0).all() and (channels[1:] == channels[0]).all():
+                channels, self._begins = channels[:1], False
+            sound = self._to_unit(channels, headroom, count)
+            if count > 1:
+                self.levels.add(sound, rate, count)
             yield self._average(sound, rate), rate
 
-    def _to_unit(self, channels: np.ndarray, headroom: float) -> np.ndarray:
-        """Any number type → floats within ±1."""
+    def _to_unit(self, channels: np.ndarray, headroom: float, count: int) -> np.ndarray:
+        """Any number type → floats within ±1; of several channels that are alike one is given."""
+        copies = count // len(channels)
         if channels.dtype.kind == "f":
             sound, peak = channels, _largest(channels)
             if not np.isfinite(peak):
@@ -106,9 +110,9 @@ class Downmixer:
         else:
             sound = scale_integers(channels)
             peak = _largest(sound)
-        self.samples += sound.size
+        self.samples += copies * sound.size
         if peak >= FULL_SCALE:
-            self._clipped += int(np.count_nonzero(np.abs(sound) >= FULL_SCALE))
+            self._clipped += copies * int(np.count_nonzero(np.abs(sound) >= FULL_SCALE))
         return sound
 
     def _average(self, sound: np.ndarray, rate: float) -> np.ndarray:
@@ -119,7 +123,9 @@ class Downmixer:
         if self._begins:
             before, self._begins = self._signs, False
         if (before > 0).all() and (self._signs > 0).all():
-            mean = sound.mean(axis=0) if len(sound) > 1 else sound[0]
+            if len(sound) == 1:
+                return sound[0].astype(np.float32, copy=False)
+            mean = np.add.reduce(sound, axis=0) / len(sound)  # quicker than mean()
             return mean.astype(np.float32, copy=False)
         self._inverted |= {int(i) + 1 for i in np.flatnonzero(self._signs < 0)}
         mixed = self._signs @ sound / len(sound)

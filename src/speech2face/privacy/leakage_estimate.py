@@ -216,15 +216,17 @@ def simulate_ranks(
         return (np.arange(draws) + 0.5) / draws
     mean, variance = mean[explained], np.maximum(variance[explained], 1e-6)
     strangers, noise = _draw(seed, draws, len(mean))
-    speakers = mean + np.sqrt(variance) * noise
-
-    def score(faces: np.ndarray) -> np.ndarray:
-        return (faces**2 - (faces - mean) ** 2 / variance).sum(1)
-
-    order = np.sort(score(strangers))
-    scores = score(speakers)
+    # A face f scores Σ f² − (f − mean)² / variance; a speaker's is mean + √variance noise.
+    order = np.sort(_sum_squares(strangers, 1 - 1 / variance, 2 * mean / variance))
+    scores = _sum_squares(noise, variance - 1, 2 * mean * np.sqrt(variance))
+    scores += (mean**2 + mean**2 / variance).sum()
     before = np.searchsorted(order, scores) + np.searchsorted(order, scores, "right")
     return 1 - before / (2 * draws)
+
+
+def _sum_squares(values: np.ndarray, square: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """Values v (n, D) → the sum over D of square v² + linear v: (n,)."""
+    return np.einsum("nd,nd->n", values, values * square + linear)
 
 
 @lru_cache(maxsize=4)

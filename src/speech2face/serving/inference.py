@@ -18,6 +18,7 @@ from speech2face.media import SAMPLE_RATE, AudioSource, AudioStream
 from speech2face.model_folders import find_model
 from speech2face.picture_check import check_picture
 from speech2face.pictures import NOTICE, encode_png
+from speech2face.runtime import limit_threads
 from speech2face.serving.disclosure import DisclosureEstimator, load_estimator
 from speech2face.serving.limits import Limits
 from speech2face.speaker_features import open_speaker_features
@@ -87,11 +88,12 @@ def load_inference(
     """The work of one process: the model in `folder` is loaded, warmed up, and kept."""
     from speech2face.reconstruct import load
 
-    network = load(folder, threads=1)
+    with limit_threads(1):  # the processes are the parallelism
+        network = load(folder)
+        open_speaker_features()
     estimator = load_estimator(network, find_model(folder))
     with suppress(NoSpeechError):
         find_speech((np.ones(SAMPLE_RATE), SAMPLE_RATE))
-    open_speaker_features()
     mean, *_ = network.encode(np.zeros((1, SAMPLE_RATE)))
     _encode(Image.fromarray(network.decode(mean)[0][0]), "")
     find_mark(Image.new("RGB", (SIDE, SIDE)))
