@@ -101,16 +101,72 @@ SWEPT = Style(
 )
 SWEPT_LEFT = replace(SWEPT, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
 BACK = replace(SWEPT, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
-QUIFF = replace(BACK, parting=-18, lift=(1.3, 0.1), length=26, width=2.6, strands=12, wander=0.2)
-QUIFF = replace(QUIFF, quiff=7, sweep=-1.0, shaven=0.4)
-SPIKY = replace(BACK, lift=(1.35, 0.5), length=15, width=2.0, taper=0.95, wander=0.45, rough=1.4)
-SPIKY = replace(SPIKY, over=2.5, quiff=1, shaven=0.35)
+QUIFF = replace(
+    BACK,
+    parting=-18,
+    lift=(1.3, 0.1),
+    length=26,
+    width=2.6,
+    strands=12,
+    wander=0.2,
+    quiff=7,
+    sweep=-1.0,
+    shaven=0.4,
+)
+SPIKY = replace(
+    BACK,
+    lift=(1.35, 0.5),
+    length=15,
+    width=2.0,
+    taper=0.95,
+    wander=0.45,
+    rough=1.4,
+    over=2.5,
+    quiff=1,
+    shaven=0.35,
+)
 WAVES = replace(SWEPT, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3)
-CURLY = replace(SWEPT, parting=6, lift=(1.2, 0.6), length=13, width=1.8, strands=7, wander=0.9)
-CURLY = replace(CURLY, wave=(1.6, 8), rough=1.6, over=1.2, quiff=2, shaven=0.15)
-CROP = replace(SWEPT, parting=4, lift=(-1.2, 0.1), length=9, width=1.2, strands=6, wander=0.3)
-CROP = replace(CROP, tone=(0.07, 0.05), tilt=0.2, rough=0.6, over=0.6, quiff=0, shaven=0.4)
+CURLY = replace(
+    SWEPT,
+    parting=6,
+    lift=(1.2, 0.6),
+    length=13,
+    width=1.8,
+    strands=7,
+    wander=0.9,
+    wave=(1.6, 8),
+    rough=1.6,
+    over=1.2,
+    quiff=2,
+    shaven=0.15,
+)
+CROP = replace(
+    SWEPT,
+    parting=4,
+    lift=(-1.2, 0.1),
+    length=9,
+    width=1.2,
+    strands=6,
+    wander=0.3,
+    tone=(0.07, 0.05),
+    tilt=0.2,
+    rough=0.6,
+    over=0.6,
+    quiff=0,
+    shaven=0.4,
+)
 RECEDING = replace(CROP, lift=(1.3, 0.2), length=12, receding=5, thin=0.15)
-BUZZ = replace(CROP, length=6, width=0.6, strands=5, cover=4, tone=(0.04, 0.06), rough=0.2)
-BUZZ = replace(BUZZ, over=0.2, volume=-8, shaven=0.5, thin=0.35)
+BUZZ = replace(
+    CROP,
+    length=6,
+    width=0.6,
+    strands=5,
+    cover=4,
+    tone=(0.04, 0.06),
+    rough=0.2,
+    over=0.2,
+    volume=-8,
+    shaven=0.5,
+    thin=0.35,
+)
 SHORT = (BUZZ, RECEDING, CROP, BACK, SWEPT, SPIKY, SWEPT_LEFT, QUIFF, WAVES, CURLY)
