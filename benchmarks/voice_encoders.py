@@ -140,7 +140,14 @@ def _compare(
     size, average, prior = faces.shape[1], everybody.mean(0), np.cov(everybody.T)
     residual = np.cov(errors.T)
     head = HeadSolution(
-        np.zeros((size, 1)), average, average, residual, prior - residual, 0.0, np.eye(size)
+        np.zeros((size, 1)),
+        average,
+        average,
+        residual,
+        prior - residual,
+        0.0,
+        unshrink=np.eye(size),
+        reach=np.eye(size),
     )
     return log_likelihood_ratios(head, means, np.ones(len(means)), faces)
 

@@ -169,7 +169,7 @@ def make_folds(made_up: MadeUp, folder: Path) -> DrawnFolds:
     )
     clips = ClipFeatures(voices, features, seconds.astype(float), np.arange(count))
     average, eye = shape.mean(0), np.eye(SIZE)
-    head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01, eye)
+    head = HeadSolution(eye, -average, average, 0.01 * eye, 0.05 * eye, 0.01, eye, eye)
     clips_of_all = made_up.evaluation_set([])
     means = head.predict(features, clips.seconds)
     ratios = [

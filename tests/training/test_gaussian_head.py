@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from speech2face.networks.voice_encoder import GaussianHead
 from speech2face.training.gaussian_head import (
+    MOST_SPREAD,
     TOLERANCE,
     HeadConfig,
     HeadSolution,
@@ -97,6 +98,24 @@ def test_what_shrank_a_mean_is_undone_where_it_is_drawn():
     np.testing.assert_allclose(head.show(means) - head.average, plain, atol=1e-6)
     lengths = [np.square(faces).sum(1).mean() for faces in (means - head.average, plain)]
     assert lengths[0] < 0.9 * lengths[1]
+
+
+def test_faces_are_drawn_no_farther_than_people_differ():
+    """Where voices say much; where they say little, as far as they are told apart best."""
+    world = make_world(2000, seed=4, lengths=(3.0,))
+    head = solve(world)
+    _, axes = np.linalg.eigh(np.cov(world.faces.T))
+    means = head.predict(world.features, world.seconds)
+    drawn, apart, true = (
+        ((points - head.average) @ axes).std(0)
+        for points in (head.draw(means), head.show(means), world.faces)
+    )
+    limit = MOST_SPREAD * true
+    far = apart > 1.2 * limit
+    assert 0 < far.sum() < D
+    np.testing.assert_allclose(drawn[far], limit[far], rtol=0.1)
+    near = apart < 0.8 * limit
+    np.testing.assert_allclose(drawn[near], apart[near], rtol=1e-6)
 
 
 def test_voices_that_tell_nothing_give_the_average_face():
@@ -206,6 +225,7 @@ def test_the_network_computes_what_was_solved(head):
             "explained_covariance": torch.tensor(head.explained_covariance),
             "half_gain_seconds": torch.tensor(head.half_gain_seconds),
             "unshrink": torch.tensor(head.unshrink),
+            "reach": torch.tensor(head.reach),
         }
     )
     fresh = make_world(5, seed=8, lengths=(0.5, 2.0, 7.0))
@@ -215,7 +235,7 @@ def test_the_network_computes_what_was_solved(head):
     )
     wanted = head.predict(fresh.features, fresh.seconds)
     np.testing.assert_allclose(mean.detach().numpy(), wanted, atol=1e-4)
-    np.testing.assert_allclose(module.show(mean).detach(), head.show(wanted), atol=1e-3)
+    np.testing.assert_allclose(module.show(mean).detach(), head.draw(wanted), atol=1e-3)
     for row, seconds in enumerate(fresh.seconds):
         np.testing.assert_allclose(covariance[row], head.covariance(seconds), atol=1e-4)
 
@@ -226,7 +246,7 @@ def test_likelihood_ratios_are_those_of_the_gaussians_widened():
     residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
     zeros, stretch = np.zeros((size, 3)), rng.normal(size=(size, size))
     average = rng.normal(size=size)
-    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch)
+    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch, np.eye(size))
     means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
     seconds = np.array([0.5, 1.0, 3.0, 6.0])
     ratios = log_likelihood_ratios(head, means, seconds, faces)
@@ -246,7 +266,7 @@ def test_likelihood_ratios_are_those_of_the_gaussians_widened():
 def test_a_voice_that_tells_nothing_changes_no_odds():
     zeros, one = np.zeros((4, 4)), np.eye(4)
     average = np.arange(4.0)
-    head = HeadSolution(zeros, zeros[0], average, one, zeros, half_gain_seconds=0.5, unshrink=one)
+    head = HeadSolution(zeros, zeros[0], average, one, zeros, 0.5, unshrink=one, reach=one)
     faces = np.random.default_rng(0).normal(size=(7, 4))
     ratios = log_likelihood_ratios(head, average[None], np.array([3.0]), faces)
     np.testing.assert_allclose(ratios, 0, atol=1e-12)

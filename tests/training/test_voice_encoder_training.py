@@ -58,7 +58,8 @@ def test_the_network_gets_the_head_that_was_solved():
         residual_covariance=np.eye(128) * 2,
         explained_covariance=np.eye(128),
         half_gain_seconds=0.6,
-        unshrink=np.eye(128) * 3,
+        unshrink=np.eye(128) * 6,
+        reach=np.eye(128) / 2,
     )
     set_head(network, solved)
     features = torch.randn(1, 448)

@@ -46,9 +46,9 @@ class DrawnFolds:
     fold: np.ndarray  # (N,)
     faces: np.ndarray  # (N, D) embedding of the true face
     means: np.ndarray  # (N, D) predicted
-    shown: np.ndarray  # (N, D) where they are told apart
+    shown: np.ndarray  # (N, D) where they are told apart best
     log_ratios: list[np.ndarray]  # of each fold: (n voices, n faces), see log_likelihood_ratios
-    typical: float  # times as far from the average as `shown` faces are drawn at strength 1
+    typical: float  # times as far from the average as the head says faces are drawn at strength 1
     pictures: dict[float, list[Path]]  # by strength: (N,) drawn from the voice
     copies: list[Path]  # (N,) drawn from the true face by the same decoder: the ceiling
     left_out: list[Pair]  # no face was found, or the clip is shorter than 0.5 s
@@ -84,7 +84,7 @@ def draw_by_folds(
     dealt, rows = deal_folds(pairs, voices, folds, seed)
     train_fold = prepare_folds(voice_recipe, options, voices, cache, show)
     kept, fold, people = [pairs[row] for row in rows], dealt[rows], np.array(voices.people)
-    means, shown = np.empty_like(voices.faces), np.empty_like(voices.faces)
+    means, shown, drawn = (np.empty_like(voices.faces) for _ in range(3))
     log_ratios, encoders = [], []
     pictures: dict[float, list[Path]] = {strength: [Path()] * len(kept) for strength in STRENGTHS}
     copies = [Path()] * len(kept)
@@ -98,6 +98,7 @@ def draw_by_folds(
         features, seconds = tuned.features[tuned.whole], tuned.seconds[tuned.whole]
         means[test] = head.predict(features[test], seconds[test])
         shown[test] = head.show(means[test])
+        drawn[test] = head.draw(means[test])
         log_ratios.append(
             log_likelihood_ratios(head, means[test], seconds[test], voices.faces[test])
         )
@@ -113,7 +114,7 @@ def draw_by_folds(
         set_hair_centre(network, head.average)
         drawing, own = hash_file(weights), np.flatnonzero(test)
         names = [kept[i].clip for i in own]
-        away = decoder_recipe.typical * (shown[own] - head.average)
+        away = decoder_recipe.typical * (drawn[own] - head.average)
         by_strength = draw_strengths(network, drawing, head.average, away, names, run)
         for strength, made in by_strength.items():
             for i, path in zip(own, made, strict=True):

@@ -95,8 +95,8 @@ class GaussianHead(nn.Module):
     the explained covariance returns. So the law of total variance holds at any length.
 
     A conditional mean is nearer to the average than any face, the more so in directions that a
-    voice says little of. To be drawn, and to be told from other faces, each direction is enlarged
-    by as much as it was shrunk.
+    voice says little of. To be drawn, each direction is enlarged by as much as it was shrunk, but
+    no farther than people differ in it.
     """
 
     def __init__(self, features: int, outputs: int) -> None:
@@ -107,12 +107,14 @@ class GaussianHead(nn.Module):
         self.register_buffer("explained_covariance", torch.zeros(outputs, outputs))
         self.register_buffer("half_gain_seconds", torch.tensor(0.0))  # a: where g is one half
         self.register_buffer("unshrink", torch.eye(outputs))
+        self.register_buffer("reach", torch.eye(outputs))
 
     average: Tensor
     residual_covariance: Tensor
     explained_covariance: Tensor
     half_gain_seconds: Tensor
     unshrink: Tensor
+    reach: Tensor
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
@@ -120,6 +122,8 @@ class GaussianHead(nn.Module):
         for old, new in OLD_NAMES.items():
             if prefix + old in state_dict:
                 state_dict[prefix + new] = state_dict.pop(prefix + old)
+        if prefix + "unshrink" in state_dict:  # files of versions up to 0.5 have no `reach`
+            state_dict.setdefault(prefix + "reach", torch.eye(len(self.reach)))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, features: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,4 +134,4 @@ class GaussianHead(nn.Module):
 
     def show(self, mean: Tensor) -> Tensor:
         """(B, D) → where its face is drawn (B, D)."""
-        return self.average + F.linear(mean - self.average, self.unshrink)
+        return self.average + F.linear(F.linear(mean - self.average, self.unshrink), self.reach)

@@ -18,6 +18,7 @@ from speech2face.training.ridge import solve_ridge
 TOLERANCE = 3.0  # mean residual variances, by which Gaussians are widened to be compared
 GAIN_CLIPS = 50  # held out, that count as much as the gain that all directions have in common
 LEAST_SAID = 1e-8  # of a direction's variance, by which predictions are more than rounding
+MOST_SPREAD = 0.43  # of faces that are drawn, in any direction, times people's
 LEAST_SHARE = 1e-3  # of the mean variance, which a direction keeps: covariances have an inverse
 
 
@@ -42,6 +43,7 @@ class HeadSolution:
     explained_covariance: np.ndarray  # (D, D)
     half_gain_seconds: float
     unshrink: np.ndarray  # (D, D)
+    reach: np.ndarray  # (D, D): less far where voices say much, to be drawn
 
     def predict(self, features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Features (N, F) and seconds (N,) → means (N, D)."""
@@ -49,8 +51,12 @@ class HeadSolution:
         return self.average + gain[:, None] * (features @ self.weight.T + self.bias)
 
     def show(self, means: np.ndarray) -> np.ndarray:
-        """Points at which the faces of means (N, D) are drawn, and told apart best (N, D)."""
+        """Points at which the faces of means (N, D) are told apart best (N, D)."""
         return self.average + (means - self.average) @ self.unshrink.T
+
+    def draw(self, means: np.ndarray) -> np.ndarray:
+        """Points at which the faces of means (N, D) are drawn (N, D)."""
+        return self.average + (self.show(means) - self.average) @ self.reach.T
 
     def covariance(self, seconds: float) -> np.ndarray:
         gain = seconds / (seconds + self.half_gain_seconds)
@@ -98,7 +104,8 @@ def solve_head(
         whole,
         partial(_split_variance, shrinkage=config.shrinkage),
     )
-    return _assemble(slope, bias, average, axes, gains, errors)
+    reach = _limit_reach(held_out[whole], rotated[whole])
+    return _assemble(slope, bias, average, axes, gains, reach, errors)
 
 
 def solve_head_of_points(
@@ -136,7 +143,8 @@ def solve_head_of_points(
         return np.diag(spread * missed), np.diag(spread * (1 - missed))
 
     errors = _measure_errors(said * gains, rotated, seconds, whole, split)
-    return _assemble(slope, bias, average, axes, gains, errors)
+    reach = _limit_reach(said[whole], rotated[whole])
+    return _assemble(slope, bias, average, axes, gains, reach, errors)
 
 
 @dataclass(frozen=True)
@@ -178,16 +186,18 @@ def _assemble(
     average: np.ndarray,
     axes: np.ndarray,
     gains: np.ndarray,
+    reach: np.ndarray,
     errors: _Errors,
 ) -> HeadSolution:
-    """The head in the space of embeddings, from slope (F, D), bias and gains by direction."""
+    """The head in the space of embeddings, from slope (F, D), and bias, gains and reach by
+    direction."""
     # A face that is drawn is not guessed at but recognised, and there a direction that says little
     # counts, too: what the gains have taken is given back.
-    stretch = axes @ (axes / gains).T
+    unshrink, limit = axes @ (axes / gains).T, axes @ (axes * reach).T
     gains = gains / errors.gain_at_reference
     weight, bias = axes @ (slope * gains).T, axes @ (gains * bias)
     residual, explained = axes @ errors.residual @ axes.T, axes @ errors.explained @ axes.T
-    return HeadSolution(weight, bias, average, residual, explained, errors.half, stretch)
+    return HeadSolution(weight, bias, average, residual, explained, errors.half, unshrink, limit)
 
 
 def log_likelihood_ratios(
@@ -228,6 +238,17 @@ def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """
     least = LEAST_SAID * (true**2).sum(0) + np.finfo(float).tiny
     return np.maximum((predicted * true).sum(0) / np.maximum((predicted**2).sum(0), least), 0)
+
+
+def _limit_reach(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """The factor of each direction (D,), at most 1, with which held-out predictions that are drawn
+    differ at most `MOST_SPREAD` times as much as people do.
+
+    Of a direction that voices say much of, such as that from women to men, predictions differ
+    nearly as people do. Drawn as much farther out as the others need, each would be a caricature.
+    """
+    spread = np.maximum(predicted.std(0), np.finfo(float).tiny)
+    return np.minimum(MOST_SPREAD * true.std(0) / spread, 1.0)
 
 
 def _fit_half_gain_seconds(

@@ -226,6 +226,7 @@ def set_head(network: GaussianEncoder, head: HeadSolution) -> None:
         "explained_covariance": head.explained_covariance,
         "half_gain_seconds": np.array(head.half_gain_seconds),
         "unshrink": head.unshrink,
+        "reach": head.reach,
     }
     network.head.load_state_dict(
         {k: torch.tensor(v, dtype=torch.float32) for k, v in tensors.items()}
