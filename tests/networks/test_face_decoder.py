@@ -152,7 +152,7 @@ def test_a_bust_fades_out_downwards_and_aside():
     assert (seen.diff(dim=1) >= 0).all()
     assert seen[-1].max() < 0.01
     steps = -seen[:, -1].diff()
-    assert steps.max() < 0.2  # no line
+    assert steps.max() < 0.3  # no line: it takes a tenth of the picture
 
 
 def test_limits_leave_what_is_near_and_hold_what_is_far():

@@ -36,9 +36,10 @@ SHADE = 0.6  # of the hair behind the neck
 SHINE = 0.075  # of what hair sends back, whatever its colour
 CALM = 0.9  # hair of half this lightness shines most in its own colour
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
-# A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
-# of the picture, and from which part of it.
-BUST, BUST_MIDDLE, FADING = (0.50, 0.45), 0.55, 0.66
+# A bust fades out as a vignette, a rounded oval: its half width and height, how far down its middle
+# lies, fractions of the picture, and from which part of it.
+BUST, BUST_MIDDLE, FADING = (0.51, 0.45), 0.54, 0.80
+ROUNDED = 2.8  # 2 is an ellipse, more is nearer to a rectangle
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -307,8 +308,8 @@ def fade_out(size: int) -> Tensor:
     """Opacity of the left half of a bust, which fades into the ground below: (size, size/2)."""
     line = (torch.arange(size) + 0.5) / size
     low = (line - BUST_MIDDLE).clamp(min=0)[:, None] / BUST[1]
-    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / FADING).clamp(max=1)
-    x = ((torch.sqrt(low**2 + aside**2) - FADING) / (1 - FADING)).clamp(0, 1)
+    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / 0.5).clamp(max=1)
+    x = (((low**ROUNDED + aside**ROUNDED) ** (1 / ROUNDED) - FADING) / (1 - FADING)).clamp(0, 1)
     return 1 - x**2 * (3 - 2 * x)
 
 
