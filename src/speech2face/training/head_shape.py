@@ -18,7 +18,7 @@ from speech2face.networks.spline_basis import spline_basis_at
 from speech2face.training.ridge import solve_ridge
 
 MODES = 12  # of the face's shape that are drawn wider: beyond is noise of the landmarks
-WIDER, MOST_WIDER = 1.25, 2.0  # over people's own spread, as voices lie nearer to the average
+WIDER, MOST_WIDER = 1.4, 2.2  # over people's own spread, as voices lie nearer to the average
 OUTLINE_PENALTY = 100.0  # of the ridge to the outline, of which fewer people are seen
 UNEVEN, MOST_UNEVEN = 3, 0.0016  # modes of asymmetry, and their landmarks' most spread
 
