@@ -1,5 +1,6 @@
 """The face decoder: what comes out, skin, hair, and where the warp moves it."""
 
+import math
 import warnings
 
 import numpy as np
@@ -16,18 +17,24 @@ from speech2face.networks.face_decoder import (
     LEAST_GAIN,
     LIGHT_RANGE,
     MOST_GAIN,
+    SHAPE_RANGE,
+    SIDE,
     FaceDecoder,
     FaceDecoderConfig,
+    fade_out,
+    limit,
+)
+from speech2face.networks.line_maps import (
     blur_matrix,
     enlarging_matrix,
-    fade_out,
     fold,
-    limit,
     narrowing_matrix,
 )
 from speech2face.training.onnx_export import export_onnx
 
-SMALL = FaceDecoderConfig(embedding=16, landmarks=25, size=64, colour=16, energy=8, warp_grid=32)
+SMALL = FaceDecoderConfig(
+    embedding=16, landmarks=20, outline=5, quirks=6, size=64, colour=16, energy=8, warp_grid=32
+)
 LINE = np.linspace(0.25, 0.75, 5)
 SHAPE = np.stack(np.meshgrid(LINE, LINE), axis=-1).reshape(25, 2)  # a lattice in the middle
 SHAPES, COLOURS = 3, 2
@@ -41,6 +48,9 @@ def fill(network: FaceDecoder) -> FaceDecoder:
     network.hair_centre.copy_(near(network.average.shape))
     network.shape_slope.copy_(0.003 * near(network.shape_slope.shape))
     network.shape_offset.copy_(0.003 * near(network.shape_offset.shape))
+    network.shape_spread.fill_(0.01)
+    network.quirks.copy_(0.002 * near(network.quirks.shape))
+    network.quirk_taste.copy_(near(network.quirk_taste.shape))
     network.light_slope.copy_(0.02 * near(network.light_slope.shape))
     network.light_middle.copy_(0.4 + 0.3 * torch.rand(network.light_middle.shape))
     network.light_offset.copy_(network.light_middle)
@@ -82,7 +92,7 @@ def wish(network: FaceDecoder, shape: int, colour: int = 0, rows: int = 1) -> to
 )
 @pytest.mark.parametrize("batch", [1, 3])
 def test_shapes_and_range(config, batch):
-    shape = SHAPE if config is SMALL else np.random.default_rng(0).uniform(0.2, 0.8, (66, 2))
+    shape = SHAPE if config is SMALL else np.random.default_rng(0).uniform(0.2, 0.8, (77, 2))
     network = fill(FaceDecoder(config, shape, SHAPES, COLOURS))
 
     @jaxtyped(typechecker=beartype)
@@ -93,17 +103,19 @@ def test_shapes_and_range(config, batch):
         Float[torch.Tensor, "b k 2"],
         Float[torch.Tensor, "b 3 s half"],
         Float[torch.Tensor, "b kinds"],
-        Float[torch.Tensor, "b k 2"],
+        Float[torch.Tensor, "b points 2"],
     ]:
         skin, chances = network.draw_skin(embedding), network.draw_chances(embedding)
         return *network(embedding), skin, chances, network.draw_shape(embedding)
 
     picture, landmarks, skin, chances, displacement = draw(torch.randn(batch, 16) * 3)
-    torch.testing.assert_close(landmarks, network.mean_shape + displacement)
+    torch.testing.assert_close(
+        landmarks, (network.mean_shape + displacement)[:, : config.landmarks]
+    )
     assert picture.shape == (batch, 3, config.size, config.size)
     assert skin.shape == (batch, 3, config.size, config.size // 2)
     assert chances.shape == (batch, network.kinds) == (batch, 1 + SHAPES + COLOURS)
-    assert displacement.shape == (batch, config.landmarks, 2)
+    assert displacement.shape == (batch, config.landmarks + config.outline, 2)
     assert picture.min() >= 0
     assert picture.max() <= 1
     assert picture.std() > 0.01
@@ -152,7 +164,7 @@ def test_a_bust_fades_out_downwards_and_aside():
     assert (seen.diff(dim=1) >= 0).all()
     assert seen[-1].max() < 0.01
     steps = -seen[:, -1].diff()
-    assert steps.max() < 0.2  # no line
+    assert steps.max() < 0.3  # no line: it takes a tenth of the picture
 
 
 def test_limits_leave_what_is_near_and_hold_what_is_far():
@@ -181,6 +193,39 @@ def test_skin_stays_in_the_range_of_people_however_far_out():
             assert (light - 0.5).abs().max() > most / 2
 
 
+def test_shapes_stay_in_the_range_of_people_however_far_out(network):
+    away = torch.randn(4, 16, generator=torch.Generator().manual_seed(2))
+    quirks = math.sqrt(3) * network.quirks.abs().sum(0)
+    most = SHAPE_RANGE * network.shape_spread + quirks + 1e-3
+    for distance in (1, 10, 100):
+        moved = network.draw_shape(network.average + distance * away).flatten(1)
+        assert ((moved - network.shape_offset).abs() <= most).all()
+    assert (moved - network.shape_offset).abs().max() > SHAPE_RANGE * 0.01 * 0.9
+
+
+def test_quirks_are_spread_evenly_over_faces_and_stay_with_a_face(network):
+    faces = torch.randn(4000, 16, generator=torch.Generator().manual_seed(5))
+    drawn = network.draw_quirks(network.hair_centre + faces)
+    assert drawn.shape == (4000, SMALL.quirks)
+    assert drawn.abs().max() <= math.sqrt(3) + 1e-5
+    torch.testing.assert_close(drawn.std(0), torch.ones(SMALL.quirks), atol=0.1, rtol=0)
+    torch.testing.assert_close(drawn.mean(0), torch.zeros(SMALL.quirks), atol=0.2, rtol=0)
+    alike = torch.corrcoef(drawn.T) - torch.eye(SMALL.quirks)
+    assert alike.abs().max() < 0.5
+    farther = network.draw_quirks(network.hair_centre + 3 * faces)
+    torch.testing.assert_close(drawn, farther, atol=0.05, rtol=0)
+    assert network.draw_quirks(network.hair_centre[None]).abs().max() < 1e-3
+
+
+def test_one_side_of_the_skin_is_a_little_lighter():
+    grey = fill(FaceDecoder(SMALL, SHAPE))
+    grey.skin_cover.fill_(1.0)
+    skin, none = torch.full((1, 3, 64, 32), 0.5), torch.tensor([0])
+    row = grey.lay_hair(skin, none, none)[0, 0, 30]
+    assert (row.diff() < 0).all()
+    assert float(row[0] / row[-1]) == pytest.approx((1 + SIDE) / (1 - SIDE), rel=1e-4)
+
+
 def test_bands_of_detail_add_up_and_get_the_energy_that_is_wanted(network):
     light = torch.rand(2, 1, 64, 32, generator=torch.Generator().manual_seed(0))
     bands = network.split_bands(light)
@@ -203,6 +248,8 @@ def still(network: FaceDecoder) -> FaceDecoder:
     quiet = fill(FaceDecoder(SMALL, SHAPE, SHAPES, COLOURS))
     quiet.shape_slope.zero_()
     quiet.shape_offset.zero_()
+    quiet.quirks.zero_()
+    quiet.side_light.fill_(1)
     return quiet
 
 
@@ -315,7 +362,7 @@ def centre(picture: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_no_displacement_is_the_identity(steps):
-    network = FaceDecoder(FaceDecoderConfig(landmarks=25, warp_steps=steps), SHAPE)
+    network = FaceDecoder(FaceDecoderConfig(landmarks=20, outline=5, warp_steps=steps), SHAPE)
     texture = torch.rand(2, 3, 224, 224)
     torch.testing.assert_close(
         network.warp(texture, torch.zeros(2, 25, 2)), texture, atol=1e-4, rtol=0
@@ -324,13 +371,13 @@ def test_no_displacement_is_the_identity(steps):
 
 @pytest.mark.parametrize("move", [(0.04, 0.0), (0.0, -0.04), (-0.03, 0.05)])
 def test_moving_all_landmarks_moves_the_texture_by_as_much(move):
-    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128), SHAPE)
+    network = FaceDecoder(FaceDecoderConfig(landmarks=20, outline=5, size=128), SHAPE)
     drawn = network.warp(blob(128, 0.5, 0.5), torch.tensor(move).expand(1, 25, 2))
     np.testing.assert_allclose(centre(drawn[0]) - 0.5, move, atol=0.004)  # half a pixel
 
 
 def test_moving_one_landmark_moves_only_what_is_near():
-    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128), SHAPE)
+    network = FaceDecoder(FaceDecoderConfig(landmarks=20, outline=5, size=128), SHAPE)
     displacement = torch.zeros(2, 25, 2)
     displacement[0, 12] = torch.tensor([0.03, 0.02])  # the one at (0.5, 0.5), of the first row
     here = blob(128, 0.5, 0.5, 0.01).expand(2, -1, -1, -1)
@@ -343,7 +390,7 @@ def test_moving_one_landmark_moves_only_what_is_near():
 
 def test_the_picture_carries_the_landmarks_of_the_displaced_shape(network):
     """Paint dots at the mean shape's landmarks: they must come out where `draw` puts them."""
-    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=256), SHAPE)
+    network = FaceDecoder(FaceDecoderConfig(landmarks=20, outline=5, size=256), SHAPE)
     x, y = 2 * np.pi * SHAPE.T
     displacement = 0.025 * np.stack([np.sin(y), np.cos(x)], axis=1)
     for landmark in (0, 7, 12, 18, 24):
@@ -356,7 +403,7 @@ def test_the_picture_carries_the_landmarks_of_the_displaced_shape(network):
 
 
 def test_the_border_stays():
-    network = FaceDecoder(FaceDecoderConfig(landmarks=25, size=128), SHAPE)
+    network = FaceDecoder(FaceDecoderConfig(landmarks=20, outline=5, size=128), SHAPE)
     line = (torch.arange(128) + 0.5) / 128
     texture = torch.stack([line.expand(128, 128), line[:, None].expand(128, 128)]).repeat(2, 1, 1)
     drawn = network.warp(texture[None, :3], torch.full((1, 25, 2), 0.04))[0]

@@ -62,7 +62,7 @@ def encoder() -> VoiceEncoder:
 def decoder_weights(tmp_path_factory):
     torch.manual_seed(0)
     recipe = face_decoder_debug()
-    shape = np.random.default_rng(0).uniform(0.2, 0.8, (66, 2))
+    shape = np.random.default_rng(0).uniform(0.2, 0.8, (77, 2))
     network = FaceDecoder(recipe.network, shape, SHAPES, colours=2)
     network.light_slope.copy_(0.01 * torch.randn_like(network.light_slope))
     network.light_offset.copy_(torch.rand_like(network.light_offset))
@@ -76,6 +76,7 @@ def decoder_weights(tmp_path_factory):
     network.hair_light.fill_(1.0)
     network.hair_colours.copy_(torch.tensor([[0.1, 0.1, 0.1], [0.9, 0.7, 0.3]]))
     network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))
+    network.shape_spread.fill_(0.01)
     path = tmp_path_factory.mktemp("decoder") / "face_decoder.safetensors"
     save_weights(path, network.state_dict(), {"recipe": asdict(recipe), "data": "abc"})
     return path
@@ -212,15 +213,17 @@ def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
     assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
 
 
-@pytest.mark.parametrize("kind", ["without layers", "of halves"])
+@pytest.mark.parametrize("kind", ["without layers", "of halves", "without an outline"])
 def test_a_decoder_of_an_older_version_is_refused(decoder_weights, tmp_path, kind):
     tensors, facts = load_weights(decoder_weights)
     weights = tmp_path / "face_decoder.safetensors"
     layers = {k: v for k, v in tensors.items() if "hair" in k} if kind == "of halves" else {}
     halves = {k: v[:, : v.shape[1] // 2] for k, v in layers.items() if v.ndim == 2}
     old = {k: v for k, v in tensors.items() if "hair" not in k}
+    if kind == "without an outline":
+        old = {k: v for k, v in tensors.items() if "quirk" not in k}
     save_weights(weights, {**old, **layers, **halves}, facts)
-    with pytest.raises(ModelError, match=r"version 0\.4 or older; train anew\."):
+    with pytest.raises(ModelError, match=r"version 0\.5 or older; train anew\."):
         load_face_decoder(weights)
 
 

@@ -17,16 +17,17 @@ from speech2face.data.head_segmentation import (
     blur_half,
     dilate,
     erode,
+    join,
     seen,
     signed_distance,
     smooth_step,
     spread,
 )
+from speech2face.data.neck import model_neck
 
 LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand for it
 EAR = 0.262, 0.502, 0.034, 0.070  # across, down, half its width and height; of the picture
 EAR_TINT = 1.02, 0.985, 0.975
-NECK_TINT = np.array([0.99, 1.0, 1.0])  # paler than the cheeks
 EDGE = 0.20  # darkening of skin that turns away, at the outline
 
 
@@ -43,14 +44,14 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
     size = heads.colours.shape[1]
     oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)
-    neck, shade = _model_neck(oval)
+    neck, shade = model_neck(oval)
     ear = _shade_ear(oval)
     face = blur_half(_sigmoid(oval / 0.8), 1.0)
     below = np.clip(1 - np.maximum(face, _sigmoid(head / 0.8)), 0, 1)
     above = smooth_step((0.74 - picture_grid(size)[1]) / 0.06)
     visible = _find_visible(heads, oval)
     ratio = _compare_to_cheeks(heads, visible)
-    ratio += below[..., None] * (shade[..., None] * NECK_TINT - ratio)
+    ratio += below[..., None] * (shade - ratio)
     ear = ear * (1 - EDGE * np.exp(-np.maximum(head, 0) / 2.2) * above)[..., None]
     inside = smooth_step(head / 4)  # at the outline the ground shines through
     colours = np.empty_like(heads.colours)
@@ -58,9 +59,7 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
         kept = blur_half(visible[row] * (1 - below) * inside, 1.8)[..., None]
         sharp = own + sharpening * (own - blur_half(own, 224 / 90))
         colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
-    across, _ = picture_grid(size)
-    shoulders = np.maximum(across - 0.25, 0) / 0.25
-    bust = _sigmoid((neck - 0.4) / 0.6) * (1 - smooth_step(shoulders))
+    bust = _sigmoid((neck - 0.4) / 0.6)
     cover = 1 - (1 - _sigmoid((head - 0.8) / 0.38)) * (1 - bust)
     return Skin(colours, cover.astype(np.float32))
 
@@ -98,10 +97,10 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
     head = np.mean([signed_distance(heads.cover[row] > 0.5) for row in few], axis=0)
     across, low = picture_grid(size)
     side = (0.262 + 0.5 * np.maximum(0.40 - low, 0) - across) * 224
-    head = _join(_join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
+    head = join(join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
     aside, up = _ear_grid(size)
     ear = (1 - np.hypot(aside, up)) * EAR[2] * 224
-    return blur_half(_join(_join(oval, head, 3, 1), ear, 2, 1), 0.8)
+    return blur_half(join(join(oval, head, 3, 1), ear, 2, 1), 0.8)
 
 
 def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,34 +126,6 @@ def _shade_ear(oval: np.ndarray) -> np.ndarray:
     light = 0.99 - 0.30 * hollow - 0.20 * fold + 0.06 * ridge + 0.10 * rim - 0.18 * crease
     light = blur_half(1 + within * (light - 1), 0.35)
     return light[..., None] * (1 + blur_half(within, 1.5)[..., None] * (np.array(EAR_TINT) - 1))
-
-
-def _model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The neck's outline, `signed_distance` of it, which goes over into the shoulders, and its
-    shading, lit from the front: darker to its sides and in the chin's shadow, and lighter along the
-    muscles that run from behind the jaw to the breastbone."""
-    (across, low), (_, down) = picture_grid(len(oval)), canvas_grid(len(oval))
-    slope = np.clip((low - 0.84) / 0.16, 0, 1)
-    width = 0.150 - 0.012 * np.clip((low - 0.74) / 0.11, 0, 1) + 0.28 * slope**1.6
-    outline = np.minimum((width - across) * 224 / (1 + 2.6 * slope**0.6), (down - 0.6) * 224)
-    shadow = blur_half(np.exp(-np.maximum(-blur_half(oval, 3), 0) / 8), 2)
-    round_ = np.clip(across / np.minimum(width, 0.25), 0, 1) ** 4
-    muscle = 0.125 - 0.75 * np.maximum(low - 0.82, 0)
-    ridge = np.exp(-(((across - muscle) / 0.018) ** 2)) - 0.8 * np.exp(
-        -(((across - muscle + 0.032) / 0.018) ** 2)
-    )
-    bone = low - 0.944 + 0.10 * np.clip(across - 0.02, 0, 0.3)  # collarbones, from the breastbone
-    collar = np.exp(-((bone / 0.009) ** 2)) - 1.3 * np.exp(-(((bone + 0.017) / 0.010) ** 2))
-    collar *= smooth_step((across - 0.015) / 0.03) * smooth_step((0.27 - across) / 0.1)
-    pit = np.exp(-((across / 0.022) ** 2) - ((low - 0.938) / 0.014) ** 2)
-    shade = 0.98 - 0.17 * round_ - 0.30 * shadow + 0.04 * ridge * smooth_step((low - 0.8) / 0.08)
-    return outline, shade + 0.07 * collar - 0.09 * pit
-
-
-def _join(a: np.ndarray, b: np.ndarray, round_by: float, sign: int) -> np.ndarray:
-    """The greater (`sign` 1) or the lesser (-1) of two distances, with a rounded corner."""
-    near = np.maximum(round_by - np.abs(a - b), 0) / round_by
-    return sign * np.maximum(sign * a, sign * b) + sign * near**2 * round_by / 4
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -159,3 +159,9 @@ def _extreme(plane: np.ndarray, by: float, what: str) -> np.ndarray:
     full = np.hstack([plane, plane[:, ::-1]]).astype(np.float32)
     side = 2 * round(by * size / 224) + 1
     return np.asarray(getattr(cv2, what)(full, np.ones((side, side), np.uint8))[:, :half])
+
+
+def join(a: np.ndarray, b: np.ndarray, round_by: float, sign: int) -> np.ndarray:
+    """The greater (`sign` 1) or the lesser (-1) of two distances, with a rounded corner."""
+    near = np.maximum(round_by - np.abs(a - b), 0) / round_by
+    return sign * np.maximum(sign * a, sign * b) + sign * near**2 * round_by / 4

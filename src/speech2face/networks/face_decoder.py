@@ -1,18 +1,21 @@
 """The face decoder: embedding → landmarks, skin, hair → warp → canonical picture.
 
 Shape and texture are drawn apart, as by Cole et al. (CVPR 2017): the head is painted in the
-coordinates of the mean shape, and a warp moves it onto the landmarks. Landmarks and skin are
-linear maps of the embedding, solved in closed form (`training.face_decoder`), so whatever
-embedding comes gets a plausible face, and a mean gets the mean. Three things are not linear:
+coordinates of the mean shape, and a warp moves it onto the landmarks and the head's outline. Shape
+and skin are linear maps of the embedding, solved in closed form (`training.face_decoder`), so
+whatever embedding comes gets a plausible face, and a mean gets the mean. What is not linear:
 
-- No pixel leaves the range of real faces: lightness and colour approach its limits (`limit`).
+- Nothing leaves the range of real faces: lightness, colour and landmarks approach its limits
+  (`limit`).
 - Skin and features have the contrast of a person, not that of a mean: each band of detail gets the
   energy that people like this have there (Tiddeman, Burt and Perrett, IEEE CG&A 21(5), 2001).
 - Hair is not in a voice, and the mean of all hair is no hair: one of a few typical shapes and
   colours is chosen.
+- Ears, the skull and how the halves of a face differ are hardly in it either: they are quirks, a
+  fixed function of the face that is distributed as they are among people (`draw_quirks`).
 
-The face is symmetric: its left half is drawn, and mirrored before the warp. What makes the halves
-of a photograph differ is light, pose and chance. Hair is parted and combed to a side.
+Skin is symmetric: its left half is drawn, and mirrored before the warp. Hair is parted and combed
+to a side.
 """
 
 from __future__ import annotations
@@ -22,23 +25,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speech2face.networks.line_maps import blur_matrix, enlarging_matrix, fold, narrowing_matrix
 from speech2face.networks.spline_basis import spline_basis
 from speech2face.networks.spline_warp import warp
 
-LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limit`
+LIGHT_RANGE, COLOUR_RANGE, SHAPE_RANGE = 2.5, 2.0, 2.5  # standard deviations of people, see `limit`
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
 SHADE = 0.6  # of the hair behind the neck
 SHINE = 0.075  # of what hair sends back, whatever its colour
 CALM = 0.9  # hair of half this lightness shines most in its own colour
-TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
-# A bust fades out in an ellipse: its half width and height, how far down its middle lies, fractions
-# of the picture, and from which part of it.
-BUST, BUST_MIDDLE, FADING = (0.50, 0.45), 0.55, 0.66
+TASTE = 1.0  # how fast the liking for a kind of hair, or a quirk, changes with the face
+SIDE = 0.03  # how much lighter and darker the sides of a face are than its middle
+# A bust fades out as a vignette, a rounded oval: its half width and height, how far down its middle
+# lies, fractions of the picture, and from which part of it.
+BUST, BUST_MIDDLE, FADING = (0.51, 0.45), 0.54, 0.80
+ROUNDED = 2.8  # 2 is an ellipse, more is nearer to a rectangle
 NEAR = 0.05  # of an embedding to the average: nearer ones have less and less direction
 # Luma and two differences to it → red, green, blue.
 TO_RGB = ((1.0, 0.0, 1.0), (1.0, -0.114 / 0.587, -0.299 / 0.587), (1.0, 1.0, 0.0))
@@ -50,6 +55,8 @@ class FaceDecoderConfig:
 
     embedding: int = 128  # numbers of a face's embedding
     landmarks: int = 66  # points of the face that are moved
+    outline: int = 11  # points of the head's outline that are moved
+    quirks: int = 8  # modes of what an embedding does not tell of the shape
     size: int = 224  # of the picture, pixels; even
     colour: int = 56  # of the skin's colour, which changes less over the face than lightness; even
     energy: int = 28  # of the maps of each band's energy; even
@@ -78,6 +85,9 @@ class FaceDecoder(nn.Module):
     average: Tensor
     shape_slope: Tensor
     shape_offset: Tensor
+    shape_spread: Tensor
+    quirks: Tensor
+    quirk_taste: Tensor
     light_slope: Tensor
     light_offset: Tensor
     light_middle: Tensor
@@ -107,6 +117,7 @@ class FaceDecoder(nn.Module):
     folded_narrows: Tensor
     to_rgb: Tensor
     bust: Tensor
+    side_light: Tensor
 
     def __init__(
         self,
@@ -115,7 +126,8 @@ class FaceDecoder(nn.Module):
         shapes: int = 1,
         colours: int = 1,
     ) -> None:
-        """`mean_shape` (landmarks, 2) in fractions of the picture; None before loading weights.
+        """`mean_shape` (points, 2), landmarks and then the outline's, in fractions of the picture;
+        None before loading weights.
 
         `shapes` and `colours` of hair, without baldness.
         """
@@ -123,16 +135,20 @@ class FaceDecoder(nn.Module):
         self.config = config
         self.shapes, self.colours = shapes + 1, colours  # none is the first shape
         size, dims = config.size, config.embedding
-        shape = np.zeros((config.landmarks, 2)) if mean_shape is None else mean_shape
-        basis = np.zeros((config.warp_grid**2, config.landmarks))
+        self.points = config.landmarks + config.outline
+        shape = np.zeros((self.points, 2)) if mean_shape is None else mean_shape
+        basis = np.zeros((config.warp_grid**2, self.points))
         if mean_shape is not None:
             basis = spline_basis(mean_shape, config.warp_grid)
         half, small, tiny = (n * n // 2 for n in (size, config.colour, config.energy))
         self.kinds = self.shapes + colours
         sizes = {
             "average": (dims,),
-            "shape_slope": (dims, config.landmarks * 2),
-            "shape_offset": (config.landmarks * 2,),
+            "shape_slope": (dims, self.points * 2),
+            "shape_offset": (self.points * 2,),
+            "shape_spread": (self.points * 2,),
+            "quirks": (config.quirks, self.points * 2),
+            "quirk_taste": (dims, config.quirks),
             "light_slope": (dims, half),
             "light_offset": (half,),
             "light_middle": (half,),
@@ -174,6 +190,7 @@ class FaceDecoder(nn.Module):
             "folded_narrows": fold(narrows).mT,
             "to_rgb": torch.tensor(TO_RGB),
             "bust": fade_out(size),
+            "side_light": torch.linspace(1 + SIDE, 1 - SIDE, size),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values.contiguous(), False)
@@ -189,7 +206,8 @@ class FaceDecoder(nn.Module):
         """
         displacement = self.draw_shape(embedding)
         picture = self.warp(self.draw_head(embedding, hair, turn), displacement)
-        return picture.clamp(0, 1), self.mean_shape + displacement
+        points = (self.mean_shape + displacement)[:, : self.config.landmarks]
+        return picture.clamp(0, 1), points
 
     def draw_head(
         self, embedding: Tensor, hair: Tensor | None = None, turn: Tensor | None = None
@@ -199,10 +217,26 @@ class FaceDecoder(nn.Module):
         shape, colour = self.choose_hair(chances if hair is None else chances + hair)
         return self.lay_hair(self.draw_skin(embedding), shape, colour)
 
+    # Shape -------------------------------------------------------------------------------------
+
     def draw_shape(self, embedding: Tensor) -> Tensor:
-        """(B, D) → how far the landmarks lie from the mean shape's, (B, K, 2)."""
-        moved = (embedding - self.average) @ self.shape_slope + self.shape_offset
-        return moved.unflatten(1, (self.config.landmarks, 2))
+        """(B, D) → how far landmarks and outline lie from the mean shape's, (B, points, 2)."""
+        moved = (embedding - self.average) @ self.shape_slope
+        moved = limit(moved, torch.zeros_like(self.shape_offset), SHAPE_RANGE * self.shape_spread)
+        moved = moved + self.shape_offset + self.draw_quirks(embedding) @ self.quirks
+        return moved.unflatten(1, (self.points, 2))
+
+    def draw_quirks(self, embedding: Tensor) -> Tensor:
+        """(B, D) → how much of each quirk a face has, (B, quirks): over faces even from −√3 to √3,
+        so of spread 1, and the same for the same face; the average face has none."""
+        towards, sure = self._direct(embedding)
+        return sure * math.sqrt(3) * (2 * wave(towards @ self.quirk_taste) - 1)
+
+    def _direct(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Direction (B, D) from the average face, and how sure it is (B, 1): 0 there, then 1."""
+        away = embedding - self.hair_centre
+        towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
+        return towards, torch.sqrt((towards * towards).sum(1, keepdim=True))
 
     def warp(self, texture: Tensor, displacement: Tensor) -> Tensor:
         """Move a texture (B, 3, S, S) from the mean shape by displacements (B, K, 2)."""
@@ -255,20 +289,9 @@ class FaceDecoder(nn.Module):
         face has the same hair. `turn` (B, kinds) from 0 to 2 is a part of their wave: turned by
         random numbers, the same face has another hair, each kind again as often as it is likely.
         """
-        away = embedding - self.hair_centre
-        towards = away / torch.sqrt((away * away).sum(1, keepdim=True) + NEAR**2)
-        sure = torch.sqrt((towards * towards).sum(1, keepdim=True))  # 0 for the average, then 1
-        liking = towards @ self.hair_taste
-        phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)
-        phase = phase + self._shift(liking)
-        phase = phase if turn is None else phase + turn
-        wave = (phase - 2 * torch.floor(phase / 2) - 1).abs().clamp(1e-4, 1 - 1e-4)
-        liking = -torch.log(-torch.log(wave))
-        return towards @ self.hair_slope + self.hair_offset + sure * liking
-
-    def _shift(self, like: Tensor) -> Tensor:
-        golden = (math.sqrt(5) - 1) / 2
-        return 2 * golden * torch.arange(like.shape[1], device=like.device)
+        towards, sure = self._direct(embedding)
+        liking = wave(towards @ self.hair_taste, turn).clamp(1e-4, 1 - 1e-4)
+        return towards @ self.hair_slope + self.hair_offset - sure * torch.log(-torch.log(liking))
 
     def choose_hair(self, chances: Tensor) -> tuple[Tensor, Tensor]:
         """Chances (B, kinds) → shape, 0 for none, and colour of the hair, (B,) each."""
@@ -288,9 +311,19 @@ class FaceDecoder(nn.Module):
         hair = own * light.clamp(max=1) + shine  # in shade its own colour, in light that of light
         back, front = layer(self.hair_back), layer(self.hair_front)
         picture = 1 - back + SHADE * hair * back
-        bust = 1 - self.bust * (1 - skin.clamp(0, 1))
-        picture = picture + mirror(self.skin_cover) * (mirror(bust) - picture)
+        bust = 1 - mirror(self.bust) * (1 - self.side_light * mirror(skin.clamp(0, 1)))
+        picture = picture + mirror(self.skin_cover) * (bust - picture)
         return picture + front * (hair - picture)
+
+
+def wave(liking: Tensor, turn: Tensor | None = None) -> Tensor:
+    """Triangle waves of likings (B, N), of period 2 and evenly distributed from 0 to 1, each with a
+    phase of its own, and `turn` (B, N) added to it."""
+    golden = (math.sqrt(5) - 1) / 2
+    phase = TASTE * liking / torch.sqrt((liking * liking).mean(1, keepdim=True) + 1e-8)
+    phase = phase + 2 * golden * torch.arange(liking.shape[1], device=liking.device)
+    phase = phase if turn is None else phase + turn
+    return (phase - 2 * torch.floor(phase / 2) - 1).abs()
 
 
 def mirror(half: Tensor) -> Tensor:
@@ -307,32 +340,6 @@ def fade_out(size: int) -> Tensor:
     """Opacity of the left half of a bust, which fades into the ground below: (size, size/2)."""
     line = (torch.arange(size) + 0.5) / size
     low = (line - BUST_MIDDLE).clamp(min=0)[:, None] / BUST[1]
-    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / FADING).clamp(max=1)
-    x = ((torch.sqrt(low**2 + aside**2) - FADING) / (1 - FADING)).clamp(0, 1)
+    aside = (0.5 - line[: size // 2]) / BUST[0] * (low / 0.5).clamp(max=1)
+    x = (((low**ROUNDED + aside**ROUNDED) ** (1 / ROUNDED) - FADING) / (1 - FADING)).clamp(0, 1)
     return 1 - x**2 * (3 - 2 * x)
-
-
-def enlarging_matrix(old: int, new: int) -> Tensor:
-    """Bicubic enlarging of a line of `old` values, as a matrix (new, old).
-
-    A picture is enlarged by one product a side; runtimes do that far faster than `Resize`.
-    """
-    return F.interpolate(torch.eye(old)[None, None], size=(new, old), mode="bicubic")[0, 0]
-
-
-def blur_matrix(size: int, sigma: float) -> Tensor:
-    """A Gaussian blur of a line of `size` values, as a matrix (size, size)."""
-    return narrowing_matrix(size, size, sigma)
-
-
-def narrowing_matrix(old: int, new: int, sigma: float) -> Tensor:
-    """Gaussian means, `sigma` of the `old` values wide, of a line, as a matrix (new, old)."""
-    places = (torch.arange(new) + 0.5) * (old / new) - 0.5
-    weights = torch.exp(-((places[:, None] - torch.arange(old)) ** 2) / (2 * sigma**2))
-    return weights / weights.sum(1, keepdim=True)
-
-
-def fold(matrix: Tensor) -> Tensor:
-    """A map of a symmetric line (..., new, old) → of its first half (..., new/2, old/2)."""
-    new, old = matrix.shape[-2] // 2, matrix.shape[-1] // 2
-    return matrix[..., :new, :old] + matrix[..., :new, old:].flip(-1)

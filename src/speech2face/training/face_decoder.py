@@ -26,10 +26,10 @@ from speech2face.data.face_unwarping import (
     explain_face,
     find_mean_shape,
     measure_faces,
-    mirror_order,
 )
 from speech2face.data.hair_prototypes import HairColours, HairShapes, find_colours, find_shapes
 from speech2face.data.hair_removal import uncover_skin
+from speech2face.data.head_outlines import OUTLINE, measure_outlines
 from speech2face.data.head_segmentation import Heads, blur_half, separate_heads, smooth_step
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
@@ -38,6 +38,7 @@ from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDec
 from speech2face.run_provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.hair_choice import SURER, solve_chances
+from speech2face.training.head_shape import solve_shape
 from speech2face.training.ridge import solve_ridge
 
 log = logging.getLogger(__name__)
@@ -137,18 +138,16 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
     heads = separate_heads(targets.textures, mean_shape)
     shapes = find_shapes(heads)
     colours = find_colours(heads, shapes)
+    points = np.concatenate([mean_shape, OUTLINE])
     decoder = FaceDecoder(
-        recipe.network, mean_shape, len(shapes.front) - 1, len(colours.colours)
+        recipe.network, points, len(shapes.front) - 1, len(colours.colours)
     ).requires_grad_(False)
     average = targets.embeddings[:, -1].mean(0)
     _put(decoder.average, average)
     _put(decoder.hair_centre, average)  # until it is put beside a voice encoder
     _solve_skin(decoder, recipe, targets, heads)
-    order = mirror_order(mean_shape)
-    mirrored = targets.displacements[:, order] * [-1, 1]
-    regress = _Ridge(targets.embeddings, average)
-    symmetric = (targets.displacements + mirrored) / 2
-    regress(symmetric, recipe.penalty, decoder.shape_slope, decoder.shape_offset)
+    if recipe.warp:
+        solve_shape(decoder, targets, measure_outlines(heads), recipe.penalty)
     for buffer, planes in (
         (decoder.hair_front, shapes.front),
         (decoder.hair_back, shapes.back),
@@ -255,8 +254,9 @@ def _solve_hair(
     _put(decoder.hair_slope, np.concatenate([slope for slope, _ in solved], axis=1))
     _put(decoder.hair_offset, np.concatenate([offset for _, offset in solved]))
     spread = np.maximum(towards.std(0), 1e-6)[:, None]
-    taste = np.random.default_rng(1).standard_normal(tuple(decoder.hair_taste.shape))
-    _put(decoder.hair_taste, taste / spread / np.sqrt(len(taste)))
+    for seed, tastes in ((1, decoder.hair_taste), (2, decoder.quirk_taste)):
+        taste = np.random.default_rng(seed).standard_normal(tuple(tastes.shape))
+        _put(tastes, taste / spread / np.sqrt(len(taste)))
 
 
 class _Ridge:
@@ -284,12 +284,12 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """The decoder of a weights file, ready to draw, and the file's metadata.
 
-    Raises ModelError where it is of a version that drew no layers, or symmetric hair.
+    Raises ModelError where it is of a version that drew other layers or moved no outline.
     """
     tensors, metadata = load_weights(path)
     size = metadata["recipe"]["network"]["size"]
-    if "hair_front" not in tensors or tensors["hair_front"].shape[1] != size**2:
-        raise ModelError(f"{path}: weights of a face decoder of version 0.4 or older; train anew.")
+    if "quirks" not in tensors or tensors["hair_front"].shape[1] != size**2:
+        raise ModelError(f"{path}: weights of a face decoder of version 0.5 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**metadata["recipe"]["network"]), None, shapes - 1, colours
