@@ -26,7 +26,7 @@ class Style:
     tilt: float = 0.35  # differences in direction of locks' surfaces, which break up the shine
     wander: float = 0.12  # of locks from the direction of growth
     wave: tuple[float, float] = (0.0, 30.0)  # how far locks swing, and the length of a swing
-    apart: float = 0.06  # how differently neighbouring locks of long hair swing
+    apart: float = 0.3  # how differently neighbouring locks of long hair swing, 0 to 1
     rough: float = 0.8  # of the outline
     over: float = 0.4  # reach of locks beyond the outline
     loose: float = 0.02  # share of strands that go their own way
@@ -38,28 +38,35 @@ class Style:
     shaven: float = 0.0  # how thin the sides are, 0 to 1
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
-    ragged: float = 14.0  # how much earlier some of it ends
+    ragged: float = 10.0  # how much earlier some of it ends
+    uneven: float = 0.0  # how much shorter it is on the side away from which it is combed
+    curl: float = 0.35  # how far ends turn inwards
+    drift: float = 0.10  # how far locks cross one another as they fall
     tucked: tuple[bool, bool] = (False, False)  # behind the left, the right ear
     bun: float = 0.0  # half the width of a bun on the crown
-    behind: float = 0.0  # half the width of what falls behind the neck, of hair that is drawn back
+    tail: float = 0.0  # half the width of a tail that falls over one shoulder
+    fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
 
 
 STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0)
 TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
 ONE_SIDE = replace(STRAIGHT, parting=15, quiff=3, wave=(1.6, 50), tucked=(False, True))
+CURTAIN = replace(STRAIGHT, parting=3, fringe=(1.0, 0.9))
+FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
 BOB = replace(STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5)
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.5))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
     width=4.5,
     taper=0.8,
     tone=(0.11, 0.04),
-    wave=(2.4, 42),
-    apart=0.12,
-    rough=1.4,
+    wave=(3.2, 46),
+    apart=0.2,
+    rough=1.0,
     flare=4,
 )
-CURLS = replace(WAVY, parting=12, width=3, cover=6, wave=(3.6, 22), apart=0.15, rough=2.2, quiff=3)
+CURLS = replace(WAVY, parting=12, width=3, cover=6, wave=(3.6, 22), apart=0.8, rough=1.4, quiff=3)
 TIED = Style(
     long=False,
     parting=10,
@@ -73,11 +80,11 @@ TIED = Style(
     rough=0.4,
     over=0.3,
     sweep=1.0,
-    behind=0.265,
+    tail=9.0,
 )
-BUN = replace(TIED, behind=0.0, bun=14.0)
+BUN = replace(TIED, tail=0.0, bun=14.0)
 # From the flattest hair to the fullest:
-LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, BOB, WAVY, CURLS)
+LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, FRINGE, CURTAIN, BOB, BOB_FRINGE, WAVY, CURLS)
 # What hangs behind a neck.
 BEHIND = replace(
     STRAIGHT, parting=0.5, width=2.5, cover=8, tone=(0.20, 0.06), sweep=0, quiff=0, ragged=10

@@ -32,7 +32,6 @@ LIGHT_RANGE, COLOUR_RANGE = 2.5, 2.0  # standard deviations of people, see `limi
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
-SHADE = 0.6  # of the hair behind the neck
 SHINE = 0.075  # of what hair sends back, whatever its colour
 CALM = 0.9  # hair of half this lightness shines most in its own colour
 TASTE = 1.0  # how fast the liking for a kind of hair changes with the face
@@ -287,7 +286,7 @@ class FaceDecoder(nn.Module):
         shine = (light - 1).clamp(min=0) * (own * (CALM - own) + SHINE)
         hair = own * light.clamp(max=1) + shine  # in shade its own colour, in light that of light
         back, front = layer(self.hair_back), layer(self.hair_front)
-        picture = 1 - back + SHADE * hair * back
+        picture = 1 - back + hair * back
         bust = 1 - self.bust * (1 - skin.clamp(0, 1))
         picture = picture + mirror(self.skin_cover) * (mirror(bust) - picture)
         return picture + front * (hair - picture)
