@@ -31,6 +31,7 @@ PIECE = 3  # steps of a strand that are of one lightness
 UNDER = 0.66  # lightness of hair between the strands
 LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
@@ -87,11 +88,12 @@ def _add_tail(
 def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
     """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
     inner = smooth_step((flow.depth - 0.3) / 0.3)
-    inset = 1.5 + (1.0 if style.long else 3.5) * inner
-    soft = 0.8 + (0.4 if style.long else 1.4) * inner
+    _, low = whole_grid(len(inner))
+    temple = 0.0 if style.long else inner * smooth_step((low - 56) / 25)
+    inset = 1.5 + (1.0 if style.long else 3.5) * inner + 2.5 * temple
+    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 1.5 * temple
     ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
     if style.long:
-        _, low = whole_grid(len(ground))
         ground = ground * smooth_step((flow.end - 14 - low) / 40)
     return ground * (1 - style.thin)
 
@@ -159,8 +161,9 @@ def _light(
     shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
     if not style.long:  # what is cut short shines less
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
+        soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
     edge = flow.edge[y, x]
-    occluded = 1 - 0.18 * np.exp(-np.maximum(edge, 0) / 4)
+    occluded = 1 - (0.10 if style.long else 0.18) * np.exp(-np.maximum(edge, 0) / 4)
     return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
 
 
@@ -186,6 +189,8 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     cover = cover * (
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
+    if style.long:  # no loose strands beside the rest
+        cover = cover * (1 - smooth_step((-flow.edge - 0.6) / 1.8) * (flow.depth < 0.5))
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.45 * part * smooth_step((80 - low) / 20))

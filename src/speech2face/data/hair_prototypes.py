@@ -34,7 +34,7 @@ LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
 WHITER = 8.0  # what grey hair is lighter by, where it is light
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
-WAYS = 2, 3  # of wearing an outline of short and of long hair, at most
+WAYS = 0, 2, 3  # of wearing an outline, at most: of no, of short, of long hair
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 1.0  # of a hairline with others
 SHARED_BY_ALL = 0.8  # of these not with those of its group, but with all
@@ -81,7 +81,7 @@ def find_shapes(heads: Heads) -> HairShapes:
     kinds = np.array([1 + is_long(edge) for edge in edges])
     edges = _share_hairline(edges, kinds)
     counts = [
-        int(np.clip(len(of) // LEAST_ALIKE, 1, WAYS[kind > 1]))
+        int(np.clip(len(of) // LEAST_ALIKE, 1, WAYS[kind]))
         for of, kind in zip(own, kinds, strict=True)
     ]
     styles = _choose_styles(edges, kinds, counts)

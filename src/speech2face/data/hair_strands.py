@@ -163,7 +163,9 @@ def _comb(
     outer, inner = smooth_step((0.5 - depth) / 0.3), smooth_step((depth - 0.5) / 0.3)
     across = np.clip(side * (right - 0.5 * style.parting) / 50, -1, 1)
     edge = edge + outer * (style.volume + style.quiff * above * (0.35 + 0.65 * across))
-    edge = edge + style.flare * outer * smooth_step((low - 100) / 80)
+    edge = edge + outer * style.peak * np.exp(-((right / 34) ** 2)) * smooth_step((95 - low) / 50)
+    fuller = (1 + side * np.tanh(right / 20)) / 2
+    edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
     line = 0.5 * _noise(random, edge, 4) * inner
@@ -221,7 +223,8 @@ def _is_dense(
 ) -> np.ndarray:
     """Which of the roots (M, 2) stay: fewer where the face begins."""
     near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
-    dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / (4 if style.long else 9))
+    band = 4 if style.long else 9 + 5 * smooth_step((roots[:, 1] - 56) / 25)
+    dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / band)
     return random.random(len(roots)) < 1 - near * (1 - dense)
 
 
