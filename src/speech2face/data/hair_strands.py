@@ -270,7 +270,9 @@ def spread_locks(
     lateral = lateral + loose * 3 * random.standard_normal((locks, each, 1)) * way[:, None] ** 2
     paths = guides[:, None] + lateral[..., None] * aside[:, None]
     start = random.integers(0, 3, (locks, each))
-    end = (grown[:, None] * random.uniform(0.86 if style.long else 0.75, 1.0, (locks, each))).astype(int)
+    end = (
+        grown[:, None] * random.uniform(0.86 if style.long else 0.75, 1.0, (locks, each))
+    ).astype(int)
     tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
@@ -287,7 +289,8 @@ def _swing(
     random: np.random.Generator, style: Style, guides: np.ndarray, way: np.ndarray, flow: Flow
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far wavy locks swing aside and how steeply they come forward, (M, steps + 1) each: as a
-    spring does, each its own way. Neighbours in long hair swing alike, and more from the ears down."""
+    spring does, each in its own way. Neighbours in long hair swing alike, and more from the ears
+    down."""
     (locks, places), (far, period) = way.shape, style.wave
     phase, longer, wider = random.random((3, locks, 1))
     own = style.apart if style.long else 1.0

@@ -49,11 +49,18 @@ class Style:
     fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
 
 
-STRAIGHT = Style(
-    long=True, parting=9, sweep=2.0, quiff=1.0, flare=2, uneven=6, wave=(0.8, 70)
-)
+STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0, flare=2, uneven=6, wave=(0.8, 70))
 TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
-ONE_SIDE = replace(STRAIGHT, parting=15, quiff=3, flare=4, uneven=14, wave=(1.6, 50), fringe=(0.8, 0), tucked=(False, True))
+ONE_SIDE = replace(
+    STRAIGHT,
+    parting=15,
+    quiff=3,
+    flare=4,
+    uneven=14,
+    wave=(1.6, 50),
+    fringe=(0.8, 0),
+    tucked=(False, True),
+)
 CURTAIN = replace(STRAIGHT, parting=3, fringe=(1.0, 0.9), uneven=3, wave=(1.4, 56))
 FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
 BOB = replace(STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, fringe=(0.4, 0.5))
@@ -70,7 +77,17 @@ WAVY = replace(
     flare=4,
     fringe=(0.4, 0.8),
 )
-CURLS = replace(WAVY, parting=12, width=3, cover=6, wave=(3.6, 22), apart=0.8, rough=1.4, quiff=3, fringe=(0.7, 0.3))
+CURLS = replace(
+    WAVY,
+    parting=12,
+    width=3,
+    cover=6,
+    wave=(3.6, 22),
+    apart=0.8,
+    rough=1.4,
+    quiff=3,
+    fringe=(0.7, 0.3),
+)
 TIED = Style(
     long=False,
     parting=10,
@@ -91,7 +108,15 @@ BUN = replace(TIED, tail=0.0, bun=14.0)
 LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, FRINGE, CURTAIN, BOB, BOB_FRINGE, WAVY, CURLS)
 # What hangs behind a neck.
 BEHIND = replace(
-    STRAIGHT, parting=0.5, width=2.5, cover=8, tone=(0.20, 0.06), sweep=0, quiff=0, flare=0, uneven=0
+    STRAIGHT,
+    parting=0.5,
+    width=2.5,
+    cover=8,
+    tone=(0.20, 0.06),
+    sweep=0,
+    quiff=0,
+    flare=0,
+    uneven=0,
 )
 
 SWEPT = Style(
