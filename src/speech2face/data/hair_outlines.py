@@ -84,7 +84,7 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     """A closed outline → those of the hair before the skin and of that behind it, worn so."""
     if any(style.tucked):
         edge = _tuck(edge)
-    front = _draw_back(edge) if style.tail or style.bun else edge
+    front = _draw_back(edge) if style.drawn_back else edge
     behind = _find_behind(front, style)
     return (_add_bun(front, style.bun) if style.bun else front), behind
 

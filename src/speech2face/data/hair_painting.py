@@ -89,7 +89,8 @@ def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
     """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
     inner = smooth_step((flow.depth - 0.3) / 0.3)
     _, low = whole_grid(len(inner))
-    temple = 0.0 if style.long else inner * smooth_step((low - 56) / 25)
+    cut = not style.long and not style.drawn_back
+    temple = cut * inner * smooth_step((low - 56) / 25)
     inset = 1.5 + (1.0 if style.long else 3.5) * inner + 2.5 * temple
     soft = 0.8 + (0.4 if style.long else 1.4) * inner + 1.5 * temple
     ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
@@ -190,7 +191,8 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
     if style.long:  # no loose strands beside the rest
-        cover = cover * (1 - smooth_step((-flow.edge - 0.6) / 1.8) * (flow.depth < 0.5))
+        reach = 0.6 + style.wave[0] * smooth_step((low - 80) / 40)
+        cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.45 * part * smooth_step((80 - low) / 20))

@@ -223,7 +223,7 @@ def _is_dense(
 ) -> np.ndarray:
     """Which of the roots (M, 2) stay: fewer where the face begins."""
     near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
-    band = 4 if style.long else 9 + 5 * smooth_step((roots[:, 1] - 56) / 25)
+    band = 4 if style.long or style.drawn_back else 9 + 5 * smooth_step((roots[:, 1] - 56) / 25)
     dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / band)
     return random.random(len(roots)) < 1 - near * (1 - dense)
 

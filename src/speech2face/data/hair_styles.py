@@ -48,6 +48,11 @@ class Style:
     tail: float = 0.0  # half the width of a tail that falls over one shoulder
     fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
 
+    @property
+    def drawn_back(self) -> bool:
+        """Is it long hair that is tied together?"""
+        return self.tail > 0 or self.bun > 0
+
 
 STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0, flare=2, uneven=6, wave=(0.8, 70))
 TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
