@@ -54,7 +54,7 @@ class Style:
         return self.tail > 0 or self.bun > 0
 
 
-STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0, flare=2, uneven=6, wave=(0.8, 70))
+STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=2.0, flare=3, uneven=12, wave=(0.8, 70))
 TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
 ONE_SIDE = replace(
     STRAIGHT,
@@ -66,9 +66,11 @@ ONE_SIDE = replace(
     fringe=(0.8, 0),
     tucked=(False, True),
 )
-CURTAIN = replace(STRAIGHT, parting=3, fringe=(1.0, 0.9), uneven=3, wave=(1.4, 56))
+CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
 FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
-BOB = replace(STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, fringe=(0.4, 0.5))
+BOB = replace(
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.4, 0.5)
+)
 BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.5))
 WAVY = replace(
     STRAIGHT,
