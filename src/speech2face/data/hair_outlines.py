@@ -119,7 +119,7 @@ def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
     """The outline of the hair behind: of long hair behind face and neck, of any hair behind the
     scalp, so that no ground shines through between the strands."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inset = 0.004 if any(style.tucked) else 0.022 + 0.006 * style.wave[0]
+    inset = 0.004 if any(style.tucked) else 0.03 + 0.01 * style.wave[0]
     behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]

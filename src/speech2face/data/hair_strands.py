@@ -101,7 +101,7 @@ def _find_end(random: np.random.Generator, style: Style, edge: np.ndarray) -> np
     right, _ = whole_grid(len(edge))
     side = -np.sign(style.parting or 1.0)
     clumps = np.abs(_noise(random, edge, 4).mean(0)) + np.abs(_noise(random, edge, 9).mean(0))
-    clumps /= clumps.mean()
+    clumps = np.minimum(clumps / clumps.mean(), 1.5)
     uneven = style.uneven * (1 - side * np.tanh(right / 20)) / 2
     return 224 * style.end - uneven - style.ragged * np.broadcast_to(clumps, edge.shape)
 
@@ -271,7 +271,7 @@ def spread_locks(
     paths = guides[:, None] + lateral[..., None] * aside[:, None]
     start = random.integers(0, 3, (locks, each))
     end = (
-        grown[:, None] * random.uniform(0.86 if style.long else 0.75, 1.0, (locks, each))
+        grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
     ).astype(int)
     tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
