@@ -1,5 +1,6 @@
 """Painted hair: it keeps to its outline, thins out towards the face, ends, and shines."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,8 @@ from speech2face.data.hair_styles import (
     BUZZ,
     CROP,
     CURLY,
+    CURTAIN,
+    FRINGE,
     ONE_SIDE,
     STRAIGHT,
     SWEPT,
@@ -154,18 +157,26 @@ def test_short_hair_narrows_towards_the_ears_and_leaves_what_lies_before_them_fr
 def test_stubble_shows_the_scalp_and_lies_close_to_the_head():
     stubble, cropped = draw(BUZZ)[0], draw(CROP)[0]
     deep = mirror(outline(False)) > 12
-    assert 0.3 < stubble[deep & (LOW < 0.25)].mean() < 0.9
+    assert 0.3 < stubble[deep & (LOW < 0.25)].mean() < 0.95
     assert (stubble > 0.3).sum() < 0.8 * (cropped > 0.3).sum()
 
 
-def test_hair_tucked_behind_an_ear_leaves_it_free():
-    ear = (ACROSS > 0.24) & (ACROSS < 0.28) & (LOW > 0.48) & (LOW < 0.7)
+def test_hair_tucked_behind_an_ear_leaves_it_free_and_goes_on_behind_it():
     left = np.arange(SIZE) < SIZE // 2
-    loose, both, right = (draw(style)[0] for style in (STRAIGHT, TUCKED, ONE_SIDE))
-    assert loose[ear].mean() > 0.9
-    assert both[ear].max() < 0.05
-    assert right[ear & ~left].max() < 0.05
-    assert right[ear & left].mean() > 0.8
+    ear = (ACROSS > 0.24) & (ACROSS < 0.28) & (LOW > 0.48) & (LOW < 0.7)
+    shoulder = (ACROSS > 0.22) & (ACROSS < 0.28) & (LOW > 0.80) & (LOW < 0.84)
+    loose, both, right = (layers(style) for style in (STRAIGHT, TUCKED, ONE_SIDE))
+    assert loose[0][ear].mean() > 0.9
+    assert both[0][ear].max() < 0.05
+    assert right[0][ear & ~left].max() < 0.05
+    assert right[0][ear & left].mean() > 0.8
+    for front, behind, _ in (both, right):
+        assert behind[ear & ~left].mean() > 0.85
+        assert front[shoulder & ~left].max() > 0.5
+    # One tone that darkens gradually: no step between neighbouring rows.
+    light = both[2][:, np.abs(ACROSS[0] - 0.26) < 0.015].mean(1)
+    rows = (LOW[:, 0] > 0.42) & (LOW[:, 0] < 0.84)
+    assert np.abs(np.diff(light[rows])).max() < 0.15
 
 
 def test_wavy_hair_shines_in_bands():
@@ -184,12 +195,31 @@ def test_wavy_hair_shines_in_bands():
 
 def test_a_bun_lies_on_the_crown_and_nothing_hangs_behind_the_neck():
     bun, bun_behind, _ = layers(BUN)
-    tied, tied_behind, _ = layers(TIED)
+    tied, _, _ = layers(TIED)
     top = (ACROSS < 0.05) & (LOW < 0.12)
     assert bun[top].mean() > 0.3 + tied[top].mean()
-    neck = (ACROSS < 0.2) & (LOW > 0.6) & (LOW < 0.75)
-    assert tied_behind[neck].mean() > 0.8
     assert bun_behind[LOW > 0.6].max() < 0.01
+
+
+def test_a_tail_comes_from_behind_the_jaw_over_one_shoulder():
+    front, behind, _ = layers(TIED)  # combed to the left
+    jaw = (ACROSS < 0.19) & (LOW > 0.55) & (LOW < 0.72)
+    beside = (ACROSS > 0.22) & (ACROSS < 0.28) & (LOW > 0.76) & (LOW < 0.84)
+    left = np.arange(SIZE) < SIZE // 2
+    assert front[jaw].max() < 0.05
+    assert behind[jaw & left].max() > 0.9
+    assert front[beside & left].mean() > 0.7
+    assert front[beside & ~left].max() < 0.05
+
+
+def test_a_fringe_lies_over_the_foreheads_sides_and_off_the_brows_and_eyes():
+    for style in (FRINGE, CURTAIN):
+        plain, fringed = (draw(replace(style, fringe=f))[0] for f in ((0.0, 0.0), style.fringe))
+        forehead = (ACROSS < 0.18) & (LOW > 0.25) & (LOW < 0.34)
+        assert (fringed - plain)[forehead].sum() > 20
+        eyes = (ACROSS < 0.14) & (LOW > 0.36) & (LOW < 0.5)
+        assert fringed[eyes].mean() < plain[eyes].mean() + 0.02
+        assert np.percentile((fringed - plain)[eyes], 99) < 0.2
 
 
 def test_dark_hair_behind_the_scalp_keeps_within_the_hair_before_it():

@@ -84,8 +84,8 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     """A closed outline → those of the hair before the skin and of that behind it, worn so."""
     if any(style.tucked):
         edge = _tuck(edge)
-    front = _draw_back(edge) if style.behind or style.bun else edge
-    behind = _find_behind(front if style.bun else edge, style)
+    front = _draw_back(edge) if style.drawn_back else edge
+    behind = _find_behind(front, style)
     return (_add_bun(front, style.bun) if style.bun else front), behind
 
 
@@ -117,16 +117,12 @@ def _tuck(edge: np.ndarray) -> np.ndarray:
 
 def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
     """The outline of the hair behind: of long hair behind face and neck, of any hair behind the
-    scalp, so that no ground shines through between the strands. Hair that is drawn back is behind
-    the neck alone."""
+    scalp, so that no ground shines through between the strands."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inset = 0.004 if any(style.tucked) else 0.018
+    inset = 0.004 if any(style.tucked) else 0.03 + 0.01 * style.wave[0]
     behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]
         above = np.minimum((low - top) * 224 - 4, (0.40 - down) * 224) + min(style.volume, 0)
         return np.minimum(behind + min(style.volume, 0), above)
-    if style.behind:
-        ends = style.behind - 0.05 * smooth_step((low - 0.6) / 0.4) - across
-        behind = np.minimum(np.minimum(behind, ends * 224), (low - 0.4) * 224)
     return behind

@@ -12,6 +12,7 @@ import numpy as np
 
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.hair_outlines import wear
+from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail
 from speech2face.data.hair_strands import (
     Flow,
     Strands,
@@ -30,6 +31,7 @@ PIECE = 3  # steps of a strand that are of one lightness
 UNDER = 0.66  # lightness of hair between the strands
 LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
@@ -42,9 +44,14 @@ def draw_layers(
     the hair behind the head, and how light hair is, (S, S) each."""
     outline, behind = wear(edge, style)
     front, light = draw_hair(outline, style, seed)
-    if not style.long and not style.behind:  # no ground shines through between the strands
+    if style.tail:
+        return _add_tail(outline, style, seed, front, light)
+    if not style.long:  # no ground shines through between the strands
         return front, mirror(blur_half(behind > 0, 1.5)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
+    light_behind = light_behind * _shade_behind(len(front))
+    if any(style.tucked):
+        front, light, back, light_behind = _tuck(style, front, light, back, light_behind)
     before = smooth_step(front / 0.15)
     return front, back, before * light + (1 - before) * light_behind
 
@@ -57,23 +64,39 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     strands = grow_locks(random, style, flow)
     cover, light = _paint(style, strands, flow, _cover_ground(style, flow))
     cover = _fade(style, cover, flow)
-    if any(style.tucked):
-        tuck = _tuck(len(cover))
-        left, right = (tuck * tucked for tucked in style.tucked)
-        cover = cover * (1 - np.hstack([left, right[:, ::-1]]))
+    if any(style.fringe):
+        fringe = lay_fringe(random, style, flow)
+        over, light_over = _paint(style, fringe, flow, np.zeros_like(cover))
+        cover, light = cover + over * (1 - cover), light + over * (light_over - light)
     light = _even(light, flow.edge)
     return _cast_shadow(cover, light, flow)
+
+
+def _add_tail(
+    outline: np.ndarray, style: Style, seed: int, front: np.ndarray, light: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hair drawn back → cover before and behind the head, and lightness, with a tail that comes
+    from behind the neck over a shoulder."""
+    random = np.random.default_rng(seed)
+    flow = find_flow(random, outline, BEHIND)
+    tail, light_tail = _paint(BEHIND, lay_tail(random, style, flow), flow, np.zeros_like(front))
+    before = tail * behind_jaw(len(tail))
+    light = light + tail * (light_tail - light)
+    return front + before * (1 - front), tail, light
 
 
 def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
     """Mask, 0 to 1, of hair so thick that nothing is seen between the strands."""
     inner = smooth_step((flow.depth - 0.3) / 0.3)
-    inset = 1.5 + (1.0 if style.long else 3.5) * inner
-    soft = 0.8 + (0.4 if style.long else 1.4) * inner
+    _, low = whole_grid(len(inner))
+    cut = not style.long and not style.drawn_back
+    temple = cut * inner * smooth_step((low - 56) / 25)
+    swing = style.wave[0] * style.long * (1 - inner) * smooth_step((low - 80) / 40)
+    inset = 1.5 + (1.0 if style.long else 3.5) * inner + 2.5 * temple + swing
+    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 1.5 * temple
     ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
     if style.long:
-        _, low = whole_grid(len(ground))
-        ground = ground * smooth_step((224 * style.end - 16 - low) / 24)
+        ground = ground * smooth_step((flow.end - 4 - style.ragged - low) / (10 + 3 * style.ragged))
     return ground * (1 - style.thin)
 
 
@@ -140,8 +163,9 @@ def _light(
     shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
     if not style.long:  # what is cut short shines less
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
+        soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
     edge = flow.edge[y, x]
-    occluded = 1 - 0.18 * np.exp(-np.maximum(edge, 0) / 4)
+    occluded = 1 - (0.10 if style.long else 0.18) * np.exp(-np.maximum(edge, 0) / 4)
     return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
 
 
@@ -153,6 +177,7 @@ def _find_normals(flow: Flow) -> np.ndarray:
     wide = 1.04 * float(np.abs(right[hair & (low < 112)]).max(initial=22))
     high = max(107 - top, 22)
     aside, up = right / wide, np.minimum(low - 105, 0) / high
+    aside = aside * (1 - 0.5 * smooth_step((low - 95) / 45))
     out = np.sqrt(np.clip(1 - aside**2 - up**2, 0.02, 1))
     return unit(np.stack([aside / wide, up / high, out / (0.9 * wide)], axis=2))
 
@@ -166,21 +191,43 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     cover = cover * (
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
+    if style.long:  # no loose strands beside the rest
+        reach = 0.6 + style.wave[0] * smooth_step((low - 80) / 40)
+        cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.45 * part * smooth_step((80 - low) / 20))
     return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
 
 
-def _tuck(size: int) -> np.ndarray:
-    """Cover of the ears by tucked hair, 0 to 1, left half: from the temples over the ears, and down
-    from there."""
+def _tuck(
+    style: Style, front: np.ndarray, light: np.ndarray, back: np.ndarray, light_behind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cover and lightness of hair before and behind → the same tucked behind the ears: locks go on
+    behind ear and jaw, ever more in their shade, and come forward again on the shoulders."""
+    left, right = (_free_ear(len(front)) * tucked for tucked in style.tucked)
+    free = np.hstack([left, right[:, ::-1]])
+    gone = smooth_step(front / 0.5) * (free > 0)
+    _, low = whole_grid(len(front))
+    light = light * (1 - 0.4 * blur(free, 9.0) * smooth_step((low - 90) / 50))
+    light_behind = light_behind + gone * (light - light_behind)
+    return front * (1 - free), light, np.maximum(back, front), light_behind
+
+
+def _free_ear(size: int) -> np.ndarray:
+    """What tucked hair leaves free, 0 to 1, left half: the ear and the cheek below it."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
     line = 0.295 + 0.75 * aside + 4 * aside**2
-    crisp = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
-    beside = smooth_step((across - 0.285) / 0.03)
-    return blur_half(crisp * (1 - beside) + beside * smooth_step((low - 0.44) / 0.16), 1.2)
+    below = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
+    above = smooth_step((0.80 - low) / 0.06)
+    return blur_half(below * above, 1.2)
+
+
+def _shade_behind(size: int) -> np.ndarray:
+    """How much light falls on hair behind the neck, (S, S): less near the neck."""
+    right, low = whole_grid(size)
+    return 0.5 + 0.42 * smooth_step((np.abs(right) - 34) / 26) * smooth_step((224 - low) / 40)
 
 
 def _cast_shadow(cover: np.ndarray, light: np.ndarray, flow: Flow) -> tuple[np.ndarray, np.ndarray]:

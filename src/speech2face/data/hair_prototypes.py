@@ -34,6 +34,7 @@ LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
 WHITER = 8.0  # what grey hair is lighter by, where it is light
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
+WAYS = 0, 2, 3  # of wearing an outline, at most: of no, of short, of long hair
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 1.0  # of a hairline with others
 SHARED_BY_ALL = 0.8  # of these not with those of its group, but with all
@@ -79,7 +80,11 @@ def find_shapes(heads: Heads) -> HairShapes:
     edges = np.stack([close_outline(outlines[of].mean(0)) for of in nearest])
     kinds = np.array([1 + is_long(edge) for edge in edges])
     edges = _share_hairline(edges, kinds)
-    styles = _choose_styles(edges, kinds, [1 + (len(of) >= 2 * LEAST_ALIKE) for of in own])
+    counts = [
+        int(np.clip(len(of) // LEAST_ALIKE, 1, WAYS[kind]))
+        for of, kind in zip(own, kinds, strict=True)
+    ]
+    styles = _choose_styles(edges, kinds, counts)
     groups, layers = [0], [(empty[0], empty[0], np.ones_like(empty[0]))]
     for of, edge, kind, people, worn_so in zip(own, edges, kinds, nearest, styles, strict=True):
         worn[wearers[of]] = len(groups) + np.arange(len(of)) % len(worn_so)

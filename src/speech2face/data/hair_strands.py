@@ -18,6 +18,7 @@ from speech2face.data.head_segmentation import blur_half, signed_distance, smoot
 STRAND = 0.25  # how wide a strand is
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
+CROSSING = 8.0  # how far locks of both sides reach over the parting's end on the crown
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Flow:
 
     edge: np.ndarray  # pixels of 224 from the outline, inwards
     depth: np.ndarray  # nearness to the face: 0 at the outer outline, 1 at the face
-    growth: np.ndarray  # unit vectors, x and y
+    growth: np.ndarray  # (2, S, S, 2) unit vectors, x and y, of locks of the left and the right
     parting: np.ndarray  # pixels of 224 from the parting
+    end: np.ndarray  # (S, S) how low hair reaches in each column, pixels of 224
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,28 @@ def find_flow(random: np.random.Generator, outline: np.ndarray, style: Style) ->
     if style.long:
         lift = style.lift[0] * np.exp(-np.abs(parting) / 16) * smooth_step((100 - low) / 60) * depth
     lift = lift + style.wander * (_noise(random, edge, 5) + _noise(random, edge, 12))
-    beside = np.tanh(-parting / 2.5)
-    growth = (beside * np.cos(lift))[..., None] * along - np.sin(lift)[..., None] * inwards
     falling = smooth_step((low - 150) / 40)[..., None]
-    return Flow(edge, depth, unit(growth + falling * ([0, 1] - growth)), parting)
+    end = _find_end(random, style, edge)
+    inner = -np.tanh(right / 12) * style.curl * smooth_step((low - end + 45) / 45)
+    down = np.stack([inner, np.ones_like(inner)], axis=2)
+    growth = []
+    for side in (-1, 1):  # on the crown each side has a parting of its own: none is seen there
+        own = parting + side * CROSSING * smooth_step((0.55 - depth) / 0.4)
+        beside = np.tanh(-own / 2.5)
+        way = (beside * np.cos(lift))[..., None] * along - np.sin(lift)[..., None] * inwards
+        growth.append(unit(way + falling * (down - way)))
+    return Flow(edge, depth, np.stack(growth), parting, end)
+
+
+def _find_end(random: np.random.Generator, style: Style, edge: np.ndarray) -> np.ndarray:
+    """How low hair reaches in each column, (S, S): in clumps of their own length, and lower on the
+    side that it is combed to."""
+    right, _ = whole_grid(len(edge))
+    side = -np.sign(style.parting or 1.0)
+    clumps = np.abs(_noise(random, edge, 4).mean(0)) + np.abs(_noise(random, edge, 9).mean(0))
+    clumps = np.minimum(clumps / clumps.mean(), 1.5)
+    uneven = style.uneven * (1 - side * np.tanh(right / 20)) / 2
+    return 224 * style.end - uneven - style.ragged * np.broadcast_to(clumps, edge.shape)
 
 
 def _find_directions(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -143,7 +163,9 @@ def _comb(
     outer, inner = smooth_step((0.5 - depth) / 0.3), smooth_step((depth - 0.5) / 0.3)
     across = np.clip(side * (right - 0.5 * style.parting) / 50, -1, 1)
     edge = edge + outer * (style.volume + style.quiff * above * (0.35 + 0.65 * across))
-    edge = edge + style.flare * outer * smooth_step((low - 100) / 80)
+    edge = edge + outer * style.peak * np.exp(-((right / 34) ** 2)) * smooth_step((95 - low) / 50)
+    fuller = (1 + side * np.tanh(right / 20)) / 2
+    edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
     line = 0.5 * _noise(random, edge, 4) * inner
@@ -165,17 +187,14 @@ def grow_locks(random: np.random.Generator, style: Style, flow: Flow) -> Strands
     roots = _choose_roots(random, style, flow)
     locks = len(roots)
     length = style.length * random.uniform(0.6, 1.15, locks)
-    ends = np.full(locks, np.inf)
-    if style.long:
-        ends = 224 * style.end - random.exponential(style.ragged, locks)
-    guides, grown = _follow(style, flow, roots, length, ends)
+    guides, grown = _follow(random, style, flow, roots, length)
     if style.long:  # stumps are no locks
         roots, guides, grown = (of[grown > STUMP] for of in (roots, guides, grown))
     order = _look_up(flow.depth, roots) + LAYERS * random.standard_normal(len(roots))
     if style.lift[0] < 0:  # combed forward: what comes from the crown lies above
         order = -order
     order = np.argsort(order)
-    return _spread_locks(random, style, guides[order], grown[order], flow)
+    return spread_locks(random, style, guides[order], grown[order], flow)
 
 
 def _choose_roots(random: np.random.Generator, style: Style, flow: Flow) -> np.ndarray:
@@ -190,7 +209,7 @@ def _choose_roots(random: np.random.Generator, style: Style, flow: Flow) -> np.n
     if style.long:
         upper, above = (hair[hair[:, 0] < low * size] for low in (0.55, 0.36))
         parted = above[np.abs(flow.parting[above[:, 0], above[:, 1]]) < 7]
-        groups += [(upper, 1.0), (above, 0.7), (parted, 0.25)]
+        groups += [(upper, 1.0), (above, 0.7), (parted, 0.35)]
     roots = np.zeros((locks, 2))
     for places, share in groups:
         some = np.flatnonzero(random.random(locks) < share * (len(places) > 0))
@@ -204,29 +223,37 @@ def _is_dense(
 ) -> np.ndarray:
     """Which of the roots (M, 2) stay: fewer where the face begins."""
     near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
-    dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / (4 if style.long else 9))
+    band = 4 if style.long or style.drawn_back else 9 + 5 * smooth_step((roots[:, 1] - 56) / 25)
+    dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / band)
     return random.random(len(roots)) < 1 - near * (1 - dense)
 
 
 def _follow(
-    style: Style, flow: Flow, roots: np.ndarray, length: np.ndarray, ends: np.ndarray
+    random: np.random.Generator, style: Style, flow: Flow, roots: np.ndarray, length: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paths (M, steps + 1, 2) along the growth from roots (M, 2), and how far each goes (M,)."""
-    steps = int(style.length * 1.15)
-    paths, grown = np.empty((len(roots), steps + 1, 2), np.float32), np.zeros(len(roots), int)
-    paths[:, 0], alive = roots, np.ones(len(roots), bool)
+    locks, steps = len(roots), int(style.length * 1.15)
+    paths, grown = np.empty((locks, steps + 1, 2), np.float32), np.zeros(locks, int)
+    paths[:, 0], alive = roots, np.ones(locks, bool)
+    side = random.integers(0, 2, locks)
+    aim = style.drift * random.standard_normal(locks)
+    earlier = random.exponential(0.5 * style.ragged, locks)
     for step in range(1, steps + 1):
-        place = paths[:, step - 1] + _look_up(flow.growth, paths[:, step - 1])
-        alive &= ~(style.long & (place[:, 1] < paths[:, step - 1, 1]) & (place[:, 1] > 100))
-        alive &= (
-            (step <= length) & (_look_up(flow.edge, place) > -style.over) & (place[:, 1] < ends)
-        )
+        before = paths[:, step - 1]
+        ahead = _look_up(flow.growth[0], before)
+        ahead[side > 0] = _look_up(flow.growth[1], before[side > 0])
+        ahead[:, 0] += aim * smooth_step((before[:, 1] - 110) / 60)
+        place = before + unit(ahead)
+        alive &= (step <= length) & (_look_up(flow.edge, place) > -style.over)
+        if style.long:
+            alive &= ~((place[:, 1] < before[:, 1]) & (place[:, 1] > 100))
+            alive &= place[:, 1] < _look_up(flow.end, place) - earlier
         paths[:, step] = place
         grown[alive] = step
     return paths, grown
 
 
-def _spread_locks(
+def spread_locks(
     random: np.random.Generator, style: Style, guides: np.ndarray, grown: np.ndarray, flow: Flow
 ) -> Strands:
     """The strands of locks that go along `guides`: wide at first, together at the end."""
@@ -243,7 +270,9 @@ def _spread_locks(
     lateral = lateral + loose * 3 * random.standard_normal((locks, each, 1)) * way[:, None] ** 2
     paths = guides[:, None] + lateral[..., None] * aside[:, None]
     start = random.integers(0, 3, (locks, each))
-    end = (grown[:, None] * random.uniform(0.75, 1.0, (locks, each))).astype(int)
+    end = (
+        grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
+    ).astype(int)
     tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
@@ -260,15 +289,18 @@ def _swing(
     random: np.random.Generator, style: Style, guides: np.ndarray, way: np.ndarray, flow: Flow
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far wavy locks swing aside and how steeply they come forward, (M, steps + 1) each: as a
-    spring does. Neighbours in long hair swing together, and more from the ears down."""
+    spring does, each in its own way. Neighbours in long hair swing alike, and more from the ears
+    down."""
     (locks, places), (far, period) = way.shape, style.wave
-    phase = random.random((locks, 1))
+    phase, longer, wider = random.random((3, locks, 1))
+    own = style.apart if style.long else 1.0
+    period, far = period * (1 + 0.4 * own * (longer - 0.5)), far * (0.6 + 0.8 * wider)
     if style.long:
         bent = _look_up(_noise(random, flow.edge, 14), guides.reshape(-1, 2)).reshape(way.shape)
-        turns = guides[..., 1] / period + 0.22 * bent + style.apart * phase
+        turns = (guides[..., 1] - 60) / period + 0.22 * bent + style.apart * phase
         far = far * (0.2 + 0.8 * smooth_step((guides[..., 1] - 60) / 70))
     else:
-        turns = np.arange(places) / (period * (0.85 + 0.3 * phase)) + phase
+        turns = np.arange(places) / period + phase
         far = far * smooth_step(way / 0.25)
     steep = 0.7 * far * 2 * np.pi / period
     return far * np.sin(2 * np.pi * turns), steep * np.cos(2 * np.pi * turns)

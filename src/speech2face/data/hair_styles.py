@@ -26,40 +26,75 @@ class Style:
     tilt: float = 0.35  # differences in direction of locks' surfaces, which break up the shine
     wander: float = 0.12  # of locks from the direction of growth
     wave: tuple[float, float] = (0.0, 30.0)  # how far locks swing, and the length of a swing
-    apart: float = 0.06  # how differently neighbouring locks of long hair swing
+    apart: float = 0.3  # how differently neighbouring locks of long hair swing, 0 to 1
     rough: float = 0.8  # of the outline
     over: float = 0.4  # reach of locks beyond the outline
     loose: float = 0.02  # share of strands that go their own way
     volume: float = 0.0  # added to the outline
     quiff: float = 0.0  # the same above, on the side that hair is combed to
+    peak: float = 0.0  # the same on the crown
     flare: float = 0.0  # the same below the ears
     sweep: float = 0.0  # how much lower hair begins on that side of the forehead
     receding: float = 0.0  # how far the hairline goes back at the temples
     shaven: float = 0.0  # how thin the sides are, 0 to 1
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
-    ragged: float = 14.0  # how much earlier some of it ends
+    ragged: float = 10.0  # how much earlier some of it ends
+    uneven: float = 0.0  # how much shorter it is on the side away from which it is combed
+    curl: float = 0.35  # how far ends turn inwards
+    drift: float = 0.10  # how far locks cross one another as they fall
     tucked: tuple[bool, bool] = (False, False)  # behind the left, the right ear
     bun: float = 0.0  # half the width of a bun on the crown
-    behind: float = 0.0  # half the width of what falls behind the neck, of hair that is drawn back
+    tail: float = 0.0  # half the width of a tail that falls over one shoulder
+    fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
+
+    @property
+    def drawn_back(self) -> bool:
+        """Is it long hair that is tied together?"""
+        return self.tail > 0 or self.bun > 0
 
 
-STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=1.0)
+STRAIGHT = Style(long=True, parting=9, sweep=2.0, quiff=2.0, flare=3, uneven=12, wave=(0.8, 70))
 TUCKED = replace(STRAIGHT, parting=2, tucked=(True, True))
-ONE_SIDE = replace(STRAIGHT, parting=15, quiff=3, wave=(1.6, 50), tucked=(False, True))
-BOB = replace(STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5)
+ONE_SIDE = replace(
+    STRAIGHT,
+    parting=15,
+    quiff=3,
+    flare=4,
+    uneven=14,
+    wave=(1.6, 50),
+    fringe=(0.8, 0),
+    tucked=(False, True),
+)
+CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
+FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
+BOB = replace(
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.4, 0.5)
+)
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.5))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
     width=4.5,
     taper=0.8,
     tone=(0.11, 0.04),
-    wave=(2.4, 42),
-    apart=0.12,
-    rough=1.4,
+    wave=(3.2, 46),
+    apart=0.2,
+    rough=1.0,
     flare=4,
+    fringe=(0.4, 0.8),
 )
-CURLS = replace(WAVY, parting=12, width=3, cover=6, wave=(3.6, 22), apart=0.15, rough=2.2, quiff=3)
+CURLS = replace(
+    WAVY,
+    parting=12,
+    width=3,
+    cover=6,
+    wave=(3.6, 22),
+    apart=0.8,
+    rough=1.4,
+    quiff=3,
+    fringe=(0.7, 0.3),
+)
 TIED = Style(
     long=False,
     parting=10,
@@ -73,14 +108,22 @@ TIED = Style(
     rough=0.4,
     over=0.3,
     sweep=1.0,
-    behind=0.265,
+    tail=9.0,
 )
-BUN = replace(TIED, behind=0.0, bun=14.0)
+BUN = replace(TIED, tail=0.0, bun=14.0)
 # From the flattest hair to the fullest:
-LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, BOB, WAVY, CURLS)
+LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, FRINGE, CURTAIN, BOB, BOB_FRINGE, WAVY, CURLS)
 # What hangs behind a neck.
 BEHIND = replace(
-    STRAIGHT, parting=0.5, width=2.5, cover=8, tone=(0.20, 0.06), sweep=0, quiff=0, ragged=10
+    STRAIGHT,
+    parting=0.5,
+    width=2.5,
+    cover=8,
+    tone=(0.20, 0.06),
+    sweep=0,
+    quiff=0,
+    flare=0,
+    uneven=0,
 )
 
 SWEPT = Style(
@@ -142,20 +185,24 @@ CURLY = replace(
 )
 CROP = replace(
     SWEPT,
-    parting=4,
-    lift=(-1.2, 0.1),
-    length=9,
+    parting=16,
+    lift=(-0.85, 0.1),
+    length=12,
     width=1.2,
     strands=6,
-    wander=0.3,
+    wander=0.18,
     tone=(0.07, 0.05),
     tilt=0.2,
     rough=0.6,
-    over=0.6,
+    over=2.5,
     quiff=0,
+    peak=3.5,
+    volume=-2,
+    sweep=1.5,
+    receding=1.0,
     shaven=0.4,
 )
-RECEDING = replace(CROP, lift=(1.3, 0.2), length=12, receding=5, thin=0.15)
+RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, receding=5, thin=0.15)
 BUZZ = replace(
     CROP,
     length=6,
@@ -165,7 +212,8 @@ BUZZ = replace(
     tone=(0.04, 0.06),
     rough=0.2,
     over=0.2,
-    volume=-8,
+    peak=0,
+    volume=-6.5,
     shaven=0.5,
     thin=0.35,
 )

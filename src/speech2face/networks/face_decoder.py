@@ -35,8 +35,8 @@ LIGHT_RANGE, COLOUR_RANGE, SHAPE_RANGE = 2.5, 2.0, 2.5  # standard deviations of
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
-SHADE = 0.6  # of the hair behind the neck
 SHINE = 0.075  # of what hair sends back, whatever its colour
+SCATTER = 0.6  # of light that goes on from strand to strand of fair hair, so that shade is softer
 CALM = 0.9  # hair of half this lightness shines most in its own colour
 TASTE = 1.0  # how fast the liking for a kind of hair, or a quirk, changes with the face
 SIDE = 0.03  # how much lighter and darker the sides of a face are than its middle
@@ -308,9 +308,10 @@ class FaceDecoder(nn.Module):
         own = self.hair_colours.index_select(0, colour)[:, :, None, None]
         light = layer(self.hair_light)
         shine = (light - 1).clamp(min=0) * (own * (CALM - own) + SHINE)
-        hair = own * light.clamp(max=1) + shine  # in shade its own colour, in light that of light
+        shade = (1 - light).clamp(min=0) * (1 - SCATTER * own)
+        hair = own * (1 - shade) + shine  # in shade its own colour, in light that of light
         back, front = layer(self.hair_back), layer(self.hair_front)
-        picture = 1 - back + SHADE * hair * back
+        picture = 1 - back + hair * back
         bust = 1 - mirror(self.bust) * (1 - self.side_light * mirror(skin.clamp(0, 1)))
         picture = picture + mirror(self.skin_cover) * (bust - picture)
         return picture + front * (hair - picture)

@@ -1,0 +1,76 @@
+"""Pieces of hair that lie over the rest: a fringe on the forehead, a tail on the shoulder.
+
+Their locks do not follow a field but are laid along curves that are given here, in pixels of a
+picture of 224 from the middle line to the right, and from the top, each with chance of its own.
+Curves are quadratic ones of Bézier, through three points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from speech2face.data.hair_strands import Flow, Strands, spread_locks, whole_grid
+from speech2face.data.hair_styles import Style
+from speech2face.data.head_segmentation import smooth_step
+
+MIDDLE = 112.0  # of the picture
+HAIRLINE, TEMPLE = 54.0, 50.0  # how low the forehead begins; how far aside the face ends
+JAW = (130, 150, 160, 170, 178), (52, 48, 44, 37, 20)  # so far down it lies so far aside
+FRINGE_LOCKS, TAIL_LOCKS = 34, 60  # of a full fringe on one side; of a tail
+
+
+def behind_jaw(size: int) -> np.ndarray:
+    """Mask (S, S), 0 where a jaw lies before a tail of hair, else 1."""
+    right, low = whole_grid(size)
+    return smooth_step((np.abs(right) - np.interp(low, *JAW)) / 3)
+
+
+def lay_fringe(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
+    """Locks from the parting over the forehead's sides to the temples; none reaches the brows.
+    Those that begin higher lie above."""
+    curves = []
+    for side, reach in zip((-1, 1), style.fringe, strict=True):
+        locks = round(reach * FRINGE_LOCKS)
+        high = random.uniform(0, 1, locks)  # 0 for what begins at the hairline
+        far = abs(side * TEMPLE - style.parting)
+        root = (style.parting + side * random.uniform(-1, 5, locks), HAIRLINE + 1 - 22 * high)
+        bend = (
+            style.parting + side * far * random.uniform(0.58, 0.72, locks),
+            HAIRLINE - 14 * high + 2 * reach * (1 - high) + random.normal(0, 1, locks),
+        )
+        end = (
+            side * (TEMPLE + 5 + 6 * high + random.normal(0, 2, locks)),
+            HAIRLINE + 34 + 6 * reach + 22 * high + random.normal(0, 6, locks),
+        )
+        curves.append(_curve(root, bend, end))
+    curves = np.concatenate(curves)
+    above = random.normal(0, 4, len(curves)) - curves[:, 0, 1]
+    return _lay(random, style, flow, curves[np.argsort(above)])
+
+
+def lay_tail(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
+    """Locks from behind the neck over one shoulder, together at their ends."""
+    locks, side = TAIL_LOCKS, -np.sign(style.parting or 1.0)
+    spot = random.uniform(-1, 1, locks)
+    root = (side * (36 + 6 * spot), 150 - 14 * spot)
+    bend = (side * (60 + style.tail * spot), 172 - 14 * spot)
+    end = (
+        side * (50 + 0.5 * style.tail * spot + random.normal(0, 2, locks)),
+        222 - random.exponential(14, locks),
+    )
+    return _lay(random, style, flow, _curve(root, bend, end))
+
+
+def _curve(*points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Three points of M curves, from the middle line and from the top → (M, 3, 2)."""
+    return np.stack([np.column_stack([MIDDLE + right, low]) for right, low in points], axis=1)
+
+
+def _lay(random: np.random.Generator, style: Style, flow: Flow, curves: np.ndarray) -> Strands:
+    """Locks along curves (M, 3, 2): from the first point to the last, drawn to the middle one."""
+    long = np.linalg.norm(np.diff(curves, axis=1), axis=2).sum(1)
+    places = int(long.max()) + 1
+    way = np.minimum(np.arange(places) / long[:, None], 1.2)[..., None]
+    first, middle, last = (curves[:, None, i] for i in range(3))
+    guides = (1 - way) ** 2 * first + 2 * way * (1 - way) * middle + way**2 * last
+    return spread_locks(random, style, guides, long.astype(int), flow)
