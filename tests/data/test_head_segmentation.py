@@ -121,7 +121,7 @@ def test_shapes_are_what_many_wear(crowd):
     assert (shapes.worn[20:40] == long).all()
     assert (shapes.front[0] == 0).all()
     beside, behind = place(0.2, 0.75), place(0.5, 0.8)  # the face, the neck
-    assert shapes.front[long][beside] > 0.9
+    assert shapes.front[long][beside] > 0.7
     assert shapes.front[short][beside] < 0.1
     assert shapes.back[long][behind] > 0.3
     assert shapes.back[short][round(0.6 * SIZE) :].max() < 0.01  # only behind the scalp

@@ -109,7 +109,7 @@ def _paint(
 
     size = len(ground)
     canvas = np.empty((size * FINE, size * FINE, 3), np.uint8)
-    canvas[..., 0] = 255 * cv2.resize(ground.astype(np.float32), canvas.shape[:2])
+    canvas[..., 0] = 0
     canvas[..., 1:] = round(UNIT * UNDER)
     pieces, places, tangents, owner = _cut_up(strands)
     light = _light(style, strands, flow, places, tangents, owner)
@@ -121,7 +121,12 @@ def _paint(
         cv2.resize(plane.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
         for plane in (canvas[..., 0], canvas[..., 1])
     )
-    return blur(cover, SOFT) / 255, blur(light, SOFT) / UNIT
+    cover = cover / 255
+    if style.long:  # where it hangs there is no ground without strands on it
+        _, low = whole_grid(size)
+        bare = 1 - smooth_step(blur(cover, 2.0) / 0.35)
+        ground = ground * (1 - bare * smooth_step((low - 80) / 30))
+    return blur(cover + (1 - cover) * ground, SOFT), blur(light, SOFT) / UNIT
 
 
 def _cut_up(strands: Strands) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
