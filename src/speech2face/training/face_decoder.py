@@ -288,7 +288,8 @@ def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """
     tensors, metadata = load_weights(path)
     size = metadata["recipe"]["network"]["size"]
-    if "quirks" not in tensors or tensors["hair_front"].shape[1] != size**2:
+    missing = {"hair_front", "quirks"} - tensors.keys()
+    if missing or tensors["hair_front"].shape[1] != size**2:
         raise ModelError(f"{path}: weights of a face decoder of version 0.5 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
