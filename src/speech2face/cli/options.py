@@ -18,9 +18,11 @@ Inputs = Annotated[
 
 def fetch_with_progress(context: typer.Context, model: str) -> str:
     """Fetch a model that is given by its address, before a command asks for it."""
-    from speech2face.model_addresses import is_address
+    from speech2face.model_addresses import is_model_address
 
-    if is_address(model) and not context.resilient_parsing:  # that is: a shell completes a call
+    if (
+        is_model_address(model) and not context.resilient_parsing
+    ):  # that is: a shell completes a call
         from speech2face.console import ProgressBars
         from speech2face.model_folders import find_model
 
