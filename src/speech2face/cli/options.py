@@ -118,9 +118,25 @@ RayAddress = Annotated[
         "start one here.",
     ),
 ]
+Provenance = Annotated[
+    bool,
+    typer.Option(
+        "--provenance",
+        help="Put the command, names of files and fingerprints of the recordings on the page, "
+        "for your own records. Whoever reads it can tell who holds them.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 AllFiguresAsJson = Annotated[
     bool, typer.Option("--json", help="Print all figures as one JSON object.")
+]
+ResultsFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Folder for the results. A run that was stopped there is continued.",
+    ),
 ]
 PairsOption = Annotated[
     list[Path],

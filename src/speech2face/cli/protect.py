@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speech2face.cli.argument_values import find_one
-from speech2face.cli.options import AllFiguresAsJson, Force, ModelName, Track
+from speech2face.cli.options import (
+    AllFiguresAsJson,
+    Force,
+    ModelName,
+    Provenance,
+    Track,
+)
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.runtime import limit_blas_threads
@@ -80,14 +86,7 @@ def protect(
         ),
     ] = False,
     model: ModelName = "default",
-    provenance: Annotated[
-        bool,
-        typer.Option(
-            "--provenance",
-            help="Put the command, names of files and fingerprints of the recordings on the page, "
-            "for your own records. Whoever reads it can tell who holds them.",
-        ),
-    ] = False,
+    provenance: Provenance = False,
     as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
