@@ -92,7 +92,7 @@ def protect(
 ) -> None:
     """Disguise every voice in a recording, by the method that suits it best.
 
-    Each speaker gets a disguise of his own, whose secret is thrown away. All methods are tried on
+    Each speaker gets a disguise of their own, whose secret is thrown away. All methods are tried on
     this recording; the page beside the output says which was taken, what remains of the voices, and
     which words may say who speaks.
     """

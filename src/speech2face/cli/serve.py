@@ -75,7 +75,7 @@ def serve(
     ] = "info",
     model: ModelName = "default",
 ) -> None:
-    """Serve faces over HTTP, with a web page to try them on.
+    """Serve faces and disguised voices over HTTP, with a web page to try it on.
 
     Recordings that are sent are not kept. docs/serving.md describes the service.
     """
