@@ -1,18 +1,22 @@
 # make demo    draws a face for each recording in examples/; needs Python 3.11 or newer, no torch
 # make test    all tests but the slow ones, in minutes     make lint    style, types, floors
-# make test-all    these, then the slow ones: a browser, a proxy, a cluster, whole examples
+# make test-all    the slow ones too: a browser, a proxy, a cluster, whole examples
 # make docs    builds the documentation into out/site, without torch; any warning is an error
 # make web     fetches what `speech2face page` needs beside the package, by npm (package-lock.json)
 # make bench   latency of inference, on a machine that does nothing else
 
 PYTHON ?= python3
 INSTALL = -m pip install --quiet -c constraints.txt -e
-# One process a core of two, and one thread a process; a file's tests stay together.
-PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
+# One process a core of two, and one thread a process; a file's tests stay together, and files
+# begin in the order of tests/conftest.py.
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # A small environment for those who write, unless the one for everything is there.
 DOCS = $(if $(wildcard .venv/installed),.venv,.venv-docs)
 # What the page that draws in the browser runs on, and the checker of its types.
 WEB = src/speech2face/assets/web_runtime/onnxruntime.wasm.bin node_modules/.package-lock.json
+
+# What hundreds of processes import is compiled once, not in each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all lint docs web bench clean
 
@@ -22,8 +26,8 @@ demo: .venv-demo/installed
 test: .venv/installed
 	$(PYTEST) -m 'not slow' $(TEST_OPTIONS)
 
-test-all: test $(WEB)
-	$(PYTEST) -m slow $(TEST_OPTIONS)
+test-all: .venv/installed $(WEB)
+	$(PYTEST) $(TEST_OPTIONS)
 
 lint: .venv/installed $(WEB)
 	.venv/bin/ruff check .

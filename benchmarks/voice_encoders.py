@@ -45,7 +45,7 @@ from speech2face.networks.paper_voice_encoder import PaperVoiceEncoderConfig
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.training.clip_features import ClipFeatures
 from speech2face.training.end_to_end_task import EndToEndRecipe, LossWeights
-from speech2face.training.end_to_end_voice_encoder import train_network
+from speech2face.training.end_to_end_voice_encoder import train_end_to_end
 from speech2face.training.face_decoder import load_face_decoder, train_face_decoder
 from speech2face.training.gaussian_head import HeadSolution, log_likelihood_ratios
 from speech2face.training.loop import RunOptions, fit, report_progress
@@ -233,7 +233,7 @@ def learn(recipe: EndToEndRecipe) -> Row:
         convolves = isinstance(recipe.network, PaperVoiceEncoderConfig)
         # In bfloat16 channels last is twice as fast, on CPUs too; a checkpoint takes gigabytes.
         options = RunOptions(checkpoint_seconds=600, channels_last=convolves)
-        trained = train_network(
+        trained = train_end_to_end(
             recipe, source, fold.folder, fold.show, decoder=layer, options=options
         )
         assert trained  # in one process

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 import speech2face
+from helpers.loaded_once import load_once
 from helpers.object_server import ObjectServer
 from helpers.sounds import EXAMPLES
 from speech2face import Speech2Face, remote_files
@@ -26,11 +27,26 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that at the end no process waits long for another."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def empty_cache(tmp_path_factory) -> Generator[None]:
     """No test sees the models that whoever runs it has fetched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPEECH2FACE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> Generator[None]:
+    """Networks and the command's parser are loaded once in each process that runs tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        load_once(patch)
         yield
 
 

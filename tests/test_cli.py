@@ -104,6 +104,7 @@ def test_permissions_are_told(tmp_path: Path, recording: Path) -> None:
     ("arguments", "words"),
     [
         (["paint"], "No such command: paint; see speech2face --help."),
+        (["recon", "a.wav"], "No such command: recon. Did you mean reconstruct?"),
         (["recontruct", "a.wav"], "No such command: recontruct. Did you mean reconstruct?"),
         (["train", "voice-encder"], "No such command: voice-encder. Did you mean voice-encoder?"),
         (["--nonsense"], "No such option: --nonsense; see speech2face --help."),

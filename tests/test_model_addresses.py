@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speech2face.errors import UsageError
-from speech2face.model_addresses import ArchiveAddress, HubAddress, is_address, parse_address
+from speech2face.model_addresses import ArchiveAddress, HubAddress, is_model_address, parse_address
 
 DIGITS = "0123456789abcdef" * 4
 COMMIT = "0123456789" * 4
@@ -49,7 +49,7 @@ def test_a_hub_s_address_names_a_commit() -> None:
     ],
 )
 def test_a_wrong_address_is_told_with_what_it_lacks(text: str, told: str) -> None:
-    assert is_address(text)
+    assert is_model_address(text)
     with pytest.raises(UsageError) as caught:
         parse_address(text)
     assert told in str(caught.value)
@@ -58,4 +58,4 @@ def test_a_wrong_address_is_told_with_what_it_lacks(text: str, told: str) -> Non
 
 @pytest.mark.parametrize("text", ["default", "folder/model", "/a/b", "hf/model", "~/x", "", "a:b"])
 def test_names_and_folders_are_no_addresses(text: str) -> None:
-    assert not is_address(text)
+    assert not is_model_address(text)

@@ -47,6 +47,14 @@ def test_a_name_like_none_gets_no_suggestion(choose: Callable[[str], object], tm
         assert "Did you mean" not in str(caught.value)
 
 
+def test_the_beginning_of_a_name_means_the_only_one_that_begins_so():
+    known = ["reconstruct", "recordings", "voice-encoder", "prepare"]
+    assert find_meant("voi", known) == "voice-encoder"
+    assert find_meant("RECON", known) == "reconstruct"
+    assert find_meant("rec", known) is None  # two begin so
+    assert find_meant("pr", known) is None  # too short to tell
+
+
 def test_what_is_no_text_means_nothing():
     assert find_meant(7, ["7"]) is None
     assert suggest(None, ["none"]) == ""

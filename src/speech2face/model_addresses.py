@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from speech2face.errors import UsageError
+from speech2face.remote_files import is_address
 
 HUB = "hf:"  # begins an address of a hub
 _HUB_ADDRESS = re.compile(r"hf:([\w.-]+/[\w.-]+)@([0-9a-f]{40})", re.ASCII)
-_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*://")
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 
@@ -55,9 +55,9 @@ class HubAddress:
 Address = ArchiveAddress | HubAddress
 
 
-def is_address(text: str) -> bool:
+def is_model_address(text: str) -> bool:
     """True if `text` is meant as an address, right or wrong, and not as a name or a folder."""
-    return text.startswith(HUB) or bool(_SCHEME.match(text))
+    return text.startswith(HUB) or is_address(text)
 
 
 def parse_address(text: str) -> Address:

@@ -21,7 +21,7 @@ from pathlib import Path
 from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError, StorageError, UsageError
 from speech2face.files import cannot_write, write_text_atomically
-from speech2face.model_addresses import Address, ArchiveAddress, is_address, parse_address
+from speech2face.model_addresses import Address, ArchiveAddress, is_model_address, parse_address
 
 MOST_BYTES = 2_000_000_000  # of a model, packed and unpacked
 VARIABLE = "SPEECH2FACE_CACHE"
@@ -62,7 +62,7 @@ def find_kept(name_or_address: str) -> KeptModel | None:
 
     The same bytes are one model, whichever server they were fetched from.
     """
-    if is_address(name_or_address):
+    if is_model_address(name_or_address):
         key = parse_address(name_or_address).key
         return next((model for model in list_kept() if model.folder.name == key), None)
     return next((model for model in list_kept() if model.name == name_or_address), None)

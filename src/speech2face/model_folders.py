@@ -19,7 +19,7 @@ from typing import Any
 from speech2face.console import ProgressCallback
 from speech2face.errors import ModelError, UsageError
 from speech2face.files import hash_file, write_text_atomically
-from speech2face.model_addresses import is_address, parse_address
+from speech2face.model_addresses import is_model_address, parse_address
 from speech2face.model_cache import fetch_model, find_kept, list_kept
 from speech2face.name_suggestions import suggest
 
@@ -125,7 +125,7 @@ def find_model(
     name_or_address = os.fsdecode(name_or_address)
     if name_or_address in model_names():
         return read_model(ASSETS / name_or_address)
-    if is_address(name_or_address):
+    if is_model_address(name_or_address):
         kept = fetch_model(parse_address(name_or_address), _read_fetched, show or _show_nothing)
     else:
         kept = find_kept(name_or_address)

@@ -141,6 +141,8 @@ def _read(source: str | Path) -> bytes:
         else:
             with open(source, "rb") as file:
                 data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UnreadableMediaError(f"{source} does not exist; check the path") from None
     except OSError as error:
         raise UnreadableMediaError(f"{source}: cannot be read ({error.strerror}).") from None
     if len(data) > MOST_BYTES:

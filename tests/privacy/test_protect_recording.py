@@ -198,7 +198,7 @@ def test_words_are_spoken_anew_only_where_that_is_allowed(
     monkeypatch.setattr(protect_recording, "ANONYMISERS", ("mcadams", "resynthesis"))
     result = protect(EXAMPLES / "alex.flac", tmp_path / "safe.flac", find_model())
     assert [trial.method for trial in result.trials] == ["mcadams"]
-    assert "--keep voice" in result.left_out["resynthesis"]
+    assert "keep=voice" in result.left_out["resynthesis"]
 
 
 # The rule

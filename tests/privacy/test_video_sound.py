@@ -229,3 +229,19 @@ def test_a_cover_is_no_picture(tmp_path: Path) -> None:
     with cover.open("rb") as one, video.open("rb") as other:
         assert not has_picture(one)
         assert has_picture(other)
+
+
+def test_where_no_such_sound_is_one_line_says_so(tmp_path: Path) -> None:
+    silent, video = tmp_path / "silent.mkv", tmp_path / "video.mkv"
+    with av.open(str(silent), "w") as output:
+        picture = output.add_stream("mpeg4", rate=1)
+        picture.width = picture.height = 64
+        picture.pix_fmt = "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+        output.mux([*picture.encode(frame), *picture.encode(None)])
+    make_video(video)  # with two tracks
+    for path, track in ((silent, None), (silent, 1), (video, 3)):
+        with path.open("rb") as file, pytest.raises(UnreadableMediaError, match="no sound track"):
+            find_sound_start(file, track)
+    with video.open("rb") as file:
+        assert find_sound_start(file, 2) == pytest.approx(0.0, abs=0.1)

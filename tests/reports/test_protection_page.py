@@ -172,6 +172,16 @@ def test_files_are_named_for_ones_own_records_alone() -> None:
     assert "abc123" in page
 
 
+def test_options_are_named_as_the_reader_writes_them() -> None:
+    by_command, over_http = (
+        draw_protection(make_result(), over_http=http) for http in (False, True)
+    )
+    for words in ("<code>--keep words</code>", "<code>--disguised</code>"):
+        assert words in by_command
+    assert "<code>keep=words</code>" in over_http
+    assert "<code>--" not in over_http
+
+
 def test_a_word_is_listed_once_with_all_its_times() -> None:
     words = make_result().telling_words
     assert [times for _, times in group_mentions(words)] == [[3.0, 3661.0], [70.0]]

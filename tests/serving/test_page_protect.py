@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import soundfile
 
 from helpers.page_browser import drop, open_page, wait_for, wait_for_text
 from helpers.service import Service
@@ -19,6 +22,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+# What the page plays, so that it can be asked how loud.
+KEEP_PLAYERS = """
+window.players = [];
+window.Audio = class extends Audio {
+  constructor() {
+    super();
+    window.players.push(this);
+  }
+};
+"""
+
 
 @pytest.fixture
 def page(service: Service, context: BrowserContext) -> Iterator[Page]:
@@ -27,6 +41,7 @@ def page(service: Service, context: BrowserContext) -> Iterator[Page]:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
+    page.add_init_script(KEEP_PLAYERS)
     open_page(page, service.url)
     yield page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -113,3 +128,47 @@ def test_what_the_server_refuses_is_told_and_a_busy_one_is_asked_again(
     assert page.is_hidden("#disguise-progress")
     assert page.is_hidden("#disguised")
     assert answers == []
+
+
+def test_the_louder_of_original_and_disguise_is_played_as_softly_as_the_other(
+    page: Page, recording: Path
+) -> None:
+    answers: list[dict[str, object]] = []
+    page.route("**/v1/protect*", lambda route: route.fulfill(json=answers.pop()))
+    drop(page, recording)
+    wait_for(page, "result")
+    plain = load_audio(recording).samples
+    for loudness in (0.25, 0.5):
+        file = io.BytesIO()
+        soundfile.write(file, loudness * plain, 16_000, format="wav")
+        answers.append(
+            {
+                "file": base64.b64encode(file.getvalue()).decode(),
+                "media_type": "audio/wav",
+                "words": {"verdict": f"At {loudness}."},
+                "report": "",
+                "protection": {"warnings": []},
+            }
+        )
+        page.click("#disguise-start")
+        wait_for_text(page, "#disguise-verdict", f"At {loudness}.")
+        volumes = page.evaluate("players.filter((player) => player.src).map((one) => one.volume)")
+        assert volumes == pytest.approx([loudness, 1, 1], rel=0.02)  # the last is above the card
+
+
+def test_where_nothing_is_disguised_the_page_does_not_offer_it(
+    page: Page, service: Service, recording: Path
+) -> None:
+    def answer(route) -> None:
+        models = service.client.get("/v1/models").json()
+        models["limits"]["protected_seconds"] = 0  # as with --protectors 0
+        route.fulfill(json=models)
+
+    assert "disguise the voice" in page.inner_text(".opening")
+    page.route("**/v1/models", answer)
+    open_page(page, service.url)
+    drop(page, recording)
+    wait_for(page, "result")
+    assert page.is_hidden("#disguise")
+    assert page.is_hidden("a[href='#disguise']")
+    assert "isguise" not in page.inner_text("body")

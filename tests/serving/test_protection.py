@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -16,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from helpers.command import refuse, succeed
 from helpers.service import Service
 from helpers.sounds import EXAMPLES, RATE, load_example
 from helpers.synthetic_video import write_video
@@ -26,8 +28,10 @@ from speech2face.metrics.protection_results import RULES
 from speech2face.model_folders import find_model
 from speech2face.privacy import method_trials, protect_recording
 from speech2face.privacy.disguise_metadata import find_mark
-from speech2face.serving.api import WEB
+from speech2face.serving import server
+from speech2face.serving.api import WEB, make_app
 from speech2face.serving.limits import Limits
+from speech2face.serving.origins import Origins
 from speech2face.serving.protection import ProtectTask, choose_wanted, protect
 from speech2face.serving.schemas import Protected
 from speech2face.serving.worker_pool import WorkerPool
@@ -228,3 +232,29 @@ def test_the_bounds_of_protection_are_a_pool_of_its_own() -> None:
     assert bounds.working > bounds.processor > limits.processor
     pool = WorkerPool(dict, bounds, lambda _: None, None)  # type: ignore[arg-type]
     assert not pool.full
+
+
+def test_a_server_may_offer_no_disguising(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Limits] = []
+    monkeypatch.setattr(server, "serve", lambda *given: taken.append(given[3]))
+    for given in ((), ("--protectors", 3), ("--protectors", 0)):
+        succeed("serve", *given)
+    assert [limits.protectors for limits in taken] == [1, 3, 0]
+    assert taken[1].of_protection().workers == 3
+    refuse(2, "serve", "--protectors", -1)
+
+    async def ask(limits: Limits) -> list[httpx.Response]:
+        app = make_app(find_model(), limits, Origins(()), pytest.fail)  # without its workers
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            wrong = "/v1/protect?keep=word", "/v1/reconstruct?style=x"
+            posted = [await client.post(path) for path in wrong]
+            return [*posted, *[await client.get(path) for path in ("/v1/models", "/openapi.json")]]
+
+    for limits, status, seconds in ((taken[0], 400, Limits.protected), (taken[2], 404, 0)):
+        protected, drawn, models, described = asyncio.run(ask(limits))
+        assert protected.status_code == status
+        assert "slash" not in protected.text
+        assert drawn.status_code == 400
+        assert models.json()["limits"]["protected_seconds"] == seconds
+        assert ("/v1/protect" in described.json()["paths"]) == bool(seconds)

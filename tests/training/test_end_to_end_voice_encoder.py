@@ -199,11 +199,11 @@ def test_a_stopped_run_follows_the_same_curve(tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    path = train_end_to_end(recipe, make_voices(), whole, quiet, **layers)
+    path = train_end_to_end(recipe, make_voices(), whole, quiet, **layers).save(whole)
     with pytest.raises(Interrupted):
         train_end_to_end(recipe, make_voices(), broken, stop, **layers)
     assert len((broken / LOG).read_text().splitlines()) == 5  # the step after the signal's
-    again = train_end_to_end(recipe, make_voices(), broken, quiet, **layers)
+    again = train_end_to_end(recipe, make_voices(), broken, quiet, **layers).save(broken)
     assert again.read_bytes() == path.read_bytes()
     assert (broken / LOG).read_text() == (whole / LOG).read_text()
     with pytest.raises(ModelError, match="of another recipe or other data"):
@@ -233,7 +233,7 @@ def test_shards_are_streamed_and_their_side_val_is_held_out(tmp_path):
     index = make_set(folder, samples, Packing((0.75, 0.25), samples=7, join=False))
     weights = LossWeights(distance=1.0, contrastive=1.0)
     recipe = replace(RECIPE, weights=weights, loop=replace(RECIPE.loop, steps=4), workers=0)
-    path = train_end_to_end(recipe, folder, tmp_path / "run", quiet)
+    path = train_end_to_end(recipe, folder, tmp_path / "run", quiet).save(tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 1, 2, 3]  # 18 samples are 3 batches an epoch
     encoder, facts = load_encoder(path)
@@ -262,7 +262,7 @@ def test_a_set_has_to_have_people_held_out_and_the_recipe_s_recogniser(tmp_path)
 @pytest.mark.parametrize("network", [RECIPE.network, TINY_ATTENTION])
 def test_weights_come_back_as_the_network_they_are_of(network, tmp_path):
     recipe = replace(RECIPE, network=network, loop=replace(RECIPE.loop, steps=2))
-    path = train_end_to_end(recipe, make_voices(), tmp_path, quiet)
+    path = train_end_to_end(recipe, make_voices(), tmp_path, quiet).save(tmp_path)
     encoder, facts = load_encoder(path)
     assert facts["paper"] == asdict(PaperLossConfig())
     assert facts["held_out"] == {"people": 2, "clips": 4}
@@ -287,7 +287,7 @@ def test_the_released_network_learns_by_its_likelihood(tmp_path):
         batch=2,
         seconds=(0.5, 0.5),
     )
-    path = train_end_to_end(recipe, make_voices(), tmp_path, quiet)
+    path = train_end_to_end(recipe, make_voices(), tmp_path, quiet).save(tmp_path)
     encoder, facts = load_encoder(path)
     assert facts["network"] == "voice_encoder"
     mean, covariance, average, shown = encoder(torch.zeros(1, 8_000))
@@ -310,7 +310,7 @@ def test_a_network_may_begin_as_the_closed_form_leaves_it(tmp_path):
         seconds=(0.5, 0.5),
     )
     voices = make_voices(size=128)
-    path = train_end_to_end(recipe, voices, tmp_path, quiet)
+    path = train_end_to_end(recipe, voices, tmp_path, quiet).save(tmp_path)
     encoder, facts = load_encoder(path)
     network = load_speaker(start)
     assert facts["start"] == hash_weights(network.speaker)
@@ -340,7 +340,7 @@ def test_a_network_may_begin_by_saying_the_average_face_of_everybody(network, tm
     still = LoopConfig(steps=1, learning_rate=0.0)
     recipe = replace(RECIPE, network=network, from_average=True, loop=still)
     voices = make_voices()
-    encoder, _ = load_encoder(train_end_to_end(recipe, voices, tmp_path, quiet))
+    encoder, _ = load_encoder(train_end_to_end(recipe, voices, tmp_path, quiet).save(tmp_path))
     average = split_people(recipe, voices, quiet).average
     speech = torch.tensor(np.stack([s[:16_000] for s in voices.speech]))
     said = encoder.ear(speech).detach()

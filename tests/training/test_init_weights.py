@@ -43,7 +43,7 @@ def quiet(*_: object) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train_end_to_end(RECIPE, make_voices(), folder, quiet)
+    train_end_to_end(RECIPE, make_voices(), folder, quiet).save(folder)
     return folder
 
 
@@ -64,7 +64,7 @@ def test_all_files_of_a_run_give_the_same_weights(run: Path):
 
 def test_training_begins_with_them_and_says_so(run: Path, tmp_path: Path):
     init = read_init(run)
-    path = train_end_to_end(STILL, make_voices(), tmp_path, quiet, init=init)
+    path = train_end_to_end(STILL, make_voices(), tmp_path, quiet, init=init).save(tmp_path)
     encoder, facts = load_encoder(path)
     for name, parameter in encoder.ear.named_parameters():
         assert torch.equal(parameter, init.tensors[name]), name

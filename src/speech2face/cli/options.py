@@ -18,9 +18,11 @@ Inputs = Annotated[
 
 def fetch_with_progress(context: typer.Context, model: str) -> str:
     """Fetch a model that is given by its address, before a command asks for it."""
-    from speech2face.model_addresses import is_address
+    from speech2face.model_addresses import is_model_address
 
-    if is_address(model) and not context.resilient_parsing:  # that is: a shell completes a call
+    if (
+        is_model_address(model) and not context.resilient_parsing
+    ):  # that is: a shell completes a call
         from speech2face.console import ProgressBars
         from speech2face.model_folders import find_model
 
@@ -116,9 +118,25 @@ RayAddress = Annotated[
         "start one here.",
     ),
 ]
+Provenance = Annotated[
+    bool,
+    typer.Option(
+        "--provenance",
+        help="Put the command, names of files and fingerprints of the recordings on the page, "
+        "for your own records. Whoever reads it can tell who holds them.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 AllFiguresAsJson = Annotated[
     bool, typer.Option("--json", help="Print all figures as one JSON object.")
+]
+ResultsFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Folder for the results. A run that was stopped there is continued.",
+    ),
 ]
 PairsOption = Annotated[
     list[Path],

@@ -40,8 +40,8 @@ def check(
 ) -> None:
     """Say whether pictures are generated: yes, no or unknown, and why.
 
-    Metadata, content credentials (C2PA) and the watermark of speech2face are read. Unknown is said
-    where nothing is found: a mark can be lost or removed, so that none of them proves nothing.
+    Metadata, content credentials (C2PA) and the watermark of speech2face are read. The answer is
+    unknown where no mark is found, since marks can be lost or removed.
     """
     limit_blas_threads()
     from speech2face.batch import run_each

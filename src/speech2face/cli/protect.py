@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speech2face.cli.argument_values import find_one
-from speech2face.cli.options import AllFiguresAsJson, Force, ModelName, Track
+from speech2face.cli.options import (
+    AllFiguresAsJson,
+    Force,
+    ModelName,
+    Provenance,
+    Track,
+)
 from speech2face.console import ProgressBars, print_message
 from speech2face.errors import UsageError
 from speech2face.runtime import limit_blas_threads
@@ -80,20 +86,13 @@ def protect(
         ),
     ] = False,
     model: ModelName = "default",
-    provenance: Annotated[
-        bool,
-        typer.Option(
-            "--provenance",
-            help="Put the command, names of files and fingerprints of the recordings on the page, "
-            "for your own records. Whoever reads it can tell who holds them.",
-        ),
-    ] = False,
+    provenance: Provenance = False,
     as_json: AllFiguresAsJson = False,
     force: Force = False,
 ) -> None:
     """Disguise every voice in a recording, by the method that suits it best.
 
-    Each speaker gets a disguise of his own, whose secret is thrown away. All methods are tried on
+    Each speaker gets a disguise of their own, whose secret is thrown away. All methods are tried on
     this recording; the page beside the output says which was taken, what remains of the voices, and
     which words may say who speaks.
     """

@@ -47,6 +47,16 @@ def serve(
             help="Largest number of requests that wait. More are refused, with status 503.",
         ),
     ] = 32,
+    protectors: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=256,
+            help="Number of recordings that are disguised at a time, each by a process of its own. "
+            "0 offers no disguising.",
+        ),
+    ] = 1,
     origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,7 +75,7 @@ def serve(
     ] = "info",
     model: ModelName = "default",
 ) -> None:
-    """Serve faces over HTTP, with a web page to try them on.
+    """Serve faces and disguised voices over HTTP, with a web page to try it on.
 
     Recordings that are sent are not kept. docs/serving.md describes the service.
     """
@@ -80,5 +90,5 @@ def serve(
         raise UsageError(
             f"--log-level is {', '.join(LEVELS)}, not {log_level}.{suggest(log_level, LEVELS)}"
         )
-    origins, limits = Origins(origin or ()), Limits(workers=workers or count_cores(), queue=queue)
-    run(find_model(model), host, port, limits, origins, log_level)
+    limits = Limits(workers=workers or count_cores(), queue=queue, protectors=protectors)
+    run(find_model(model), host, port, limits, Origins(origin or ()), log_level)

@@ -87,7 +87,7 @@ def try_methods(
         show("methods", number, len(methods), method.name)
         anew = method.name in SPOKEN_ANEW
         if anew and own_words:
-            left_out[method.name] = "it speaks the words anew, which --keep voice allows"
+            left_out[method.name] = "it speaks the words anew, which keep=voice allows"
             continue
         if anew and understood.hearing == "not understood":
             left_out[method.name] = "it understands English only"

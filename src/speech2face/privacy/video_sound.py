@@ -61,10 +61,17 @@ def choose_container(file: BinaryIO) -> str | None:
 
 
 def find_sound_start(file: BinaryIO, track: int | None) -> float:
-    """When the sound begins that `stream_audio` gives of this track, from 1: s."""
+    """When the sound begins that `stream_audio` gives of this track, from 1: s.
+
+    Raises UnreadableMediaError where there is no such track.
+    """
     with open_container(file) as container:
-        several = len(container.streams.audio) > 1
-        index = choose_track(container)[0] if track is None and several else (track or 1) - 1
+        count = len(container.streams.audio)
+        if count < (track or 1):
+            raise UnreadableMediaError(
+                f"{getattr(file, 'name', 'the recording')} has no sound track {track or 1}"
+            )
+        index = choose_track(container)[0] if track is None and count > 1 else (track or 1) - 1
     with open_container(file) as container:
         frame = next(_decode_sound(container, index), None)
         if frame is None or frame.time is None:

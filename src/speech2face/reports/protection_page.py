@@ -25,10 +25,12 @@ def draw_protection(
     protection: Protection,
     provenance: Mapping[str, Any] | None = None,
     for_records: bool = False,
+    over_http: bool = False,
 ) -> str:
     """Draw the page, as HTML. `provenance` is what `describe_audit` gives.
 
-    Names of files and fingerprints of recordings are on it with `for_records` alone.
+    Names of files and fingerprints of recordings are on it with `for_records` alone. It speaks of
+    options as the command's users write them, or `over_http` of a request's parameters.
     """
     return render_page(
         "protection.html",
@@ -39,6 +41,7 @@ def draw_protection(
         least_speech=LEAST_SPEECH,
         provenance=provenance,
         for_records=for_records,
+        over_http=over_http,
     )
 
 

@@ -70,7 +70,8 @@ from speech2face.serving.worker_pool import WorkerPool
 from speech2face.speech import ALL, parse_speaker
 
 WEB = Path(__file__).parent / "web"
-API = {"/v1/reconstruct", "/v1/embed", "/v1/check", "/v1/protect", "/v1/models", STREAM}
+PROTECT = "/v1/protect"
+API = {"/v1/reconstruct", "/v1/embed", "/v1/check", PROTECT, "/v1/models", STREAM}
 ROUTES = API | {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 FILES = {"/", *(f"/{path.name}" for path in WEB.iterdir() if path.is_file())}
 PATHS = ROUTES | FILES
@@ -85,6 +86,7 @@ def make_app(
     worker can be started.
     """
     request_metrics, budget = Metrics(ROUTES), UploadBudget(limits)
+    paths = PATHS if limits.protectors else PATHS - {PROTECT}
 
     def count_lost(reason: str) -> None:
         request_metrics.replaced.labels(reason).inc()
@@ -123,12 +125,12 @@ def make_app(
         servers=[{"url": "."}],  # of /openapi.json: right behind a proxy that adds a prefix too
         dependencies=[Depends(refuse_unknown)],
     )
-    app.add_middleware(RequestObserver, metrics=request_metrics, paths=PATHS)
+    app.add_middleware(RequestObserver, metrics=request_metrics, paths=paths)
 
     async def answer(connection: HTTPConnection, error: Exception) -> Response | None:
         if isinstance(connection, WebSocket):
             return await streams.refuse(connection, error)
-        return answer_request(Request(connection.scope), error, PATHS)
+        return answer_request(Request(connection.scope), error, paths)
 
     for kind in (
         Speech2FaceError,
@@ -222,38 +224,41 @@ def make_app(
             result = await pool.submit(CheckTask(), buffer.file)
         return _as_json(result.as_json())
 
-    @app.post(
-        "/v1/protect",
-        response_model=Protected,
-        responses={200: PROTECTED_ALONE, **PROBLEMS},
-        openapi_extra=RECORDING,
-    )
-    async def protect(
-        request: Request,
-        keep: Keep = "both",
-        method: Method = None,
-        track: Track = None,
-        again: Again = False,
-    ) -> Response:
-        """Disguise everybody who speaks in a recording, and say what remains.
+    if limits.protectors:
 
-        As JSON with the figures and a page; with `Accept: audio/flac`, `audio/wav` or `video/*` the
-        disguised recording alone, warnings in a header. A video's picture is kept as it is.
-        """
-        choose_rule(keep)
-        if method is not None:
-            load_anonymiser(method)
-        wanted = choose_wanted(request.headers.get("accept", ""))
-        task = ProtectTask(keep, method, track, again, wanted)
-        protectors.start()
-        protectors.check_room()
-        with budget.open(limits.body) as buffer:
-            await receive(request, buffer, limits)
-            made = await finish_unless_gone(request, protectors.submit(task, buffer.file))
-        headers = {"Vary": "Accept"}
-        if wanted != "all" and made.warnings:
-            headers[WARNINGS] = json.dumps(made.warnings)
-        return Response(made.body, headers=headers, media_type=made.media_type)
+        @app.post(
+            PROTECT,
+            response_model=Protected,
+            responses={200: PROTECTED_ALONE, **PROBLEMS},
+            openapi_extra=RECORDING,
+        )
+        async def protect(
+            request: Request,
+            keep: Keep = "both",
+            method: Method = None,
+            track: Track = None,
+            again: Again = False,
+        ) -> Response:
+            """Disguise everybody who speaks in a recording, and say what remains.
+
+            As JSON with the figures and a page; with `Accept: audio/flac`, `audio/wav` or `video/*`
+            the disguised recording alone, warnings in a header. A video's picture is kept as it
+            is.
+            """
+            choose_rule(keep)
+            if method is not None:
+                load_anonymiser(method)
+            wanted = choose_wanted(request.headers.get("accept", ""))
+            task = ProtectTask(keep, method, track, again, wanted)
+            protectors.start()
+            protectors.check_room()
+            with budget.open(limits.body) as buffer:
+                await receive(request, buffer, limits)
+                made = await finish_unless_gone(request, protectors.submit(task, buffer.file))
+            headers = {"Vary": "Accept"}
+            if wanted != "all" and made.warnings:
+                headers[WARNINGS] = json.dumps(made.warnings)
+            return Response(made.body, headers=headers, media_type=made.media_type)
 
     @app.get("/v1/models", response_model=Models)
     async def models() -> Response:
@@ -264,7 +269,7 @@ def make_app(
             seconds=limits.listened,
             side=limits.side,
             samples=limits.samples,
-            protected_seconds=limits.protected,
+            protected_seconds=limits.protected if limits.protectors else 0,
         )
         return _as_json(Models(models=[card], limits=bounds).model_dump())
 

@@ -41,7 +41,7 @@ class Limits:
     pictures: int = 30  # of one recording, where each speaker is drawn
 
     protected: float = 120.0  # s of a recording that is disguised: longer ones are refused
-    protectors: int = 1  # processes that disguise, beside the workers
+    protectors: int = 1  # processes that disguise, beside the workers; 0: nothing is disguised
     protect_queue: int = 4  # requests that wait for one
     protect_waiting: float = 60.0  # for one
     protect_working: float = 420.0  # of one on a recording, on a busy machine

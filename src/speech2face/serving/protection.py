@@ -108,7 +108,7 @@ def protect(folder: str, longest: float, task: ProtectTask, body: bytes) -> Prot
         "file": base64.b64encode(file).decode(),
         "media_type": media_type,
         "words": tell_protection(result),
-        "report": draw_protection(result, made),
+        "report": draw_protection(result, made, over_http=True),
         "protection": result.as_json(),
     }
     return ProtectedRecording(json.dumps(answer).encode(), "application/json", result.warnings)

@@ -212,7 +212,9 @@ class Bounds(BaseModel):
     seconds: float = Field(description="Of a recording that are listened to, at most.")
     side: int = Field(description="Of a picture in pixels, at most.")
     samples: int
-    protected_seconds: float = Field(description="Of a recording that is disguised, at most.")
+    protected_seconds: float = Field(
+        description="Of a recording that is disguised, at most. 0: none is."
+    )
 
 
 class Models(BaseModel):

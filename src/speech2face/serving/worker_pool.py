@@ -60,7 +60,8 @@ class WorkerPool:
         self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
         self._workers: set[WorkerProcess] = set()
         self._spawning: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(2 * limits.workers, "worker-pool")
+        threads = max(1, 2 * limits.workers)  # with no workers it is not started
+        self._threads = ThreadPoolExecutor(threads, "worker-pool")
 
     @property
     def ready(self) -> bool:

@@ -59,7 +59,7 @@ def train(
         source = stream or processes.run_on_rank_zero(  # pairs are heard once, for all processes
             lambda: load_voices(data, recipe.face_encoder, cache, show)
         )
-        path = train_end_to_end(
+        trained = train_end_to_end(
             recipe,
             source,
             folder,
@@ -76,7 +76,7 @@ def train(
             processes=processes,
             device=options.device,
         )
-    return path if processes.first else None
+    return trained.save(folder) if trained else None
 
 
 def find_stream(recipe: EndToEndRecipe, data: Sequence[Path]) -> Path | None:

@@ -70,6 +70,12 @@ class TrainedEncoder:
     head: HeadSolution  # which the network has in float32
     metadata: Mapping[str, Any]
 
+    def save(self, folder: Path) -> Path:
+        """Write the weights, `folder`/voice_encoder.safetensors; return their path."""
+        path = folder / WEIGHTS
+        save_weights(path, self.network.state_dict(), self.metadata)
+        return path
+
 
 def train_end_to_end(
     recipe: EndToEndRecipe,
@@ -84,51 +90,15 @@ def train_end_to_end(
     options: RunOptions | None = None,
     processes: Processes = SINGLE_PROCESS,
     device: str = "cpu",
-) -> Path:
-    """Train by a recipe; return the path of the weights, `folder`/voice_encoder.safetensors.
+    facts: Mapping[str, Any] | None = None,
+) -> TrainedEncoder | None:
+    """Train by a recipe; `folder` keeps the run, which goes on there where it was stopped.
 
     `source` is clips in memory or the folder of a set of shards with the sides train and val;
     `speaker` the speaker networks to start from, where the recipe does so, `init` earlier weights
-    of the whole; `decoder` and `recogniser` are the layers of the paper's loss. Raises UsageError
-    where recipe and data do not go together.
-    """
-    trained = train_network(
-        recipe,
-        source,
-        folder,
-        show,
-        speaker=speaker,
-        init=init,
-        decoder=decoder,
-        recogniser=recogniser,
-        options=options,
-        processes=processes,
-        device=device,
-    )
-    path = folder / WEIGHTS
-    if trained:
-        save_weights(path, trained.network.state_dict(), trained.metadata)
-    return path
-
-
-def train_network(
-    recipe: EndToEndRecipe,
-    source: Voices | Path,
-    folder: Path,
-    show: ProgressCallback,
-    *,
-    speaker: Path | None = None,
-    init: InitWeights | None = None,
-    decoder: nn.Linear | None = None,
-    recogniser: nn.Linear | None = None,
-    options: RunOptions | None = None,
-    processes: Processes = SINGLE_PROCESS,
-    device: str = "cpu",
-    facts: Mapping[str, Any] | None = None,
-) -> TrainedEncoder | None:
-    """The same, but nothing is written beside the run in `folder`; `facts` go into its metadata.
-
-    None on other processes than the first.
+    of the whole; `decoder` and `recogniser` are the layers of the paper's loss; `facts` go into
+    the metadata. None on other processes than the first. Raises UsageError where recipe and data
+    do not go together.
     """
     data = split_people(recipe, source, show)
     recipe = replace(recipe, network=fit_size(recipe.network, len(data.average)))

@@ -28,7 +28,7 @@ from speech2face.training.clip_features import (
 )
 from speech2face.training.encoder_options import EncoderRecipe, Options
 from speech2face.training.end_to_end_task import EndToEndRecipe
-from speech2face.training.end_to_end_voice_encoder import train_network
+from speech2face.training.end_to_end_voice_encoder import train_end_to_end
 from speech2face.training.gaussian_head import HeadSolution
 from speech2face.training.package_model import export_encoder
 from speech2face.training.quantisation import open_features, quantise_encoder
@@ -149,7 +149,7 @@ def _train_end_to_end(
     fold: Mapping[str, Any],
 ) -> FoldEncoder:
     """Of the people learned from some are held out again, as in every training by the recipe."""
-    trained = train_network(
+    trained = train_end_to_end(
         recipe,
         voices.take(np.flatnonzero(~held_out)),
         folder,

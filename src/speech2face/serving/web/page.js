@@ -318,6 +318,7 @@ try {
   service = await readService(tellLoading);
   offerHair(service.shapes);
   offerChoices(service);
+  if (service.disguisedSeconds === 0) document.documentElement.dataset.disguise = "none";
   showModel(service.model);
 } catch (problem) {
   showProblem(problem, () => location.reload());

@@ -2,6 +2,7 @@
 // as `device/disguiser.js`.
 
 import { askPatiently } from "./server.js";
+import { decodeLoudness } from "./waveform.js";
 
 /** @typedef {import("./disguise-controls.js").Disguised} Disguised */
 /** @typedef {import("./disguise-controls.js").Told} Told */
@@ -12,9 +13,9 @@ const DONE = ["picture", "plain", "done", "chosen"]; // names of the server's se
 const LEFT = ["voice", "found", "words", "silenced", "length", "lower_bound"];
 const SAID = ["telling", "not_understood"];
 
-/** @param {{disguisedSeconds: number}} service */
+/** @param {{disguisedSeconds: number | null}} service */
 export function offerChoices({ disguisedSeconds }) {
-  const minutes = disguisedSeconds / 60;
+  const minutes = (disguisedSeconds ?? 0) / 60;
   document.getElementById("disguise-most").textContent =
     minutes ? `Recordings of up to ${minutes} minutes are taken.` : "";
 }
@@ -26,13 +27,16 @@ export async function disguise(recording, keep, signal, tell) {
   const answer = await askPatiently("v1/protect", { keep }, recording, signal, tell, WORKING);
   const { media_type: type, words, report, protection } = answer;
   const bytes = Uint8Array.from(atob(answer.file), (letter) => letter.charCodeAt(0));
+  const file = new Blob([bytes], { type });
+  const before = await decodeLoudness(recording);
+  const after = await decodeLoudness(file);
   const pick = (names) => names.filter((name) => name in words).map((name) => words[name]);
   return {
-    file: new Blob([bytes], { type }),
+    file,
     name: `disguised.${type.split("/")[1].replace("x-matroska", "mkv")}`,
     label: LABELS[type] ?? "Save the video",
     report: new Blob([report], { type: "text/html" }),
-    loudness: null,
+    loudness: before && after ? [before, after] : null,
     notes: protection.warnings,
     describe: () => ({
       verdict: words.verdict,

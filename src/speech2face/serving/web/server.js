@@ -36,8 +36,8 @@ export async function askPatiently(path, query, recording, signal, tell, working
   }
 }
 
-/** The model that draws, its shapes of hair, the most bytes taken, the most seconds disguised; none
- * where nothing answers. */
+/** The model that draws, its shapes of hair, the most bytes taken, the most seconds disguised, 0
+ * where nothing is; none where nothing answers. */
 export async function readService() {
   try {
     const { models, limits } = await (await fetch(address("v1/models"))).json();
@@ -45,7 +45,7 @@ export async function readService() {
     const { bytes, protected_seconds: disguisedSeconds } = limits;
     return { model: name, shapes: shapes ?? 0, bytes, taker: "server", disguisedSeconds };
   } catch {
-    return { model: "", shapes: 0, bytes: Infinity, taker: "server", disguisedSeconds: 0 };
+    return { model: "", shapes: 0, bytes: Infinity, taker: "server", disguisedSeconds: null };
   }
 }
 

@@ -44,18 +44,35 @@ export class Peaks {
   }
 }
 
-/** The peaks of a file, or null where the browser cannot decode it. */
-export async function decodePeaks(file) {
+/** The sound of a file, or null where the browser cannot decode it. */
+async function decode(file) {
   if (file.size > MOST_DECODED) return null;
   try {
     const context = new OfflineAudioContext(1, 1, DECODED_AT);
-    const sound = await context.decodeAudioData(await file.arrayBuffer());
-    const peaks = new Peaks(DECODED_AT);
-    peaks.add(sound.getChannelData(0));
-    return peaks;
+    return await context.decodeAudioData(await file.arrayBuffer());
   } catch {
     return null;
   }
+}
+
+/** The peaks of a file, or null where the browser cannot decode it. */
+export async function decodePeaks(file) {
+  const sound = await decode(file);
+  if (!sound) return null;
+  const peaks = new Peaks(DECODED_AT);
+  peaks.add(sound.getChannelData(0));
+  return peaks;
+}
+
+/** The loudness (RMS) of a file, or null where the browser cannot decode it. */
+export async function decodeLoudness(file) {
+  const sound = await decode(file);
+  if (!sound?.length) return null;
+  let sum = 0;
+  for (let channel = 0; channel < sound.numberOfChannels; channel++) {
+    for (const value of sound.getChannelData(channel)) sum += value * value;
+  }
+  return Math.sqrt(sum / sound.length / sound.numberOfChannels);
 }
 
 /** Bars on a canvas, all equal without peaks. Redrawn when its size or the colours change. */
