@@ -246,7 +246,9 @@ def test_likelihood_ratios_are_those_of_the_gaussians_widened():
     residual, explained = (np.cov(rng.normal(size=(size, 40))) for _ in range(2))
     zeros, stretch = np.zeros((size, 3)), rng.normal(size=(size, size))
     average = rng.normal(size=size)
-    head = HeadSolution(zeros, zeros[:, 0], average, residual, explained, 0.8, stretch, np.eye(size))
+    head = HeadSolution(
+        zeros, zeros[:, 0], average, residual, explained, 0.8, stretch, np.eye(size)
+    )
     means, faces = rng.normal(size=(4, size)), rng.normal(size=(5, size))
     seconds = np.array([0.5, 1.0, 3.0, 6.0])
     ratios = log_likelihood_ratios(head, means, seconds, faces)
