@@ -92,8 +92,8 @@ def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
     cut = not style.long and not style.drawn_back
     temple = cut * inner * smooth_step((low - 56) / 25)
     swing = style.wave[0] * style.long * (1 - inner) * smooth_step((low - 80) / 40)
-    inset = 1.5 + (1.0 if style.long else 3.5) * inner + 2.5 * temple + swing
-    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 1.5 * temple
+    inset = 1.5 + (1.0 if style.long else 3.5) * inner - 2.0 * temple + swing
+    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 0.8 * temple
     ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
     if style.long:
         ground = ground * smooth_step((flow.end - 4 - style.ragged - low) / (10 + 3 * style.ragged))
