@@ -166,7 +166,8 @@ def _comb(
     above = smooth_step((95 - low) / 50)
     outer, inner = smooth_step((0.5 - depth) / 0.3), smooth_step((depth - 0.5) / 0.3)
     across = np.clip(side * (right - 0.5 * style.parting) / 50, -1, 1)
-    edge = edge + outer * (style.volume + style.quiff * above * (0.35 + 0.65 * across))
+    volume = style.volume * (1 - 0.5 * smooth_step((low - 56) / 20) * (not style.long))
+    edge = edge + outer * (volume + style.quiff * above * (0.35 + 0.65 * across))
     edge = edge + outer * style.peak * np.exp(-((right / 34) ** 2)) * smooth_step((95 - low) / 50)
     fuller = (1 + side * np.tanh(right / 20)) / 2
     edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
@@ -175,7 +176,7 @@ def _comb(
     line = 0.5 * _noise(random, edge, 4) * inner
     edge = edge + style.rough * rough * outer + line
     if not style.long and not style.drawn_back:
-        edge = _lay_sides(edge, right, low, 0.6 * style.volume)
+        edge = _lay_sides(edge, right, low, 0.45 * style.volume)
     if style.long:  # no tufts
         round_ = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2

@@ -186,7 +186,7 @@ CURLY = replace(
 CROP = replace(
     SWEPT,
     parting=3,
-    lift=(-0.85, 0.1),
+    lift=(-1.25, 0.1),
     length=12,
     width=1.2,
     strands=6,
