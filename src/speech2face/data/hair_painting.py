@@ -33,6 +33,7 @@ LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and befo
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
+TAIL = 0.95  # lightness of a tail on average, in hair's own
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
 
@@ -68,6 +69,9 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
         fringe = lay_fringe(random, style, flow)
         over, light_over = _paint(style, fringe, flow, np.zeros_like(cover))
         cover, light = cover + over * (1 - cover), light + over * (light_over - light)
+    if style.long:  # no rungs where locks of both sides meet
+        part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
+        light = light + 0.8 * part * (blur(light, 2.0) - light)
     light = _even(light, flow.edge)
     return _cast_shadow(cover, light, flow)
 
@@ -81,6 +85,9 @@ def _add_tail(
     flow = find_flow(random, outline, BEHIND)
     tail, light_tail = _paint(BEHIND, lay_tail(random, style, flow), flow, np.zeros_like(front))
     before = tail * behind_jaw(len(tail))
+    light_tail = (
+        light_tail * TAIL / max(float((light_tail * tail).sum() / (tail.sum() + 1e-6)), 0.1)
+    )
     light = light + tail * (light_tail - light)
     return front + before * (1 - front), tail, light
 
@@ -92,8 +99,8 @@ def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
     cut = not style.long and not style.drawn_back
     temple = cut * inner * smooth_step((low - 56) / 25)
     swing = style.wave[0] * style.long * (1 - inner) * smooth_step((low - 80) / 40)
-    inset = 1.5 + (1.0 if style.long else 3.5) * inner + 2.5 * temple + swing
-    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 1.5 * temple
+    inset = 1.5 + (1.0 if style.long else 3.5) * inner - 2.0 * temple + swing
+    soft = 0.8 + (0.4 if style.long else 1.4) * inner + 0.8 * temple
     ground = 1 / (1 + np.exp(-np.clip((flow.edge - inset) / soft, -30, 30)))
     if style.long:
         ground = ground * smooth_step((flow.end - 4 - style.ragged - low) / (10 + 3 * style.ragged))
@@ -124,7 +131,7 @@ def _paint(
     cover = cover / 255
     if style.long:  # where it hangs there is no ground without strands on it
         _, low = whole_grid(size)
-        bare = 1 - smooth_step(blur(cover, 2.0) / 0.35)
+        bare = 1 - smooth_step((blur(cover, 1.2) - 0.2) / 0.4)
         ground = ground * (1 - bare * smooth_step((low - 80) / 30))
     return blur(cover + (1 - cover) * ground, SOFT), blur(light, SOFT) / UNIT
 
@@ -196,12 +203,18 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     cover = cover * (
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
-    if style.long:  # no loose strands beside the rest
-        reach = 0.6 + style.wave[0] * smooth_step((low - 80) / 40)
-        cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
+    # No loose strands beside the rest.
+    if style.long:
+        reach = 0.6 + 0.5 * style.wave[0] * smooth_step((low - 80) / 40)
+    else:
+        reach = 0.3 + style.over * smooth_step((76 - low) / 20)
+    cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
+    if style.thin:  # the shortest hair is a shade, not strands, where it is thin at the temples
+        soft = smooth_step((low - 48) / 20) * smooth_step((flow.edge - 1) / 3)
+        cover = cover + soft * (blur(cover, 2.5) - cover)
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
-        cover = cover * (1 - 0.45 * part * smooth_step((80 - low) / 20))
+        cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
     return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
 
 
@@ -223,8 +236,8 @@ def _free_ear(size: int) -> np.ndarray:
     """What tucked hair leaves free, 0 to 1, left half: the ear and the cheek below it."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
-    line = 0.295 + 0.75 * aside + 4 * aside**2
-    below = smooth_step((low - line) / (0.012 + 0.2 * np.maximum(0.24 - across, 0)))
+    line = 0.335 + 0.45 * aside + 3 * aside**2
+    below = smooth_step((low - line) / (0.012 + 0.12 * np.maximum(0.24 - across, 0)))
     above = smooth_step((0.80 - low) / 0.06)
     return blur_half(below * above, 1.2)
 

@@ -15,12 +15,13 @@ from speech2face.data.head_segmentation import smooth_step
 
 MIDDLE = 112.0  # of the picture
 HAIRLINE, TEMPLE = 54.0, 50.0  # how low the forehead begins; how far aside the face ends
-JAW = (130, 150, 160, 170, 178), (52, 48, 44, 37, 20)  # so far down it lies so far aside
+# So far down, jaw and neck reach so far aside.
+JAW = (130, 150, 160, 170, 180, 200, 214), (52, 48, 44, 39, 35, 34, 30)
 FRINGE_LOCKS, TAIL_LOCKS = 34, 60  # of a full fringe on one side; of a tail
 
 
 def behind_jaw(size: int) -> np.ndarray:
-    """Mask (S, S), 0 where a jaw lies before a tail of hair, else 1."""
+    """Mask (S, S), 0 where jaw or neck lie before a tail of hair, else 1."""
     right, low = whole_grid(size)
     return smooth_step((np.abs(right) - np.interp(low, *JAW)) / 3)
 
@@ -52,8 +53,8 @@ def lay_tail(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
     """Locks from behind the neck over one shoulder, together at their ends."""
     locks, side = TAIL_LOCKS, -np.sign(style.parting or 1.0)
     spot = random.uniform(-1, 1, locks)
-    root = (side * (36 + 6 * spot), 150 - 14 * spot)
-    bend = (side * (60 + style.tail * spot), 172 - 14 * spot)
+    root = (side * (26 + 5 * spot), 168 - 8 * spot)
+    bend = (side * (56 + style.tail * spot), 174 - 9 * spot)
     end = (
         side * (50 + 0.5 * style.tail * spot + random.normal(0, 2, locks)),
         222 - random.exponential(14, locks),

@@ -18,6 +18,10 @@ from speech2face.data.head_segmentation import blur_half, signed_distance, smoot
 STRAND = 0.25  # how wide a strand is
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
+# So far down, the sides of short hair reach so far aside, close to the skull above the ears.
+SIDE = (44, 56, 66, 76, 86, 98), (66, 61, 60.5, 60.5, 60, 59)
+BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
+BURN_END = 106.0
 CROSSING = 8.0  # how far locks of both sides reach over the parting's end on the crown
 
 
@@ -162,7 +166,8 @@ def _comb(
     above = smooth_step((95 - low) / 50)
     outer, inner = smooth_step((0.5 - depth) / 0.3), smooth_step((depth - 0.5) / 0.3)
     across = np.clip(side * (right - 0.5 * style.parting) / 50, -1, 1)
-    edge = edge + outer * (style.volume + style.quiff * above * (0.35 + 0.65 * across))
+    volume = style.volume * (1 - 0.5 * smooth_step((low - 56) / 20) * (not style.long))
+    edge = edge + outer * (volume + style.quiff * above * (0.35 + 0.65 * across))
     edge = edge + outer * style.peak * np.exp(-((right / 34) ** 2)) * smooth_step((95 - low) / 50)
     fuller = (1 + side * np.tanh(right / 20)) / 2
     edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
@@ -170,6 +175,8 @@ def _comb(
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
     line = 0.5 * _noise(random, edge, 4) * inner
     edge = edge + style.rough * rough * outer + line
+    if not style.long and not style.drawn_back:
+        edge = _lay_sides(edge, right, low, 0.45 * style.volume)
     if style.long:  # no tufts
         round_ = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
@@ -177,6 +184,17 @@ def _comb(
         whole = cv2.morphologyEx((edge > 0).astype(np.uint8), cv2.MORPH_OPEN, round_)
         edge = np.where(whole > 0, edge, np.minimum(edge, -1))
     return edge
+
+
+def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, more: float) -> np.ndarray:
+    """An outline (S, S) of short hair whose sides lie close to the skull, with so much `more` hair
+    than most, and go over into short sideburns."""
+    aside = np.abs(right)
+    beside = np.interp(low, *SIDE) + more - aside
+    burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
+    edge = np.where(low > 78, np.maximum(edge, burn), edge)
+    close = smooth_step((low - 44) / 16)
+    return edge + close * (np.minimum(edge, beside) - edge)
 
 
 # Locks -------------------------------------------------------------------------------------------
@@ -223,7 +241,7 @@ def _is_dense(
 ) -> np.ndarray:
     """Which of the roots (M, 2) stay: fewer where the face begins."""
     near = smooth_step((_look_up(flow.depth, roots) - 0.4) / 0.2)
-    band = 4 if style.long or style.drawn_back else 9 + 5 * smooth_step((roots[:, 1] - 56) / 25)
+    band = 4 if style.long or style.drawn_back else 9 - 4 * smooth_step((roots[:, 1] - 56) / 25)
     dense = 0.12 + 0.88 * smooth_step(_look_up(flow.edge, roots) / band)
     return random.random(len(roots)) < 1 - near * (1 - dense)
 
@@ -237,6 +255,7 @@ def _follow(
     paths[:, 0], alive = roots, np.ones(locks, bool)
     side = random.integers(0, 2, locks)
     aim = style.drift * random.standard_normal(locks)
+    over = style.over * random.uniform(-0.4, 1.2, locks)  # ends of their own, no straight edge
     earlier = random.exponential(0.5 * style.ragged, locks)
     for step in range(1, steps + 1):
         before = paths[:, step - 1]
@@ -244,7 +263,7 @@ def _follow(
         ahead[side > 0] = _look_up(flow.growth[1], before[side > 0])
         ahead[:, 0] += aim * smooth_step((before[:, 1] - 110) / 60)
         place = before + unit(ahead)
-        alive &= (step <= length) & (_look_up(flow.edge, place) > -style.over)
+        alive &= (step <= length) & (_look_up(flow.edge, place) > -over)
         if style.long:
             alive &= ~((place[:, 1] < before[:, 1]) & (place[:, 1] > 100))
             alive &= place[:, 1] < _look_up(flow.end, place) - earlier

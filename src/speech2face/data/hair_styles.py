@@ -185,8 +185,8 @@ CURLY = replace(
 )
 CROP = replace(
     SWEPT,
-    parting=16,
-    lift=(-0.85, 0.1),
+    parting=3,
+    lift=(-1.25, 0.1),
     length=12,
     width=1.2,
     strands=6,
@@ -198,11 +198,11 @@ CROP = replace(
     quiff=0,
     peak=3.5,
     volume=-2,
-    sweep=1.5,
-    receding=1.0,
+    sweep=0.0,
+    receding=0.5,
     shaven=0.4,
 )
-RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, receding=5, thin=0.15)
+RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15)
 BUZZ = replace(
     CROP,
     length=6,
@@ -213,7 +213,7 @@ BUZZ = replace(
     rough=0.2,
     over=0.2,
     peak=0,
-    volume=-6.5,
+    volume=-4.5,
     shaven=0.5,
     thin=0.35,
 )
