@@ -101,7 +101,7 @@ def test_a_parting_shows_skin():
     cover, _ = draw(STRAIGHT)
     row = int(np.argmax(LOW[:, 0] > 0.22))
     place = 56 + round(STRAIGHT.parting / 2)
-    assert cover[row, place - 4 : place + 5].min() < 0.8
+    assert cover[row, place - 4 : place + 5].min() < 0.88
     assert cover[row, 56 - 14 : 56 - 5].min() > 0.9
 
 
@@ -171,7 +171,7 @@ def test_hair_tucked_behind_an_ear_leaves_it_free_and_goes_on_behind_it():
     assert right[0][ear & ~left].max() < 0.05
     assert right[0][ear & left].mean() > 0.8
     for front, behind, _ in (both, right):
-        assert behind[ear & ~left].mean() > 0.85
+        assert behind[ear & ~left].mean() > 0.7
         assert front[shoulder & ~left].max() > 0.5
     # One tone that darkens gradually: no step between neighbouring rows.
     light = both[2][:, np.abs(ACROSS[0] - 0.26) < 0.015].mean(1)
@@ -204,7 +204,7 @@ def test_a_bun_lies_on_the_crown_and_nothing_hangs_behind_the_neck():
 def test_a_tail_comes_from_behind_the_jaw_over_one_shoulder():
     front, behind, _ = layers(TIED)  # combed to the left
     jaw = (ACROSS < 0.19) & (LOW > 0.55) & (LOW < 0.72)
-    beside = (ACROSS > 0.22) & (ACROSS < 0.28) & (LOW > 0.76) & (LOW < 0.84)
+    beside = (ACROSS > 0.20) & (ACROSS < 0.26) & (LOW > 0.82) & (LOW < 0.90)
     left = np.arange(SIZE) < SIZE // 2
     assert front[jaw].max() < 0.05
     assert behind[jaw & left].max() > 0.9

@@ -192,6 +192,7 @@ def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, more: float
     aside = np.abs(right)
     beside = np.interp(low, *SIDE) + more - aside
     burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
+    burn = np.minimum(burn, edge.max())  # none where there is no hair
     edge = np.where(low > 78, np.maximum(edge, burn), edge)
     close = smooth_step((low - 44) / 16)
     return edge + close * (np.minimum(edge, beside) - edge)
