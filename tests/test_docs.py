@@ -397,6 +397,24 @@ def test_what_strength_gains_and_costs_is_what_was_measured():
     assert {tuple(float(f.replace("−", "-")) for f in figures) for figures in written} <= known
 
 
+def test_what_other_distances_would_do_is_what_was_measured():
+    rules = json.loads((ROOT / "benchmarks" / "drawing_distance.json").read_text())["rules"]
+    page = (ROOT / "docs" / "decoder.md").read_text()
+    table = page.partition("<!-- distances -->")[2].partition("<!-- /distances -->")[0]
+    lines = table.strip().splitlines()[2:]
+    assert [line.strip("| ").split(" | ")[0] for line in lines] == [*rules]
+    number = r"−?\d*\.\d+"
+    for line, figures in zip(lines, rules.values(), strict=True):
+        written = re.findall(rf"({number}) \[({number}), ({number})\]", line)
+        known = {
+            tuple(round(x, places) for x in interval)
+            for interval in figures.values()
+            for places in (1, 2, 3)
+        }
+        assert len(written) == 7
+        assert {tuple(float(f.replace("−", "-")) for f in found) for found in written} <= known
+
+
 def test_what_waiting_threads_cost_is_what_was_measured():
     measured: dict[tuple[str, str], list[str]] = {}
     for row in THREADS["rows"]:
