@@ -66,7 +66,7 @@ def test_seeds(model: Speech2Face, recording: Path, face: Reconstruction) -> Non
     assert again.samples == face.samples
     fewer = model.reconstruct(recording, samples=1, seed=5)
     assert fewer.samples == face.samples[:1]
-    other = model.reconstruct(recording, samples=3, seed=6)
+    other = model.reconstruct(recording, samples=3, seed=9)
     assert other.image != face.image  # the same face in other hair
     assert np.array_equal(other.voice.decoded_embedding, face.voice.decoded_embedding)
     assert not set(map(_bytes, other.samples)) & set(map(_bytes, face.samples))

@@ -16,6 +16,7 @@ from speech2face.extras import how_to_install
 from speech2face.metrics.audit_results import (
     AverageBits,
     BitsByCause,
+    BitsLeft,
     CurvePoint,
     Disguise,
     OriginalAudit,
@@ -405,7 +406,9 @@ def test_no_figure_heads_the_page_where_the_original_is_in_doubt(
 
 
 def test_what_is_next_to_nothing_is_not_said_to_be_none():
-    audit = disguised(method="resynthesis", original=original("resynthesis", same=None))
+    left = BitsLeft(0.01, 0.0, 0.04, bound=False)
+    plain = replace(original("resynthesis", same=None), bits_left=left)
+    audit = disguised(method="resynthesis", original=plain)
     sentences = " ".join(sentences_of(audit))
     assert "next to nothing of them, less than 0.05 bits" in sentences
     page = draw_recording(audit)

@@ -74,7 +74,7 @@ class MethodAttack:
     @property
     def leaves_nothing(self) -> bool:
         """True if so little of the face is left that it may be called nothing."""
-        return self.share_kept.high <= NOTHING
+        return self.share_kept.low <= 0 and self.share_kept.high <= NOTHING
 
 
 @dataclass(frozen=True)
