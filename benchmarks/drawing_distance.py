@@ -27,6 +27,7 @@ from speech2face.evaluation.rated_pictures import SEXES, join_labels
 from speech2face.evaluation.rating_networks import name_recognisers, rate_pictures
 from speech2face.files import hash_file, write_text_atomically
 from speech2face.training.face_decoder import WEIGHTS, load_face_decoder, set_hair_centre
+from speech2face.training.gaussian_head import limit_reach
 from speech2face.training.recipes import face_decoder, voice_encoder
 
 STORED = Path(__file__).parent / "drawing_distance.json"
@@ -82,8 +83,7 @@ def draw_rule(
         known = drawn.fold != k
         _, axes = np.linalg.eigh(np.cov(drawn.faces[known].T))
         away = times * (drawn.shown - head.average) @ axes
-        spread = np.std((drawn.faces - head.average)[known] @ axes, axis=0)
-        reach = np.minimum(most * spread / np.maximum(away[known].std(0), 1e-9), 1.0)
+        reach = limit_reach(away[known], (drawn.faces - head.average)[known] @ axes, most)
         places = head.average + (away[own] * reach) @ axes.T
         weights = run / f"fold{k}" / WEIGHTS
         network, _ = load_face_decoder(weights)

@@ -104,7 +104,7 @@ def solve_head(
         whole,
         partial(_split_variance, shrinkage=config.shrinkage),
     )
-    reach = _limit_reach(held_out[whole], rotated[whole])
+    reach = limit_reach(held_out[whole], rotated[whole])
     return _assemble(slope, bias, average, axes, gains, reach, errors)
 
 
@@ -143,7 +143,7 @@ def solve_head_of_points(
         return np.diag(spread * missed), np.diag(spread * (1 - missed))
 
     errors = _measure_errors(said * gains, rotated, seconds, whole, split)
-    reach = _limit_reach(said[whole], rotated[whole])
+    reach = limit_reach(said[whole], rotated[whole])
     return _assemble(slope, bias, average, axes, gains, reach, errors)
 
 
@@ -240,15 +240,15 @@ def _gains(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.maximum((predicted * true).sum(0) / np.maximum((predicted**2).sum(0), least), 0)
 
 
-def _limit_reach(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The factor of each direction (D,), at most 1, with which held-out predictions that are drawn
-    differ at most `MOST_SPREAD` times as much as people do.
+def limit_reach(predicted: np.ndarray, true: np.ndarray, most: float = MOST_SPREAD) -> np.ndarray:
+    """The factor of each direction (D,), at most 1, with which held-out predictions (N, D) that are
+    drawn differ at most `most` times as much as people, of the true faces (N, D), do.
 
     Of a direction that voices say much of, such as that from women to men, predictions differ
     nearly as people do. Drawn as much farther out as the others need, each would be a caricature.
     """
     spread = np.maximum(predicted.std(0), np.finfo(float).tiny)
-    return np.minimum(MOST_SPREAD * true.std(0) / spread, 1.0)
+    return np.minimum(most * true.std(0) / spread, 1.0)
 
 
 def _fit_half_gain_seconds(
