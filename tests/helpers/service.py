@@ -51,6 +51,15 @@ class Service:
             if line.startswith((f"{name} ", f"{name}{{"))
         )
 
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """It takes what is sent, and answers nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(by)
         return self.process.wait(60)
