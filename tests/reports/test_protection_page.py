@@ -123,6 +123,10 @@ CASES = {
         {"words_lost": WordsLost(0.2, "others"), "hearing": "nothing"},
         "20 % of the words are lost on average",
     ),
+    "more lost than tried": (
+        {"words_lost": WordsLost(0.39, "recording", 39, 100)},
+        "That is more than the 25 % asked for",
+    ),
     "unknown words": ({"words_lost": None}, "How many words are lost was not measured"),
     "named": ({"rule": None, "chosen_by": "user", "trials": ()}, "by the method whisper"),
     "weak": (
