@@ -21,7 +21,7 @@ _POINTS = (
     ((0.262, 0.380), (1.0, 0.0), (0.35, 0.41), 0.75),  # temple
     ((0.300, 0.470), (1.0, 0.0), (0.47, 0.55), 0.90),  # ear
     ((0.283, 0.550), (1.0, 0.0), (0.57, 0.60), 0.75),  # its lobe
-    ((0.176, 0.872), (1.0, 0.0), (0.80, 0.90), 0.45),  # neck
+    ((0.155, 0.885), (1.0, 0.0), (0.80, 0.90), 0.20),  # neck
 )
 CROPPED, HANGING = 0.10, 0.018  # most hair of a cropped head, share of the picture, and its locks
 EXTREMES = 5, 95  # percent of people: beyond lie hats and turned heads

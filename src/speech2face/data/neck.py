@@ -13,13 +13,13 @@ import numpy as np
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.head_segmentation import blur_half, join, smooth_step
 
-HALF_WIDTH, NARROWER = 0.160, 0.014  # of the neck under the ears, and what it loses on its way down
-SHOULDER, SLOPE = 0.846, 0.34  # where the shoulders would meet the neck's side, and how they fall
-ROUND = 20.0  # of the corner of neck and shoulder, pixels
-NOTCH = 0.940  # how far down the hollow between the collarbones lies
-SHADE = 0.96  # of the cheeks' lightness: the neck lies behind the face
-CAST, REACH = 0.46, 14.0  # how dark the jaw's shadow is, and how many pixels it falls
-WARMTH = np.array([0.90, 1.04, 1.12])  # of shade, by channel: light that skin sends back is red
+HALF_WIDTH, NARROWER = 0.152, 0.010  # of the neck under the ears, and what it loses on its way down
+SHOULDER, SLOPE = 0.905, 0.36  # where the shoulders would meet the neck's side, and how they fall
+ROUND = 30.0  # of the corner of neck and shoulder, pixels
+NOTCH = 0.985  # how far down the hollow between the collarbones lies
+SHADE = 1.0  # of the cheeks' lightness: the neck lies behind the face
+CAST, REACH = 0.48, 13.0  # how dark the jaw's shadow is, and how many pixels it falls
+WARMTH = np.array([0.94, 1.02, 1.06])  # of shade, by channel: light that skin sends back is red
 
 
 def model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
 EVEN = 0.7  # share by which the mean's colour is evened
-EVEN_BEARDS = 0.35  # the same of lightness about the mouth
+EVEN_BEARDS = 0.7  # the same of lightness about the mouth
 CATCH_LIGHT, CATCH_ABOVE = 0.35, 0.006  # in eyes: how light, and how far above their middle
 LOCAL = 0.4  # share of the differences in colour from place to place that is kept
 
