@@ -26,6 +26,7 @@ from speech2face.data.head_segmentation import (
 from speech2face.data.neck import model_neck
 
 LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand for it
+SKULL = 0.262, 0.292, 0.42  # half its width, its height, and how far down that begins
 EAR = 0.256, 0.502, 0.027, 0.066  # across, down, half its width and height; of the picture
 EAR_TINT = 1.02, 0.96, 0.94  # of the cheeks' colour: ears are redder
 EDGE = 0.20  # darkening of skin that turns away, at the outline
@@ -97,8 +98,8 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
     few = order[len(order) // 160 : len(order) // 160 + max(1, min(40, len(order) // 4))]
     head = np.mean([signed_distance(heads.cover[row] > 0.5) for row in few], axis=0)
     across, low = picture_grid(size)
-    side = (0.262 + 0.5 * np.maximum(0.40 - low, 0) - across) * 224
-    head = join(join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
+    dome = (1 - np.hypot(across / SKULL[0], np.minimum(low - SKULL[2], 0) / SKULL[1])) * 224
+    head = join(join(head, SKULL[0] * dome, 3, -1), (0.56 - low) * 224, 6, -1)
     aside, up = _ear_grid(size)
     ear = (1 - np.hypot(aside, up)) * EAR[2] * 224
     return blur_half(join(join(oval, head, 3, 1), ear, 2, 1), 0.8)

@@ -16,9 +16,9 @@ from speech2face.data.head_segmentation import Heads
 # Points of the left half: from the middle line and the top, which way they move as the head grows
 # there, the rows in which its width is read (None: its height), and the head's own share of that.
 _POINTS = (
-    ((0.000, 0.150), (0.0, -1.0), None, 0.28),  # the skull's top
-    ((0.175, 0.210), (0.5, -0.5), (0.20, 0.24), 0.40),
-    ((0.262, 0.380), (1.0, 0.0), (0.35, 0.41), 0.75),  # temple
+    ((0.000, 0.150), (0.0, -1.0), None, 0.14),  # the skull's top
+    ((0.175, 0.210), (0.5, -0.5), (0.20, 0.24), 0.20),
+    ((0.262, 0.380), (1.0, 0.0), (0.35, 0.41), 0.45),  # temple
     ((0.300, 0.470), (1.0, 0.0), (0.47, 0.55), 0.90),  # ear
     ((0.283, 0.550), (1.0, 0.0), (0.57, 0.60), 0.75),  # its lobe
     ((0.155, 0.885), (1.0, 0.0), (0.80, 0.90), 0.20),  # neck

@@ -61,7 +61,7 @@ class FaceDecoderRecipe:
     network: FaceDecoderConfig  # its sizes
     penalty: float = 30.0  # of the ridges
     energy_penalty: float = 1000.0  # of that to the energies of detail
-    sharpening: float = 2.2  # of canonical pictures, how much of an unsharp mask
+    sharpening: float = 2.8  # of canonical pictures, how much of an unsharp mask
     typical: float = 2.9  # distance of a typical face from the average, times the encoder's
     warp: bool = True  # False: faces are moved, turned and scaled only, for comparison
     face_encoder: str = "dlib"  # recogniser whose embedding of the face is drawn
