@@ -16,7 +16,7 @@ from speech2face.data.head_segmentation import blur_half, join, smooth_step
 HALF_WIDTH, NARROWER = 0.152, 0.010  # of the neck under the ears, and what it loses on its way down
 SHOULDER, SLOPE = 0.905, 0.36  # where the shoulders would meet the neck's side, and how they fall
 ROUND = 30.0  # of the corner of neck and shoulder, pixels
-NOTCH = 0.985  # how far down the hollow between the collarbones lies
+NOTCH = 0.985  # how far down the muscles of the neck meet, at the breastbone
 SHADE = 1.0  # of the cheeks' lightness: the neck lies behind the face
 CAST, REACH = 0.48, 13.0  # how dark the jaw's shadow is, and how many pixels it falls
 WARMTH = np.array([0.94, 1.02, 1.06])  # of shade, by channel: light that skin sends back is red
@@ -32,7 +32,7 @@ def model_neck(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     column = np.minimum((width - across) * 224, (low - 0.62) * 224)
     outline = join(column, (low - fall) * 224 * 0.96, ROUND, 1)
     light = SHADE * _round_off(across / width, beside, low)
-    light = light * _model_muscles(across, low) * _model_collarbones(across, low)
+    light = light * _model_muscles(across, low)
     light = light * (1 - CAST * _cast_shadow(oval, across))
     return outline, light[..., None] ** WARMTH
 
@@ -58,17 +58,6 @@ def _model_muscles(across: np.ndarray, low: np.ndarray) -> np.ndarray:
     behind = -0.07 * np.exp(-(((aside - 2.0) / 1.3) ** 2))
     windpipe = 0.03 * np.exp(-((across / 0.03) ** 2))
     return 1 + seen * (ridge + behind + windpipe)
-
-
-def _model_collarbones(across: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Collarbones, lit from above, the hollows behind them and the notch between them."""
-    line = NOTCH + 0.004 - 0.075 * np.clip(across - 0.02, 0, 0.17) + 0.03 * (across / 0.3) ** 2
-    above = (line - low) / 0.010
-    bone = 0.075 * np.exp(-((above - 0.3) ** 2)) - 0.085 * np.exp(-((above + 1.5) ** 2))
-    hollow = -0.10 * np.exp(-(((above - 2.4) / 1.5) ** 2)) * smooth_step((across - 0.05) / 0.05)
-    seen = smooth_step((across - 0.012) / 0.03) * smooth_step((0.34 - across) / 0.12)
-    notch = 0.16 * np.exp(-((across / 0.021) ** 2) - ((low - NOTCH) / 0.013) ** 2)
-    return 1 + seen * (bone + hollow) - notch
 
 
 def _cast_shadow(oval: np.ndarray, across: np.ndarray) -> np.ndarray:
