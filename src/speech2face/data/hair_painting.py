@@ -31,6 +31,7 @@ PIECE = 3  # steps of a strand that are of one lightness
 UNDER = 0.66  # lightness of hair between the strands
 LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+FRONT = 0.75  # how much less short hair shines at the hairline
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
 TAIL = 0.95  # lightness of a tail on average, in hair's own
@@ -176,6 +177,7 @@ def _light(
     if not style.long:  # what is cut short shines less
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
         soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
+        shine = shine * (1 - FRONT * smooth_step((flow.depth[y, x] - 0.45) / 0.35))
     edge = flow.edge[y, x]
     occluded = 1 - (0.10 if style.long else 0.18) * np.exp(-np.maximum(edge, 0) / 4)
     return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
@@ -215,7 +217,11 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
-    return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
+    else:
+        front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
+        cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+        cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36))
+    return cover
 
 
 def _tuck(

@@ -173,7 +173,8 @@ def _comb(
     edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
-    line = 0.5 * _noise(random, edge, 4) * inner
+    line = _noise(random, edge, 4) + (not style.long) * _noise(random, edge, 2)
+    line = (0.5 if style.long else 0.9) * line * inner
     edge = edge + style.rough * rough * outer + line
     if not style.long and not style.drawn_back:
         edge = _lay_sides(edge, right, low, 0.45 * style.volume)

@@ -37,6 +37,7 @@ class Style:
     sweep: float = 0.0  # how much lower hair begins on that side of the forehead
     receding: float = 0.0  # how far the hairline goes back at the temples
     shaven: float = 0.0  # how thin the sides are, 0 to 1
+    sparse: float = 0.5  # how much of the scalp is seen where short hair begins above the face
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
     ragged: float = 10.0  # how much earlier some of it ends
@@ -186,21 +187,22 @@ CURLY = replace(
 CROP = replace(
     SWEPT,
     parting=3,
-    lift=(-1.25, 0.1),
-    length=12,
-    width=1.2,
+    lift=(0.9, 0.1),
+    length=11,
+    width=1.5,
     strands=6,
-    wander=0.18,
-    tone=(0.07, 0.05),
-    tilt=0.2,
-    rough=0.6,
-    over=2.5,
+    taper=0.9,
+    wander=0.5,
+    tone=(0.15, 0.06),
+    tilt=0.5,
+    rough=0.7,
+    over=1.5,
     quiff=0,
-    peak=3.5,
+    peak=2.0,
     volume=-2,
     sweep=0.0,
     receding=0.5,
-    shaven=0.4,
+    shaven=0.75,
 )
 RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15)
 BUZZ = replace(
