@@ -49,7 +49,7 @@ def draw_layers(
     if style.tail:
         return _add_tail(outline, style, seed, front, light)
     if not style.long:  # no ground shines through between the strands
-        return front, mirror(blur_half(behind > 0, 1.5)), light
+        return front, mirror(blur_half(behind > 0, 1.5)) * _ring(style, len(front)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
     light_behind = light_behind * _shade_behind(len(front))
     if any(style.tucked):
@@ -175,6 +175,7 @@ def _light(
     across = np.clip(1 - (tangent @ halfway) ** 2, 0, 1)
     shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
     if not style.long:  # what is cut short shines less
+        shine = shine * np.clip(style.length / 28, 0.5, 1)
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
         soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
         shine = shine * (1 - FRONT * smooth_step((flow.depth[y, x] - 0.45) / 0.35))
@@ -220,8 +221,15 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     else:
         front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
         cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
-        cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36))
+        cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
     return cover
+
+
+def _ring(style: Style, size: int) -> np.ndarray:
+    """Mask, 0 to 1, of what is not bald: a ring of hair above the ears, or all."""
+    right, low = whole_grid(size)
+    line = style.bald + 0.4 * (60 - np.abs(right))
+    return smooth_step((low - line) / 24) if style.bald else np.ones_like(low)
 
 
 def _tuck(

@@ -18,8 +18,9 @@ from speech2face.data.head_segmentation import blur_half, signed_distance, smoot
 STRAND = 0.25  # how wide a strand is
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
-# So far down, the sides of short hair reach so far aside, close to the skull above the ears.
-SIDE = (44, 56, 66, 76, 86, 98), (66, 61, 60.5, 60.5, 60, 59)
+# So far down, the skull and the sides of short hair reach so far aside, close above the ears.
+SKULL = (44, 56, 66, 76, 86, 98), (34, 46, 53, 57.5, 59, 58.5)
+SIDE = SKULL[0], (66, 61, 60.5, 60.5, 60, 59.5)
 BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
 BURN_END = 106.0
 CROSSING = 8.0  # how far locks of both sides reach over the parting's end on the crown
@@ -174,10 +175,10 @@ def _comb(
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
     line = _noise(random, edge, 4) + (not style.long) * _noise(random, edge, 2)
-    line = (0.5 if style.long else 0.9) * line * inner
+    line = (0.5 if style.long else 0.7) * line * inner
     edge = edge + style.rough * rough * outer + line
     if not style.long and not style.drawn_back:
-        edge = _lay_sides(edge, right, low, 0.45 * style.volume)
+        edge = _lay_sides(edge, right, low, style.volume)
     if style.long:  # no tufts
         round_ = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
@@ -187,11 +188,11 @@ def _comb(
     return edge
 
 
-def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, more: float) -> np.ndarray:
-    """An outline (S, S) of short hair whose sides lie close to the skull, with so much `more` hair
-    than most, and go over into short sideburns."""
-    aside = np.abs(right)
-    beside = np.interp(low, *SIDE) + more - aside
+def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, volume: float) -> np.ndarray:
+    """An outline (S, S) of short hair whose sides lie close to the skull, the closer the less
+    `volume` it has, and go over into short sideburns."""
+    aside, full = np.abs(right), np.clip(1 + volume / 6, 0.1, 1)
+    beside = (1 - full) * np.interp(low, *SKULL) + full * np.interp(low, *SIDE) - aside
     burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
     burn = np.minimum(burn, edge.max())  # none where there is no hair
     edge = np.where(low > 78, np.maximum(edge, burn), edge)

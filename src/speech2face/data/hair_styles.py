@@ -38,6 +38,7 @@ class Style:
     receding: float = 0.0  # how far the hairline goes back at the temples
     shaven: float = 0.0  # how thin the sides are, 0 to 1
     sparse: float = 0.5  # how much of the scalp is seen where short hair begins above the face
+    bald: float = 0.0  # how low hair begins above the ears, where the crown is bald
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
     ragged: float = 10.0  # how much earlier some of it ends
@@ -48,6 +49,7 @@ class Style:
     bun: float = 0.0  # half the width of a bun on the crown
     tail: float = 0.0  # half the width of a tail that falls over one shoulder
     fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
+    age: float = 0.0  # of those who wear it: 1 for the grey
 
     @property
     def drawn_back(self) -> bool:
@@ -143,10 +145,11 @@ SWEPT = Style(
     sweep=1.0,
     shaven=0.25,
 )
-SWEPT_LEFT = replace(SWEPT, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
-BACK = replace(SWEPT, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
+SWEPT_LEFT = replace(SWEPT, age=0.5, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
+BACK = replace(SWEPT, age=0.7, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
 QUIFF = replace(
     BACK,
+    age=0.0,
     parting=-18,
     lift=(1.3, 0.1),
     length=26,
@@ -159,17 +162,20 @@ QUIFF = replace(
 )
 SPIKY = replace(
     BACK,
+    age=0.0,
     lift=(1.35, 0.5),
     length=15,
     width=2.0,
-    taper=0.95,
+    taper=0.8,
     wander=0.45,
-    rough=1.4,
-    over=2.5,
+    rough=0.9,
+    over=1.6,
     quiff=1,
     shaven=0.35,
 )
-WAVES = replace(SWEPT, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3)
+WAVES = replace(
+    SWEPT, age=0.4, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3
+)
 CURLY = replace(
     SWEPT,
     parting=6,
@@ -192,8 +198,8 @@ CROP = replace(
     width=1.5,
     strands=6,
     taper=0.9,
-    wander=0.5,
-    tone=(0.15, 0.06),
+    wander=0.3,
+    tone=(0.14, 0.06),
     tilt=0.5,
     rough=0.7,
     over=1.5,
@@ -204,9 +210,10 @@ CROP = replace(
     receding=0.5,
     shaven=0.75,
 )
-RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15)
+RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15, age=0.6)
 BUZZ = replace(
     CROP,
+    age=0.0,
     length=6,
     width=0.6,
     strands=5,
@@ -219,4 +226,49 @@ BUZZ = replace(
     shaven=0.5,
     thin=0.35,
 )
-SHORT = (BUZZ, RECEDING, CROP, BACK, SWEPT, SPIKY, SWEPT_LEFT, QUIFF, WAVES, CURLY)
+RING = replace(
+    CROP,
+    lift=(0.2, 0.0),
+    length=14,
+    rough=0.3,
+    over=0.5,
+    volume=-6,
+    peak=0,
+    receding=1,
+    shaven=0.2,
+    bald=58,
+    age=1.0,
+    sparse=0.7,
+)
+SIDE_PARTED = replace(
+    SWEPT,
+    parting=27,
+    lift=(0.35, 0.05),
+    length=40,
+    width=2.4,
+    wander=0.12,
+    tone=(0.09, 0.05),
+    rough=0.5,
+    over=0.4,
+    quiff=1,
+    volume=-2,
+    receding=3,
+    sparse=0.6,
+    thin=0.1,
+    shaven=0.35,
+    age=0.9,
+)
+SHORT = (
+    BUZZ,
+    RING,
+    CROP,
+    RECEDING,
+    SPIKY,
+    SIDE_PARTED,
+    BACK,
+    QUIFF,
+    SWEPT_LEFT,
+    SWEPT,
+    WAVES,
+    CURLY,
+)
