@@ -12,7 +12,7 @@ import numpy as np
 
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.hair_outlines import wear
-from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail
+from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail, lay_wisps
 from speech2face.data.hair_strands import (
     Flow,
     Strands,
@@ -35,6 +35,7 @@ FRONT = 0.75  # how much less short hair shines at the hairline
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
 TAIL = 0.95  # lightness of a tail on average, in hair's own
+AIRY = 0.6  # how much softer the outline and the ends of long hair are
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
 
@@ -51,6 +52,7 @@ def draw_layers(
     if not style.long:  # no ground shines through between the strands
         return front, mirror(blur_half(behind > 0, 1.5)) * _ring(style, len(front)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
+    back = np.maximum(back, _fill(style, behind))
     light_behind = light_behind * _shade_behind(len(front))
     if any(style.tucked):
         front, light, back, light_behind = _tuck(style, front, light, back, light_behind)
@@ -67,14 +69,20 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     cover, light = _paint(style, strands, flow, _cover_ground(style, flow))
     cover = _fade(style, cover, flow)
     if any(style.fringe):
-        fringe = lay_fringe(random, style, flow)
-        over, light_over = _paint(style, fringe, flow, np.zeros_like(cover))
-        cover, light = cover + over * (1 - cover), light + over * (light_over - light)
+        for lay in (lay_wisps, lay_fringe):
+            over, light_over = _paint(style, lay(random, style, flow), flow, np.zeros_like(cover))
+            cover, light = cover + over * (1 - cover), light + over * (light_over - light)
     if style.long:  # no rungs where locks of both sides meet
         part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
         light = light + 0.8 * part * (blur(light, 2.0) - light)
     light = _even(light, flow.edge)
     return _cast_shadow(cover, light, flow)
+
+
+def _fill(style: Style, behind: np.ndarray) -> np.ndarray:
+    """Mask (S, S) of the hair that hangs behind the neck, where no ground is seen through it."""
+    _, low = whole_grid(len(behind))
+    return mirror(smooth_step((behind - 3) / 5)) * smooth_step((224 * style.end - 28 - low) / 16)
 
 
 def _add_tail(
@@ -218,9 +226,14 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
-    else:
-        front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
-        cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+        airy = np.maximum(
+            (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5),
+            smooth_step((low - flow.end + 34) / 30),
+        )
+        cover = cover + AIRY * airy * (blur(cover, 1.7) - cover)
+    front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
+    cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+    if not style.long:
         cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
     return cover
 

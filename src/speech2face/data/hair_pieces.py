@@ -7,6 +7,8 @@ Curves are quadratic ones of Bézier, through three points.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from speech2face.data.hair_strands import Flow, Strands, spread_locks, whole_grid
@@ -17,7 +19,7 @@ MIDDLE = 112.0  # of the picture
 HAIRLINE, TEMPLE = 54.0, 50.0  # how low the forehead begins; how far aside the face ends
 # So far down, jaw and neck reach so far aside.
 JAW = (130, 150, 160, 170, 180, 200, 214), (52, 48, 44, 39, 35, 34, 30)
-FRINGE_LOCKS, TAIL_LOCKS = 34, 60  # of a full fringe on one side; of a tail
+FRINGE_LOCKS, WISPS, TAIL_LOCKS = 34, 16, 60  # of a full fringe on one side; of a tail
 
 
 def behind_jaw(size: int) -> np.ndarray:
@@ -32,12 +34,12 @@ def lay_fringe(random: np.random.Generator, style: Style, flow: Flow) -> Strands
     curves = []
     for side, reach in zip((-1, 1), style.fringe, strict=True):
         locks = round(reach * FRINGE_LOCKS)
-        high = random.uniform(0, 1, locks)  # 0 for what begins at the hairline
+        high = random.uniform(0, 1, locks) ** 0.6  # 0 for what begins at the hairline: few
         far = abs(side * TEMPLE - style.parting)
-        root = (style.parting + side * random.uniform(-1, 5, locks), HAIRLINE + 1 - 22 * high)
+        root = (style.parting + side * random.uniform(-1, 5, locks), HAIRLINE + 1 - 24 * high)
         bend = (
-            style.parting + side * far * random.uniform(0.58, 0.72, locks),
-            HAIRLINE - 14 * high + 2 * reach * (1 - high) + random.normal(0, 1, locks),
+            style.parting + side * far * random.uniform(0.52, 0.74, locks),
+            HAIRLINE - 14 * high + 5 * reach * (1 - high) + random.normal(0, 2, locks),
         )
         end = (
             side * (TEMPLE + 5 + 6 * high + random.normal(0, 2, locks)),
@@ -46,7 +48,29 @@ def lay_fringe(random: np.random.Generator, style: Style, flow: Flow) -> Strands
         curves.append(_curve(root, bend, end))
     curves = np.concatenate(curves)
     above = random.normal(0, 4, len(curves)) - curves[:, 0, 1]
-    return _lay(random, style, flow, curves[np.argsort(above)])
+    thin = replace(style, width=0.6 * style.width)
+    return _lay(random, thin, flow, curves[np.argsort(above)])
+
+
+def lay_wisps(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
+    """Thin locks that hang loose from the fringe over the forehead's sides, off the brows."""
+    curves = []
+    for side, reach in zip((-1, 1), style.fringe, strict=True):
+        locks = round(reach * WISPS)
+        far = abs(side * TEMPLE - style.parting)
+        low = random.uniform(0, 1, locks) ** 1.5
+        root = (style.parting + side * random.uniform(2, 16, locks), HAIRLINE - 6 + 6 * low)
+        bend = (
+            style.parting + side * far * random.uniform(0.5, 0.65, locks),
+            HAIRLINE + 2 + 9 * low,
+        )
+        end = (
+            style.parting + side * far * random.uniform(0.85, 1.0, locks),
+            HAIRLINE + 20 + 14 * low,
+        )
+        curves.append(_curve(root, bend, end))
+    thin = replace(style, width=1.0, strands=4, taper=0.9, cover=1)
+    return _lay(random, thin, flow, np.concatenate(curves))
 
 
 def lay_tail(random: np.random.Generator, style: Style, flow: Flow) -> Strands:

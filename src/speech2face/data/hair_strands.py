@@ -16,6 +16,7 @@ from speech2face.data.hair_styles import Style
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 STRAND = 0.25  # how wide a strand is
+SECTION = 5.0  # how far locks of long hair that are of one lightness lie apart
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
 # So far down, the skull and the sides of short hair reach so far aside, close above the ears.
@@ -295,7 +296,8 @@ def spread_locks(
     end = (
         grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
     ).astype(int)
-    tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
+    section = _look_up(_noise(random, flow.edge, SECTION), guides[:, 0])[:, None]
+    tone = 1 + style.tone[0] * (random.standard_normal((locks, 1)) + style.long * section)
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
     return Strands(

@@ -37,7 +37,7 @@ class Style:
     sweep: float = 0.0  # how much lower hair begins on that side of the forehead
     receding: float = 0.0  # how far the hairline goes back at the temples
     shaven: float = 0.0  # how thin the sides are, 0 to 1
-    sparse: float = 0.5  # how much of the scalp is seen where short hair begins above the face
+    sparse: float = 0.5  # how much of the scalp is seen where hair begins above the face
     bald: float = 0.0  # how low hair begins above the ears, where the crown is bald
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
@@ -90,9 +90,10 @@ WAVY = replace(
 CURLS = replace(
     WAVY,
     parting=12,
-    width=3,
-    cover=6,
-    wave=(3.6, 22),
+    width=2.2,
+    cover=9,
+    wave=(2.7, 17),
+    loose=0.06,
     apart=0.8,
     rough=1.4,
     quiff=3,
