@@ -142,7 +142,11 @@ def _paint(
         _, low = whole_grid(size)
         bare = 1 - smooth_step((blur(cover, 1.2) - 0.2) / 0.4)
         ground = ground * (1 - bare * smooth_step((low - 80) / 30))
-    return blur(cover + (1 - cover) * ground, SOFT), blur(light, SOFT) / UNIT
+    both = cover + (1 - cover) * ground
+    bare = UNIT * UNDER * (1 - cover) * (1 - ground)  # neither strands nor hair under them
+    light = (light - bare) / np.maximum(both, 1e-2)
+    soft = blur(both, SOFT)
+    return soft, blur(light * both, SOFT) / (UNIT * np.maximum(soft, 1e-2))
 
 
 def _cut_up(strands: Strands) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

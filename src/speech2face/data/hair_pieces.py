@@ -19,7 +19,7 @@ MIDDLE = 112.0  # of the picture
 HAIRLINE, TEMPLE = 54.0, 50.0  # how low the forehead begins; how far aside the face ends
 # So far down, jaw and neck reach so far aside.
 JAW = (130, 150, 160, 170, 180, 200, 214), (52, 48, 44, 39, 35, 34, 30)
-FRINGE_LOCKS, WISPS, TAIL_LOCKS = 34, 16, 60  # of a full fringe on one side; of a tail
+FRINGE_LOCKS, WISPS, TAIL_LOCKS = 34, 26, 60  # of a full fringe on one side; of a tail
 
 
 def behind_jaw(size: int) -> np.ndarray:
@@ -62,11 +62,11 @@ def lay_wisps(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
         root = (style.parting + side * random.uniform(2, 16, locks), HAIRLINE - 6 + 6 * low)
         bend = (
             style.parting + side * far * random.uniform(0.5, 0.65, locks),
-            HAIRLINE + 2 + 9 * low,
+            HAIRLINE + 3 + 10 * low,
         )
         end = (
             style.parting + side * far * random.uniform(0.85, 1.0, locks),
-            HAIRLINE + 20 + 14 * low,
+            HAIRLINE + 22 + 16 * low,
         )
         curves.append(_curve(root, bend, end))
     thin = replace(style, width=1.0, strands=4, taper=0.9, cover=1)

@@ -261,11 +261,15 @@ def _follow(
     aim = style.drift * random.standard_normal(locks)
     over = style.over * random.uniform(-0.4, 1.2, locks)  # ends of their own, no straight edge
     earlier = random.exponential(0.5 * style.ragged, locks)
+    inwards = np.stack(np.gradient(blur(flow.edge, 3.0))[::-1], axis=2) * (len(flow.edge) / 224)
     for step in range(1, steps + 1):
         before = paths[:, step - 1]
         ahead = _look_up(flow.growth[0], before)
         ahead[side > 0] = _look_up(flow.growth[1], before[side > 0])
         ahead[:, 0] += aim * smooth_step((before[:, 1] - 110) / 60)
+        if style.long:  # what comes to the outline goes on along it
+            near = smooth_step((3 - _look_up(flow.edge, before)) / 4)[:, None]
+            ahead = ahead + near * _look_up(inwards, before)
         place = before + unit(ahead)
         alive &= (step <= length) & (_look_up(flow.edge, place) > -over)
         if style.long:
