@@ -87,7 +87,7 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
         edge = _tuck(edge)
     front = _draw_back(edge) if style.drawn_back else edge
     behind = _find_behind(front, style)
-    return (_add_bun(front, style.bun) if style.bun else front), behind
+    return front, behind
 
 
 def _draw_back(edge: np.ndarray) -> np.ndarray:
@@ -98,14 +98,6 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
     end = 0.49 - np.clip(0.275 - across, 0, 0.06)  # it rises from the ears to the temples
     tight = np.minimum((1 - radius) * wide, end - low) * 224
     return np.minimum(edge, tight)
-
-
-def _add_bun(edge: np.ndarray, radius: float) -> np.ndarray:
-    """An outline with a bun on the crown, of this radius, pixels of 224."""
-    across, low = picture_grid(len(edge))
-    top = low[int(np.argmax((edge > 0).any(1))), 0] * 224
-    bun = radius - np.hypot(across * 224 / 1.25, low * 224 - top + 0.45 * radius)
-    return np.maximum(edge, bun)
 
 
 def _tuck(edge: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.hair_outlines import wear
-from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail, lay_wisps
+from speech2face.data.hair_pieces import behind_jaw, lay_bun, lay_fringe, lay_tail, lay_wisps
 from speech2face.data.hair_strands import (
     Flow,
     Strands,
@@ -34,7 +34,7 @@ HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
 FRONT = 0.75  # how much less short hair shines at the hairline
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
-TAIL = 0.95  # lightness of a tail on average, in hair's own
+PIECES = 0.95  # lightness of a tail or bun on average, in hair's own
 AIRY = 0.6  # how much softer the outline and the ends of long hair are
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
@@ -47,8 +47,8 @@ def draw_layers(
     the hair behind the head, and how light hair is, (S, S) each."""
     outline, behind = wear(edge, style)
     front, light = draw_hair(outline, style, seed)
-    if style.tail:
-        return _add_tail(outline, style, seed, front, light)
+    if style.drawn_back:
+        return _add_piece(outline, style, seed, front, light)
     if not style.long:  # no ground shines through between the strands
         return front, mirror(blur_half(behind > 0, 1.5)) * _ring(style, len(front)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
@@ -85,20 +85,22 @@ def _fill(style: Style, behind: np.ndarray) -> np.ndarray:
     return mirror(smooth_step((behind - 3) / 5)) * smooth_step((224 * style.end - 28 - low) / 16)
 
 
-def _add_tail(
+def _add_piece(
     outline: np.ndarray, style: Style, seed: int, front: np.ndarray, light: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hair drawn back → cover before and behind the head, and lightness, with a tail that comes
-    from behind the neck over a shoulder."""
+    from behind the neck over a shoulder, or a bun behind the crown."""
     random = np.random.default_rng(seed)
     flow = find_flow(random, outline, BEHIND)
-    tail, light_tail = _paint(BEHIND, lay_tail(random, style, flow), flow, np.zeros_like(front))
-    before = tail * behind_jaw(len(tail))
-    light_tail = (
-        light_tail * TAIL / max(float((light_tail * tail).sum() / (tail.sum() + 1e-6)), 0.1)
-    )
-    light = light + tail * (light_tail - light)
-    return front + before * (1 - front), tail, light
+    lay = lay_tail if style.tail else lay_bun
+    strands = lay(random, style, flow)
+    thick = blur(_paint(BEHIND, strands, flow, np.zeros_like(front))[0], 2.5)
+    piece, light_piece = _paint(BEHIND, strands, flow, smooth_step((thick - 0.3) / 0.3))
+    mean = float((light_piece * piece).sum() / (piece.sum() + 1e-6))
+    before = 1 - smooth_step(front / 0.15)
+    light = light + before * (light_piece * PIECES / max(mean, 0.1) - light)
+    shown = piece * behind_jaw(len(piece)) * before * (style.tail > 0)
+    return front + shown * (1 - front), piece, light
 
 
 def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
@@ -237,6 +239,9 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
         cover = cover + AIRY * airy * (blur(cover, 1.7) - cover)
     front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
     cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+    if style.drawn_back:  # it is fine above the ears
+        temple = smooth_step((low - 78) / 14)
+        cover = cover + temple * (0.9 * blur(cover, 2.5) - cover)
     if not style.long:
         cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
     return cover

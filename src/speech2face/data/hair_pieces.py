@@ -1,4 +1,4 @@
-"""Pieces of hair that lie over the rest: a fringe on the forehead, a tail on the shoulder.
+"""Pieces of hair that lie over the rest: a fringe on the forehead, a tail on the shoulder, a bun.
 
 Their locks do not follow a field but are laid along curves that are given here, in pixels of a
 picture of 224 from the middle line to the right, and from the top, each with chance of its own.
@@ -19,7 +19,8 @@ MIDDLE = 112.0  # of the picture
 HAIRLINE, TEMPLE = 54.0, 50.0  # how low the forehead begins; how far aside the face ends
 # So far down, jaw and neck reach so far aside.
 JAW = (130, 150, 160, 170, 180, 200, 214), (52, 48, 44, 39, 35, 34, 30)
-FRINGE_LOCKS, WISPS, TAIL_LOCKS = 34, 26, 60  # of a full fringe on one side; of a tail
+# Of a full fringe on one side, and loose ones; of a tail, of a bun.
+FRINGE_LOCKS, WISPS, TAIL_LOCKS, BUN_LOCKS = 34, 26, 110, 130
 
 
 def behind_jaw(size: int) -> np.ndarray:
@@ -74,16 +75,36 @@ def lay_wisps(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
 
 
 def lay_tail(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
-    """Locks from behind the neck over one shoulder, together at their ends."""
+    """Locks from behind the neck over one shoulder, fullest below the jaw, together at their ends.
+    The inner ones lie above."""
     locks, side = TAIL_LOCKS, -np.sign(style.parting or 1.0)
-    spot = random.uniform(-1, 1, locks)
-    root = (side * (26 + 5 * spot), 168 - 8 * spot)
-    bend = (side * (56 + style.tail * spot), 174 - 9 * spot)
+    spot = np.sort(random.uniform(-1, 1, locks))[::-1]
+    root = (side * (30 + 4 * spot), 150 - 6 * spot)
+    bend = (side * (60 + 1.2 * style.tail * spot), 165 - 7 * spot)
     end = (
-        side * (50 + 0.5 * style.tail * spot + random.normal(0, 2, locks)),
-        222 - random.exponential(14, locks),
+        side * (54 + 0.5 * style.tail * spot + random.normal(0, 2, locks)),
+        226 - 30 * random.uniform(0, 1, locks) ** 2 - 8 * np.abs(spot),
     )
     return _lay(random, style, flow, _curve(root, bend, end))
+
+
+def lay_bun(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
+    """Locks wound into a loose knot behind the crown, wider than high. The outer ones lie below."""
+    rows = (flow.edge > 0).any(1)
+    top = float(np.argmax(rows)) * 224 / len(rows)
+    far = np.sort(random.uniform(0.05, 1, BUN_LOCKS))[::-1]
+    start = random.uniform(0, 2 * np.pi, BUN_LOCKS)
+    turn = random.uniform(0.9, 1.5, BUN_LOCKS)
+
+    def place(angle: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return style.bun * out * np.cos(angle), top + 4 + 0.8 * style.bun * out * np.sin(angle)
+
+    curves = _curve(
+        place(start, far),
+        place(start + turn / 2, far / np.cos(turn / 2)),
+        place(start + turn, far * random.uniform(0.8, 1.15, BUN_LOCKS)),
+    )
+    return _lay(random, style, flow, curves)
 
 
 def _curve(*points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -46,7 +46,7 @@ class Style:
     curl: float = 0.35  # how far ends turn inwards
     drift: float = 0.10  # how far locks cross one another as they fall
     tucked: tuple[bool, bool] = (False, False)  # behind the left, the right ear
-    bun: float = 0.0  # half the width of a bun on the crown
+    bun: float = 0.0  # half the width of a bun behind the crown
     tail: float = 0.0  # half the width of a tail that falls over one shoulder
     fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
     age: float = 0.0  # of those who wear it: 1 for the grey
@@ -112,9 +112,9 @@ TIED = Style(
     rough=0.4,
     over=0.3,
     sweep=1.0,
-    tail=9.0,
+    tail=13.0,
 )
-BUN = replace(TIED, tail=0.0, bun=14.0)
+BUN = replace(TIED, tail=0.0, bun=17.0)
 # From the flattest hair to the fullest:
 LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, FRINGE, CURTAIN, BOB, BOB_FRINGE, WAVY, CURLS)
 # What hangs behind a neck.
