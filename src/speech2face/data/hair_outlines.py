@@ -18,7 +18,7 @@ HANGING = 0.63  # least reach of long hair, downwards
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
-BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.31, 0.285, 0.285, 0.306, 0.276)  # tucked hair's
+BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.30, 0.272, 0.275, 0.306, 0.276)  # tucked hair's
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 

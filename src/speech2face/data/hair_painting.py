@@ -71,6 +71,7 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     if any(style.fringe):
         for lay in (lay_wisps, lay_fringe):
             over, light_over = _paint(style, lay(random, style, flow), flow, np.zeros_like(cover))
+            over = blur(over, 0.7)
             cover, light = cover + over * (1 - cover), light + over * (light_over - light)
     if style.long:  # no rungs where locks of both sides meet
         part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
@@ -272,7 +273,7 @@ def _free_ear(size: int) -> np.ndarray:
     """What tucked hair leaves free, 0 to 1, left half: the ear and the cheek below it."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
-    line = 0.335 + 0.45 * aside + 3 * aside**2
+    line = 0.352 + 0.45 * aside + 3 * aside**2
     below = smooth_step((low - line) / (0.012 + 0.12 * np.maximum(0.24 - across, 0)))
     above = smooth_step((0.80 - low) / 0.06)
     return blur_half(below * above, 1.2)

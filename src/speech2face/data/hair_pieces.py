@@ -37,10 +37,10 @@ def lay_fringe(random: np.random.Generator, style: Style, flow: Flow) -> Strands
         locks = round(reach * FRINGE_LOCKS)
         high = random.uniform(0, 1, locks) ** 0.6  # 0 for what begins at the hairline: few
         far = abs(side * TEMPLE - style.parting)
-        root = (style.parting + side * random.uniform(-1, 5, locks), HAIRLINE + 1 - 24 * high)
+        root = (style.parting + side * random.uniform(-2, 9, locks), HAIRLINE + 1 - 24 * high)
         bend = (
             style.parting + side * far * random.uniform(0.52, 0.74, locks),
-            HAIRLINE - 14 * high + 5 * reach * (1 - high) + random.normal(0, 2, locks),
+            HAIRLINE - 14 * high + 10 * reach * (1 - high) + random.normal(0, 2.5, locks),
         )
         end = (
             side * (TEMPLE + 5 + 6 * high + random.normal(0, 2, locks)),
@@ -60,17 +60,17 @@ def lay_wisps(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
         locks = round(reach * WISPS)
         far = abs(side * TEMPLE - style.parting)
         low = random.uniform(0, 1, locks) ** 1.5
-        root = (style.parting + side * random.uniform(2, 16, locks), HAIRLINE - 6 + 6 * low)
+        root = (style.parting + side * random.uniform(-3, 18, locks), HAIRLINE - 5 + 6 * low)
         bend = (
             style.parting + side * far * random.uniform(0.5, 0.65, locks),
-            HAIRLINE + 3 + 10 * low,
+            HAIRLINE + 5 + 13 * low,
         )
         end = (
             style.parting + side * far * random.uniform(0.85, 1.0, locks),
-            HAIRLINE + 22 + 16 * low,
+            HAIRLINE + 26 + 16 * low,
         )
         curves.append(_curve(root, bend, end))
-    thin = replace(style, width=1.0, strands=4, taper=0.9, cover=1)
+    thin = replace(style, width=0.9, strands=5, taper=0.9, cover=1)
     return _lay(random, thin, flow, np.concatenate(curves))
 
 

@@ -301,7 +301,7 @@ def spread_locks(
         grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
     ).astype(int)
     section = _look_up(_noise(random, flow.edge, SECTION), guides[:, 0])[:, None]
-    tone = 1 + style.tone[0] * (random.standard_normal((locks, 1)) + style.long * section)
+    tone = 1 + style.tone[0] * (random.standard_normal((locks, 1)) + 0.7 * style.long * section)
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
     return Strands(

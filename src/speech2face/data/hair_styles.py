@@ -72,9 +72,9 @@ ONE_SIDE = replace(
 CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
 FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
 BOB = replace(
-    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.4, 0.5)
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.3, 0.9)
 )
-BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.5))
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.3))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
@@ -146,20 +146,23 @@ SWEPT = Style(
     sweep=1.0,
     shaven=0.25,
 )
-SWEPT_LEFT = replace(SWEPT, age=0.5, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
+SWEPT_LEFT = replace(
+    SWEPT, age=0.5, parting=-24, lift=(0.45, 0.05), quiff=4, width=2.6, wander=0.15, length=38
+)
 BACK = replace(SWEPT, age=0.7, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
 QUIFF = replace(
     BACK,
     age=0.0,
     parting=-18,
-    lift=(1.3, 0.1),
-    length=26,
-    width=2.6,
-    strands=12,
-    wander=0.2,
-    quiff=7,
+    lift=(1.15, 0.1),
+    length=18,
+    width=1.8,
+    strands=8,
+    wander=0.35,
+    quiff=5,
     sweep=-1.0,
-    shaven=0.4,
+    shaven=0.7,
+    tone=(0.14, 0.06),
 )
 SPIKY = replace(
     BACK,
