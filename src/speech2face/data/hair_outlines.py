@@ -18,6 +18,7 @@ HANGING = 0.63  # least reach of long hair, downwards
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
+BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.30, 0.272, 0.275, 0.306, 0.276)  # tucked hair's
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 
 
@@ -86,7 +87,7 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
         edge = _tuck(edge)
     front = _draw_back(edge) if style.drawn_back else edge
     behind = _find_behind(front, style)
-    return (_add_bun(front, style.bun) if style.bun else front), behind
+    return front, behind
 
 
 def _draw_back(edge: np.ndarray) -> np.ndarray:
@@ -99,19 +100,13 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
     return np.minimum(edge, tight)
 
 
-def _add_bun(edge: np.ndarray, radius: float) -> np.ndarray:
-    """An outline with a bun on the crown, of this radius, pixels of 224."""
-    across, low = picture_grid(len(edge))
-    top = low[int(np.argmax((edge > 0).any(1))), 0] * 224
-    bun = radius - np.hypot(across * 224 / 1.25, low * 224 - top + 0.45 * radius)
-    return np.maximum(edge, bun)
-
-
 def _tuck(edge: np.ndarray) -> np.ndarray:
     """The outline of long hair → that of the same behind the ears: little wider than these."""
     across, low = picture_grid(len(edge))
-    beside = 0.306 - 0.03 * smooth_step((low - 0.5) / 0.4) - across
-    narrow = smooth_step((low - 0.28) / 0.12)
+    beside = (
+        np.interp(low, [0.2, 0.32, 0.40, 0.5, 0.9], [0.31, 0.285, 0.285, 0.306, 0.276]) - across
+    )
+    narrow = smooth_step((low - 0.18) / 0.10)
     return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
 
 
@@ -119,7 +114,7 @@ def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
     """The outline of the hair behind: of long hair behind face and neck, of any hair behind the
     scalp, so that no ground shines through between the strands."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inset = 0.004 if any(style.tucked) else 0.03 + 0.01 * style.wave[0]
+    inset = 0.004 if any(style.tucked) else 0.022 + 0.005 * style.wave[0]
     behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]

@@ -12,7 +12,7 @@ import numpy as np
 
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.hair_outlines import wear
-from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail
+from speech2face.data.hair_pieces import behind_jaw, lay_bun, lay_fringe, lay_tail, lay_wisps
 from speech2face.data.hair_strands import (
     Flow,
     Strands,
@@ -31,9 +31,11 @@ PIECE = 3  # steps of a strand that are of one lightness
 UNDER = 0.66  # lightness of hair between the strands
 LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+FRONT = 0.75  # how much less short hair shines at the hairline
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
-TAIL = 0.95  # lightness of a tail on average, in hair's own
+PIECES = 0.95  # lightness of a tail or bun on average, in hair's own
+AIRY = 0.6  # how much softer the outline and the ends of long hair are
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
 
@@ -45,11 +47,12 @@ def draw_layers(
     the hair behind the head, and how light hair is, (S, S) each."""
     outline, behind = wear(edge, style)
     front, light = draw_hair(outline, style, seed)
-    if style.tail:
-        return _add_tail(outline, style, seed, front, light)
+    if style.drawn_back:
+        return _add_piece(outline, style, seed, front, light)
     if not style.long:  # no ground shines through between the strands
-        return front, mirror(blur_half(behind > 0, 1.5)), light
+        return front, mirror(blur_half(behind > 0, 1.5)) * _ring(style, len(front)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
+    back = np.maximum(back, _fill(style, behind))
     light_behind = light_behind * _shade_behind(len(front))
     if any(style.tucked):
         front, light, back, light_behind = _tuck(style, front, light, back, light_behind)
@@ -66,9 +69,10 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     cover, light = _paint(style, strands, flow, _cover_ground(style, flow))
     cover = _fade(style, cover, flow)
     if any(style.fringe):
-        fringe = lay_fringe(random, style, flow)
-        over, light_over = _paint(style, fringe, flow, np.zeros_like(cover))
-        cover, light = cover + over * (1 - cover), light + over * (light_over - light)
+        for lay in (lay_wisps, lay_fringe):
+            over, light_over = _paint(style, lay(random, style, flow), flow, np.zeros_like(cover))
+            over = blur(over, 0.7)
+            cover, light = cover + over * (1 - cover), light + over * (light_over - light)
     if style.long:  # no rungs where locks of both sides meet
         part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
         light = light + 0.8 * part * (blur(light, 2.0) - light)
@@ -76,20 +80,28 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     return _cast_shadow(cover, light, flow)
 
 
-def _add_tail(
+def _fill(style: Style, behind: np.ndarray) -> np.ndarray:
+    """Mask (S, S) of the hair that hangs behind the neck, where no ground is seen through it."""
+    _, low = whole_grid(len(behind))
+    return mirror(smooth_step((behind - 3) / 5)) * smooth_step((224 * style.end - 28 - low) / 16)
+
+
+def _add_piece(
     outline: np.ndarray, style: Style, seed: int, front: np.ndarray, light: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hair drawn back → cover before and behind the head, and lightness, with a tail that comes
-    from behind the neck over a shoulder."""
+    from behind the neck over a shoulder, or a bun behind the crown."""
     random = np.random.default_rng(seed)
     flow = find_flow(random, outline, BEHIND)
-    tail, light_tail = _paint(BEHIND, lay_tail(random, style, flow), flow, np.zeros_like(front))
-    before = tail * behind_jaw(len(tail))
-    light_tail = (
-        light_tail * TAIL / max(float((light_tail * tail).sum() / (tail.sum() + 1e-6)), 0.1)
-    )
-    light = light + tail * (light_tail - light)
-    return front + before * (1 - front), tail, light
+    lay = lay_tail if style.tail else lay_bun
+    strands = lay(random, style, flow)
+    thick = blur(_paint(BEHIND, strands, flow, np.zeros_like(front))[0], 2.5)
+    piece, light_piece = _paint(BEHIND, strands, flow, smooth_step((thick - 0.3) / 0.3))
+    mean = float((light_piece * piece).sum() / (piece.sum() + 1e-6))
+    before = 1 - smooth_step(front / 0.15)
+    light = light + before * (light_piece * PIECES / max(mean, 0.1) - light)
+    shown = piece * behind_jaw(len(piece)) * before * (style.tail > 0)
+    return front + shown * (1 - front), piece, light
 
 
 def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
@@ -133,7 +145,11 @@ def _paint(
         _, low = whole_grid(size)
         bare = 1 - smooth_step((blur(cover, 1.2) - 0.2) / 0.4)
         ground = ground * (1 - bare * smooth_step((low - 80) / 30))
-    return blur(cover + (1 - cover) * ground, SOFT), blur(light, SOFT) / UNIT
+    both = cover + (1 - cover) * ground
+    bare = UNIT * UNDER * (1 - cover) * (1 - ground)  # neither strands nor hair under them
+    light = (light - bare) / np.maximum(both, 1e-2)
+    soft = blur(both, SOFT)
+    return soft, blur(light * both, SOFT) / (UNIT * np.maximum(soft, 1e-2))
 
 
 def _cut_up(strands: Strands) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -174,8 +190,10 @@ def _light(
     across = np.clip(1 - (tangent @ halfway) ** 2, 0, 1)
     shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
     if not style.long:  # what is cut short shines less
+        shine = shine * np.clip(style.length / 28, 0.5, 1)
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
         soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
+        shine = shine * (1 - FRONT * smooth_step((flow.depth[y, x] - 0.45) / 0.35))
     edge = flow.edge[y, x]
     occluded = 1 - (0.10 if style.long else 0.18) * np.exp(-np.maximum(edge, 0) / 4)
     return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
@@ -215,7 +233,26 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
     if style.long:
         cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
-    return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
+        airy = np.maximum(
+            (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5),
+            smooth_step((low - flow.end + 34) / 30),
+        )
+        cover = cover + AIRY * airy * (blur(cover, 1.7) - cover)
+    front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
+    cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+    if style.drawn_back:  # it is fine above the ears
+        temple = smooth_step((low - 78) / 14)
+        cover = cover + temple * (0.9 * blur(cover, 2.5) - cover)
+    if not style.long:
+        cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
+    return cover
+
+
+def _ring(style: Style, size: int) -> np.ndarray:
+    """Mask, 0 to 1, of what is not bald: a ring of hair above the ears, or all."""
+    right, low = whole_grid(size)
+    line = style.bald + 0.4 * (60 - np.abs(right))
+    return smooth_step((low - line) / 24) if style.bald else np.ones_like(low)
 
 
 def _tuck(
@@ -236,7 +273,7 @@ def _free_ear(size: int) -> np.ndarray:
     """What tucked hair leaves free, 0 to 1, left half: the ear and the cheek below it."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
-    line = 0.335 + 0.45 * aside + 3 * aside**2
+    line = 0.352 + 0.45 * aside + 3 * aside**2
     below = smooth_step((low - line) / (0.012 + 0.12 * np.maximum(0.24 - across, 0)))
     above = smooth_step((0.80 - low) / 0.06)
     return blur_half(below * above, 1.2)

@@ -16,10 +16,12 @@ from speech2face.data.hair_styles import Style
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 STRAND = 0.25  # how wide a strand is
+SECTION = 5.0  # how far locks of long hair that are of one lightness lie apart
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
-# So far down, the sides of short hair reach so far aside, close to the skull above the ears.
-SIDE = (44, 56, 66, 76, 86, 98), (66, 61, 60.5, 60.5, 60, 59)
+# So far down, the skull and the sides of short hair reach so far aside, close above the ears.
+SKULL = (44, 56, 66, 76, 86, 98), (34, 46, 53, 57.5, 59, 58.5)
+SIDE = SKULL[0], (66, 61, 60.5, 60.5, 60, 59.5)
 BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
 BURN_END = 106.0
 CROSSING = 8.0  # how far locks of both sides reach over the parting's end on the crown
@@ -173,10 +175,11 @@ def _comb(
     edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
-    line = 0.5 * _noise(random, edge, 4) * inner
+    line = _noise(random, edge, 4) + (not style.long) * _noise(random, edge, 2)
+    line = (0.5 if style.long else 0.7) * line * inner
     edge = edge + style.rough * rough * outer + line
     if not style.long and not style.drawn_back:
-        edge = _lay_sides(edge, right, low, 0.45 * style.volume)
+        edge = _lay_sides(edge, right, low, style.volume)
     if style.long:  # no tufts
         round_ = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
@@ -186,11 +189,11 @@ def _comb(
     return edge
 
 
-def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, more: float) -> np.ndarray:
-    """An outline (S, S) of short hair whose sides lie close to the skull, with so much `more` hair
-    than most, and go over into short sideburns."""
-    aside = np.abs(right)
-    beside = np.interp(low, *SIDE) + more - aside
+def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, volume: float) -> np.ndarray:
+    """An outline (S, S) of short hair whose sides lie close to the skull, the closer the less
+    `volume` it has, and go over into short sideburns."""
+    aside, full = np.abs(right), np.clip(1 + volume / 6, 0.1, 1)
+    beside = (1 - full) * np.interp(low, *SKULL) + full * np.interp(low, *SIDE) - aside
     burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
     burn = np.minimum(burn, edge.max())  # none where there is no hair
     edge = np.where(low > 78, np.maximum(edge, burn), edge)
@@ -258,11 +261,15 @@ def _follow(
     aim = style.drift * random.standard_normal(locks)
     over = style.over * random.uniform(-0.4, 1.2, locks)  # ends of their own, no straight edge
     earlier = random.exponential(0.5 * style.ragged, locks)
+    inwards = np.stack(np.gradient(blur(flow.edge, 3.0))[::-1], axis=2) * (len(flow.edge) / 224)
     for step in range(1, steps + 1):
         before = paths[:, step - 1]
         ahead = _look_up(flow.growth[0], before)
         ahead[side > 0] = _look_up(flow.growth[1], before[side > 0])
         ahead[:, 0] += aim * smooth_step((before[:, 1] - 110) / 60)
+        if style.long:  # what comes to the outline goes on along it
+            near = smooth_step((3 - _look_up(flow.edge, before)) / 4)[:, None]
+            ahead = ahead + near * _look_up(inwards, before)
         place = before + unit(ahead)
         alive &= (step <= length) & (_look_up(flow.edge, place) > -over)
         if style.long:
@@ -293,7 +300,8 @@ def spread_locks(
     end = (
         grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
     ).astype(int)
-    tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
+    section = _look_up(_noise(random, flow.edge, SECTION), guides[:, 0])[:, None]
+    tone = 1 + style.tone[0] * (random.standard_normal((locks, 1)) + 0.7 * style.long * section)
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
     return Strands(
