@@ -32,7 +32,7 @@ SHARED_TARGET, BIT_TARGET = 12.0, 5.0  # standard deviations of chance that are 
 GAIN, TRIED = (0.5, 2.2), 0.85  # least and most strength, and the one that is tried first
 # An illustration is in part of one flat colour, where less than a grey level is rounded away and
 # compression leaves nothing of what is faint: so it is given this strength at least.
-FLAT_GAIN, LEVEL, FLAT_SHARE = 0.85, 1.0, 0.2
+FLAT_GAIN, LEVEL, FLAT_SHARE = 1.0, 1.0, 0.2
 FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and what texture adds
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
 COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
