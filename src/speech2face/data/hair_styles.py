@@ -70,11 +70,11 @@ ONE_SIDE = replace(
     tucked=(False, True),
 )
 CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
-FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
+FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.0))
 BOB = replace(
-    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.3, 0.9)
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.0, 0.9)
 )
-BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.3))
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.0))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
@@ -85,7 +85,7 @@ WAVY = replace(
     apart=0.2,
     rough=1.0,
     flare=4,
-    fringe=(0.4, 0.8),
+    fringe=(0.0, 0.8),
 )
 CURLS = replace(
     WAVY,
@@ -97,7 +97,7 @@ CURLS = replace(
     apart=0.8,
     rough=1.4,
     quiff=3,
-    fringe=(0.7, 0.3),
+    fringe=(0.7, 0.0),
 )
 TIED = Style(
     long=False,
