@@ -164,18 +164,22 @@ QUIFF = replace(
     shaven=0.7,
     tone=(0.14, 0.06),
 )
-SPIKY = replace(
+TOUSLED = replace(
     BACK,
     age=0.0,
-    lift=(1.35, 0.5),
-    length=15,
+    parting=-16,
+    lift=(0.6, 0.3),
+    length=17,
     width=2.0,
     taper=0.8,
-    wander=0.45,
+    wander=0.7,
     rough=0.9,
     over=1.6,
     quiff=1,
-    shaven=0.35,
+    shaven=0.6,
+    tone=(0.16, 0.06),
+    tilt=0.6,
+    peak=2,
 )
 WAVES = replace(
     SWEPT, age=0.4, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3
@@ -192,7 +196,7 @@ CURLY = replace(
     rough=1.6,
     over=1.2,
     quiff=2,
-    shaven=0.15,
+    shaven=0.5,
 )
 CROP = replace(
     SWEPT,
@@ -267,7 +271,7 @@ SHORT = (
     RING,
     CROP,
     RECEDING,
-    SPIKY,
+    TOUSLED,
     SIDE_PARTED,
     BACK,
     QUIFF,
