@@ -236,7 +236,7 @@ def _fade_long(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     ears = (np.abs(right) < EARS[0]) & (low > EARS[1]) & (low < EARS[2])  # no skin shines through
     outer = (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5) * (1 - blur(ears, 1.5))
     airy = np.maximum(outer, smooth_step((low - flow.end + 34) / 30))
-    return cover + AIRY * airy * (blur(cover, 1.7) - cover)
+    return cover + AIRY * airy * (blur(cover, 1.3) - cover)
 
 
 def _fade_short(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
