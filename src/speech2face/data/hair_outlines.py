@@ -20,6 +20,11 @@ DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
 BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.30, 0.272, 0.275, 0.306, 0.276)  # tucked hair's
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
+# So far down, the skull and the sides of short hair reach so far aside, close above the ears.
+SKULL = (44, 56, 66, 76, 86, 98), (34, 46, 53, 57.5, 59, 58.5)
+SIDE = SKULL[0], (66, 61, 60.5, 60.5, 60, 59.5)
+BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
+BURN_END = 106.0
 
 
 def is_long(edge: np.ndarray) -> bool:
@@ -121,3 +126,29 @@ def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
         above = np.minimum((low - top) * 224 - 4, (0.40 - down) * 224) + min(style.volume, 0)
         return np.minimum(behind + min(style.volume, 0), above)
     return behind
+
+
+def trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The outline of a haircut: its corners above the temples round or receding, its sides running
+    out in a point before the ears."""
+    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inner = smooth_step((depth - 0.4) / 0.2)
+    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
+    middle = np.exp(-((aside / 0.12) ** 2))
+    edge = edge + inner * (4 * middle + (3 - 1.5 * style.receding) * temples)
+    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
+    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
+    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
+    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
+
+
+def lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, volume: float) -> np.ndarray:
+    """A whole outline (S, S) of short hair whose sides lie close to the skull, the closer the less
+    `volume` it has, and go over into short sideburns."""
+    aside, full = np.abs(right), np.clip(1 + volume / 6, 0.1, 1)
+    beside = (1 - full) * np.interp(low, *SKULL) + full * np.interp(low, *SIDE) - aside
+    burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
+    burn = np.minimum(burn, edge.max())  # none where there is no hair
+    edge = np.where(low > 78, np.maximum(edge, burn), edge)
+    close = smooth_step((low - 44) / 16)
+    return edge + close * (np.minimum(edge, beside) - edge)

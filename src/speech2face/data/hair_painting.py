@@ -36,6 +36,7 @@ SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
 PIECES = 0.95  # lightness of a tail or bun on average, in hair's own
 AIRY = 0.6  # how much softer the outline and the ends of long hair are
+EARS = 76, 92, 132  # how far aside and from where to where down ears reach
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
 
@@ -76,7 +77,7 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     if style.long:  # no rungs where locks of both sides meet
         part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
         light = light + 0.8 * part * (blur(light, 2.0) - light)
-    light = _even(light, flow.edge)
+    light = _even(light, cover * (flow.edge > 2))
     return _cast_shadow(cover, light, flow)
 
 
@@ -213,7 +214,7 @@ def _find_normals(flow: Flow) -> np.ndarray:
 
 
 def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
-    """Softer where the forehead begins, the parting's skin seen through, sides shaven."""
+    """How surely hair covers a place, softer where the forehead begins."""
     _, low = whole_grid(len(cover))
     inner = smooth_step((flow.depth - 0.35) / 0.25)
     soft = inner * smooth_step((112 - low) / 45) * (0.4 if style.long else 0.55)
@@ -221,31 +222,38 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     cover = cover * (
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
-    # No loose strands beside the rest.
-    if style.long:
-        reach = 0.6 + 0.5 * style.wave[0] * smooth_step((low - 80) / 40)
-    else:
-        reach = 0.3 + style.over * smooth_step((76 - low) / 20)
-    cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
+    cover = _fade_long(style, cover, flow) if style.long else _fade_short(style, cover, flow)
+    front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
+    return cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+
+
+def _fade_long(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
+    """The same of long hair: the parting's skin is seen through, and outline and ends are airy."""
+    right, low = whole_grid(len(cover))
+    cover = _keep_within(cover, flow, 0.6 + 0.5 * style.wave[0] * smooth_step((low - 80) / 40))
+    part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
+    cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
+    ears = (np.abs(right) < EARS[0]) & (low > EARS[1]) & (low < EARS[2])  # no skin shines through
+    outer = (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5) * (1 - blur(ears, 1.5))
+    airy = np.maximum(outer, smooth_step((low - flow.end + 34) / 30))
+    return cover + AIRY * airy * (blur(cover, 1.3) - cover)
+
+
+def _fade_short(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
+    """The same of short hair and of hair drawn back: sides are shaven, a crown is bald."""
+    _, low = whole_grid(len(cover))
+    cover = _keep_within(cover, flow, 0.3 + style.over * smooth_step((76 - low) / 20))
     if style.thin:  # the shortest hair is a shade, not strands, where it is thin at the temples
         soft = smooth_step((low - 48) / 20) * smooth_step((flow.edge - 1) / 3)
         cover = cover + soft * (blur(cover, 2.5) - cover)
-    part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
-    if style.long:
-        cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
-        airy = np.maximum(
-            (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5),
-            smooth_step((low - flow.end + 34) / 30),
-        )
-        cover = cover + AIRY * airy * (blur(cover, 1.7) - cover)
-    front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
-    cover = cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
     if style.drawn_back:  # it is fine above the ears
-        temple = smooth_step((low - 78) / 14)
-        cover = cover + temple * (0.9 * blur(cover, 2.5) - cover)
-    if not style.long:
-        cover = cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
-    return cover
+        cover = cover + smooth_step((low - 78) / 14) * (0.9 * blur(cover, 2.5) - cover)
+    return cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
+
+
+def _keep_within(cover: np.ndarray, flow: Flow, reach: np.ndarray) -> np.ndarray:
+    """The same without loose strands beside the rest: so far beyond the outline none is left."""
+    return cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
 
 
 def _ring(style: Style, size: int) -> np.ndarray:
@@ -294,7 +302,6 @@ def _cast_shadow(cover: np.ndarray, light: np.ndarray, flow: Flow) -> tuple[np.n
     return both, light * np.where(both > 1e-3, cover / np.maximum(both, 1e-3), 1)
 
 
-def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """The same, 1 on average within the outline."""
-    within = edge > 2
-    return light / max(float(light[within].mean()) if within.any() else 1.0, 1e-3)
+def _even(light: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """The same, 1 on average where hair covers."""
+    return light / max(float((light * cover).sum() / max(cover.sum(), 1e-3)), 1e-3)

@@ -39,8 +39,8 @@ def lay_fringe(random: np.random.Generator, style: Style, flow: Flow) -> Strands
         far = abs(side * TEMPLE - style.parting)
         root = (style.parting + side * random.uniform(-2, 9, locks), HAIRLINE + 1 - 24 * high)
         bend = (
-            style.parting + side * far * random.uniform(0.52, 0.74, locks),
-            HAIRLINE - 14 * high + 10 * reach * (1 - high) + random.normal(0, 2.5, locks),
+            style.parting + side * far * random.uniform(0.62, 0.86, locks),
+            HAIRLINE - 14 * high + 3 * reach * (1 - high) + random.normal(0, 2.5, locks),
         )
         end = (
             side * (TEMPLE + 5 + 6 * high + random.normal(0, 2, locks)),
@@ -62,15 +62,15 @@ def lay_wisps(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
         low = random.uniform(0, 1, locks) ** 1.5
         root = (style.parting + side * random.uniform(-3, 18, locks), HAIRLINE - 5 + 6 * low)
         bend = (
-            style.parting + side * far * random.uniform(0.5, 0.65, locks),
-            HAIRLINE + 5 + 13 * low,
+            style.parting + side * far * random.uniform(0.5, 0.75, locks),
+            HAIRLINE + 4 + 9 * low,
         )
         end = (
             style.parting + side * far * random.uniform(0.85, 1.0, locks),
-            HAIRLINE + 26 + 16 * low,
+            HAIRLINE + 24 + 14 * low,
         )
         curves.append(_curve(root, bend, end))
-    thin = replace(style, width=0.9, strands=5, taper=0.9, cover=1)
+    thin = replace(style, width=0.8, strands=7, taper=0.9, cover=1)
     return _lay(random, thin, flow, np.concatenate(curves))
 
 
@@ -90,8 +90,7 @@ def lay_tail(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
 
 def lay_bun(random: np.random.Generator, style: Style, flow: Flow) -> Strands:
     """Locks wound into a loose knot behind the crown, wider than high. The outer ones lie below."""
-    rows = (flow.edge > 0).any(1)
-    top = float(np.argmax(rows)) * 224 / len(rows)
+    top = float(np.argmax(flow.edge.max(1) > 0)) * 224 / len(flow.edge)
     far = np.sort(random.uniform(0.05, 1, BUN_LOCKS))[::-1]
     start = random.uniform(0, 2 * np.pi, BUN_LOCKS)
     turn = random.uniform(0.9, 1.5, BUN_LOCKS)

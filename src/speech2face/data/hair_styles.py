@@ -70,11 +70,11 @@ ONE_SIDE = replace(
     tucked=(False, True),
 )
 CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
-FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
+FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.0))
 BOB = replace(
-    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.3, 0.9)
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.0, 0.9)
 )
-BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.3))
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.0))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
@@ -85,7 +85,7 @@ WAVY = replace(
     apart=0.2,
     rough=1.0,
     flare=4,
-    fringe=(0.4, 0.8),
+    fringe=(0.0, 0.8),
 )
 CURLS = replace(
     WAVY,
@@ -97,7 +97,7 @@ CURLS = replace(
     apart=0.8,
     rough=1.4,
     quiff=3,
-    fringe=(0.7, 0.3),
+    fringe=(0.7, 0.0),
 )
 TIED = Style(
     long=False,
@@ -164,18 +164,22 @@ QUIFF = replace(
     shaven=0.7,
     tone=(0.14, 0.06),
 )
-SPIKY = replace(
+TOUSLED = replace(
     BACK,
     age=0.0,
-    lift=(1.35, 0.5),
-    length=15,
+    parting=-16,
+    lift=(0.6, 0.3),
+    length=17,
     width=2.0,
     taper=0.8,
-    wander=0.45,
+    wander=0.7,
     rough=0.9,
     over=1.6,
     quiff=1,
-    shaven=0.35,
+    shaven=0.6,
+    tone=(0.16, 0.06),
+    tilt=0.6,
+    peak=2,
 )
 WAVES = replace(
     SWEPT, age=0.4, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3
@@ -192,7 +196,7 @@ CURLY = replace(
     rough=1.6,
     over=1.2,
     quiff=2,
-    shaven=0.15,
+    shaven=0.5,
 )
 CROP = replace(
     SWEPT,
@@ -267,7 +271,7 @@ SHORT = (
     RING,
     CROP,
     RECEDING,
-    SPIKY,
+    TOUSLED,
     SIDE_PARTED,
     BACK,
     QUIFF,
