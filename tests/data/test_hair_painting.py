@@ -18,6 +18,7 @@ from speech2face.data.hair_styles import (
     CURTAIN,
     FRINGE,
     ONE_SIDE,
+    RING,
     STRAIGHT,
     SWEPT,
     TIED,
@@ -48,7 +49,7 @@ def draw(style: Style, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache
 def layers(style: Style) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return draw_layers(outline(long=style is not BUZZ), style, 3)
+    return draw_layers(outline(long=style.long or style.drawn_back), style, 3)
 
 
 @pytest.fixture(params=[BACK, CURLY, TIED, STRAIGHT, WAVY])
@@ -99,7 +100,7 @@ def test_hair_differs_left_and_right_and_is_fuller_where_it_is_combed_to():
 
 def test_a_parting_shows_skin():
     cover, _ = draw(STRAIGHT)
-    row = int(np.argmax(LOW[:, 0] > 0.22))
+    row = int(np.argmax(LOW[:, 0] > 0.19))
     place = 56 + round(STRAIGHT.parting / 2)
     assert cover[row, place - 4 : place + 5].min() < 0.88
     assert cover[row, 56 - 14 : 56 - 5].min() > 0.9
@@ -149,7 +150,7 @@ def test_where_there_is_no_hair_none_is_drawn():
 @pytest.mark.parametrize("style", [BACK, CROP, CURLY])
 def test_short_hair_narrows_towards_the_ears_and_leaves_what_lies_before_them_free(style):
     cover, _ = draw(style)
-    above, near = ((cover[np.abs(LOW - low) < 0.005] > 0.5).sum() for low in (0.36, 0.44))
+    above, near = ((cover[np.abs(LOW - low) < 0.005] > 0.15).sum() for low in (0.36, 0.44))
     assert 0 < near < 0.8 * above
     assert cover[LOW > 0.5].max() < 0.05
 
@@ -158,7 +159,26 @@ def test_stubble_shows_the_scalp_and_lies_close_to_the_head():
     stubble, cropped = draw(BUZZ)[0], draw(CROP)[0]
     deep = mirror(outline(False)) > 12
     assert 0.3 < stubble[deep & (LOW < 0.25)].mean() < 0.95
-    assert (stubble > 0.3).sum() < 0.8 * (cropped > 0.3).sum()
+    above = LOW < 0.3
+    assert (stubble > 0.3)[above].sum() < 0.8 * (cropped > 0.3)[above].sum()
+
+
+def test_a_bald_crown_has_a_ring_of_hair_above_the_ears():
+    front, behind, _ = layers(RING)
+    above = (LOW < 0.24) & (ACROSS < 0.3)
+    beside = (LOW > 0.38) & (LOW < 0.42) & (ACROSS > 0.23) & (ACROSS < 0.25)
+    assert max(front[above].max(), behind[above].max()) < 0.05
+    assert front[beside].mean() > 0.5
+
+
+def test_sides_of_cropped_hair_fade_towards_the_ears():
+    cover, _ = draw(CROP)
+    beside = (ACROSS > 0.225) & (ACROSS < 0.245)
+    high, middle, low = (
+        cover[beside & (np.abs(LOW - at) < 0.01)].mean() for at in (0.3, 0.36, 0.42)
+    )
+    assert high > 0.8
+    assert high > middle + 0.15 > low + 0.3
 
 
 def test_hair_tucked_behind_an_ear_leaves_it_free_and_goes_on_behind_it():
@@ -193,11 +213,15 @@ def test_wavy_hair_shines_in_bands():
     assert bands[1] > 1.3 * bands[0]
 
 
-def test_a_bun_lies_on_the_crown_and_nothing_hangs_behind_the_neck():
+def test_a_bun_lies_behind_the_crown_and_nothing_hangs_behind_the_neck():
     bun, bun_behind, _ = layers(BUN)
-    tied, _, _ = layers(TIED)
-    top = (ACROSS < 0.05) & (LOW < 0.12)
-    assert bun[top].mean() > 0.3 + tied[top].mean()
+    _, tied_behind, _ = layers(TIED)
+    crown = LOW[int(np.argmax((bun > 0.5).any(1))), 0]
+    over = crown - LOW
+    above = (ACROSS < 0.03) & (over > 0.01) & (over < 0.03)
+    assert bun_behind[above].mean() > 0.8
+    assert tied_behind[above].max() < 0.05
+    assert bun[above].max() < 0.2
     assert bun_behind[LOW > 0.6].max() < 0.01
 
 

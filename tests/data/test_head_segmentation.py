@@ -7,9 +7,9 @@ import pytest
 from helpers.synthetic_pairs import make_face_shape
 from speech2face.data.decoder_data import frame, picture_grid
 from speech2face.data.hair_outlines import close_outline, wear
-from speech2face.data.hair_prototypes import CHROMA, LEAST_ALIKE, find_colours, find_shapes
+from speech2face.data.hair_prototypes import A_WAY, CHROMA, LEAST_ALIKE, find_colours, find_shapes
 from speech2face.data.hair_removal import uncover_skin
-from speech2face.data.hair_styles import TIED
+from speech2face.data.hair_styles import RECEDING, SWEPT, TIED
 from speech2face.data.head_segmentation import (
     Heads,
     blur_half,
@@ -133,11 +133,16 @@ def test_shapes_are_what_many_wear(crowd):
         assert shapes.light[shape][within].std() > 0.01
 
 
-def test_an_outline_that_twice_as_many_wear_is_worn_in_two_ways():
-    shapes = find_shapes(separate(*[paint(DARK)] * (2 * LEAST_ALIKE + 1)))
+def test_an_outline_that_many_wear_is_worn_in_two_ways_the_older_one_by_the_greyer():
+    each = A_WAY[0]
+    heads = separate(*[paint(DARK)] * each, *[paint((112, 112, 112))] * (each + 1))
+    shapes = find_shapes(heads)
     assert shapes.groups.tolist() == [0, 1, 1]
-    assert np.bincount(shapes.worn).tolist() == [0, LEAST_ALIKE + 1, LEAST_ALIKE]
+    assert np.bincount(shapes.worn).tolist() == [0, each + 1, each]
     assert np.abs(shapes.front[1] - shapes.front[2]).max() > 0.5
+    grey = [np.mean(shapes.worn[each:] == shape) for shape in (1, 2)]
+    older = int(RECEDING.age < SWEPT.age)  # these two are drawn
+    assert grey[older] > 0.6 > 0.4 > grey[1 - older]
 
 
 def test_colours_are_what_many_have(crowd):
@@ -209,7 +214,7 @@ def test_skin_goes_on_below_hair_and_the_neck_has_the_tone_of_the_face():
     assert skin.cover[place(0.45, 0.6)] > 0.95
     assert skin.cover[place(0.45, 0.9)] > 0.5
     assert skin.cover[: SIZE * 7 // 8, 0].max() < 0.05  # above the shoulders
-    assert skin.cover[-1].min() > 0.9
+    assert skin.cover[place(0.25, 0.99)] > 0.9  # a shoulder
     flat = uncover_skin(heads, SHAPE, 1.7).colours
     assert np.abs(flat - skin.colours).max() > 0.05  # sharpening brings out edges
 

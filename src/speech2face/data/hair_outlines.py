@@ -18,7 +18,13 @@ HANGING = 0.63  # least reach of long hair, downwards
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
+BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.30, 0.272, 0.275, 0.306, 0.276)  # tucked hair's
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
+# So far down, the skull and the sides of short hair reach so far aside, close above the ears.
+SKULL = (44, 56, 66, 76, 86, 98), (34, 46, 53, 57.5, 59, 58.5)
+SIDE = SKULL[0], (66, 61, 60.5, 60.5, 60, 59.5)
+BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
+BURN_END = 106.0
 
 
 def is_long(edge: np.ndarray) -> bool:
@@ -86,7 +92,7 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
         edge = _tuck(edge)
     front = _draw_back(edge) if style.drawn_back else edge
     behind = _find_behind(front, style)
-    return (_add_bun(front, style.bun) if style.bun else front), behind
+    return front, behind
 
 
 def _draw_back(edge: np.ndarray) -> np.ndarray:
@@ -99,19 +105,13 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
     return np.minimum(edge, tight)
 
 
-def _add_bun(edge: np.ndarray, radius: float) -> np.ndarray:
-    """An outline with a bun on the crown, of this radius, pixels of 224."""
-    across, low = picture_grid(len(edge))
-    top = low[int(np.argmax((edge > 0).any(1))), 0] * 224
-    bun = radius - np.hypot(across * 224 / 1.25, low * 224 - top + 0.45 * radius)
-    return np.maximum(edge, bun)
-
-
 def _tuck(edge: np.ndarray) -> np.ndarray:
     """The outline of long hair → that of the same behind the ears: little wider than these."""
     across, low = picture_grid(len(edge))
-    beside = 0.306 - 0.03 * smooth_step((low - 0.5) / 0.4) - across
-    narrow = smooth_step((low - 0.28) / 0.12)
+    beside = (
+        np.interp(low, [0.2, 0.32, 0.40, 0.5, 0.9], [0.31, 0.285, 0.285, 0.306, 0.276]) - across
+    )
+    narrow = smooth_step((low - 0.18) / 0.10)
     return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
 
 
@@ -119,10 +119,36 @@ def _find_behind(edge: np.ndarray, style: Style) -> np.ndarray:
     """The outline of the hair behind: of long hair behind face and neck, of any hair behind the
     scalp, so that no ground shines through between the strands."""
     (across, low), (_, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inset = 0.004 if any(style.tucked) else 0.03 + 0.01 * style.wave[0]
+    inset = 0.004 if any(style.tucked) else 0.022 + 0.005 * style.wave[0]
     behind = (_half_width(edge)[:, None] - inset - across) * 224
     if not is_long(edge):
         top = low[int(np.argmax((edge > 0).any(1)))]
         above = np.minimum((low - top) * 224 - 4, (0.40 - down) * 224) + min(style.volume, 0)
         return np.minimum(behind + min(style.volume, 0), above)
     return behind
+
+
+def trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The outline of a haircut: its corners above the temples round or receding, its sides running
+    out in a point before the ears."""
+    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
+    inner = smooth_step((depth - 0.4) / 0.2)
+    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
+    middle = np.exp(-((aside / 0.12) ** 2))
+    edge = edge + inner * (4 * middle + (3 - 1.5 * style.receding) * temples)
+    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
+    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
+    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
+    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
+
+
+def lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, volume: float) -> np.ndarray:
+    """A whole outline (S, S) of short hair whose sides lie close to the skull, the closer the less
+    `volume` it has, and go over into short sideburns."""
+    aside, full = np.abs(right), np.clip(1 + volume / 6, 0.1, 1)
+    beside = (1 - full) * np.interp(low, *SKULL) + full * np.interp(low, *SIDE) - aside
+    burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
+    burn = np.minimum(burn, edge.max())  # none where there is no hair
+    edge = np.where(low > 78, np.maximum(edge, burn), edge)
+    close = smooth_step((low - 44) / 16)
+    return edge + close * (np.minimum(edge, beside) - edge)

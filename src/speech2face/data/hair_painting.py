@@ -12,7 +12,7 @@ import numpy as np
 
 from speech2face.data.decoder_data import picture_grid
 from speech2face.data.hair_outlines import wear
-from speech2face.data.hair_pieces import behind_jaw, lay_fringe, lay_tail
+from speech2face.data.hair_pieces import behind_jaw, lay_bun, lay_fringe, lay_tail, lay_wisps
 from speech2face.data.hair_strands import (
     Flow,
     Strands,
@@ -31,9 +31,12 @@ PIECE = 3  # steps of a strand that are of one lightness
 UNDER = 0.66  # lightness of hair between the strands
 LIGHT = np.array([-0.07, -0.60, 0.79])  # where light comes from: above and before
 HALFWAY = np.array([-0.04, -0.32, 0.94])  # between light and eye
+FRONT = 0.75  # how much less short hair shines at the hairline
 SIDES = 0.3  # how much darker the sides of short hair are
 SHADOW = 0.22  # of hair on the skin beside it
-TAIL = 0.95  # lightness of a tail on average, in hair's own
+PIECES = 0.95  # lightness of a tail or bun on average, in hair's own
+AIRY = 0.6  # how much softer the outline and the ends of long hair are
+EARS = 76, 92, 132  # how far aside and from where to where down ears reach
 SOFT = 0.55  # blur of what is drawn
 UNIT = 100  # a lightness of 1, as it is drawn
 
@@ -45,11 +48,12 @@ def draw_layers(
     the hair behind the head, and how light hair is, (S, S) each."""
     outline, behind = wear(edge, style)
     front, light = draw_hair(outline, style, seed)
-    if style.tail:
-        return _add_tail(outline, style, seed, front, light)
+    if style.drawn_back:
+        return _add_piece(outline, style, seed, front, light)
     if not style.long:  # no ground shines through between the strands
-        return front, mirror(blur_half(behind > 0, 1.5)), light
+        return front, mirror(blur_half(behind > 0, 1.5)) * _ring(style, len(front)), light
     back, light_behind = draw_hair(behind, replace(BEHIND, end=min(style.end, 0.93)), seed)
+    back = np.maximum(back, _fill(style, behind))
     light_behind = light_behind * _shade_behind(len(front))
     if any(style.tucked):
         front, light, back, light_behind = _tuck(style, front, light, back, light_behind)
@@ -66,30 +70,39 @@ def draw_hair(outline: np.ndarray, style: Style, seed: int) -> tuple[np.ndarray,
     cover, light = _paint(style, strands, flow, _cover_ground(style, flow))
     cover = _fade(style, cover, flow)
     if any(style.fringe):
-        fringe = lay_fringe(random, style, flow)
-        over, light_over = _paint(style, fringe, flow, np.zeros_like(cover))
-        cover, light = cover + over * (1 - cover), light + over * (light_over - light)
+        for lay in (lay_wisps, lay_fringe):
+            over, light_over = _paint(style, lay(random, style, flow), flow, np.zeros_like(cover))
+            over = blur(over, 0.7)
+            cover, light = cover + over * (1 - cover), light + over * (light_over - light)
     if style.long:  # no rungs where locks of both sides meet
         part = np.exp(-((flow.parting / 2.0) ** 2)) * smooth_step(flow.depth / 0.3)
         light = light + 0.8 * part * (blur(light, 2.0) - light)
-    light = _even(light, flow.edge)
+    light = _even(light, cover * (flow.edge > 2))
     return _cast_shadow(cover, light, flow)
 
 
-def _add_tail(
+def _fill(style: Style, behind: np.ndarray) -> np.ndarray:
+    """Mask (S, S) of the hair that hangs behind the neck, where no ground is seen through it."""
+    _, low = whole_grid(len(behind))
+    return mirror(smooth_step((behind - 3) / 5)) * smooth_step((224 * style.end - 28 - low) / 16)
+
+
+def _add_piece(
     outline: np.ndarray, style: Style, seed: int, front: np.ndarray, light: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hair drawn back → cover before and behind the head, and lightness, with a tail that comes
-    from behind the neck over a shoulder."""
+    from behind the neck over a shoulder, or a bun behind the crown."""
     random = np.random.default_rng(seed)
     flow = find_flow(random, outline, BEHIND)
-    tail, light_tail = _paint(BEHIND, lay_tail(random, style, flow), flow, np.zeros_like(front))
-    before = tail * behind_jaw(len(tail))
-    light_tail = (
-        light_tail * TAIL / max(float((light_tail * tail).sum() / (tail.sum() + 1e-6)), 0.1)
-    )
-    light = light + tail * (light_tail - light)
-    return front + before * (1 - front), tail, light
+    lay = lay_tail if style.tail else lay_bun
+    strands = lay(random, style, flow)
+    thick = blur(_paint(BEHIND, strands, flow, np.zeros_like(front))[0], 2.5)
+    piece, light_piece = _paint(BEHIND, strands, flow, smooth_step((thick - 0.3) / 0.3))
+    mean = float((light_piece * piece).sum() / (piece.sum() + 1e-6))
+    before = 1 - smooth_step(front / 0.15)
+    light = light + before * (light_piece * PIECES / max(mean, 0.1) - light)
+    shown = piece * behind_jaw(len(piece)) * before * (style.tail > 0)
+    return front + shown * (1 - front), piece, light
 
 
 def _cover_ground(style: Style, flow: Flow) -> np.ndarray:
@@ -133,7 +146,11 @@ def _paint(
         _, low = whole_grid(size)
         bare = 1 - smooth_step((blur(cover, 1.2) - 0.2) / 0.4)
         ground = ground * (1 - bare * smooth_step((low - 80) / 30))
-    return blur(cover + (1 - cover) * ground, SOFT), blur(light, SOFT) / UNIT
+    both = cover + (1 - cover) * ground
+    bare = UNIT * UNDER * (1 - cover) * (1 - ground)  # neither strands nor hair under them
+    light = (light - bare) / np.maximum(both, 1e-2)
+    soft = blur(both, SOFT)
+    return soft, blur(light * both, SOFT) / (UNIT * np.maximum(soft, 1e-2))
 
 
 def _cut_up(strands: Strands) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -174,8 +191,10 @@ def _light(
     across = np.clip(1 - (tangent @ halfway) ** 2, 0, 1)
     shine = (0.55 * across**24 + 0.35 * across**7) * np.clip(normal @ halfway, 0, 1)
     if not style.long:  # what is cut short shines less
+        shine = shine * np.clip(style.length / 28, 0.5, 1)
         shine = shine * (1 - 0.7 * smooth_step((places[:, 1] - 60) / 30))
         soft = soft * (1 - SIDES * smooth_step((places[:, 1] - 48) / 40))
+        shine = shine * (1 - FRONT * smooth_step((flow.depth[y, x] - 0.45) / 0.35))
     edge = flow.edge[y, x]
     occluded = 1 - (0.10 if style.long else 0.18) * np.exp(-np.maximum(edge, 0) / 4)
     return strands.tone[owner] * occluded * (0.40 + 0.48 * soft) + shine * strands.tone[owner] ** 2
@@ -195,7 +214,7 @@ def _find_normals(flow: Flow) -> np.ndarray:
 
 
 def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
-    """Softer where the forehead begins, the parting's skin seen through, sides shaven."""
+    """How surely hair covers a place, softer where the forehead begins."""
     _, low = whole_grid(len(cover))
     inner = smooth_step((flow.depth - 0.35) / 0.25)
     soft = inner * smooth_step((112 - low) / 45) * (0.4 if style.long else 0.55)
@@ -203,19 +222,45 @@ def _fade(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
     cover = cover * (
         1 - smooth_step(-(flow.edge + 1.0) / 3) * smooth_step((flow.depth - 0.5) / 0.2)
     )
-    # No loose strands beside the rest.
-    if style.long:
-        reach = 0.6 + 0.5 * style.wave[0] * smooth_step((low - 80) / 40)
-    else:
-        reach = 0.3 + style.over * smooth_step((76 - low) / 20)
-    cover = cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
+    cover = _fade_long(style, cover, flow) if style.long else _fade_short(style, cover, flow)
+    front = smooth_step((flow.depth - 0.5) / 0.25) * smooth_step((100 - low) / 30)
+    return cover * (1 - style.sparse * front * (1 - smooth_step(flow.edge / 10)))
+
+
+def _fade_long(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
+    """The same of long hair: the parting's skin is seen through, and outline and ends are airy."""
+    right, low = whole_grid(len(cover))
+    cover = _keep_within(cover, flow, 0.6 + 0.5 * style.wave[0] * smooth_step((low - 80) / 40))
+    part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
+    cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
+    ears = (np.abs(right) < EARS[0]) & (low > EARS[1]) & (low < EARS[2])  # no skin shines through
+    outer = (1 - smooth_step(flow.edge / 5)) * (flow.depth < 0.5) * (1 - blur(ears, 1.5))
+    airy = np.maximum(outer, smooth_step((low - flow.end + 34) / 30))
+    return cover + AIRY * airy * (blur(cover, 1.3) - cover)
+
+
+def _fade_short(style: Style, cover: np.ndarray, flow: Flow) -> np.ndarray:
+    """The same of short hair and of hair drawn back: sides are shaven, a crown is bald."""
+    _, low = whole_grid(len(cover))
+    cover = _keep_within(cover, flow, 0.3 + style.over * smooth_step((76 - low) / 20))
     if style.thin:  # the shortest hair is a shade, not strands, where it is thin at the temples
         soft = smooth_step((low - 48) / 20) * smooth_step((flow.edge - 1) / 3)
         cover = cover + soft * (blur(cover, 2.5) - cover)
-    part = np.exp(-((flow.parting / 0.8) ** 2)) * smooth_step((flow.depth - 0.3) / 0.5)
-    if style.long:
-        cover = cover * (1 - 0.25 * part * smooth_step((80 - low) / 20))
-    return cover * (1 - style.shaven * smooth_step((low - 78) / 25) * (not style.long))
+    if style.drawn_back:  # it is fine above the ears
+        cover = cover + smooth_step((low - 78) / 14) * (0.9 * blur(cover, 2.5) - cover)
+    return cover * (1 - style.shaven * smooth_step((low - 62) / 36)) * _ring(style, len(cover))
+
+
+def _keep_within(cover: np.ndarray, flow: Flow, reach: np.ndarray) -> np.ndarray:
+    """The same without loose strands beside the rest: so far beyond the outline none is left."""
+    return cover * (1 - smooth_step((-flow.edge - reach) / 1.8) * (flow.depth < 0.5))
+
+
+def _ring(style: Style, size: int) -> np.ndarray:
+    """Mask, 0 to 1, of what is not bald: a ring of hair above the ears, or all."""
+    right, low = whole_grid(size)
+    line = style.bald + 0.4 * (60 - np.abs(right))
+    return smooth_step((low - line) / 24) if style.bald else np.ones_like(low)
 
 
 def _tuck(
@@ -236,7 +281,7 @@ def _free_ear(size: int) -> np.ndarray:
     """What tucked hair leaves free, 0 to 1, left half: the ear and the cheek below it."""
     across, low = picture_grid(size)
     aside = np.maximum(across - 0.16, 0)
-    line = 0.335 + 0.45 * aside + 3 * aside**2
+    line = 0.352 + 0.45 * aside + 3 * aside**2
     below = smooth_step((low - line) / (0.012 + 0.12 * np.maximum(0.24 - across, 0)))
     above = smooth_step((0.80 - low) / 0.06)
     return blur_half(below * above, 1.2)
@@ -257,7 +302,6 @@ def _cast_shadow(cover: np.ndarray, light: np.ndarray, flow: Flow) -> tuple[np.n
     return both, light * np.where(both > 1e-3, cover / np.maximum(both, 1e-3), 1)
 
 
-def _even(light: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """The same, 1 on average within the outline."""
-    within = edge > 2
-    return light / max(float(light[within].mean()) if within.any() else 1.0, 1e-3)
+def _even(light: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """The same, 1 on average where hair covers."""
+    return light / max(float((light * cover).sum() / max(cover.sum(), 1e-3)), 1e-3)

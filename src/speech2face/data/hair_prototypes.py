@@ -32,9 +32,11 @@ HIGH, LOW = 0.14, 0.24  # hairlines of haircuts; beyond lie heads half bald, fri
 WIDE, WIDE_LONG = 0.305, 0.40  # short and long hair that reaches further out is a hat or a hood
 LIGHTNESS = 35.0, 46.0  # of CIE Lab, where hair is no longer dark, and where it is light
 CHROMA = 0.2, 1.65  # of grey hair and of other, over that of canonical pictures, which are pale
-WHITER = 8.0  # what grey hair is lighter by, where it is light
+WHITER = 5.0  # what grey hair is lighter by, where it is light
+GREYER = 1.5  # how much chroma counts against lightness in how grey hair is
 GREY = 0.20  # chroma of hair half grey, of its lightness, CIE Lab
-WAYS = 0, 2, 3  # of wearing an outline, at most: of no, of short, of long hair
+WAYS = 3  # of wearing an outline, at most
+A_WAY = 36, LEAST_ALIKE  # people that each is worn by, at least: of short, of long hair
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARED = 1.0  # of a hairline with others
 SHARED_BY_ALL = 0.8  # of these not with those of its group, but with all
@@ -81,13 +83,15 @@ def find_shapes(heads: Heads) -> HairShapes:
     kinds = np.array([1 + is_long(edge) for edge in edges])
     edges = _share_hairline(edges, kinds)
     counts = [
-        int(np.clip(len(of) // LEAST_ALIKE, 1, WAYS[kind]))
+        int(np.clip(len(of) // A_WAY[kind - 1], 1, WAYS))
         for of, kind in zip(own, kinds, strict=True)
     ]
     styles = _choose_styles(edges, kinds, counts)
+    lab = _measure_colours(heads)
+    grey = np.nan_to_num(lab[:, 0] - GREYER * np.hypot(lab[:, 1], lab[:, 2]))
     groups, layers = [0], [(empty[0], empty[0], np.ones_like(empty[0]))]
     for of, edge, kind, people, worn_so in zip(own, edges, kinds, nearest, styles, strict=True):
-        worn[wearers[of]] = len(groups) + np.arange(len(of)) % len(worn_so)
+        worn[wearers[of]] = len(groups) + _share_out(worn_so, grey[wearers[of]])
         lighter = mirror(_light(heads, people, edge))
         for style in worn_so:
             front, back, light = draw_layers(edge, style, len(groups))
@@ -101,15 +105,12 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     """The colours of hair that at least `LEAST_ALIKE` people have."""
     import cv2
 
-    surely = np.stack(
-        [(erode(h, 2) > 0.8) & (c > 0.97) for h, c in zip(heads.hair, heads.cover, strict=True)]
-    )
-    some = np.flatnonzero((surely.mean((1, 2)) > 0.002) & (shapes.worn > 0))
+    lab = _measure_colours(heads)
+    some = np.flatnonzero(np.isfinite(lab[:, 0]) & (shapes.worn > 0))
     worn = np.full(len(heads), -1)
     if not len(some):
         return HairColours(np.full((1, 3), 0.2), worn, np.zeros(1, int))
-    own = np.stack([np.median(heads.colours[i][surely[i]], axis=0) for i in some])
-    lab = cv2.cvtColor(own[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    lab = lab[some]
     group, _ = _cluster(lab * [1, 2.2, 2.2], COLOURS)
     kept = sorted(range(group.max() + 1), key=lambda k: float(lab[group == k, 0].mean()))
     for number, k in enumerate(kept):
@@ -123,6 +124,27 @@ def find_colours(heads: Heads, shapes: HairShapes) -> HairColours:
     colours[:, 0] += WHITER * (1 - colourful) * np.interp(lightness, LIGHTNESS, [0, 1])
     colours = cv2.cvtColor(colours[None].astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return HairColours(colours, worn, np.digitize(lightness, LIGHTNESS))
+
+
+def _measure_colours(heads: Heads) -> np.ndarray:
+    """The colour of each person's hair well within it, CIE Lab (N, 3); NaN where there is none."""
+    import cv2
+
+    own = np.full((len(heads), 3), np.nan, np.float32)
+    for i, (hair, cover) in enumerate(zip(heads.hair, heads.cover, strict=True)):
+        surely = (erode(hair, 2) > 0.8) & (cover > 0.97)
+        if surely.mean() > 0.002:
+            own[i] = np.median(heads.colours[i][surely], axis=0)
+    return cv2.cvtColor(own[None], cv2.COLOR_RGB2LAB)[0]
+
+
+def _share_out(styles: Sequence[Style], grey: np.ndarray) -> np.ndarray:
+    """Which of the styles each person (N,) wears, as many each: the greyer, the more often an older
+    one's, and else by chance."""
+    older = np.argsort([style.age for style in styles], kind="stable")
+    chance = np.random.default_rng(0).standard_normal(len(grey))
+    rank = np.argsort(np.argsort(grey + grey.std() * chance))
+    return older[rank * len(styles) // len(grey)]
 
 
 def _cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,9 @@ from speech2face.data.head_segmentation import (
 from speech2face.data.neck import model_neck
 
 LEAST_SEEN = 6  # people in whom a place must show skin for their mean to stand for it
-EAR = 0.262, 0.502, 0.034, 0.070  # across, down, half its width and height; of the picture
-EAR_TINT = 1.02, 0.985, 0.975
+SKULL = 0.262, 0.292, 0.42  # half its width, its height, and how far down that begins
+EAR = 0.256, 0.502, 0.027, 0.066  # across, down, half its width and height; of the picture
+EAR_TINT = 1.02, 0.96, 0.94  # of the cheeks' colour: ears are redder
 EDGE = 0.20  # darkening of skin that turns away, at the outline
 
 
@@ -45,18 +46,19 @@ def uncover_skin(heads: Heads, mean_shape: np.ndarray, sharpening: float) -> Ski
     oval = blur_half(signed_distance(oval_mask(mean_shape, size, 1.0)[:, : size // 2]), 3.5)
     head = _bare_head(heads, oval)
     neck, shade = model_neck(oval)
-    ear = _shade_ear(oval)
+    ear, within = _shade_ear(oval)
     face = blur_half(_sigmoid(oval / 0.8), 1.0)
     below = np.clip(1 - np.maximum(face, _sigmoid(head / 0.8)), 0, 1)
     above = smooth_step((0.74 - picture_grid(size)[1]) / 0.06)
     visible = _find_visible(heads, oval)
     ratio = _compare_to_cheeks(heads, visible)
     ratio += below[..., None] * (shade - ratio)
+    ratio += within[..., None] * (np.array(EAR_TINT) - ratio)
     ear = ear * (1 - EDGE * np.exp(-np.maximum(head, 0) / 2.2) * above)[..., None]
     inside = smooth_step(head / 4)  # at the outline the ground shines through
     colours = np.empty_like(heads.colours)
     for row, (own, tone) in enumerate(zip(heads.colours, heads.skin, strict=True)):
-        kept = blur_half(visible[row] * (1 - below) * inside, 1.8)[..., None]
+        kept = blur_half(visible[row] * (1 - below) * (1 - within) * inside, 1.8)[..., None]
         sharp = own + sharpening * (own - blur_half(own, 224 / 90))
         colours[row] = np.clip((kept * sharp + (1 - kept) * tone * ratio) * ear, 0, 1.2)
     bust = _sigmoid((neck - 0.4) / 0.6)
@@ -96,8 +98,8 @@ def _bare_head(heads: Heads, oval: np.ndarray) -> np.ndarray:
     few = order[len(order) // 160 : len(order) // 160 + max(1, min(40, len(order) // 4))]
     head = np.mean([signed_distance(heads.cover[row] > 0.5) for row in few], axis=0)
     across, low = picture_grid(size)
-    side = (0.262 + 0.5 * np.maximum(0.40 - low, 0) - across) * 224
-    head = join(join(head, side, 3, -1), (0.56 - low) * 224, 6, -1)
+    dome = (1 - np.hypot(across / SKULL[0], np.minimum(low - SKULL[2], 0) / SKULL[1])) * 224
+    head = join(join(head, SKULL[0] * dome, 3, -1), (0.56 - low) * 224, 6, -1)
     aside, up = _ear_grid(size)
     ear = (1 - np.hypot(aside, up)) * EAR[2] * 224
     return blur_half(join(join(oval, head, 3, 1), ear, 2, 1), 0.8)
@@ -111,9 +113,9 @@ def _ear_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     return aside / (wide * (1 + 3 * np.clip(up, -0.05, 0.05))), up / high
 
 
-def _shade_ear(oval: np.ndarray) -> np.ndarray:
-    """Light and shade of the ears, lit from the front, (S, S/2, 3): a hollow within a rim, and
-    redder than the face."""
+def _shade_ear(oval: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Light and shade of the ears, lit from the front, (S, S/2, 1): a hollow within a rim; and a
+    mask of them (S, S/2)."""
     aside, up = _ear_grid(len(oval))
     radius = np.hypot(aside, up)
     outside = _sigmoid(-oval / 0.8)  # of the face
@@ -123,9 +125,9 @@ def _shade_ear(oval: np.ndarray) -> np.ndarray:
     ridge = np.exp(-(((np.hypot(aside, up + 0.08) - 0.50) / 0.08) ** 2)) * _sigmoid((up + 0.2) * 8)
     rim = np.exp(-(((radius - 0.84) / 0.10) ** 2))
     crease = np.exp(-(((oval + 2.0) / 1.4) ** 2)) * np.exp(-((up / 1.0) ** 4))
-    light = 0.99 - 0.30 * hollow - 0.20 * fold + 0.06 * ridge + 0.10 * rim - 0.18 * crease
+    light = 1.05 - 0.26 * hollow - 0.16 * fold + 0.06 * ridge + 0.10 * rim - 0.12 * crease
     light = blur_half(1 + within * (light - 1), 0.35)
-    return light[..., None] * (1 + blur_half(within, 1.5)[..., None] * (np.array(EAR_TINT) - 1))
+    return light[..., None], blur_half(within, 1.5)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech2face.data.decoder_data import canvas_grid, picture_grid
+from speech2face.data.hair_outlines import lay_sides, trim
 from speech2face.data.hair_styles import Style
 from speech2face.data.head_segmentation import blur_half, signed_distance, smooth_step
 
 STRAND = 0.25  # how wide a strand is
+SECTION = 5.0  # how far locks of long hair that are of one lightness lie apart
 STUMP = 14  # shorter locks of long hair are none
 LAYERS = 0.35  # how much chance has in which lock lies over which
-# So far down, the sides of short hair reach so far aside, close to the skull above the ears.
-SIDE = (44, 56, 66, 76, 86, 98), (66, 61, 60.5, 60.5, 60, 59)
-BURN = (78, 108), (49, 53)  # so far down, sideburns begin so far aside, before the ears
-BURN_END = 106.0
 CROSSING = 8.0  # how far locks of both sides reach over the parting's end on the crown
 
 
@@ -76,7 +73,7 @@ def find_flow(random: np.random.Generator, outline: np.ndarray, style: Style) ->
     inwards[:, half:, 0] *= -1
     along[:, half:, 1] *= -1
     if not style.long:
-        outline = _trim(style, outline, depth[:, :half])
+        outline = trim(style, outline, depth[:, :half])
     edge = _comb(random, style, mirror(outline), depth)
     right, low = whole_grid(len(edge))
     parting = right - style.parting * (0.5 + 0.5 * depth) + 0.8 * _noise(random, edge, 6)
@@ -141,20 +138,6 @@ def _find_face(hair: np.ndarray) -> np.ndarray:
     return face
 
 
-def _trim(style: Style, edge: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The outline of a haircut: its corners above the temples round or receding, its sides running
-    out in a point before the ears."""
-    (across, _), (aside, down) = picture_grid(len(edge)), canvas_grid(len(edge))
-    inner = smooth_step((depth - 0.4) / 0.2)
-    temples = np.exp(-(((aside - 0.175) / 0.05) ** 2)) * smooth_step((0.36 - down) / 0.1)
-    middle = np.exp(-((aside / 0.12) ** 2))
-    edge = edge + inner * (4 * middle + (3 - 1.5 * style.receding) * temples)
-    beside = (0.280 - 0.036 * smooth_step((down - 0.28) / 0.22) - across) * 224
-    edge = edge + smooth_step((down - 0.2) / 0.1) * (np.minimum(edge, beside) - edge)
-    edge = edge - 2.0 * inner * smooth_step((down - 0.30) / 0.16)
-    return blur_half(edge, 2.5) - 3 * smooth_step((down - 0.44) / 0.1)
-
-
 def _comb(
     random: np.random.Generator, style: Style, edge: np.ndarray, depth: np.ndarray
 ) -> np.ndarray:
@@ -173,10 +156,11 @@ def _comb(
     edge = edge + style.flare * fuller * outer * smooth_step((low - 100) / 80)
     edge = edge + style.sweep * above * inner * across
     rough = _noise(random, edge, 9) + 0.5 * _noise(random, edge, 3)
-    line = 0.5 * _noise(random, edge, 4) * inner
+    line = _noise(random, edge, 4) + (not style.long) * _noise(random, edge, 2)
+    line = (0.5 if style.long else 0.7) * line * inner
     edge = edge + style.rough * rough * outer + line
     if not style.long and not style.drawn_back:
-        edge = _lay_sides(edge, right, low, 0.45 * style.volume)
+        edge = lay_sides(edge, right, low, style.volume)
     if style.long:  # no tufts
         round_ = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (2 * round(5 * len(edge) / 224) + 1,) * 2
@@ -184,18 +168,6 @@ def _comb(
         whole = cv2.morphologyEx((edge > 0).astype(np.uint8), cv2.MORPH_OPEN, round_)
         edge = np.where(whole > 0, edge, np.minimum(edge, -1))
     return edge
-
-
-def _lay_sides(edge: np.ndarray, right: np.ndarray, low: np.ndarray, more: float) -> np.ndarray:
-    """An outline (S, S) of short hair whose sides lie close to the skull, with so much `more` hair
-    than most, and go over into short sideburns."""
-    aside = np.abs(right)
-    beside = np.interp(low, *SIDE) + more - aside
-    burn = np.minimum(np.minimum(beside, aside - np.interp(low, *BURN)), BURN_END - low)
-    burn = np.minimum(burn, edge.max())  # none where there is no hair
-    edge = np.where(low > 78, np.maximum(edge, burn), edge)
-    close = smooth_step((low - 44) / 16)
-    return edge + close * (np.minimum(edge, beside) - edge)
 
 
 # Locks -------------------------------------------------------------------------------------------
@@ -210,8 +182,6 @@ def grow_locks(random: np.random.Generator, style: Style, flow: Flow) -> Strands
     if style.long:  # stumps are no locks
         roots, guides, grown = (of[grown > STUMP] for of in (roots, guides, grown))
     order = _look_up(flow.depth, roots) + LAYERS * random.standard_normal(len(roots))
-    if style.lift[0] < 0:  # combed forward: what comes from the crown lies above
-        order = -order
     order = np.argsort(order)
     return spread_locks(random, style, guides[order], grown[order], flow)
 
@@ -258,11 +228,16 @@ def _follow(
     aim = style.drift * random.standard_normal(locks)
     over = style.over * random.uniform(-0.4, 1.2, locks)  # ends of their own, no straight edge
     earlier = random.exponential(0.5 * style.ragged, locks)
+    down, right = np.gradient(blur(flow.edge, 3.0))
+    inwards = np.stack([right, down], axis=2) * (len(flow.edge) / 224)
     for step in range(1, steps + 1):
         before = paths[:, step - 1]
         ahead = _look_up(flow.growth[0], before)
         ahead[side > 0] = _look_up(flow.growth[1], before[side > 0])
         ahead[:, 0] += aim * smooth_step((before[:, 1] - 110) / 60)
+        if style.long:  # what comes to the outline goes on along it
+            near = smooth_step((3 - _look_up(flow.edge, before)) / 4)[:, None]
+            ahead = ahead + near * _look_up(inwards, before)
         place = before + unit(ahead)
         alive &= (step <= length) & (_look_up(flow.edge, place) > -over)
         if style.long:
@@ -293,7 +268,8 @@ def spread_locks(
     end = (
         grown[:, None] * random.uniform(0.82 if style.long else 0.75, 1.0, (locks, each))
     ).astype(int)
-    tone = 1 + style.tone[0] * random.standard_normal((locks, 1))
+    section = _look_up(_noise(random, flow.edge, SECTION), guides[:, 0])[:, None]
+    tone = 1 + style.tone[0] * (random.standard_normal((locks, 1)) + 0.7 * style.long * section)
     tone = tone + style.tone[1] * random.standard_normal((locks, each)) - 0.10 * offset**2
     tilt = 0.9 * offset + style.tilt * random.standard_normal((locks, 1))
     return Strands(

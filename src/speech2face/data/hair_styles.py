@@ -37,6 +37,8 @@ class Style:
     sweep: float = 0.0  # how much lower hair begins on that side of the forehead
     receding: float = 0.0  # how far the hairline goes back at the temples
     shaven: float = 0.0  # how thin the sides are, 0 to 1
+    sparse: float = 0.5  # how much of the scalp is seen where hair begins above the face
+    bald: float = 0.0  # how low hair begins above the ears, where the crown is bald
     thin: float = 0.0  # how much of the scalp is seen, 0 to 1
     end: float = 1.0  # where long hair ends, fractions of the picture
     ragged: float = 10.0  # how much earlier some of it ends
@@ -44,9 +46,10 @@ class Style:
     curl: float = 0.35  # how far ends turn inwards
     drift: float = 0.10  # how far locks cross one another as they fall
     tucked: tuple[bool, bool] = (False, False)  # behind the left, the right ear
-    bun: float = 0.0  # half the width of a bun on the crown
+    bun: float = 0.0  # half the width of a bun behind the crown
     tail: float = 0.0  # half the width of a tail that falls over one shoulder
     fringe: tuple[float, float] = (0.0, 0.0)  # how full it is on the left, on the right
+    age: float = 0.0  # of those who wear it: 1 for the grey
 
     @property
     def drawn_back(self) -> bool:
@@ -67,11 +70,11 @@ ONE_SIDE = replace(
     tucked=(False, True),
 )
 CURTAIN = replace(STRAIGHT, parting=7, fringe=(1.1, 0.7), wave=(1.4, 56))
-FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.5))
+FRINGE = replace(STRAIGHT, parting=16, quiff=2, fringe=(1.6, 0.0))
 BOB = replace(
-    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.4, 0.5)
+    STRAIGHT, parting=-14, quiff=2, taper=0.4, end=0.83, ragged=3.5, uneven=3, fringe=(0.0, 0.9)
 )
-BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.5))
+BOB_FRINGE = replace(BOB, parting=13, quiff=3, fringe=(1.3, 0.0))
 WAVY = replace(
     STRAIGHT,
     parting=-16,
@@ -82,18 +85,19 @@ WAVY = replace(
     apart=0.2,
     rough=1.0,
     flare=4,
-    fringe=(0.4, 0.8),
+    fringe=(0.0, 0.8),
 )
 CURLS = replace(
     WAVY,
     parting=12,
-    width=3,
-    cover=6,
-    wave=(3.6, 22),
+    width=2.2,
+    cover=9,
+    wave=(2.7, 17),
+    loose=0.06,
     apart=0.8,
     rough=1.4,
     quiff=3,
-    fringe=(0.7, 0.3),
+    fringe=(0.7, 0.0),
 )
 TIED = Style(
     long=False,
@@ -108,9 +112,9 @@ TIED = Style(
     rough=0.4,
     over=0.3,
     sweep=1.0,
-    tail=9.0,
+    tail=13.0,
 )
-BUN = replace(TIED, tail=0.0, bun=14.0)
+BUN = replace(TIED, tail=0.0, bun=17.0)
 # From the flattest hair to the fullest:
 LONG = (BUN, TIED, TUCKED, STRAIGHT, ONE_SIDE, FRINGE, CURTAIN, BOB, BOB_FRINGE, WAVY, CURLS)
 # What hangs behind a neck.
@@ -142,33 +146,44 @@ SWEPT = Style(
     sweep=1.0,
     shaven=0.25,
 )
-SWEPT_LEFT = replace(SWEPT, parting=-24, lift=(0.95, 0.1), quiff=5, width=2.6)
-BACK = replace(SWEPT, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
+SWEPT_LEFT = replace(
+    SWEPT, age=0.5, parting=-24, lift=(0.45, 0.05), quiff=4, width=2.6, wander=0.15, length=38
+)
+BACK = replace(SWEPT, age=0.7, parting=-6, lift=(1.45, 0.25), length=22, wander=0.3, quiff=2)
 QUIFF = replace(
     BACK,
+    age=0.0,
     parting=-18,
-    lift=(1.3, 0.1),
-    length=26,
-    width=2.6,
-    strands=12,
-    wander=0.2,
-    quiff=7,
+    lift=(1.15, 0.1),
+    length=18,
+    width=1.8,
+    strands=8,
+    wander=0.35,
+    quiff=5,
     sweep=-1.0,
-    shaven=0.4,
+    shaven=0.7,
+    tone=(0.14, 0.06),
 )
-SPIKY = replace(
+TOUSLED = replace(
     BACK,
-    lift=(1.35, 0.5),
-    length=15,
+    age=0.0,
+    parting=-16,
+    lift=(0.6, 0.3),
+    length=17,
     width=2.0,
-    taper=0.95,
-    wander=0.45,
-    rough=1.4,
-    over=2.5,
+    taper=0.8,
+    wander=0.7,
+    rough=0.9,
+    over=1.6,
     quiff=1,
-    shaven=0.35,
+    shaven=0.6,
+    tone=(0.16, 0.06),
+    tilt=0.6,
+    peak=2,
 )
-WAVES = replace(SWEPT, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3)
+WAVES = replace(
+    SWEPT, age=0.4, parting=14, lift=(0.9, 0.2), length=34, width=2.8, wave=(1.6, 15), rough=1.3
+)
 CURLY = replace(
     SWEPT,
     parting=6,
@@ -181,30 +196,32 @@ CURLY = replace(
     rough=1.6,
     over=1.2,
     quiff=2,
-    shaven=0.15,
+    shaven=0.5,
 )
 CROP = replace(
     SWEPT,
     parting=3,
-    lift=(-1.25, 0.1),
-    length=12,
-    width=1.2,
+    lift=(0.9, 0.1),
+    length=11,
+    width=1.5,
     strands=6,
-    wander=0.18,
-    tone=(0.07, 0.05),
-    tilt=0.2,
-    rough=0.6,
-    over=2.5,
+    taper=0.9,
+    wander=0.3,
+    tone=(0.14, 0.06),
+    tilt=0.5,
+    rough=0.7,
+    over=1.5,
     quiff=0,
-    peak=3.5,
+    peak=2.0,
     volume=-2,
     sweep=0.0,
     receding=0.5,
-    shaven=0.4,
+    shaven=0.75,
 )
-RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15)
+RECEDING = replace(CROP, lift=(1.3, 0.2), parting=4, sweep=1.5, receding=5, thin=0.15, age=0.6)
 BUZZ = replace(
     CROP,
+    age=0.0,
     length=6,
     width=0.6,
     strands=5,
@@ -217,4 +234,49 @@ BUZZ = replace(
     shaven=0.5,
     thin=0.35,
 )
-SHORT = (BUZZ, RECEDING, CROP, BACK, SWEPT, SPIKY, SWEPT_LEFT, QUIFF, WAVES, CURLY)
+RING = replace(
+    CROP,
+    lift=(0.2, 0.0),
+    length=14,
+    rough=0.3,
+    over=0.5,
+    volume=-6,
+    peak=0,
+    receding=1,
+    shaven=0.2,
+    bald=58,
+    age=1.0,
+    sparse=0.7,
+)
+SIDE_PARTED = replace(
+    SWEPT,
+    parting=27,
+    lift=(0.35, 0.05),
+    length=40,
+    width=2.4,
+    wander=0.12,
+    tone=(0.09, 0.05),
+    rough=0.5,
+    over=0.4,
+    quiff=1,
+    volume=-2,
+    receding=3,
+    sparse=0.6,
+    thin=0.1,
+    shaven=0.35,
+    age=0.9,
+)
+SHORT = (
+    BUZZ,
+    RING,
+    CROP,
+    RECEDING,
+    TOUSLED,
+    SIDE_PARTED,
+    BACK,
+    QUIFF,
+    SWEPT_LEFT,
+    SWEPT,
+    WAVES,
+    CURLY,
+)

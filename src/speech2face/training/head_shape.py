@@ -12,9 +12,8 @@ import torch
 
 from speech2face.data.decoder_data import Targets
 from speech2face.data.face_unwarping import mirror_order
-from speech2face.data.head_outlines import OUTLINE, OutlineMoves, lengthen_ears
+from speech2face.data.head_outlines import OutlineMoves, follow_landmarks, lengthen_ears
 from speech2face.networks.face_decoder import FaceDecoder
-from speech2face.networks.spline_basis import spline_basis_at
 from speech2face.training.ridge import solve_ridge
 
 MODES = 12  # of the face's shape that are drawn wider: beyond is noise of the landmarks
@@ -39,7 +38,7 @@ def solve_shape(
     seen = views[:, outlines.rows]
     rows = np.tile(moves, (len(views), 1))
     outline, _ = solve_ridge(np.concatenate(seen), rows, OUTLINE_PENALTY, standardised=True)
-    follow = spline_basis_at(shape, OUTLINE)  # where the face's landmarks take the outline
+    follow = follow_landmarks(shape)
 
     def extend(landmarks: np.ndarray, outline: np.ndarray) -> np.ndarray:
         """Rows of landmarks (N, 2K) and of the outline's own moves (N, 2O) → of both."""
