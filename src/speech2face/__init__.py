@@ -22,7 +22,7 @@ from speech2face import errors
 if TYPE_CHECKING:
     from speech2face.reconstruct import Reconstruction, Speech2Face, VoiceEmbedding, load
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = ["Reconstruction", "Speech2Face", "VoiceEmbedding", "__version__", "errors", "load"]
 
 
