@@ -48,8 +48,7 @@ WEIGHTS = "face_decoder.safetensors"
 LEAST_PICTURES = 5
 SURER_COLOUR = 8.0, 3.0  # hair that is not the brows', or not of the age, looks dyed
 EVEN = 0.7  # share by which the mean's colour is evened
-# About the mouth lightness is evened, too, and of what then sets people apart a share is kept.
-EVEN_BEARDS, BEARD = 0.85, 0.6
+EVEN_BEARDS = 0.35  # the same of lightness about the mouth
 VIVID = 0.15  # added to the difference of eyes' and lips' colour from the skin: pictures are pale
 CATCH_LIGHT, CATCH_ABOVE = 0.35, 0.006  # in eyes: how light, and how far above their middle
 LOCAL = 0.4  # share of the differences in colour from place to place that is kept
@@ -220,7 +219,7 @@ def _even_beards(light: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
     for row, own in enumerate(light):
         away = own - middle
         one_tone = blur_half(away * mask, 14.0) / wide
-        out[row] = own + EVEN_BEARDS * mask * (BEARD * one_tone - blur_half(away, 3.0))
+        out[row] = own + EVEN_BEARDS * mask * (one_tone - blur_half(away, 3.0))
     return out
 
 
