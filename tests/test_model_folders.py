@@ -52,7 +52,7 @@ def test_the_released_model_is_found_by_name_and_has_a_whole_card() -> None:
     assert card.summary
     assert set(card.sha256) == {*FILES, UNTUNED}
     assert model.untuned
-    assert 0 < model.megabytes < 46
+    assert 0 < model.megabytes < 43
 
 
 def test_a_folder_is_a_model(folder: Path) -> None:

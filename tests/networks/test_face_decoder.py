@@ -15,6 +15,7 @@ from jaxtyping import Float, jaxtyped
 from speech2face.networks.face_decoder import (
     CONTRAST,
     LEAST_GAIN,
+    LEVELS,
     LIGHT_RANGE,
     MOST_GAIN,
     SCATTER,
@@ -24,6 +25,7 @@ from speech2face.networks.face_decoder import (
     FaceDecoderConfig,
     fade_out,
     limit,
+    to_levels,
 )
 from speech2face.networks.line_maps import (
     blur_matrix,
@@ -66,8 +68,9 @@ def fill(network: FaceDecoder) -> FaceDecoder:
     for number in range(network.shapes):
         cap = torch.minimum(radius - 0.15, 0.25 + 0.04 * number - radius)
         cap = torch.minimum(cap, 0.1 * line - line[:, None]) * 224  # lower on the right
-        network.hair_front[number] = torch.sigmoid(cap).flatten() * (number > 0)
-    network.hair_light.fill_(1)
+        cover = torch.sigmoid(cap).flatten() * (number > 0)
+        network.hair_front[number] = to_levels(cover, "hair_front")
+    network.hair_light.fill_(to_levels(torch.tensor(1.0), "hair_light"))
     network.hair_colours.copy_(torch.rand(network.hair_colours.shape))
     network.hair_slope.copy_(near(network.hair_slope.shape))
     network.hair_taste.copy_(near(network.hair_taste.shape))
@@ -272,7 +275,7 @@ def test_hair_is_of_the_shape_and_colour_wished_for(network, colour):
     for shape in range(1, SHAPES + 1):
         picture, _ = quiet(embedding, wish(quiet, shape, colour))
         front = quiet.hair_front[shape].view(64, 64)
-        within, beyond = front > 0.999, front < 0.001
+        within, beyond = front == LEVELS, front == 0
         assert within.sum() > 20
         wanted = quiet.hair_colours[colour][:, None].expand(3, int(within.sum()))
         torch.testing.assert_close(picture[0][:, within], wanted, atol=0.01, rtol=0)
@@ -288,8 +291,8 @@ def test_hair_is_darker_in_shade_and_its_own_colour_shines_less_than_light_does(
     quiet.hair_colours[0] = torch.tensor([0.4, 0.2, 0.1])
     drawn = []
     for light in (0.0, 0.5, 1.0, 2.0):
-        quiet.hair_light.fill_(light)
-        within = quiet.hair_front[1].view(64, 64) > 0.999
+        quiet.hair_light.fill_(to_levels(torch.tensor(light), "hair_light"))
+        within = quiet.hair_front[1].view(64, 64) == LEVELS
         drawn.append(quiet.lay_hair(skin, shape, colour)[0][:, within].mean(1))
     black, shade, own, shine = drawn
     torch.testing.assert_close(own, quiet.hair_colours[0], atol=1e-3, rtol=0)
@@ -302,7 +305,7 @@ def test_hair_is_darker_in_shade_and_its_own_colour_shines_less_than_light_does(
 
 def test_hair_behind_is_hidden_by_skin_also_where_the_bust_fades(network):
     quiet = still(network)
-    quiet.hair_back.fill_(1.0)
+    quiet.hair_back.fill_(LEVELS)
     quiet.skin_cover.fill_(1.0)
     quiet.skin_cover[:, :8] = 0.0
     shape, colour = torch.tensor([0]), torch.tensor([0])

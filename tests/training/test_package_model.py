@@ -18,7 +18,7 @@ from speech2face.errors import ModelError, UsageError
 from speech2face.face_drawing import draw_faces
 from speech2face.files import hash_file
 from speech2face.model_folders import FILES, UNTUNED, find_model
-from speech2face.networks.face_decoder import FaceDecoder
+from speech2face.networks.face_decoder import LEVELS, FaceDecoder, to_levels
 from speech2face.networks.voice_encoder import VoiceEncoder
 from speech2face.reconstruct import load
 from speech2face.training import package_model
@@ -69,11 +69,11 @@ def decoder_weights(tmp_path_factory):
     network.light_middle.fill_(0.5)
     network.light_spread.fill_(0.3)
     network.skin_cover.fill_(1.0)
-    network.hair_front.fill_(0.0)
-    network.hair_back.fill_(0.0)
+    network.hair_front.fill_(0)
+    network.hair_back.fill_(0)
     for number in range(1, SHAPES + 1):
-        network.hair_front[number, : 200 * number] = 1.0
-    network.hair_light.fill_(1.0)
+        network.hair_front[number, : 200 * number] = LEVELS
+    network.hair_light.fill_(to_levels(torch.tensor(1.0), "hair_light"))
     network.hair_colours.copy_(torch.tensor([[0.1, 0.1, 0.1], [0.9, 0.7, 0.3]]))
     network.shape_slope.copy_(0.001 * torch.randn_like(network.shape_slope))
     network.shape_spread.fill_(0.01)
@@ -213,7 +213,7 @@ def test_decoders_of_older_recipes_draw_as_far_out_as_the_encoder_says(
     assert export_model(weights, weights, tmp_path / "model", name="x").typical == 1
 
 
-@pytest.mark.parametrize("kind", ["without layers", "of halves", "without an outline"])
+@pytest.mark.parametrize("kind", ["without layers", "of halves", "without an outline", "of floats"])
 def test_a_decoder_of_an_older_version_is_refused(decoder_weights, tmp_path, kind):
     tensors, facts = load_weights(decoder_weights)
     weights = tmp_path / "face_decoder.safetensors"
@@ -222,8 +222,10 @@ def test_a_decoder_of_an_older_version_is_refused(decoder_weights, tmp_path, kin
     old = {k: v for k, v in tensors.items() if "hair" not in k}
     if kind == "without an outline":
         old = {k: v for k, v in tensors.items() if "quirk" not in k}
+    if kind == "of floats":
+        old = {k: v.float() for k, v in tensors.items()}
     save_weights(weights, {**old, **layers, **halves}, facts)
-    with pytest.raises(ModelError, match=r"version 0\.5 or older; train anew\."):
+    with pytest.raises(ModelError, match=r"version 0\.6 or older; train anew\."):
         load_face_decoder(weights)
 
 

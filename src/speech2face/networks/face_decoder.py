@@ -35,6 +35,8 @@ LIGHT_RANGE, COLOUR_RANGE, SHAPE_RANGE = 2.5, 2.0, 2.5  # standard deviations of
 BANDS = (1.4, 2.8, 5.6)  # of detail: each is what a Gaussian of so many pixels of 224 takes away
 ENERGY_BLUR = (5.0, 6.0, 8.0)  # over which a band's energy is taken
 CONTRAST, LEAST_GAIN, MOST_GAIN = 1.2, 0.75, 2.8  # how far a band gets its energy, and its limits
+# Planes of hair, each of whole numbers from 0 to `LEVELS`, and what the greatest stands for.
+HAIR_PLANES, LEVELS = {"hair_front": 1.0, "hair_back": 1.0, "hair_light": 2.55}, 255
 SHINE = 0.075  # of what hair sends back, whatever its colour
 SCATTER = 0.45  # of light that goes on from strand to strand of fair hair, so that shade is softer
 CALM = 0.9  # hair of half this lightness shines most in its own colour
@@ -160,9 +162,6 @@ class FaceDecoder(nn.Module):
             "energy_slope": (dims, len(BANDS) * tiny),
             "energy_offset": (len(BANDS) * tiny,),  # natural logarithms
             "skin_cover": (size, size // 2),  # how surely there is skin: head, neck
-            "hair_front": (self.shapes, size * size),  # how surely hair covers head and ground
-            "hair_back": (self.shapes, size * size),  # the same of the hair behind the neck
-            "hair_light": (self.shapes, size * size),  # of the hair, 1 on average
             "hair_colours": (colours, 3),
             "hair_centre": (dims,),  # where strength is counted from: the voices' average face
             "hair_slope": (dims, self.kinds),
@@ -173,6 +172,10 @@ class FaceDecoder(nn.Module):
         self.register_buffer("warp_basis", torch.tensor(basis, dtype=torch.float32))
         for name, of in sizes.items():
             self.register_buffer(name, torch.zeros(of))
+        # How surely hair covers head and ground, the same of the hair behind the neck, and how
+        # light hair is: in `LEVELS` levels, as they are most of the file.
+        for name in HAIR_PLANES:
+            self.register_buffer(name, torch.zeros(self.shapes, size * size, dtype=torch.uint8))
         scale = size / 224
         blurs = torch.stack([blur_matrix(size, scale * sigma) for sigma in BANDS])
         narrows = torch.stack(
@@ -302,19 +305,25 @@ class FaceDecoder(nn.Module):
         behind and before it (B, 3, S, S)."""
         size = self.config.size
 
-        def layer(planes: Tensor) -> Tensor:
-            return planes.index_select(0, shape).unflatten(1, (1, size, size))
+        def layer(name: str) -> Tensor:
+            planes = self.get_buffer(name).index_select(0, shape).unflatten(1, (1, size, size))
+            return planes.float() * (HAIR_PLANES[name] / LEVELS)
 
         own = self.hair_colours.index_select(0, colour)[:, :, None, None]
-        light = layer(self.hair_light)
+        light = layer("hair_light")
         shine = (light - 1).clamp(min=0) * (own * (CALM - own) + SHINE)
         shade = (1 - light).clamp(min=0) * (1 - SCATTER * own)
         hair = own * (1 - shade) + shine  # in shade its own colour, in light that of light
-        back, front = layer(self.hair_back), layer(self.hair_front)
+        back, front = layer("hair_back"), layer("hair_front")
         picture = 1 - back + hair * back
         bust = 1 - mirror(self.bust) * (1 - self.side_light * mirror(skin.clamp(0, 1)))
         picture = picture + mirror(self.skin_cover) * (bust - picture)
         return picture + front * (hair - picture)
+
+
+def to_levels(values: Tensor, name: str) -> Tensor:
+    """Values of one of the `HAIR_PLANES` → the nearest levels, uint8 of the same shape."""
+    return (values * (LEVELS / HAIR_PLANES[name])).round().clamp(0, LEVELS).byte()
 
 
 def wave(liking: Tensor, turn: Tensor | None = None) -> Tensor:

@@ -34,7 +34,13 @@ from speech2face.data.head_segmentation import Heads, blur_half, separate_heads,
 from speech2face.data.pairs import Pair, identify_pairs
 from speech2face.errors import ModelError, UsageError
 from speech2face.face_encoders import identify_face_encoder
-from speech2face.networks.face_decoder import NEAR, TO_RGB, FaceDecoder, FaceDecoderConfig
+from speech2face.networks.face_decoder import (
+    NEAR,
+    TO_RGB,
+    FaceDecoder,
+    FaceDecoderConfig,
+    to_levels,
+)
 from speech2face.run_provenance import claim_run, describe, describe_data
 from speech2face.training.checkpoint import load_weights, save_weights
 from speech2face.training.hair_choice import SURER, solve_chances
@@ -149,13 +155,14 @@ def solve(recipe: FaceDecoderRecipe, targets: Targets, mean_shape: np.ndarray) -
     _solve_skin(decoder, recipe, targets, heads)
     if recipe.warp:
         solve_shape(decoder, targets, measure_outlines(heads), recipe.penalty)
-    for buffer, planes in (
-        (decoder.hair_front, shapes.front),
-        (decoder.hair_back, shapes.back),
-        (decoder.hair_light, shapes.light),
-        (decoder.hair_colours, colours.colours),
+    for name, planes in (
+        ("hair_front", shapes.front),
+        ("hair_back", shapes.back),
+        ("hair_light", shapes.light),
     ):
-        _put(buffer, planes.reshape(buffer.shape))
+        buffer = decoder.get_buffer(name)
+        buffer.copy_(to_levels(torch.tensor(planes.reshape(buffer.shape)), name))
+    _put(decoder.hair_colours, colours.colours)
     _solve_hair(decoder, targets, shapes, colours)
     return decoder
 
@@ -286,13 +293,13 @@ def _put(buffer: torch.Tensor, values: np.ndarray) -> None:
 def load_face_decoder(path: Path) -> tuple[FaceDecoder, dict[str, Any]]:
     """The decoder of a weights file, ready to draw, and the file's metadata.
 
-    Raises ModelError where it is of a version that drew other layers or moved no outline.
+    Raises ModelError where it is of a version that drew or stored other layers.
     """
     tensors, metadata = load_weights(path)
     size = metadata["recipe"]["network"]["size"]
-    missing = {"hair_front", "quirks"} - tensors.keys()
-    if missing or tensors["hair_front"].shape[1] != size**2:
-        raise ModelError(f"{path}: weights of a face decoder of version 0.5 or older; train anew.")
+    hair = tensors.get("hair_front", torch.empty(0))
+    if "quirks" not in tensors or hair.shape[1:] != (size**2,) or hair.dtype != torch.uint8:
+        raise ModelError(f"{path}: weights of a face decoder of version 0.6 or older; train anew.")
     shapes, colours = (len(tensors[name]) for name in ("hair_front", "hair_colours"))
     network = FaceDecoder(
         FaceDecoderConfig(**metadata["recipe"]["network"]), None, shapes - 1, colours
