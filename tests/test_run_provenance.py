@@ -140,7 +140,7 @@ def test_another_recipe_another_version_and_other_networks_are_refused(
     with pytest.raises(ModelError, match="cannot be read"):
         train(recipe, [pairs], folder, Options(speaker=tmp_path / "none"), quiet)
     sharper = replace(face_decoder_debug(), sharpening=2.0)
-    with pytest.raises(UsageError, match=r"another recipe \(sharpening 2\.2 there, 2\.0 here\)"):
+    with pytest.raises(UsageError, match=r"another recipe \(sharpening 2\.8 there, 2\.0 here\)"):
         claim_decoder_run(runs / "face", sharper, read_pairs(pairs))
     monkeypatch.setattr(run_provenance, "__version__", "9.9")
     with pytest.raises(UsageError, match=r"another version \(.*, this is 9\.9\); choose another"):

@@ -28,8 +28,8 @@ SIDE = 224  # pixels of the frame in which the pattern is added and looked for
 CELLS, BITS = 96, 8  # cells a side, and bits of a model's number
 SHARED = 0.5  # share of the cells that no number changes
 LEAST_SIZE = 96  # pixels a side: smaller pictures have no room for the pattern
-SHARED_TARGET, BIT_TARGET = 12.0, 5.0  # standard deviations of chance that are aimed at
-GAIN, TRIED = (0.5, 2.2), 0.85  # least and most strength, and the one that is tried first
+SHARED_TARGET, BIT_TARGET = 14.0, 5.5  # standard deviations of chance that are aimed at
+GAIN, TRIED = (0.5, 2.8), 0.85  # least and most strength, and the one that is tried first
 # An illustration is in part of one flat colour, where less than a grey level is rounded away and
 # compression leaves nothing of what is faint: so it is given this strength at least.
 FLAT_GAIN, LEVEL, FLAT_SHARE = 1.0, 1.0, 0.2
