@@ -18,7 +18,8 @@ HANGING = 0.63  # least reach of long hair, downwards
 DOME = 0.292, 0.315  # half widths and heights within which short and long hair lies
 DOME_LONG = 0.306, 0.325
 DOME_BACK = 0.276, 0.290
-BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.30, 0.272, 0.275, 0.306, 0.276)  # tucked hair's
+# So far down, tucked hair reaches so far aside; fractions of the picture.
+BEHIND_EAR = (0.2, 0.32, 0.40, 0.5, 0.9), (0.31, 0.285, 0.285, 0.306, 0.276)
 OUTSIDE = -30.0  # pixels from the outline: nowhere near
 # So far down, the skull and the sides of short hair reach so far aside, close above the ears.
 SKULL = (44, 56, 66, 76, 86, 98), (34, 46, 53, 57.5, 59, 58.5)
@@ -91,8 +92,7 @@ def wear(edge: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     if any(style.tucked):
         edge = _tuck(edge)
     front = _draw_back(edge) if style.drawn_back else edge
-    behind = _find_behind(front, style)
-    return front, behind
+    return front, _find_behind(front, style)
 
 
 def _draw_back(edge: np.ndarray) -> np.ndarray:
@@ -108,9 +108,7 @@ def _draw_back(edge: np.ndarray) -> np.ndarray:
 def _tuck(edge: np.ndarray) -> np.ndarray:
     """The outline of long hair → that of the same behind the ears: little wider than these."""
     across, low = picture_grid(len(edge))
-    beside = (
-        np.interp(low, [0.2, 0.32, 0.40, 0.5, 0.9], [0.31, 0.285, 0.285, 0.306, 0.276]) - across
-    )
+    beside = np.interp(low, *BEHIND_EAR) - across
     narrow = smooth_step((low - 0.18) / 0.10)
     return blur_half(edge + narrow * (np.minimum(edge, beside * 224) - edge), 1.5)
 

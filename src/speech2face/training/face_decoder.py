@@ -210,8 +210,8 @@ def _calm(colour: np.ndarray, mean_shape: np.ndarray) -> np.ndarray:
     for row, own in enumerate(colour):
         away = own - middle
         wide = blur_half(away, 22.0)
-        own = even + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
-        colour[row] = own + VIVID * free * (own - blur_half(own, 10.0))
+        calm = even + wide + (LOCAL + (1 - LOCAL) * free) * (away - wide)
+        colour[row] = calm + VIVID * free * (calm - blur_half(calm, 10.0))
     return colour
 
 
