@@ -28,14 +28,15 @@ SIDE = 224  # pixels of the frame in which the pattern is added and looked for
 CELLS, BITS = 96, 8  # cells a side, and bits of a model's number
 SHARED = 0.5  # share of the cells that no number changes
 LEAST_SIZE = 96  # pixels a side: smaller pictures have no room for the pattern
-SHARED_TARGET, BIT_TARGET = 14.0, 5.5  # standard deviations of chance that are aimed at
-GAIN, TRIED = (0.5, 2.8), 0.85  # least and most strength, and the one that is tried first
+SHARED_TARGET, BIT_TARGET = 9.0, 4.0  # standard deviations of chance that are aimed at
+GAIN, TRIED = (0.5, 2.0), 0.85  # least and most strength, and the one that is tried first
+# Grey levels that are added where there is no texture, and for each grey level of texture.
+FACE, MOST_TEXTURE = (0.3, 0.45), 6.0
 # An illustration is in part of one flat colour, where less than a grey level is rounded away and
-# compression leaves nothing of what is faint: so it is given this strength at least.
-FLAT_GAIN, LEVEL, FLAT_SHARE = 1.0, 1.0, 0.2
-FLAT, TEXTURE, MOST_TEXTURE = 1.0, 0.12, 14.0  # grey levels on flat colour, and what texture adds
+# compression leaves nothing of what is faint: so more is added there, and no less than is tried.
+ILLUSTRATION, LEVEL, FLAT_SHARE = (1.3, 0.1), 0.1, 0.1
 PAPER, FADE = 250.0, 60.0  # grey levels: nothing is added to white, and less to what is nearly so
-COARSE, EVEN, FINE, FELT = 7, 9, 3, 6  # pixels over which is averaged: see `_flatten`
+COARSE, EVEN, FINE = 2, 6, 3  # pixels over which is averaged: see `_flatten`
 CHANCE = 1.9  # how much wider scores by chance scatter than those of independent pixels
 THRESHOLD = 6.8  # standard deviations from which the pattern is found
 WHOLE = 1.2  # added to the score of a whole frame, which is found without a search
@@ -67,12 +68,14 @@ def add_mark(picture: Image, number: int) -> Image:
 
     if picture.width < LEAST_SIZE:
         return picture
-    frame = picture if picture.width == SIDE else picture.resize((SIDE, SIDE), Image.Resampling.BOX)
-    delta = _pattern(np.asarray(frame, np.float32) @ LUMA, number)
     pixels = np.asarray(picture, np.float32)
-    if picture.width != SIDE:
-        grown = Image.fromarray(delta).resize(picture.size, Image.Resampling.BICUBIC)
-        delta = np.asarray(grown) * (pixels @ LUMA < PAPER)
+    grey = pixels @ LUMA
+    if picture.width == SIDE:
+        delta = _pattern(grey, number)
+    else:
+        frame = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BOX)
+        grown = Image.fromarray(_pattern(np.asarray(frame), number))
+        delta = np.asarray(grown.resize(picture.size, Image.Resampling.BICUBIC)) * (grey < PAPER)
     marked = np.clip(np.round(pixels + delta[..., None]), 0, 255)
     return Image.fromarray(marked.astype(np.uint8))
 
@@ -135,8 +138,11 @@ def _read_number(fit: _Fit) -> int | None:
 def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
     """Grey levels (SIDE, SIDE) → what is added to each pixel, float32 of the same shape."""
     room = np.clip((PAPER - grey) / FADE, 0, 1)
-    texture = np.sqrt(np.maximum(_blur(grey * grey, FELT) - _blur(grey, FELT) ** 2, 0))
-    strength = (FLAT + TEXTURE * np.minimum(texture, MOST_TEXTURE)) * room
+    texture = np.sqrt(_measure_power(_take_detail(grey)))
+    flat = np.mean(texture[grey < PAPER] < LEVEL) if (grey < PAPER).any() else 0.0
+    illustrated = min(float(flat) / FLAT_SHARE, 1)
+    least, more = FACE + illustrated * np.subtract(ILLUSTRATION, FACE)
+    strength = (least + more * np.minimum(texture, MOST_TEXTURE)) * room
     signs, groups = lay_out_cells()
     wanted = np.append(np.where(number >> np.arange(BITS) & 1, 1.0, -1.0), 1.0)
     target = np.append(np.full(BITS, BIT_TARGET), SHARED_TARGET)
@@ -144,9 +150,7 @@ def _pattern(grey: np.ndarray, number: int) -> np.ndarray:
     before = _scores(grey) * wanted
     tried = _scores(grey + np.round(strength * _grow(unit * TRIED))) * wanted
     slope = np.maximum((tried - before) / TRIED, 1e-3)
-    flat = np.mean(texture[grey < PAPER] < LEVEL) if (grey < PAPER).any() else 0.0
-    least = max(GAIN[0], FLAT_GAIN * min(float(flat) / FLAT_SHARE, 1))
-    gain = np.clip((target - before) / slope, least, GAIN[1])
+    gain = np.clip((target - before) / slope, max(GAIN[0], illustrated), GAIN[1])
     return (strength * _grow(unit * gain[groups])).astype(np.float32)
 
 
@@ -166,11 +170,21 @@ def _energies() -> np.ndarray:
 
 
 def _flatten(grey: np.ndarray) -> np.ndarray:
-    """Grey levels → details alone, as strong in hair as on skin."""
-    detail = grey - _blur(grey, COARSE)
-    deviation = np.sqrt(_blur(detail * detail, EVEN) + 0.5)
+    """Grey levels → details alone, nearly as strong in hair as on skin."""
+    detail = _take_detail(grey)
+    deviation = np.sqrt(_measure_power(detail) + 0.1)
     even = np.clip(detail / deviation, -2, 2) / np.sqrt(deviation)
     return even - _blur(even, FINE)
+
+
+def _take_detail(grey: np.ndarray) -> np.ndarray:
+    """What is finer than `COARSE` pixels: shading is taken away, for it hides nothing."""
+    return grey - _blur(grey, COARSE)
+
+
+def _measure_power(detail: np.ndarray) -> np.ndarray:
+    """Mean squares around each pixel."""
+    return _blur(detail * detail, EVEN)
 
 
 def _transform(field: np.ndarray) -> np.ndarray:

@@ -12,12 +12,12 @@ const CELLS = 96;
 const BITS = 8;
 const SHARED = 0.5;
 const LEAST_SIZE = 96;
-const [SHARED_TARGET, BIT_TARGET] = [14, 5.5];
-const [LEAST_GAIN, MOST_GAIN, TRIED] = [0.5, 2.8, 0.85];
-const [FLAT_GAIN, LEVEL, FLAT_SHARE] = [1, 1, 0.2];
-const [FLAT, TEXTURE, MOST_TEXTURE] = [1, 0.12, 14];
+const [SHARED_TARGET, BIT_TARGET] = [9, 4];
+const [LEAST_GAIN, MOST_GAIN, TRIED] = [0.5, 2, 0.85];
+const [FACE, MOST_TEXTURE] = [[0.3, 0.45], 6];
+const [ILLUSTRATION, LEVEL, FLAT_SHARE] = [[1.3, 0.1], 0.1, 0.1];
 const [PAPER, FADE] = [250, 60];
-const [COARSE, EVEN, FINE, FELT] = [7, 9, 3, 6];
+const [COARSE, EVEN, FINE] = [2, 6, 3];
 const CHANCE = 1.9;
 
 /** Pillow's filters. @type {Record<string, Filter>} */
@@ -53,17 +53,21 @@ export function addMark({ side, pixels }, number) {
 /** What is added to each pixel of a frame. @param {Field} grey @param {number} number */
 function makePattern(grey, number) {
   const { signs, groups } = layOutCells();
-  const mean = blur(grey, FELT);
-  const squares = blur(map(SIDE, (i) => grey.values[i] ** 2), FELT);
+  const squares = measurePower(takeDetail(grey));
   let [drawn, flat] = [0, 0]; // pixels that are not white, and those of one colour with others
-  const strength = map(SIDE, (i) => {
-    const room = clip((PAPER - grey.values[i]) / FADE, 0, 1);
-    const texture = Math.sqrt(Math.max(squares.values[i] - mean.values[i] ** 2, 0));
+  const texture = map(SIDE, (i) => {
+    const deviation = Math.sqrt(squares.values[i]);
     if (grey.values[i] < PAPER) {
       drawn += 1;
-      if (texture < LEVEL) flat += 1;
+      if (deviation < LEVEL) flat += 1;
     }
-    return (FLAT + TEXTURE * Math.min(texture, MOST_TEXTURE)) * room;
+    return deviation;
+  });
+  const illustrated = Math.min(flat / Math.max(drawn, 1) / FLAT_SHARE, 1);
+  const [least, more] = FACE.map((face, i) => face + illustrated * (ILLUSTRATION[i] - face));
+  const strength = map(SIDE, (i) => {
+    const room = clip((PAPER - grey.values[i]) / FADE, 0, 1);
+    return (least + more * Math.min(texture.values[i], MOST_TEXTURE)) * room;
   });
   const wanted = Array.from({ length: BITS + 1 }, (_, bit) =>
     (bit === BITS || (number >> bit) & 1 ? 1 : -1));
@@ -71,12 +75,10 @@ function makePattern(grey, number) {
   const trial = grow(map(CELLS, (i) => signs[i] * wanted[groups[i]] * TRIED));
   const after = score(map(SIDE, (i) =>
     grey.values[i] + roundToEven(strength.values[i] * trial.values[i])));
-  const least = Math.max(
-    LEAST_GAIN, FLAT_GAIN * Math.min(flat / Math.max(drawn, 1) / FLAT_SHARE, 1));
   const gains = wanted.map((sign, group) => {
     const slope = Math.max((sign * (after[group] - before[group])) / TRIED, 1e-3);
     const target = group === BITS ? SHARED_TARGET : BIT_TARGET;
-    return clip((target - sign * before[group]) / slope, least, MOST_GAIN);
+    return clip((target - sign * before[group]) / slope, Math.max(LEAST_GAIN, illustrated), MOST_GAIN);
   });
   const pattern = grow(map(CELLS, (i) => signs[i] * wanted[groups[i]] * gains[groups[i]]));
   return map(SIDE, (i) => strength.values[i] * pattern.values[i]);
@@ -93,17 +95,30 @@ function score(grey) {
   return sums.map((sum, group) => sum / (spread * measureEnergies()[group]));
 }
 
-/** Grey levels → details alone, as strong in hair as on skin. @param {Field} grey */
+/** Grey levels → details alone, nearly as strong in hair as on skin. @param {Field} grey */
 function flatten(grey) {
-  const coarse = blur(grey, COARSE);
-  const detail = map(SIDE, (i) => grey.values[i] - coarse.values[i]);
-  const squares = blur(map(SIDE, (i) => detail.values[i] ** 2), EVEN);
+  const detail = takeDetail(grey);
+  const squares = measurePower(detail);
   const even = map(SIDE, (i) => {
-    const deviation = Math.sqrt(squares.values[i] + 0.5);
+    const deviation = Math.sqrt(squares.values[i] + 0.1);
     return clip(detail.values[i] / deviation, -2, 2) / Math.sqrt(deviation);
   });
-  const fine = blur(even, FINE);
-  return map(SIDE, (i) => even.values[i] - fine.values[i]);
+  return subtract(even, blur(even, FINE));
+}
+
+/** What is finer than `COARSE` pixels. @param {Field} grey */
+function takeDetail(grey) {
+  return subtract(grey, blur(grey, COARSE));
+}
+
+/** Mean squares around each pixel. @param {Field} detail */
+function measurePower(detail) {
+  return blur(map(SIDE, (i) => detail.values[i] ** 2), EVEN);
+}
+
+/** @param {Field} whole @param {Field} part */
+function subtract(whole, part) {
+  return map(SIDE, (i) => whole.values[i] - part.values[i]);
 }
 
 /** @type {{signs: Int8Array, groups: Uint8Array} | undefined} */
